@@ -1,0 +1,50 @@
+# Two commands do everything on a fresh machine: `make repro` and `make test`.
+SHELL := /bin/bash
+PYTHON ?= python3.11
+VENV := .venv
+STAMP := $(VENV)/.installed
+# The environment's programs come first, so that DVC's `python -m ...` is this environment's.
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export GOMP_SPINCOUNT := 0
+export RAY_USAGE_STATS_ENABLED := 0
+export DVC_NO_ANALYTICS := 1
+PRESET ?=
+
+.PHONY: help setup repro test lint ui bench clean
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP)  ## make .venv and install everything from pinned versions
+
+$(STAMP): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) not found: install Python 3.11 (Debian: apt install python3.11 python3.11-venv), or name another with make PYTHON=..."; exit 1; }
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing pinned packages (once; a few minutes and about 7 GB)"
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+repro: setup  ## run the whole pipeline; PRESET=name puts a preset in place first
+	@if [ -n "$(PRESET)" ]; then python -m pipelines.preset $(PRESET); fi
+	@python -m pipelines.doctor
+	dvc repro
+	@python -m pipelines.summarize --show
+
+test: setup  ## lint, types, import contract, all tests
+	@$(MAKE) --no-print-directory lint
+	pytest
+
+lint: setup  ## ruff, mypy, import contract
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports --no-cache
+
+ui: setup  ## open the runs in the MLflow UI on 127.0.0.1:5000
+	@python -m pipelines.ui
+
+bench: setup  ## timings, printed as ratios
+	python -m benchmarks.step
+
+clean:  ## remove what runs made (not .venv, not DVC's cache)
+	rm -rf outputs reports .runs mlruns mlflow.db .pytest_cache .ruff_cache .mypy_cache
