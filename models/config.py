@@ -1,0 +1,40 @@
+"""Frozen settings of the denoiser."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from models.structural_blocks import GraphConvConfig, SelfAttentionConfig, StructuralBlockConfig
+
+PositiveInt = Annotated[int, Field(ge=1)]
+
+
+class ModelConfig(
+    BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_nan=False,
+    use_attribute_docstrings=True,
+):  # fmt: skip
+    """Size and shape of the U-Net, and what it is conditioned on."""
+
+    channels: Annotated[int, Field(ge=4, le=1024)] = 48
+    """Channels at full resolution."""
+    channel_mult: Annotated[tuple[PositiveInt, ...], Field(min_length=1, max_length=8)] = (1, 2)
+    """Channels of each level as a multiple of `channels`; each further level halves the image."""
+    blocks: Annotated[int, Field(ge=1, le=16)] = 2
+    """Residual blocks per level."""
+    attention_resolutions: tuple[PositiveInt, ...] = (4,)
+    """Image sides (pixels) at which blocks attend over space."""
+    channels_per_head: PositiveInt = 32
+    """Channels of one attention head."""
+    structural_blocks: tuple[StructuralBlockConfig, ...] = (
+        GraphConvConfig(),
+        SelfAttentionConfig(),
+    )
+    """Blocks at the bottleneck, in order: graph_conv (k, width) or self_attention (heads)."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Dropout inside residual blocks."""
+    class_conditional: bool = True
+    """Condition on the data set's labels, where it has any."""
+    label_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of training images whose label is hidden, which classifier-free guidance needs."""
+    sigma_data: Annotated[float, Field(gt=0)] = 0.5
+    """Expected standard deviation of the data, in units where pixels span [-1, 1]."""

@@ -1,0 +1,117 @@
+"""Denoiser D(x; sigma, labels): EDM preconditioning and learned uncertainty round the U-Net.
+
+Source: Karras et al., EDM (arXiv 2206.00364), table 1, and EDM2 (arXiv 2312.02696), section 2.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from models.config import ModelConfig
+from models.mp_layers import MPConv, MPFourier, normalize_weights
+from models.unet import Encoded, UNet
+from models.weights import WeightsError, load_tensors
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """The denoiser's state between encode and decode."""
+
+    bottleneck: Tensor  # [B, C, h, w]
+    skips: list[Tensor]  # each [B, C_l, h_l, w_l]
+    embedding: Tensor  # [B, E]
+    x: Tensor  # [B, C, H, W], the noisy input in data units
+    sigma: Tensor  # [B]
+
+
+class Denoiser(nn.Module):
+    """Estimates the clean image x0 from x = x0 + sigma * noise.
+
+    x: float [B, C, H, W] in data units ([-1, 1]); sigma: [B], same units; labels: int64 [B], -1
+    where unconditional (None: everywhere). Returns x0 in fp32, [B, C, H, W].
+    """
+
+    def __init__(self, image_shape: tuple[int, int, int], num_classes: int, config: ModelConfig):
+        super().__init__()
+        self.image_shape = (int(image_shape[0]), int(image_shape[1]), int(image_shape[2]))
+        self.num_classes = num_classes if config.class_conditional else 0
+        self.config = config
+        self.sigma_data = config.sigma_data
+        self.unet = UNet(self.image_shape, self.num_classes, config)
+        self.uncertainty_features = MPFourier(128)
+        self.uncertainty = MPConv(128, 1)
+        self.uncertainty_gain = nn.Parameter(torch.zeros([]))
+
+    @property
+    def output_conv_weight(self) -> nn.Parameter:
+        """Weight of the last convolution, where the strengths of two losses are compared."""
+        return self.unet.output.weight
+
+    def forward(self, x: Tensor, sigma: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.decode(self.encode(x, sigma, labels))
+
+    def encode(self, x: Tensor, sigma: Tensor, labels: Tensor | None = None) -> Hidden:
+        """First half of `forward`: everything down to the bottleneck."""
+        sigma = sigma.to(device=x.device).expand(len(x))
+        wide = sigma.to(torch.promote_types(x.dtype, torch.float32))[:, None, None, None]
+        c_in = 1.0 / (wide.square() + self.sigma_data**2).sqrt()
+        noise_level = sigma.double().log().to(torch.float32) / 4.0
+        dtype = self.output_conv_weight.dtype
+        encoded = self.unet.encode((x * c_in).to(dtype), noise_level, self._one_hot(labels, x))
+        return Hidden(encoded.bottleneck, encoded.skips, encoded.embedding, x, sigma)
+
+    def decode(self, hidden: Hidden) -> Tensor:
+        """Second half of `forward`: the image x0 from the state of `encode`."""
+        x = hidden.x.to(torch.promote_types(hidden.x.dtype, torch.float32))
+        sigma = hidden.sigma.to(x.dtype)[:, None, None, None]
+        variance = sigma.square() + self.sigma_data**2
+        raw = self.unet.decode(Encoded(hidden.bottleneck, hidden.skips, hidden.embedding))
+        c_skip = self.sigma_data**2 / variance
+        c_out = sigma * self.sigma_data / variance.sqrt()
+        return c_skip * x + c_out * raw.to(x.dtype)
+
+    def log_variance(self, sigma: Tensor) -> Tensor:
+        """Learned uncertainty u(sigma) of the denoising loss, [B] -> [B] (EDM2, Eq. 21)."""
+        features = self.uncertainty_features(sigma.float().log() / 4.0)
+        return self.uncertainty(features, gain=self.uncertainty_gain)[:, 0]
+
+    def normalize_weights(self) -> None:
+        """Bring every weight row back to unit root mean square; called after optimiser steps."""
+        normalize_weights(self)
+
+    def _one_hot(self, labels: Tensor | None, x: Tensor) -> Tensor | None:
+        if labels is None or not self.num_classes:
+            return None
+        labels = labels.to(x.device)
+        one_hot = torch.nn.functional.one_hot(labels.clamp_min(0), self.num_classes)
+        return one_hot * (labels >= 0)[:, None]
+
+
+def describe(denoiser: Denoiser) -> dict:
+    """What is needed to rebuild the network round its weights, as JSON-able data."""
+    return {
+        "format": FORMAT,
+        "image_shape": list(denoiser.image_shape),
+        "num_classes": denoiser.num_classes,
+        "config": denoiser.config.model_dump(mode="json"),
+    }
+
+
+def load_denoiser(path: str | Path, device: torch.device | str = "cpu") -> Denoiser:
+    """A denoiser in evaluation mode from `path` (.safetensors, JSON beside it)."""
+    tensors, description = load_tensors(Path(path))
+    try:
+        config = ModelConfig.model_validate_json(json.dumps(description["config"]))
+        denoiser = Denoiser(tuple(description["image_shape"]), description["num_classes"], config)
+        denoiser.load_state_dict(tensors)
+    except (KeyError, RuntimeError, ValueError) as error:
+        summary = str(error).splitlines()[0]
+        raise WeightsError(
+            f"{path} does not describe a denoiser of this version: {summary}"
+        ) from error
+    return denoiser.to(device).eval().requires_grad_(False)

@@ -1,0 +1,36 @@
+"""Fine-tuning: start a denoiser from the weights of another run."""
+
+from pathlib import Path
+
+from models.denoiser import Denoiser
+from models.weights import WeightsError, load_tensors
+
+
+def initialise_from(denoiser: Denoiser, path: str | Path) -> list[str]:
+    """Start `denoiser` from given weights (fine-tuning); returns the names that were re-made.
+
+    A label embedding of another number of classes keeps its fresh initialisation; every other
+    tensor must be there with its shape, or WeightsError names the first that is not.
+    """
+    tensors, _ = load_tensors(Path(path))
+    own = denoiser.state_dict()
+    remade = [n for n in own if n.startswith("unet.label_embedding.")
+              and (n not in tensors or tensors[n].shape != own[n].shape)]  # fmt: skip
+    for name, tensor in own.items():
+        if name in remade:
+            continue
+        if name not in tensors:
+            raise WeightsError(f"train.init_from: {path} has no tensor {name}: its model section "
+                               "must match params.yaml")  # fmt: skip
+        if tensors[name].shape != tensor.shape:
+            raise WeightsError(
+                f"train.init_from: {name} is {list(tensors[name].shape)} in {path} but "
+                f"{list(tensor.shape)} here: make the model and dataset sections of params.yaml match"
+            )
+    unknown = [n for n in tensors if n not in own and not n.startswith("unet.label_embedding.")]
+    if unknown:
+        raise WeightsError(f"train.init_from: {path} has a tensor {unknown[0]} that this model lacks: "
+                           "make the model section of params.yaml match")  # fmt: skip
+    kept = {n: t for n, t in tensors.items() if n in own and n not in remade}
+    denoiser.load_state_dict(kept, strict=False)
+    return remade

@@ -1,0 +1,91 @@
+"""Magnitude-preserving layers: inputs of unit magnitude give outputs of unit magnitude.
+
+No biases and no group norm; every weight row is kept at unit root mean square by
+`normalize_weights`, called explicitly after each optimiser step.
+
+Source: Karras et al., EDM2 (arXiv 2312.02696), section 2 and appendix B.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+EPSILON = 1e-4
+
+
+def pixel_norm(x: Tensor, dim: int = 1) -> Tensor:
+    """Scale each vector along `dim` to unit root mean square (EDM2, Eq. 30)."""
+    mean_square = x.float().square().mean(dim, keepdim=True)
+    return x * (mean_square + EPSILON**2).rsqrt().to(x.dtype)
+
+
+def mp_silu(x: Tensor) -> Tensor:
+    """SiLU scaled so that a unit normal input keeps unit magnitude (EDM2, Eq. 81)."""
+    return F.silu(x) / 0.596
+
+
+def mp_sum(a: Tensor, b: Tensor, t: float) -> Tensor:
+    """Blend (1 - t) a + t b, scaled back to unit magnitude (EDM2, Eq. 88)."""
+    return torch.lerp(a, b, t) / math.hypot(1.0 - t, t)
+
+
+def mp_cat(a: Tensor, b: Tensor, t: float = 0.5) -> Tensor:
+    """Concatenate channels so that a and b contribute in proportion (1 - t) : t (EDM2, Eq. 103)."""
+    n_a, n_b = a.shape[1], b.shape[1]
+    scale = math.sqrt((n_a + n_b) / ((1.0 - t) ** 2 + t**2))
+    return torch.cat(
+        [a * (scale * (1.0 - t) / math.sqrt(n_a)), b * (scale * t / math.sqrt(n_b))], 1
+    )
+
+
+class MPConv(nn.Module):
+    """Convolution (kernel 1, 3, ...) or linear map (kernel 0) of unit-norm weight rows, no bias.
+
+    y = gain * conv(x, w / |w|): the stored weight has rows of unit root mean square, and the
+    forward pass normalises them again so that averaged or externally changed weights behave and
+    the gradient is orthogonal to each row (EDM2, Eq. 66).
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int = 0):
+        super().__init__()
+        shape = (out_channels, in_channels, kernel, kernel)[: 4 if kernel else 2]
+        self.weight = nn.Parameter(torch.randn(shape))
+        self.normalize_()
+
+    def forward(self, x: Tensor, gain: Tensor | float = 1.0) -> Tensor:
+        weight = self.weight.float()
+        rows = weight.flatten(1)
+        norm = rows.norm(dim=1) + EPSILON * math.sqrt(rows.shape[1])
+        weight = weight * (gain / norm).reshape(-1, *[1] * (weight.ndim - 1))
+        weight = weight.to(x.dtype)
+        if weight.ndim == 2:
+            return x @ weight.T
+        return F.conv2d(x, weight, padding=weight.shape[-1] // 2)
+
+    @torch.no_grad()
+    def normalize_(self) -> None:
+        """Set every row's root mean square to one (forced weight normalisation, EDM2, Eq. 67)."""
+        rows = self.weight.flatten(1)
+        rows.mul_(math.sqrt(rows.shape[1]) / rows.norm(dim=1, keepdim=True).clamp_min(EPSILON))
+
+
+class MPFourier(nn.Module):
+    """Random Fourier features of a scalar: [B] -> [B, N], each of unit variance (EDM2, Eq. 75)."""
+
+    def __init__(self, num_channels: int):
+        super().__init__()
+        self.register_buffer("frequencies", 2 * math.pi * torch.randn(num_channels))
+        self.register_buffer("phases", 2 * math.pi * torch.rand(num_channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        angles = torch.outer(x.float(), self.frequencies.float()) + self.phases.float()
+        return angles.cos() * math.sqrt(2.0)
+
+
+def normalize_weights(network: nn.Module) -> None:
+    """Forced weight normalisation of every magnitude-preserving layer, after an optimiser step."""
+    for module in network.modules():
+        if isinstance(module, MPConv):
+            module.normalize_()

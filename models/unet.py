@@ -1,0 +1,166 @@
+"""The U-Net F of the denoiser, in magnitude-preserving layers.
+
+Source of the architecture: EDM2 (arXiv 2312.02696), config G, figure 21.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.attention import BALANCE, CosineAttention
+from models.config import ModelConfig
+from models.mp_layers import MPConv, MPFourier, mp_cat, mp_silu, mp_sum, pixel_norm
+from models.structural_blocks import make_structural_block
+
+CLIP = 256.0  # keeps activations inside half precision; never reached in healthy training
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions, modulated by the embedding; optional resampling and attention.
+
+    Encoder blocks normalise their input per pixel, decoder blocks do not (EDM2, figure 21).
+    """
+
+    def __init__(self, in_channels: int, channels: int, embedding: int, *, encoder: bool,
+                 resample: str = "keep", heads: int = 0, dropout: float = 0.0):  # fmt: skip
+        super().__init__()
+        self.encoder, self.resample, self.dropout = encoder, resample, dropout
+        self.skip = MPConv(in_channels, channels, 1) if in_channels != channels else None
+        self.conv0 = MPConv(channels if encoder else in_channels, channels, 3)
+        self.modulation = MPConv(embedding, channels)
+        self.modulation_gain = nn.Parameter(torch.zeros([]))
+        self.conv1 = MPConv(channels, channels, 3)
+        self.attention = CosineAttention(channels, heads) if heads else None
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        if self.resample == "down":
+            x = F.avg_pool2d(x, 2)
+        elif self.resample == "up":
+            x = F.interpolate(x, scale_factor=2, mode="nearest")
+        if self.encoder:
+            if self.skip is not None:
+                x = self.skip(x)
+            x = pixel_norm(x)
+        y = self.conv0(mp_silu(x))
+        scale = self.modulation(embedding, gain=self.modulation_gain) + 1.0  # [B, C]
+        y = mp_silu(y * scale[:, :, None, None].to(y.dtype))
+        if self.dropout and self.training:
+            y = F.dropout(y, self.dropout)
+        y = self.conv1(y)
+        if not self.encoder and self.skip is not None:
+            x = self.skip(x)
+        x = mp_sum(x, y, BALANCE)
+        if self.attention is not None:
+            x = self.attention(x)
+        return x.clamp(-CLIP, CLIP)
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What the encoder hands to the decoder."""
+
+    bottleneck: Tensor  # [B, C, h, w]
+    skips: list[Tensor]  # each [B, C_l, h_l, w_l], in the order they were made
+    embedding: Tensor  # [B, E]
+
+
+class UNet(nn.Module):
+    """F(x; c_noise, labels): [B, C, H, W] -> [B, C, H, W], of unit magnitude at initialisation.
+
+    `labels` is a one-hot [B, num_classes] matrix whose rows are zero where unconditional.
+    """
+
+    def __init__(self, image_shape: tuple[int, int, int], num_classes: int, config: ModelConfig):
+        super().__init__()
+        image_channels, height, width = image_shape
+        factor = 2 ** (len(config.channel_mult) - 1)
+        if height % factor or width % factor:
+            raise ValueError(
+                f"images of {height}x{width} pixels cannot be halved {len(config.channel_mult) - 1}"
+                f" times: make dataset.resolution a multiple of {factor}, or shorten "
+                "model.channel_mult"
+            )
+        widths = [config.channels * m for m in config.channel_mult]
+        embedding = max(widths)
+        self.num_classes = num_classes
+        self.noise_features = MPFourier(widths[0])
+        self.noise_embedding = MPConv(widths[0], embedding)
+        self.label_embedding = MPConv(num_classes, embedding) if num_classes else None
+
+        def heads(level: int) -> int:
+            attends = height >> level in config.attention_resolutions
+            return max(1, widths[level] // config.channels_per_head) if attends else 0
+
+        shared = {"embedding": embedding, "dropout": config.dropout}
+        # One constant channel beside the image stands in for biases (EDM2, appendix B.1).
+        self.input = MPConv(image_channels + 1, widths[0], 3)
+        self.encoder, skip_widths = nn.ModuleList(), [widths[0]]
+        channels = widths[0]
+        for level, width_here in enumerate(widths):
+            if level:
+                self.encoder.append(
+                    ResidualBlock(channels, channels, encoder=True, resample="down", **shared)
+                )
+                skip_widths.append(channels)
+            for _ in range(config.blocks):
+                self.encoder.append(
+                    ResidualBlock(channels, width_here, encoder=True, heads=heads(level), **shared)
+                )
+                channels = width_here
+                skip_widths.append(channels)
+
+        self.structure = nn.ModuleList(
+            make_structural_block(channels, block) for block in config.structural_blocks
+        )
+
+        self.middle = nn.ModuleList(
+            ResidualBlock(channels, channels, encoder=False, heads=middle_heads, **shared)
+            for middle_heads in (heads(len(widths) - 1), 0)
+        )
+        self.decoder, self.takes_skip = nn.ModuleList(), []
+        for level in reversed(range(len(widths))):
+            if level < len(widths) - 1:
+                self.decoder.append(
+                    ResidualBlock(channels, channels, encoder=False, resample="up", **shared)
+                )
+                self.takes_skip.append(False)
+            for _ in range(config.blocks + 1):
+                joined = channels + skip_widths.pop()
+                channels = widths[level]
+                self.decoder.append(
+                    ResidualBlock(joined, channels, encoder=False, heads=heads(level), **shared)
+                )
+                self.takes_skip.append(True)
+        assert not skip_widths
+        self.output = MPConv(channels, image_channels, 3)
+        self.output_gain = nn.Parameter(torch.zeros([]))
+
+    def encode(self, x: Tensor, noise_level: Tensor, labels: Tensor | None) -> Encoded:
+        embedding = self.noise_embedding(self.noise_features(noise_level))
+        if self.label_embedding is not None:
+            if labels is None:
+                labels = embedding.new_zeros(len(x), self.num_classes)
+            # sqrt(classes) brings a one-hot row to unit root mean square.
+            scaled = labels.to(embedding.dtype) * self.num_classes**0.5
+            embedding = mp_sum(embedding, self.label_embedding(scaled), 0.5)
+        embedding = mp_silu(embedding)
+        x = self.input(torch.cat([x, torch.ones_like(x[:, :1])], 1))
+        skips = [x]
+        for block in self.encoder:
+            x = block(x, embedding)
+            skips.append(x)
+        for block in self.structure:
+            x = block(x)
+        return Encoded(x, skips, embedding)
+
+    def decode(self, encoded: Encoded) -> Tensor:
+        x, skips = encoded.bottleneck, list(encoded.skips)
+        for block in self.middle:
+            x = block(x, encoded.embedding)
+        for block, takes_skip in zip(self.decoder, self.takes_skip, strict=True):
+            if takes_skip:
+                x = mp_cat(x, skips.pop())
+            x = block(x, encoded.embedding)
+        return self.output(x, gain=self.output_gain)
