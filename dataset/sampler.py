@@ -1,0 +1,128 @@
+"""Randomness that belongs to an image slot, not to a batch, a rank or a process.
+
+Slot s is the s-th image that training ever draws. Everything random about it is a function of
+(seed, stream, s), so results do not depend on how a global batch is split. Each slot gets its own
+counter-based generator (Philox 4x64, Salmon et al. 2011), keyed by 128 bits of BLAKE2b. torch's CPU
+generator would not do: it uses the lower 32 bits of its seed, so that slots would soon collide.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+Slots = Sequence[int] | np.ndarray | range
+
+
+def slot_generator(
+    seed: int, stream: str, slot: int, device: torch.device | str = "cpu"
+) -> torch.Generator:
+    """A torch generator of one slot's own. (On the CPU torch keeps 32 of the 64 bits; see above.)"""
+    key = int.from_bytes(_key(seed, stream, int(slot))[:8])
+    return torch.Generator(device).manual_seed(key)
+
+
+def slot_normal(seed: int, stream: str, slots: Slots, shape: Sequence[int]) -> torch.Tensor:
+    """Unit normal noise, float32 [B, *shape] on the CPU; row b depends on slots[b] alone."""
+    noise = np.empty((len(slots), *shape), dtype=np.float32)
+    draw = _SlotDraw(seed, stream)
+    for row, slot in zip(noise, slots, strict=True):
+        draw.at(slot).standard_normal(out=row, dtype=np.float32)
+    return torch.from_numpy(noise)
+
+
+def slot_uniform(seed: int, stream: str, slots: Slots) -> np.ndarray:
+    """Uniform numbers in [0, 1), float64 [B]; entry b depends on slots[b] alone."""
+    draw = _SlotDraw(seed, stream)
+    return np.array([draw.at(slot).random() for slot in slots], dtype=np.float64)
+
+
+def slot_indices(seed: int, num_items: int, slots: Slots) -> np.ndarray:
+    """Which of `num_items` each slot shows, int64 [B]: a fresh permutation every epoch.
+
+    Slot s lies in epoch s // num_items and takes entry s % num_items of its permutation.
+    """
+    assert num_items > 0, num_items
+    numbers = _as_slots(slots)
+    indices = np.empty(len(numbers), dtype=np.int64)
+    epochs = numbers // num_items
+    for epoch in np.unique(epochs):
+        here = epochs == epoch
+        indices[here] = _permutation(seed, num_items, int(epoch))[numbers[here] % num_items]
+    return indices
+
+
+class LabelPools:
+    """The images of each class, sorted once: int64 labels [N] of the train set, -1 = unlabelled."""
+
+    def __init__(self, labels: np.ndarray) -> None:
+        assert labels.ndim == 1 and len(labels) > 0, labels.shape
+        self.order = np.argsort(labels, kind="stable")
+        self.values, self.starts, self.counts = np.unique(
+            labels[self.order], return_index=True, return_counts=True
+        )
+
+    def spans(self, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Start and length in `order` of the pool of each wanted label; -1 is all images."""
+        place = np.searchsorted(self.values, wanted).clip(max=len(self.values) - 1)
+        absent = (self.values[place] != wanted) & (wanted != -1)
+        if absent.any():
+            raise ValueError(
+                f"no training image has label {wanted[absent][0]}: the train set has "
+                f"{', '.join(map(str, self.values))}"
+            )
+        starts = np.where(wanted == -1, 0, self.starts[place])
+        return starts, np.where(wanted == -1, len(self.order), self.counts[place])
+
+
+def unpaired_indices(
+    seed: int, labels: np.ndarray | LabelPools, fake_labels: np.ndarray, slots: Slots
+) -> np.ndarray:
+    """For each slot an independent uniform draw among training images with the fake's label.
+
+    labels: int64 [N] of the train set, or LabelPools of it where many calls follow; fake_labels:
+    int64 [B], -1 = any image. Returns int64 [B], positions in the train set. Independent of which
+    image the slot itself shows. Raises ValueError for a label without a training image.
+    """
+    pools = labels if isinstance(labels, LabelPools) else LabelPools(np.asarray(labels))
+    starts, counts = pools.spans(np.asarray(fake_labels, dtype=np.int64))
+    uniform = slot_uniform(seed, "unpaired", slots)
+    assert len(uniform) == len(counts), (len(uniform), len(counts))
+    return pools.order[starts + np.floor(uniform * counts).astype(np.int64)]
+
+
+class _SlotDraw:
+    """One Philox generator, re-keyed for each slot: ten times as fast as making one anew."""
+
+    def __init__(self, seed: int, stream: str) -> None:
+        self._seed, self._stream = seed, stream
+        self._bits = np.random.Philox(key=0)
+        self._fresh = self._bits.state
+        self._generator = np.random.Generator(self._bits)
+
+    def at(self, slot: int) -> np.random.Generator:
+        """The slot's generator at its beginning; valid until the next call."""
+        key = _key(self._seed, self._stream, int(slot))
+        self._fresh["state"]["key"] = np.frombuffer(key, dtype="<u8").astype(np.uint64)
+        self._bits.state = self._fresh
+        return self._generator
+
+
+def _key(seed: int, stream: str, slot: int) -> bytes:
+    assert slot >= 0, slot
+    return hashlib.blake2b(f"{seed}/{stream}/{slot}".encode(), digest_size=16).digest()
+
+
+def _as_slots(slots: Slots) -> np.ndarray:
+    numbers = np.asarray(slots, dtype=np.int64)
+    assert numbers.ndim == 1 and (numbers >= 0).all(), numbers
+    return numbers
+
+
+@lru_cache(maxsize=4)  # two epochs for each of two players: a batch may straddle an epoch's end
+def _permutation(seed: int, num_items: int, epoch: int) -> np.ndarray:
+    order = _SlotDraw(seed, f"epoch of {num_items}").at(epoch).permutation(num_items)
+    order.setflags(write=False)
+    return order

@@ -1,0 +1,27 @@
+"""What every source gives: its classes, its number of images, and the images one by one."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from PIL import Image
+
+
+class Record(NamedTuple):
+    """One image that has not been read yet."""
+
+    name: str
+    """Where it comes from, for messages and dataset.json."""
+    load: Callable[[], Image.Image]
+    """Reads and decodes it; raises DamagedImage. Called once, perhaps in another thread."""
+    label: int = -1
+    """Index into the source's label names; -1 = unlabelled."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """An opened source; records can be iterated once, and loaded while it is open."""
+
+    label_names: tuple[str, ...]
+    count: int
+    records: Iterable[Record]

@@ -1,0 +1,120 @@
+"""Read access to a prepared data set."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from dataset.errors import DatasetError
+from dataset.pixels import to_float
+
+
+class ImageDataset:
+    """The folder that `prepare_dataset` wrote; images stay on disk as a read-only memory map.
+
+    Cheap to pickle: it travels as its folder. Raises DatasetError where files are missing or do
+    not fit together.
+
+    folder: absolute path
+    manifest: content of dataset.json
+    images: uint8 [N, H, W, C]; labels: int64 [N], -1 = unlabelled; split: int8 [N], 1 = held out
+    train_indices, held_out_indices: int64, ascending
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder).absolute()
+        self.manifest = self._read_manifest()
+        count, side = self.manifest["num_images"], self.manifest["resolution"]
+        self.images = self._load("images", "r", np.uint8, (count, side, side, self._channels))
+        self.labels = self._load("labels", None, np.int64, (count,))
+        self.split = self._load("split", None, np.int8, (count,))
+        self.train_indices = np.flatnonzero(self.split == 0)
+        self.held_out_indices = np.flatnonzero(self.split == 1)
+        for array in (self.labels, self.split, self.train_indices, self.held_out_indices):
+            array.setflags(write=False)
+        sides = (len(self.train_indices), len(self.held_out_indices))
+        if sides != (self.manifest["num_train"], self.manifest["num_held_out"]):
+            raise self._damaged("split.npy", "does not have the counts of dataset.json")
+        if self.labels.min() < -1 or self.labels.max() >= self.num_classes:
+            raise self._damaged("labels.npy", "holds labels that dataset.json does not name")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __reduce__(self) -> tuple[type["ImageDataset"], tuple[Path]]:
+        return ImageDataset, (self.folder,)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        side = self.manifest["resolution"]
+        return self._channels, side, side
+
+    @property
+    def num_classes(self) -> int:
+        """0 where nothing is labelled."""
+        return self.manifest["num_classes"]
+
+    @property
+    def label_names(self) -> list[str]:
+        return self.manifest["label_names"]
+
+    @property
+    def content_hash(self) -> str:
+        """sha256 of all pixels, labels and the split."""
+        return self.manifest["content_hash"]
+
+    def batch(
+        self, indices: Sequence[int] | np.ndarray | torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images at `indices` as float32 [B, C, H, W] in [-1, 1], and labels int64 [B]."""
+        rows = np.asarray(indices, dtype=np.int64)
+        return to_float(self.images[rows]), torch.from_numpy(self.labels[rows])
+
+    @property
+    def _channels(self) -> int:
+        return self.manifest["channels"]
+
+    def _read_manifest(self) -> dict[str, Any]:
+        path = self.folder / "dataset.json"
+        try:
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise DatasetError(
+                f"{self.folder} holds no finished data set (no dataset.json): run the prepare stage"
+            ) from None
+        except (OSError, ValueError) as error:
+            raise self._damaged("dataset.json", f"cannot be read ({error})") from None
+        needed: dict[str, type] = {
+            "num_images": int,
+            "num_train": int,
+            "num_held_out": int,
+            "resolution": int,
+        }
+        needed |= {"channels": int, "num_classes": int, "label_names": list, "content_hash": str}
+        for key, kind in needed.items():
+            if not isinstance(manifest, dict) or not isinstance(manifest.get(key), kind):
+                raise self._damaged("dataset.json", f"lacks {key}")
+        return manifest
+
+    def _load(
+        self, name: str, mmap_mode: Any, dtype: type[np.generic], shape: tuple[int, ...]
+    ) -> np.ndarray:
+        try:
+            array = np.load(self.folder / f"{name}.npy", mmap_mode=mmap_mode, allow_pickle=False)
+        except FileNotFoundError:
+            raise self._damaged(f"{name}.npy", "is missing") from None
+        except (OSError, ValueError, EOFError) as error:
+            raise self._damaged(f"{name}.npy", f"cannot be read ({error})") from None
+        if array.dtype != dtype or array.shape != shape:
+            raise self._damaged(
+                f"{name}.npy",
+                f"is {array.dtype} {array.shape}, dataset.json says {np.dtype(dtype)} {shape}",
+            )
+        return array
+
+    def _damaged(self, name: str, what: str) -> DatasetError:
+        return DatasetError(f"{self.folder / name} {what}: run the prepare stage again")
