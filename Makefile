@@ -28,7 +28,7 @@ repro: setup  ## run the whole pipeline; PRESET=name puts a preset in place firs
 	@if [ -n "$(PRESET)" ]; then python -m pipelines.preset $(PRESET); fi
 	@python -m pipelines.doctor
 	dvc repro
-	@python -m pipelines.summarize --show
+	@echo "done: open reports/report.html, look at outputs/evaluate/*/samples.png, or run: make ui"
 
 test: setup  ## lint, types, import contract, all tests
 	@$(MAKE) --no-print-directory lint

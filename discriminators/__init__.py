@@ -1,0 +1,1 @@
+"""Batch-structure discriminators: neighbour graphs, graph convolutions, structure losses."""

@@ -1,0 +1,103 @@
+"""Knobs of the structure game and of the gate that may pause it."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, model_validator
+
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+class GateConfig(
+    BaseModel,
+    frozen=True,
+    extra="forbid",
+    strict=True,
+    allow_inf_nan=False,
+    use_attribute_docstrings=True,
+):
+    """When the denoiser is spared the adversarial gradient; pausing is not failing."""
+
+    chance_margin: Annotated[float, Field(ge=0, lt=0.5)] = 0.05
+    """The discriminator is at chance while its smoothed accuracy is below 0.5 plus this margin."""
+    win_gap: Positive = 6.0
+    """The discriminator wins by far while its smoothed real-minus-fake logit gap is above this."""
+    max_worsening: Positive = 0.01
+    """Tolerated relative worsening of the held-out denoising loss in any sigma bin (0.01 = 1%)."""
+    smoothing: Fraction = 0.9
+    """Exponential smoothing of accuracy and logit gap, per play (0 = none)."""
+    min_plays: Annotated[int, Field(ge=1)] = 8
+    """Plays after the game's start before the accuracy is trusted; until then: at chance."""
+
+
+class StructureConfig(
+    BaseModel,
+    frozen=True,
+    extra="forbid",
+    strict=True,
+    allow_inf_nan=False,
+    use_attribute_docstrings=True,
+):
+    """The minimax game between the denoiser and a discriminator of batch structure."""
+
+    kind: Literal["graph", "per_sample", "affinity", "none"] = "graph"
+    """Discriminator: graph, per_sample (same network, no edges), affinity (paired), none."""
+    fakes: Literal["onestep", "onpolicy", "renoise"] = "onestep"
+    """Fakes: onestep (sigma <= sigma_data), onpolicy (on a sampler's path), or renoise."""
+    features: Literal["denoiser", "efficientnet_lite0", "pixels"] = "denoiser"
+    """Psi, the frozen feature network; never the network of the metric."""
+    loss: Literal["relativistic", "non_saturating"] = "relativistic"
+    """Adversarial loss of the unpaired kinds; affinity has its own."""
+    k: Annotated[int, Field(ge=1)] = 8
+    """Neighbours of each sample in the graph; a batch of n has at most n - 1."""
+    layers: Annotated[int, Field(ge=1)] = 2
+    """Graph convolutions of the discriminator (hidden layers of the affinity encoder)."""
+    width: Annotated[int, Field(ge=4)] = 64
+    """Channels of the discriminator."""
+    lambda_0: NonNegative = 0.1
+    """Wanted ratio of adversarial to denoising gradient at the output convolution."""
+    lambda_cap: NonNegative = 1.0
+    """Upper bound of the adaptive weight lambda."""
+    lambda_smoothing: Fraction = 0.9
+    """Exponential smoothing of the two gradient norms in lambda, per play (0 = none)."""
+    gamma: NonNegative = 0.01
+    """Weight of the gradient penalties R1 (real) and R2 (fake) on the features."""
+    lr: Positive = 5e-4
+    """Learning rate of the discriminator (Adam, betas 0 and 0.99)."""
+    start_kimg: NonNegative = 50.0
+    """Warm-up: thousands of images of plain denoising before the game starts."""
+    every: Annotated[int, Field(ge=1)] = 4
+    """The game is played at every n-th optimiser step."""
+    batch_size: Annotated[int, Field(ge=2)] | None = 64
+    """Fakes (and reals) per play, over all workers; null: the training batch size."""
+    sampler: str | None = None
+    """Sampler whose path gives onpolicy fakes, by its name in `sampling`; null: DDIM, 8 steps."""
+    sigma_min: Positive = 0.03
+    """Lowest noise level at which fakes are denoised."""
+    sigma_max: Positive | None = None
+    """Highest such level; null: sigma_data (onestep), twice that (onpolicy), renoise_sigma."""
+    renoise_sigma: Positive = 0.5
+    """Noise level to which reals and fakes are re-noised before Psi, for fakes: renoise."""
+    feature_sigma: Positive = 0.1
+    """Noise level that the denoiser's encoder is told when it serves as Psi."""
+    statistics_images: Annotated[int, Field(ge=2)] = 2048
+    """Real images whose mean and deviation standardise Psi's features."""
+    refresh_kimg: Positive | None = None
+    """Thousands of images after which Psi is copied anew from the EMA denoiser; null: never."""
+    gate: GateConfig = GateConfig()
+    """When the game pauses."""
+
+    @model_validator(mode="after")
+    def _combinations_make_sense(self) -> "StructureConfig":
+        if self.kind == "affinity" and self.fakes != "onestep":
+            raise ValueError(
+                f"fakes is {self.fakes!r} but kind 'affinity' compares fakes with their own "
+                "sources: set fakes to 'onestep'"
+            )
+        if self.sigma_max is not None and self.sigma_max < self.sigma_min:
+            raise ValueError(
+                f"sigma_max {self.sigma_max:g} is below sigma_min {self.sigma_min:g}: "
+                "raise it, or set it to null"
+            )
+        return self

@@ -1,0 +1,217 @@
+"""Ray objects: training workers, image generation spread over a cluster.
+
+Everything a worker needs travels as plain data and absolute paths; its events come back through
+a small mailbox actor, so nothing but the run's own folder has to be shared.
+"""
+
+import json
+import logging
+import os
+import threading
+import uuid
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dataset.store import ImageDataset
+from pipelines.cluster_config import ClusterConfig
+from pipelines.mailbox import Mailbox
+from training.loop import train
+from training.settings import RunSettings
+from training.world import World
+
+Report = Callable[[dict], None]
+POLL_SECONDS = 0.5
+
+
+class ClusterError(RuntimeError):
+    """Ray could not be reached, or its workers failed."""
+
+
+@contextmanager
+def ray_session(cluster: ClusterConfig, *, dashboard: bool = False) -> Iterator[Any]:
+    """Connect to `cluster.address`, or start a Ray on this machine for the length of the block.
+
+    Raises ClusterError when the address does not answer.
+    """
+    # Metrics export and usage statistics look for servers that a laptop does not have.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_TRAIN_ENABLE_STATE_TRACKING", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_DISABLE_MEMORY_MONITOR", "0")
+    import ray
+
+    runtime: dict[str, Any] = {"env_vars": _worker_environment(cluster)}
+    options: dict[str, Any] = {}
+    if cluster.address:
+        runtime |= {
+            "working_dir": str(Path.cwd()),
+            "excludes": ["outputs", "reports", ".runs", ".venv", ".dvc", ".git", "mlruns", "*.db"],
+        }
+        options["address"] = cluster.address
+    else:
+        options |= {"include_dashboard": dashboard, "dashboard_host": "127.0.0.1"}
+    try:
+        ray.init(
+            runtime_env=runtime, log_to_driver=False, logging_level=logging.ERROR,
+            configure_logging=True, **options,
+        )  # fmt: skip
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        where = f"cluster.address {cluster.address!r}" if cluster.address else "a local Ray"
+        raise ClusterError(f"{where} could not be used: {str(error).splitlines()[0]}") from error
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def _worker_environment(cluster: ClusterConfig) -> dict[str, str]:
+    """One thread per worker where workers = cores, no spinning, and this copy of the code."""
+    threads = max(1, (os.cpu_count() or 1) // max(1, cluster.most_workers))
+    environment = {
+        "OMP_NUM_THREADS": str(threads),
+        "GOMP_SPINCOUNT": "0",
+        "OMP_WAIT_POLICY": "passive",
+        "RAY_TRAIN_ENABLE_STATE_TRACKING": "0",
+    }
+    if not cluster.address:
+        # A workspace copy must not import the code of the installed checkout.
+        environment["PYTHONPATH"] = os.pathsep.join(
+            [str(Path.cwd()), *filter(None, [os.environ.get("PYTHONPATH")])]
+        )
+    return environment
+
+
+def run_training(
+    settings: RunSettings, dataset_folder: Path, folder: Path, cluster: ClusterConfig,
+    report: Report,
+) -> None:  # fmt: skip
+    """Train the run of `folder` to its end on `cluster`; `report` receives rank 0's events.
+
+    Raises ClusterError with the worker's own message when workers keep failing.
+    """
+    if cluster.fewest_workers == 0:
+        train(settings, ImageDataset(dataset_folder), folder, World.current(), report)
+        return
+    with ray_session(cluster) as ray:
+        _train_on_ray(ray, settings, Path(dataset_folder), Path(folder), cluster, report)
+
+
+def _worker(config: dict) -> None:
+    """What each Ray Train worker runs."""
+    import ray
+    from ray.train.torch import get_device
+
+    settings = RunSettings.model_validate_json(config["settings"])
+    mailbox = ray.get_actor(config["mailbox"], namespace=config["namespace"])
+    world = World.current(get_device())
+    train(
+        settings, ImageDataset(Path(config["dataset"])), Path(config["folder"]), world,
+        lambda event: ray.get(mailbox.push.remote(event)),
+    )  # fmt: skip
+
+
+def _train_on_ray(ray, settings, dataset_folder: Path, folder: Path, cluster, report) -> None:
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    unique = uuid.uuid4().hex[:12]
+    use_gpu = cluster.use_gpu
+    if use_gpu is None:
+        use_gpu = ray.cluster_resources().get("GPU", 0) >= cluster.fewest_workers
+    name, namespace = f"mailbox-{unique}", ray.get_runtime_context().namespace
+    mailbox = ray.remote(Mailbox).options(name=name, num_cpus=0).remote()
+    storage = Path(cluster.storage).resolve() if cluster.storage else folder.parent / "ray"
+    trainer = TorchTrainer(
+        _worker,
+        train_loop_config={
+            "settings": settings.model_dump_json(), "dataset": str(dataset_folder.resolve()),
+            "folder": str(folder.resolve()), "mailbox": name, "namespace": namespace,
+        },
+        torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
+        scaling_config=ScalingConfig(
+            num_workers=cluster.num_workers, use_gpu=use_gpu,
+            resources_per_worker={"GPU": 1} if use_gpu else {"CPU": 1},
+        ),
+        run_config=RunConfig(
+            # a new name at each start: our checkpoints are the only source of resumption
+            name=f"{folder.name}-{unique}", storage_path=str(storage),
+            failure_config=FailureConfig(max_failures=cluster.max_failures),
+        ),
+    )  # fmt: skip
+    stop = threading.Event()
+    reader = threading.Thread(
+        target=_forward_events, args=(ray, mailbox, report, stop), daemon=True
+    )
+    reader.start()
+    try:
+        trainer.fit()
+    except Exception as error:
+        raise ClusterError(_root_cause(error)) from error
+    finally:
+        stop.set()
+        reader.join(timeout=60)
+
+
+def _forward_events(ray, mailbox, report: Report, stop: threading.Event) -> None:
+    """Hand the workers' events to `report` until `stop`; a failing report never ends training."""
+    complained = False
+    while True:
+        finished = stop.wait(POLL_SECONDS)
+        try:
+            events = ray.get(mailbox.drain.remote())
+        except Exception:  # Ray is going down: trainer.fit says why
+            return
+        for event in events:
+            try:
+                report(event)
+            except Exception as error:
+                if not complained:
+                    warnings.warn(f"training goes on, but its progress cannot be shown: {error!r}")
+                complained = True
+        if finished:
+            return
+
+
+def _root_cause(error: BaseException) -> str:
+    """The worker's own message inside Ray's wrapping."""
+    failures = getattr(error, "worker_failures", None) or {}
+    inner: BaseException = next(iter(failures.values()), error)
+    while (cause := getattr(inner, "cause", None) or inner.__cause__) is not None:
+        if not isinstance(cause, BaseException):
+            break
+        inner = cause
+    text = str(inner).strip()
+    return f"training failed: {text.splitlines()[-1] if text else type(inner).__name__}"
+
+
+def spread(
+    function: Callable[..., Any], arguments: list[tuple], cluster: ClusterConfig,
+    progress: Callable[[int], None] = lambda done: None,
+) -> list[Any]:  # fmt: skip
+    """function(*arguments[i]) for each i as Ray tasks, results in order."""
+    with ray_session(cluster) as ray:
+        gpu = cluster.use_gpu
+        if gpu is None:
+            gpu = ray.cluster_resources().get("GPU", 0) >= 1
+        task = ray.remote(function).options(num_cpus=1, num_gpus=1 if gpu else 0)
+        references = [task.remote(*values) for values in arguments]
+        waiting = list(references)
+        while waiting:
+            ready, waiting = ray.wait(waiting, num_returns=1)
+            try:
+                ray.get(ready)
+            except Exception as error:
+                raise ClusterError(_root_cause(error)) from error
+            progress(len(references) - len(waiting))
+        return ray.get(references)
+
+
+def describe_cluster(cluster: ClusterConfig) -> str:
+    """One line for people: where training is about to run."""
+    if cluster.fewest_workers == 0:
+        return "in this process"
+    where = f"on the Ray cluster at {cluster.address}" if cluster.address else "on a local Ray"
+    return f"with {json.dumps(cluster.num_workers)} workers {where}"

@@ -1,0 +1,43 @@
+"""Where the pipeline runs. Nothing here decides a result."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class ClusterConfig(
+    BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_nan=False,
+    use_attribute_docstrings=True,
+):  # fmt: skip
+    """Workers, address, memory and storage."""
+
+    num_workers: Annotated[int, Field(ge=0)] | tuple[Count, Count] = 2
+    """Training workers; 0: in this process, for debugging; [min, max]: elastic."""
+    address: str | None = None
+    """A running Ray cluster's address, or "auto"; null: a Ray on this machine."""
+    use_gpu: bool | None = None
+    """Give each worker a GPU; null: if Ray sees any."""
+    micro_batch: Count | None = None
+    """Images per forward pass of a worker; null: the worker's whole share of the batch."""
+    checkpoint_every_s: Annotated[float, Field(ge=0)] = 30.0
+    """Seconds between checkpoints; 0: after every step."""
+    max_failures: Annotated[int, Field(ge=0)] = 2
+    """How often a crashed worker group is started again from the last checkpoint."""
+    storage: str | None = None
+    """Folder that all nodes share, for Ray's own state and checkpoints; null: .runs/ here."""
+    evaluate_workers: Annotated[int, Field(ge=0)] = 0
+    """Ray workers that generate images in evaluate; 0: in the process below spread_above images."""
+    spread_above: Count = 10_000
+    """Number of images from which evaluate spreads over Ray workers."""
+
+    @property
+    def fewest_workers(self) -> int:
+        """The smallest number of workers that may share a batch."""
+        return self.num_workers if isinstance(self.num_workers, int) else self.num_workers[0]
+
+    @property
+    def most_workers(self) -> int:
+        """The largest number of workers that may share a batch."""
+        return self.num_workers if isinstance(self.num_workers, int) else self.num_workers[1]

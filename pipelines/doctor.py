@@ -1,0 +1,39 @@
+"""Says what `make repro` is about to do, on what machine, and where to look afterwards."""
+
+import os
+import shutil
+
+from pipelines.cluster import describe_cluster
+from pipelines.params import load_params
+from pipelines.stage import parser, run_stage
+
+LEAST_DISK_GB = 2.0
+
+
+def main() -> None:
+    params = load_params(parser(__doc__).parse_args().params)
+    settings = params.run_settings()
+    items = len(params.ema.lengths) * len(params.samplers)
+    free = shutil.disk_usage(".").free / 1e9
+    if free < LEAST_DISK_GB:
+        raise ValueError(
+            f"{free:.1f} GB are free on this disk; runs need at least {LEAST_DISK_GB:g} GB: "
+            "make room first"
+        )
+    side = params.dataset.resolution
+    print(
+        f"data      {params.dataset.source} at {side}x{side}\n"
+        f"training  {settings.total_nimg / 1000:g} kimg, structure game: {params.structure.kind}, "
+        f"{describe_cluster(params.cluster)}\n"
+        f"judging   {params.evaluation.num_images} images for each of {items} "
+        f"(EMA length, sampler) pairs\n"
+        f"machine   {os.cpu_count()} processors, {free:.0f} GB free\n"
+        "stages    prepare, reference, train, reconstruct, evaluate, summarize; what is up to "
+        "date is not run again\n"
+        "afterwards: reports/report.html, outputs/evaluate/*/samples.png, and `make ui`",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,86 @@
+"""Stage evaluate: images of one EMA length and one sampler, judged against the reference."""
+
+import json
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+
+from dataset.store import ImageDataset
+from evaluation.judge import judge
+from evaluation.pictures import nearest_grid, sample_grid
+from evaluation.reference import load_reference
+from pipelines.generation import generate_images, generation_labels
+from pipelines.identity import (
+    DATASET,
+    EMA,
+    EVALUATE,
+    REFERENCE,
+    dvc_root,
+    item_name,
+    length_name,
+    pipeline_tag,
+    stage_fingerprint,
+)  # fmt: skip
+from pipelines.params import load_params
+from pipelines.progress import progress
+from pipelines.stage import parser, run_stage
+from pipelines.tracking import stage_run
+
+
+def main() -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("--length", type=float, required=True, help="EMA length, e.g. 0.1")
+    arguments.add_argument("--sampler", required=True, help="a name under `sampling` in params")
+    args = arguments.parse_args()
+    params = load_params(args.params)
+    if args.sampler not in params.sampling:
+        raise ValueError(f"--sampler {args.sampler}: params name {', '.join(params.sampling)}")
+    item = item_name(args.length, args.sampler)
+    sampler = params.sampling[args.sampler]
+    fingerprint = stage_fingerprint("evaluate", params, item_params=(f"sampling.{args.sampler}",))
+    dataset = ImageDataset(DATASET)
+    reference = load_reference(REFERENCE, params.evaluation.inception_path)
+    out = EVALUATE / item
+    shutil.rmtree(out, ignore_errors=True)
+    with stage_run("evaluate", params, pipeline_tag(params), f"{fingerprint}-{item}",
+                   root=dvc_root(), item=item) as run:  # fmt: skip
+        count = params.evaluation.num_images
+        weights = EMA / f"{length_name(args.length)}.safetensors"
+        labels = generation_labels(dataset, params.seed, count)
+        start = time.monotonic()
+        with progress(f"evaluate {item}: images", count) as bar:
+            images = generate_images(weights, sampler, params.seed, labels, params.evaluation.
+                                     batch_size, params.cluster, bar)  # fmt: skip
+        run.log_metrics({"img_per_s": count / (time.monotonic() - start)})
+        with progress(f"evaluate {item}: metrics") as bar:
+            result = judge(images, labels, reference, params.evaluation, params.seed, bar)
+        result = {"item": item, "ema_length": args.length, "sampler": args.sampler,
+                  "nfe": sampler.nfe, "num_images": count} | result  # fmt: skip
+        write_outputs(out, result, images, labels, dataset, params.evaluation.picture_images)
+        metrics = {f"{name}{'' if key == 'value' else '_' + key}": value
+                   for name, entry in result["metrics"].items() for key, value in entry.items()
+                   if isinstance(value, int | float)}  # fmt: skip
+        run.log_metrics(metrics)
+        for picture in ("samples.png", "nearest.png"):
+            run.log_artifact(out / picture)
+    headline = result["metrics"]
+    print(f"evaluate {item}: {result['metric_name']} {headline['fd']['value']:.4g} "
+          f"(floor {headline['fd']['floor']:.4g}), KID {headline['kid']['value']:.4g} "
+          f"(floor {headline['kid']['floor']:.4g})")  # fmt: skip
+
+
+def write_outputs(out: Path, result: dict, images: np.ndarray, labels: np.ndarray,
+                  dataset: ImageDataset, shown: int) -> None:  # fmt: skip
+    """samples.png, nearest.png and, last, metrics.json."""
+    out.mkdir(parents=True)
+    chosen = images[:shown]
+    grid = sample_grid(chosen, labels=labels[:shown], label_names=dataset.label_names)
+    grid.save(out / "samples.png")
+    nearest_grid(chosen, dataset.images, dataset.train_indices).save(out / "nearest.png")
+    (out / "metrics.json").write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,159 @@
+"""Who a result is: a fingerprint of its parameters, its inputs, and the code that made it.
+
+A stage's fingerprint is the hash of the params it depends on, of its inputs' content, and of the
+files that its deps in dvc.yaml name. Resume state lives under `.runs/<stage>-<fingerprint>/` in
+DVC_ROOT, so changed params never resume from old weights and the same command does.
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from models.weights import file_hash
+from pipelines.params import Params, ParamsError
+
+# The params that decide a stage's result; dvc.yaml names the same (a test compares them).
+STAGE_PARAMS: dict[str, tuple[str, ...]] = {
+    "prepare": ("dataset",),
+    "reference": ("evaluation.extractor", "evaluation.inception_path"),
+    "train": ("seed", "model", "noise", "train", "structure", "ema.tracked", "ema.snapshots"),
+    "reconstruct": ("ema.lengths",),
+    "evaluate": ("seed", "evaluation"),
+    "summarize": ("ema.lengths", "samplers", "evaluation"),
+}
+DATASET = Path("outputs/dataset")
+REFERENCE = Path("outputs/reference")
+TRAIN = Path("outputs/train")
+EMA = Path("outputs/ema")
+EVALUATE = Path("outputs/evaluate")
+REPORTS = Path("reports")
+
+
+def dvc_root() -> Path:
+    """The main checkout, also where a stage runs in DVC's temporary clone."""
+    return Path(os.environ.get("DVC_ROOT") or ".").resolve()
+
+
+def length_name(length: float) -> str:
+    """How an EMA length is written in file and item names; DVC writes 0.10 as 0.1."""
+    return f"{length:g}"
+
+
+def item_name(length: float, sampler: str) -> str:
+    """Name of one item of the evaluate matrix."""
+    return f"{length_name(length)}-{sampler}"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The three hashes of a result; `fingerprint` joins them."""
+
+    stage: str
+    params: str
+    inputs: str
+    code: str
+
+    @property
+    def fingerprint(self) -> str:
+        return _hash([self.stage, self.params, self.inputs, self.code])[:16]
+
+    def folder(self, root: Path) -> Path:
+        """Where the run keeps its resume state."""
+        return Path(root) / ".runs" / f"{self.stage}-{self.fingerprint}"
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(asdict(self) | {"fingerprint": self.fingerprint}, indent=1)
+        (folder / "identity.json").write_text(text + "\n")
+
+
+def stage_identity(stage: str, params: Params, *, item_params: tuple[str, ...] = ()) -> Identity:
+    """Identity of a stage's result in the current workspace, with its inputs as they lie there."""
+    plain = params.model_dump(mode="json")
+    keys = STAGE_PARAMS[stage] + item_params
+    chosen = {key: _dotted(plain, key) for key in keys}
+    return Identity(
+        stage, _hash(chosen), _hash(_inputs(stage, params)), code_hash(stage_code(stage))
+    )
+
+
+def stage_fingerprint(stage: str, params: Params, *, item_params: tuple[str, ...] = ()) -> str:
+    """Short hash that names a stage's result."""
+    return stage_identity(stage, params, item_params=item_params).fingerprint
+
+
+def pipeline_tag(params: Params) -> str:
+    """Hash of every param that decides a result, the data, and all code: one MLflow parent run."""
+    plain = params.model_dump(mode="json")
+    for section in ("cluster", "tracking"):
+        plain.pop(section)
+    code: set[Path] = set()
+    for stage in STAGE_PARAMS:
+        code |= stage_code(stage)
+    return _hash([plain, dataset_hash(), _init_hash(params), code_hash(code)])[:16]
+
+
+def dataset_hash() -> str | None:
+    """Content hash of the prepared data set, None before prepare."""
+    path = DATASET / "dataset.json"
+    return json.loads(path.read_text())["content_hash"] if path.is_file() else None
+
+
+def _init_hash(params: Params) -> str | None:
+    path = params.train.init_from
+    if path is None:
+        return None
+    if not Path(path).is_file():
+        raise ParamsError(
+            f"train.init_from: {path} does not exist: give the path of a .safetensors file, "
+            "or null to start from random weights"
+        )
+    return file_hash(path)
+
+
+def _inputs(stage: str, params: Params) -> dict[str, Any]:
+    """Content hashes of what the stage reads from earlier stages."""
+    inputs: dict[str, Any] = {}
+    if stage != "prepare":
+        inputs["dataset"] = dataset_hash()
+    if stage == "train":
+        inputs["init_from"] = _init_hash(params)
+    if stage in ("reconstruct", "evaluate", "summarize") and (TRAIN / "train.json").is_file():
+        inputs["train"] = file_hash(TRAIN / "train.json")
+    if stage in ("evaluate", "summarize") and (REFERENCE / "reference.json").is_file():
+        inputs["reference"] = file_hash(REFERENCE / "reference.json")
+    return inputs
+
+
+def stage_code(stage: str, path: str | Path = "dvc.yaml") -> set[Path]:
+    """Python files that the stage's deps in dvc.yaml name."""
+    stages = yaml.safe_load(Path(path).read_text())["stages"]
+    files: set[Path] = set()
+    for dep in stages[stage]["deps"]:
+        if not isinstance(dep, str) or dep.startswith("outputs/") or "${" in dep:
+            continue
+        place = Path(dep)
+        files |= set(place.rglob("*.py")) if place.is_dir() else {place}
+    return files
+
+
+def code_hash(files: set[Path]) -> str:
+    """Hash of names and contents."""
+    return _hash({str(path): file_hash(path) for path in sorted(files)})
+
+
+def _dotted(plain: dict, key: str) -> Any:
+    value: Any = plain
+    for part in key.split("."):
+        value = value[part]
+    return value
+
+
+def _hash(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

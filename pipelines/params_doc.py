@@ -1,0 +1,120 @@
+"""Print docs/params.md: every knob of params.yaml with its type, default and meaning.
+
+Usage: python -m pipelines.params_doc > docs/params.md
+"""
+
+import types
+import typing
+from typing import Any, Literal, get_args, get_origin
+
+import annotated_types
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from pipelines.params import Params
+
+HEAD = """# Every knob of params.yaml
+
+Made from the settings' own classes by `python -m pipelines.params_doc > docs/params.md`.
+Unknown keys, wrong types and values out of range are all reported at once, before anything runs.
+"""
+
+
+def render() -> str:
+    """The whole page in markdown."""
+    parts = [HEAD]
+    rows, sections = [], []
+    for name, field in Params.model_fields.items():
+        model = _model_of(field.annotation)
+        (sections if model else rows).append((name, field, model))
+    parts.append(_table([(name, field) for name, field, _ in rows]))
+    for name, field, model in sections:
+        each = "NAME." if name == "sampling" else ""
+        parts.append(f"## {name}\n\n{field.description}\n\n{_fields(model, f'{name}.{each}')}")
+    return "\n".join(parts)
+
+
+def _fields(model: type[BaseModel], prefix: str) -> str:
+    rows = []
+    nested = []
+    for name, field in model.model_fields.items():
+        inner = _model_of(field.annotation)
+        rows.append((prefix + name, field))
+        if inner is not None:
+            nested.append(_fields(inner, f"{prefix}{name}."))
+    return "\n".join([_table(rows), *nested])
+
+
+def _table(rows: list[tuple[str, FieldInfo]]) -> str:
+    lines = ["| key | type | default | meaning |", "|---|---|---|---|"]
+    for name, field in rows:
+        meaning = " ".join((field.description or "").split()).replace("|", "\\|")
+        lines.append(f"| `{name}` | {_type(field)} | {_default(field)} | {meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.get_default(call_default_factory=True)
+    if isinstance(value, BaseModel) or (isinstance(value, dict) and value):
+        return "see below"
+    if isinstance(value, tuple):
+        shown = [v.model_dump(mode="json") if isinstance(v, BaseModel) else v for v in value]
+        return f"`{shown}`"
+    return f"`{'null' if value is None else value}`"
+
+
+def _type(field: FieldInfo) -> str:
+    return (_name(field.annotation) + _limits(field.metadata)).replace("|", "\\|")
+
+
+def _name(kind: Any) -> str:
+    origin, args = get_origin(kind), get_args(kind)
+    if origin is typing.Annotated:
+        return _name(args[0]) + _limits(args[1:])
+    if origin is Literal:
+        return ", ".join(f"`{value}`" for value in args)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join("null" if a is type(None) else _name(a) for a in args)
+    if origin is tuple:
+        inner = [a for a in args if a is not Ellipsis]
+        return (
+            f"list of {_name(inner[0])}"
+            if Ellipsis in args
+            else f"{len(inner)} of {_name(inner[0])}"
+        )
+    if origin is dict:
+        return "mapping"
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return "section"
+    return {"int": "integer", "float": "number", "str": "text", "bool": "true or false"}.get(
+        getattr(kind, "__name__", str(kind)), str(kind)
+    )
+
+
+def _limits(metadata: Any) -> str:
+    signs = {annotated_types.Ge: (">=", "ge"), annotated_types.Gt: (">", "gt"),
+             annotated_types.Le: ("<=", "le"), annotated_types.Lt: ("<", "lt")}  # fmt: skip
+    found = []
+    for item in metadata:
+        for constraint in getattr(item, "metadata", None) or [item]:
+            if type(constraint) in signs:
+                sign, attribute = signs[type(constraint)]
+                value = getattr(constraint, attribute)
+                found.append(
+                    f"{sign} {value:.4g}" if isinstance(value, float) else f"{sign} {value}"
+                )
+    return f" ({', '.join(found)})" if found else ""
+
+
+def _model_of(kind: Any) -> type[BaseModel] | None:
+    """The settings class inside an annotation, if it is a single one."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return kind
+    for inner in get_args(kind):
+        if (get_origin(kind) in (dict, typing.Annotated, tuple)) and (found := _model_of(inner)):
+            return found
+    return None
+
+
+if __name__ == "__main__":
+    print(render(), end="")

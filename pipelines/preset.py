@@ -1,0 +1,51 @@
+"""Put a preset in place of params.yaml; an edited params.yaml is never overwritten."""
+
+import argparse
+import difflib
+import shutil
+from pathlib import Path
+
+from pipelines.params import DEFAULT_PATH, load_params
+from pipelines.stage import run_stage
+
+FOLDER = Path("presets")
+
+
+def known_presets() -> list[str]:
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def apply_preset(name: str, target: Path = Path(DEFAULT_PATH)) -> bool:
+    """Copy presets/NAME.yaml over an unedited params.yaml; False if it is in place already.
+
+    Raises ValueError for an unknown name or an edited target.
+    """
+    names = known_presets()
+    if name not in names:
+        close = difflib.get_close_matches(name, names, 1)
+        hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(names)}"
+        raise ValueError(f"there is no preset {name!r}: {hint}")
+    source = FOLDER / f"{name}.yaml"
+    load_params(source)
+    if target.exists():
+        present = target.read_bytes()
+        if present == source.read_bytes():
+            return False
+        if not any(present == (FOLDER / f"{other}.yaml").read_bytes() for other in names):
+            raise ValueError(
+                f"{target} has been edited: move it away (mv {target} my_params.yaml) before "
+                f"putting preset {name} in its place"
+            )
+    shutil.copyfile(source, target)
+    return True
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("name", help=f"one of {', '.join(known_presets())}")
+    name = arguments.parse_args().name
+    print(f"preset: {name} {'put in place' if apply_preset(name) else 'is in place already'}")
+
+
+if __name__ == "__main__":
+    run_stage(main)

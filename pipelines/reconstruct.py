@@ -1,0 +1,45 @@
+"""Stage reconstruct: averages of every wanted EMA length from the snapshots of two (EDM2)."""
+
+import json
+import shutil
+
+from models.weights import save_weights
+from pipelines.identity import EMA, TRAIN, dvc_root, length_name, pipeline_tag, stage_fingerprint
+from pipelines.params import load_params
+from pipelines.progress import progress
+from pipelines.stage import parser, run_stage
+from pipelines.tracking import stage_run
+from training.snapshots import list_snapshots, reconstruct
+
+
+def main() -> None:
+    args = parser(__doc__).parse_args()
+    params = load_params(args.params)
+    lengths = params.ema.lengths
+    tag, fingerprint = pipeline_tag(params), stage_fingerprint("reconstruct", params)
+    found = list_snapshots(TRAIN / "snapshots")
+    shutil.rmtree(EMA, ignore_errors=True)
+    with stage_run("reconstruct", params, tag, fingerprint, root=dvc_root()) as run:
+        with progress("reconstruct", len(found)) as bar:
+            averages, description, errors = reconstruct(TRAIN / "snapshots", lengths, bar)
+        report: dict = {
+            "num_snapshots": len(found),
+            "tracked": sorted({sigma_rel for _, sigma_rel, _ in found}),
+            "lengths": {},
+        }
+        for length in lengths:
+            name = f"{length_name(length)}.safetensors"
+            save_weights(EMA / name, averages[length], description | {"sigma_rel": length})
+            report["lengths"][length_name(length)] = {
+                "file": name,
+                "relative_profile_error": errors[length],
+            }
+            run.log_metrics({f"profile_error/{length_name(length)}": errors[length]})
+        (EMA / "reconstruct.json").write_text(json.dumps(report, indent=1) + "\n")
+    worst = max(errors, key=lambda length: errors[length])
+    print(f"reconstruct: {len(lengths)} lengths from {len(found)} snapshots; largest relative "
+          f"profile error {errors[worst]:.3g} at {length_name(worst)}")  # fmt: skip
+
+
+if __name__ == "__main__":
+    run_stage(main)

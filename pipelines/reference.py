@@ -1,0 +1,30 @@
+"""Stage reference: features of real images, against which generated ones are judged."""
+
+import shutil
+
+from dataset.store import ImageDataset
+from evaluation.reference import build_reference
+from pipelines.identity import DATASET, REFERENCE, dvc_root, pipeline_tag, stage_fingerprint
+from pipelines.params import load_params
+from pipelines.progress import progress
+from pipelines.stage import parser, run_stage
+from pipelines.tracking import stage_run
+
+
+def main() -> None:
+    args = parser(__doc__).parse_args()
+    params = load_params(args.params)
+    dataset = ImageDataset(DATASET)
+    tag, fingerprint = pipeline_tag(params), stage_fingerprint("reference", params)
+    shutil.rmtree(REFERENCE, ignore_errors=True)
+    with stage_run("reference", params, tag, fingerprint, root=dvc_root()) as run:
+        with progress("reference") as bar:
+            manifest = build_reference(
+                dataset, params.evaluation, REFERENCE, lambda what, done, total: bar(done, total)
+            )
+        run.log_dict(manifest, "reference.json")
+    print(f"reference: {manifest['metric_name']}")
+
+
+if __name__ == "__main__":
+    run_stage(main)

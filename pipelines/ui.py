@@ -1,0 +1,40 @@
+"""Open the runs in the MLflow UI, on this machine only unless --host says otherwise."""
+
+import argparse
+import os
+import socket
+import sys
+
+from pipelines.identity import dvc_root
+from pipelines.params import load_params
+from pipelines.stage import run_stage
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--host", default="127.0.0.1", help="(default: %(default)s)")
+    arguments.add_argument("--port", type=int, default=5000, help="(default: %(default)s)")
+    args = arguments.parse_args()
+    root, uri = dvc_root(), load_params().tracking.uri
+    if uri and uri.startswith("http"):
+        raise ValueError(f"tracking.uri is a server already: open {uri} in the browser")
+    if uri is None and not (root / "mlflow.db").exists():
+        raise ValueError("there are no runs yet: make repro makes the first")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((args.host, args.port))
+        except OSError as error:
+            raise ValueError(
+                f"port {args.port} on {args.host} is taken ({error.strerror}): "
+                f"choose another, python -m pipelines.ui --port {args.port + 1}"
+            ) from None
+    store = uri or f"sqlite:///{root / 'mlflow.db'}"
+    print(f"the runs are at http://{args.host}:{args.port}  (Ctrl-C ends the server)", flush=True)
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store,
+               "--host", args.host, "--port", str(args.port)]  # fmt: skip
+    os.execv(sys.executable, command)
+
+
+if __name__ == "__main__":
+    run_stage(main)

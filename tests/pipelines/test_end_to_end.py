@@ -1,0 +1,162 @@
+"""`dvc repro` in a temporary clone through real DVC, real Ray and real MLflow, on a tiny setting."""
+
+import csv
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parent))
+from clone import Clone
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+def dry(clone: Clone) -> set[str]:
+    """Stages that `dvc repro` would run."""
+    lines = clone.run("dvc", "repro", "--dry").splitlines()
+    return {line.split("'")[1] for line in lines if line.startswith("Running stage")}
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    clone = Clone(tmp_path_factory.mktemp("clone"))
+    clone.output = clone.run("dvc", "repro")
+    clone.commit("default run")
+    return clone
+
+
+def test_every_output_is_there(clone):
+    folder = clone.folder
+    data = json.loads((folder / "outputs/dataset/dataset.json").read_text())
+    assert data["num_images"] == 1797 and data["num_classes"] == 10
+    train = json.loads((folder / "outputs/train/train.json").read_text())
+    assert train["total_nimg"] == 512 and train["structure_plays"] > 0
+    rows = list(csv.DictReader((folder / "outputs/train/curves.csv").open()))
+    assert len(rows) >= 8 and any(row["structure/lambda"] for row in rows)
+    assert len(list((folder / "outputs/train/snapshots").glob("*.safetensors"))) == 8
+    for item in ("0.05-heun3", "0.1-heun3"):
+        metrics = json.loads((folder / f"outputs/evaluate/{item}/metrics.json").read_text())
+        for name in ("fd", "kid", "conditional_accuracy", "coverage", "structure_gap"):
+            assert np.isfinite(metrics["metrics"][name]["value"]), name
+        assert metrics["metrics"]["fd"]["floor"] < metrics["metrics"]["fd"]["value"]
+        assert "FID" not in metrics["metric_name"]
+        for picture in ("samples.png", "nearest.png"):
+            image = np.asarray(Image.open(folder / f"outputs/evaluate/{item}/{picture}"))
+            assert image.std() > 5, "a picture with nothing on it"
+    report = json.loads((folder / "reports/metrics.json").read_text())
+    assert set(report["items"]) == {"0.05-heun3", "0.1-heun3"}
+    page = (folder / "reports/report.html").read_text()
+    assert page.count("data:image/png;base64,") >= 3 and "http://" not in page.split("<body")[1]
+
+
+def test_mlflow_tells_the_same(clone):
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{clone.folder}/mlflow.db")
+    experiment = client.get_experiment_by_name("sadm")
+    runs = client.search_runs([experiment.experiment_id])
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    assert len(parents) == 1
+    children = {run.info.run_name: run for run in runs if run not in parents}
+    train = next(run for name, run in children.items() if name.startswith("train"))
+    history = client.get_metric_history(train.info.run_id, "loss")
+    assert [point.step for point in history] == list(range(64, 513, 64))
+    assert train.data.params["train.lr"] == "0.01"
+    assert "tracking.experiment" not in train.data.params
+    report = json.loads((clone.folder / "reports/metrics.json").read_text())
+    item = report["items"]["0.1-heun3"]
+    evaluate = next(r for n, r in children.items() if n.startswith("evaluate") and "0.1" in n)
+    assert evaluate.data.metrics["fd"] == pytest.approx(item["fd"]["value"])
+    images = [f.path for f in client.list_artifacts(train.info.run_id, "images")]
+    assert images, "no sample pictures during training"
+
+
+def test_only_what_changed_runs_again(clone):
+    assert dry(clone) == set()
+    for section, changes, stages in (
+        ("cluster", {"num_workers": 0}, set()),
+        ("tracking", {"experiment": "other"}, set()),
+        ("evaluation", {"num_images": 65},
+         {"evaluate@0.05-heun3", "evaluate@0.1-heun3", "summarize"}),
+        ("ema", {"lengths": [0.05, 0.10, 0.2]},
+         {"reconstruct", "evaluate@0.2-heun3", "summarize"}),
+        ("structure", {"kind": "none"}, {"train", "reconstruct", "summarize",
+                                         "evaluate@0.05-heun3", "evaluate@0.1-heun3"}),
+    ):  # fmt: skip
+        text = (clone.folder / "params.yaml").read_text()
+        clone.edit(section, changes)
+        told = dry(clone)
+        # --dry cannot know that re-made weights of the old lengths come out the same
+        if section == "ema":
+            assert stages <= told and "train" not in told and "reference" not in told
+        else:
+            assert told == stages, section
+        (clone.folder / "params.yaml").write_text(text)
+
+
+def test_a_new_length_runs_its_own_item_only(clone):
+    text = (clone.folder / "params.yaml").read_text()
+    clone.edit("ema", {"lengths": [0.05, 0.10, 0.2]})
+    out = clone.run("dvc", "repro")
+    ran = {line.split("'")[1] for line in out.splitlines() if line.startswith("Running stage")}
+    assert ran == {"reconstruct", "evaluate@0.2-heun3", "summarize"}
+    report = json.loads((clone.folder / "reports/metrics.json").read_text())
+    assert set(report["items"]) == {"0.05-heun3", "0.1-heun3", "0.2-heun3"}
+    (clone.folder / "params.yaml").write_text(text)
+    clone.run("dvc", "repro")
+
+
+def test_experiment_with_the_control(clone):
+    clone.edit("cluster", {"num_workers": 0})
+    clone.commit("in process")
+    clone.run("dvc", "exp", "run", "--temp", "-n", "control", "-S", "structure.kind=none")
+    shown = json.loads(clone.run("dvc", "exp", "show", "--json"))
+    names = [e.get("name") for commit in shown for e in commit.get("experiments") or []]
+    assert "control" in names
+    diff = clone.run("dvc", "metrics", "diff", "HEAD", "control", "--json")
+    changed = json.loads(diff[diff.index("{"):])["reports/metrics.json"]
+    assert any(key.endswith("fd.value") for key in changed)
+    clone.run("dvc", "plots", "diff", "HEAD", "control", "-o", "plots")
+    page = (clone.folder / "plots" / "index.html").read_text()
+    assert "Denoising loss" in page and "FD against EMA length" in page
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    return sorted(folder.glob(".runs/train-*/checkpoints/checkpoint-*.safetensors"))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_kill_9_and_the_same_command_resumes(clone, tmp_path, workers):
+    work = Clone(tmp_path / "killed", cluster={"num_workers": workers})
+    work.run("python", "-m", "pipelines.prepare")
+    process = work.start("python", "-m", "pipelines.train")
+    deadline = time.time() + 240
+    while len(checkpoints(work.folder)) < 2 and time.time() < deadline:
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    newest = checkpoints(work.folder)[-1]
+    nimg = int(newest.stem.split("-")[1])
+    assert nimg < 512, "the run was over before it could be killed"
+    out = work.run("python", "-m", "pipelines.train")
+    assert "resum" in out.lower(), out
+    whole = json.loads((clone.folder / "outputs/train/train.json").read_text())
+    again = json.loads((work.folder / "outputs/train/train.json").read_text())
+    assert again["final"]["loss"] == pytest.approx(whole["final"]["loss"], rel=1e-3)
+    curves = [(f / "outputs/train/curves.csv").read_text().splitlines() for f in (work.folder, clone.folder)]
+    assert [row.split(",")[0] for row in curves[0]] == [row.split(",")[0] for row in curves[1]]
+
+
+def test_bad_params_are_one_message(clone, tmp_path):
+    work = Clone(tmp_path / "bad", train={"lr": -1})
+    out = work.run("python", "-m", "pipelines.prepare", ok=False)
+    assert "train.lr: -1" in out and "Traceback" not in out

@@ -1,0 +1,104 @@
+"""params.yaml: every problem at once, with its path, value and mend."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipelines.params import ParamsError, check_params, load_params
+
+ROOT = Path(__file__).resolve().parents[2]
+DIGITS = ROOT / "presets" / "digits.yaml"
+
+
+def edited(**sections):
+    raw = yaml.safe_load(DIGITS.read_text())
+    for section, changes in sections.items():
+        if isinstance(changes, dict):
+            raw[section] = {**raw[section], **changes}
+        else:
+            raw[section] = changes
+    return raw
+
+
+@pytest.mark.parametrize("name", ["digits", "fashion_mnist", "cifar10", "image_folder", "imagenet64"])
+def test_presets_load_and_name_every_knob(name):
+    params = load_params(ROOT / "presets" / f"{name}.yaml")
+    raw = yaml.safe_load((ROOT / "presets" / f"{name}.yaml").read_text())
+    assert set(raw) == set(type(params).model_fields)
+    assert params.run_settings().total_steps >= params.ema.snapshots
+
+
+def test_default_params_are_a_preset():
+    assert load_params(ROOT / "params.yaml")
+
+
+def test_cifar10_flips_and_digits_do_not():
+    assert load_params(ROOT / "presets" / "cifar10.yaml").train.horizontal_flip
+    assert not load_params(DIGITS).train.horizontal_flip
+
+
+def test_every_problem_is_told_at_once():
+    raw = edited(
+        train={"lr": -1, "batch_size": "many"}, model={"chanels": 3}, dataset={"source": "digit"},
+        sampling={"fast": {"solver": "huen"}}, ema={"lengths": [0.1, 0.9]}, seeed=3,
+    )  # fmt: skip
+    with pytest.raises(ParamsError) as caught:
+        check_params(raw)
+    text = str(caught.value)
+    for part in ("has 7 problems", "train.lr: -1", 'train.batch_size: "many"', "model.chanels",
+                 "did you mean 'channels'", 'dataset.source: "digit"', "'digits'", "'heun'",
+                 "ema.lengths[1]: 0.9", "seeed: unknown key: did you mean 'seed'"):  # fmt: skip
+        assert part in text, (part, text)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"dataset": {"resolution": 9}}, "dataset.resolution: 9 .* use 8 or 10"),
+        ({"train": {"batch_size": 127}}, "train.batch_size: 127 .* use 126 or 128"),
+        ({"train": {"total_kimg": 1}}, "ema.snapshots: 16 .* 8 steps"),
+        ({"ema": {"snapshots": 1}}, "ema.snapshots: 1"),
+        ({"ema": {"tracked": [0.1, 0.1]}}, "ema.tracked"),
+        ({"samplers": ["nope"]}, "samplers: 'nope'"),
+        ({"dataset": {"source": "image_folder"}}, "dataset: .*needs path"),
+        ({"evaluation": {"extractor": "inception"}}, "inception-2015-12-05.pt"),
+        ({"cluster": {"num_workers": [2, 3]}}, "multiple of 3 workers"),
+        ({"structure": {"batch_size": 33}}, "structure.batch_size: 33"),
+        ({"model": {"structural_blocks": [{"kind": "self_attention", "heads": 5}]}}, r"\[0\].heads"),
+    ],
+)
+def test_impossible_combinations(changes, told):
+    with pytest.raises(ParamsError, match=told):
+        check_params(edited(**changes))
+
+
+def test_elastic_workers_and_scientific_numbers(tmp_path):
+    path = tmp_path / "p.yaml"
+    text = DIGITS.read_text().replace("num_workers: 2 ", "num_workers: [1, 2]")
+    path.write_text(text.replace("  lr: 0.01\n", "  lr: 1e-2\n"))
+    params = load_params(path)
+    assert params.cluster.num_workers == (1, 2) and params.train.lr == 0.01
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("seed: 0\nseed: 1\n", "line 2.*given twice"), ("a: [1\n", "not valid YAML"),
+     ("- 1\n", "must be a mapping"), ("seed: true\n", "seed: true")],
+)  # fmt: skip
+def test_files_that_are_no_params(tmp_path, text, told):
+    path = tmp_path / "p.yaml"
+    path.write_text(text)
+    with pytest.raises(ParamsError, match=told):
+        load_params(path)
+
+
+def test_missing_file():
+    with pytest.raises(ParamsError, match=r"nowhere\.yaml cannot be read"):
+        load_params("nowhere.yaml")
+
+
+def test_params_are_frozen():
+    params = load_params(DIGITS)
+    with pytest.raises(ValueError, match="frozen"):
+        params.train.lr = 1.0

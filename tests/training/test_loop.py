@@ -1,0 +1,191 @@
+"""The loop: the same result however it is split or interrupted."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dataset.config import DatasetConfig
+from dataset.prepare import prepare_dataset
+from dataset.store import ImageDataset
+from discriminators.config import StructureConfig
+from models.config import ModelConfig
+from models.power_ema import EMAConfig
+from models.weights import load_tensors
+from training.checkpoint import load_latest
+from training.config import NoiseConfig, TrainConfig
+from training.loop import TrainingDiverged, learning_rate, train
+from training.settings import RunSettings
+from training.snapshots import list_snapshots, reconstruct
+from training.world import World
+
+SMALL = ModelConfig(channels=8, channel_mult=(1, 2), blocks=1, attention_resolutions=(),
+                    structural_blocks=())  # fmt: skip
+
+
+def settings(total_kimg=0.128, game="none", **changes):
+    train_changes = changes.pop("train", {})
+    return RunSettings(
+        seed=changes.pop("seed", 0), model=changes.pop("model", SMALL), noise=NoiseConfig(),
+        train=TrainConfig(total_kimg=total_kimg, batch_size=16, lr=1e-3, lr_ramp_kimg=0.03,
+                          log_every_kimg=0.016, held_out_every_kimg=0.064, held_out_images=16,
+                          **train_changes),
+        structure=StructureConfig(kind=game, start_kimg=0.03, every=2, width=8, k=3,
+                                  statistics_images=32),
+        ema=EMAConfig(snapshots=4), **changes,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    out = tmp_path_factory.mktemp("data") / "dataset"
+    prepare_dataset(DatasetConfig(), out)
+    return out
+
+
+def final(folder):
+    return load_latest(folder / "checkpoints", print)
+
+
+def assert_same(a, b, **tolerance):
+    (tensors_a, plain_a), (tensors_b, plain_b) = a, b
+    assert tensors_a.keys() == tensors_b.keys() and plain_a["nimg"] == plain_b["nimg"]
+    for name, tensor in tensors_a.items():
+        torch.testing.assert_close(
+            tensor, tensors_b[name], msg=lambda m, n=name: f"{n}: {m}", **tolerance
+        )
+
+
+class Interrupted(Exception):
+    pass
+
+
+@pytest.mark.parametrize("game", ["none", "graph"])
+def test_interrupted_run_equals_uninterrupted(folder, tmp_path, game):
+    data, config = ImageDataset(folder), settings(game=game, checkpoint_every_s=0)
+    train(config, data, tmp_path / "whole", World())
+
+    def stop_at(event):
+        if event["kind"] == "checkpoint" and event["nimg"] == 80:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        train(config, data, tmp_path / "cut", World(), stop_at)
+    events = []
+    train(config, data, tmp_path / "cut", World(), events.append)
+    assert events[0] == {"kind": "start", "nimg": 80, "total_nimg": 128, "resumed": True}
+    assert_same(final(tmp_path / "whole"), final(tmp_path / "cut"), rtol=0, atol=0)
+    for name in ("curves.csv", "train.json"):
+        assert (tmp_path / "whole" / name).read_text() == (tmp_path / "cut" / name).read_text()
+
+
+def test_damaged_checkpoint_is_named_and_the_one_before_it_used(folder, tmp_path):
+    data, config = ImageDataset(folder), settings(checkpoint_every_s=0)
+    train(config, data, tmp_path / "run", World())
+    newest = sorted((tmp_path / "run" / "checkpoints").iterdir())
+    assert len(newest) == 2
+    blob = bytearray(newest[-1].read_bytes())
+    blob[-50] ^= 1
+    newest[-1].write_bytes(blob)
+    events = []
+    train(config, data, tmp_path / "run", World(), events.append)
+    assert events[0]["kind"] == "message" and newest[-1].name in events[0]["text"]
+    assert events[1]["nimg"] == 112
+
+
+@pytest.mark.parametrize("micro", [3, 8])
+def test_accumulation_changes_nothing_but_rounding(folder, tmp_path, micro):
+    data = ImageDataset(folder)
+    train(settings(0.048), data, tmp_path / "whole", World())
+    train(settings(0.048, micro_batch=micro), data, tmp_path / "parts", World())
+    assert_same(final(tmp_path / "whole"), final(tmp_path / "parts"), rtol=1e-3, atol=2e-5)
+
+
+def test_two_workers_follow_the_curve_of_one(folder, tmp_path, free_port):
+    config = settings(0.064, game="graph")
+    train(config, ImageDataset(folder), tmp_path / "one", World())
+    worker = Path(__file__).parent / "loop_worker.py"
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, worker, str(rank), "2", str(free_port), folder, tmp_path / "two"],
+            stdin=subprocess.PIPE, text=True,
+        )
+        for rank in range(2)
+    ]  # fmt: skip
+    for process in ranks:
+        process.stdin.write(config.model_dump_json())
+        process.stdin.close()
+    assert [process.wait(timeout=120) for process in ranks] == [0, 0]
+    curves = [
+        [json.loads(line) for line in (tmp_path / run / "curves.jsonl").read_text().splitlines()]
+        for run in ("one", "two")
+    ]
+    assert len(curves[0]) == len(curves[1]) >= 4
+    for a, b in zip(*curves, strict=True):
+        assert a.keys() == b.keys()
+        for name in ("loss", "denoising_loss", "held_out/loss"):
+            if name in a:
+                assert a[name] == pytest.approx(b[name], rel=2e-4), (a["nimg"], name)
+
+
+def test_seeds_differ_and_repeat(folder, tmp_path):
+    data = ImageDataset(folder)
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        train(settings(0.032, seed=seed), data, tmp_path / name, World())
+    a, b, c = (final(tmp_path / name)[0]["denoiser.unet.output.weight"] for name in "abc")
+    assert torch.equal(a, b) and not torch.allclose(a, c)
+
+
+def test_loss_falls(folder, tmp_path):
+    rows = []
+    config = settings(6.0, train={})
+    config = config.model_copy(update={"train": config.train.model_copy(
+        update={"lr": 0.01, "lr_ramp_kimg": 0.5, "batch_size": 64, "log_every_kimg": 1.0,
+                "held_out_every_kimg": 6.0, "held_out_images": 128})})  # fmt: skip
+    train(config, ImageDataset(folder), tmp_path / "run", World(), rows.append)
+    losses = [e["metrics"]["denoising_loss"] for e in rows if e["kind"] == "log"]
+    assert losses[-1] < 0.6 * losses[0], losses
+
+
+def test_snapshots_reconstruct(folder, tmp_path):
+    train(settings(0.256), ImageDataset(folder), tmp_path / "run", World())
+    found = list_snapshots(tmp_path / "run" / "snapshots")
+    assert [(n, s) for n, s, _ in found] == [(n, s) for n in (64, 128, 192, 256) for s in (0.05, 0.1)]
+    averages, description, errors = reconstruct(tmp_path / "run" / "snapshots", (0.1, 0.15))
+    newest, _ = load_tensors(found[-1][2])
+    for name, tensor in newest.items():  # a tracked length gives its own snapshot back
+        torch.testing.assert_close(averages[0.1][name], tensor, rtol=1e-4, atol=1e-6)
+    assert errors[0.1] < 1e-6 < errors[0.15] and description["nimg"] == 256
+
+
+def test_non_finite_steps_are_skipped_then_fatal(folder, tmp_path, monkeypatch):
+    import training.loop as loop
+
+    real, calls = loop.accumulate_denoising, []
+
+    def poisoned(settings, state, *rest):
+        out = real(settings, state, *rest)
+        calls.append(state.nimg)
+        if state.nimg in (16, 32) or state.nimg >= 64:
+            next(state.denoiser.parameters()).grad[...] = float("nan")
+        return out
+
+    monkeypatch.setattr(loop, "accumulate_denoising", poisoned)
+    config = settings(train={"max_bad_steps": 3})
+    events = []
+    with pytest.raises(TrainingDiverged, match="3 steps in a row"):
+        train(config, ImageDataset(folder), tmp_path / "run", World(), events.append)
+    assert calls[-1] == 96
+    assert max(e["metrics"]["skipped_steps"] for e in events if e["kind"] == "log") >= 2
+
+
+def test_learning_rate():
+    config = settings()
+    config = config.model_copy(update={"train": config.train.model_copy(
+        update={"lr": 1.0, "lr_ramp_kimg": 1.0, "lr_decay_kimg": 4.0})})  # fmt: skip
+    rates = [learning_rate(config, n) for n in (500, 1000, 4000, 16000)]
+    np.testing.assert_allclose(rates, [0.5, 1.0, 1.0, 0.5])

@@ -1,0 +1,39 @@
+"""The adaptive weight lambda of the adversarial loss."""
+
+import math
+
+
+class AdaptiveWeight:
+    """lambda = clip(lambda_0 * |grad L_denoise| / |grad L_adv|, 0, cap) at the output convolution.
+
+    Both norms are smoothed over plays before the division (VQGAN, arXiv 2012.09841, Eq. 7, has the
+    same ratio unsmoothed). Norms that are not finite are left out.
+    """
+
+    def __init__(self, lambda_0: float, cap: float, smoothing: float):
+        self.lambda_0, self.cap, self.smoothing = lambda_0, cap, smoothing
+        self._weight = self._denoise = self._adversarial = 0.0
+
+    def update(self, denoise_norm: float, adversarial_norm: float) -> float:
+        """Take note of a play's two (global) gradient norms; returns the new lambda."""
+        if math.isfinite(denoise_norm) and math.isfinite(adversarial_norm):
+            old, new = self.smoothing, 1.0 - self.smoothing
+            self._weight = old * self._weight + new
+            self._denoise = old * self._denoise + new * denoise_norm
+            self._adversarial = old * self._adversarial + new * adversarial_norm
+        return self.value
+
+    @property
+    def value(self) -> float:
+        """The present lambda; 0 before any update."""
+        if not self._weight or self._denoise == 0.0:
+            return 0.0
+        if self._adversarial == 0.0:
+            return self.cap if self.lambda_0 else 0.0
+        return min(self.lambda_0 * self._denoise / self._adversarial, self.cap)
+
+    def state_dict(self) -> list[float]:
+        return [self._weight, self._denoise, self._adversarial]
+
+    def load_state_dict(self, state: list[float]) -> None:
+        self._weight, self._denoise, self._adversarial = state

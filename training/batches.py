@@ -1,0 +1,43 @@
+"""The training batch of a range of image slots, each drawn from (seed, slot) alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dataset.sampler import slot_indices, slot_normal, slot_uniform
+from dataset.store import ImageDataset
+from training.noise import sigma_quantile
+from training.settings import RunSettings
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Clean images, labels (-1: hidden or none), noise levels and unit noise of some slots."""
+
+    images: Tensor  # [B, C, H, W], data units
+    labels: Tensor  # [B] int64
+    sigma: Tensor  # [B]
+    noise: Tensor  # [B, C, H, W]
+
+
+def draw_batch(
+    settings: RunSettings, dataset: ImageDataset, slots: Sequence[int], device: torch.device
+) -> Batch:
+    """The batch of `slots` (positions in the endless sequence of training images)."""
+    seed = settings.seed
+    train_indices = dataset.train_indices
+    chosen = train_indices[slot_indices(seed, len(train_indices), slots)]
+    images, labels = dataset.batch(chosen)
+    if settings.train.horizontal_flip:
+        mirror = torch.from_numpy(slot_uniform(seed, "flip", slots) < 0.5)
+        images = torch.where(mirror[:, None, None, None], images.flip(3), images)
+    hidden = slot_uniform(seed, "label_dropout", slots) < settings.model.label_dropout
+    labels = torch.where(torch.from_numpy(hidden), -1, labels)
+    sigma = sigma_quantile(settings.noise, slot_uniform(seed, "sigma", slots))
+    noise = slot_normal(seed, "noise", slots, dataset.image_shape)
+    return Batch(
+        images.to(device), labels.to(device), torch.from_numpy(sigma).float().to(device),
+        torch.as_tensor(noise).to(device),
+    )  # fmt: skip

@@ -1,0 +1,65 @@
+"""Frozen settings of training: what is drawn, how long, how fast."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+
+
+class NoiseConfig(
+    BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_nan=False,
+    use_attribute_docstrings=True,
+):  # fmt: skip
+    """The distribution of noise levels sigma seen in training."""
+
+    schedule: Literal["log_normal", "vp_linear", "vp_cosine", "flow"] = "log_normal"
+    """log_normal (EDM), or the levels that DDPM's linear or cosine betas or a rectified flow see."""
+    mean: float = -0.8
+    """Mean of ln(sigma), for log_normal."""
+    std: Positive = 1.2
+    """Standard deviation of ln(sigma), for log_normal."""
+
+
+class TrainConfig(
+    BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_nan=False,
+    use_attribute_docstrings=True,
+):  # fmt: skip
+    """Length, speed and precision of training. kimg = 1,000 training images seen."""
+
+    total_kimg: Positive = 400.0
+    """Training length (kimg)."""
+    batch_size: Annotated[int, Field(ge=2)] = 128
+    """Images per optimiser step, over all workers."""
+    lr: Positive = 0.01
+    """Peak learning rate of Adam; magnitude-preserving weights take rates near 0.01."""
+    lr_ramp_kimg: NonNegative = 10.0
+    """Linear ramp from 0 at the start (kimg)."""
+    lr_decay_kimg: NonNegative = 100.0
+    """Start of the inverse square root decay (kimg); 0: constant rate."""
+    adam_betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (
+        0.9,
+        0.99,
+    )
+    """Adam's moment decays."""
+    grad_clip: Positive = 1.0e6
+    """Largest norm of a step's gradient; longer ones are scaled down."""
+    max_bad_steps: Annotated[int, Field(ge=1)] = 20
+    """Steps in a row with a non-finite gradient before training stops; each is skipped."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """bf16: autocast of the network; weights, averages and losses stay fp32."""
+    compile: bool = False
+    """Compile the network: minutes of warm-up, worth it on long GPU runs."""
+    horizontal_flip: bool = False
+    """Mirror half of the training images; wrong for digits and letters."""
+    init_from: str | None = None
+    """Weights (.safetensors) to start from, for fine-tuning; null: random."""
+    log_every_kimg: Positive = 4.0
+    """Distance between points of the loss curve (kimg)."""
+    held_out_every_kimg: Positive = 25.0
+    """Distance between measurements of the held-out denoising loss (kimg)."""
+    held_out_images: Annotated[int, Field(ge=8)] = 256
+    """Images per side of that measurement (held-out, and the same number of training images)."""
+    sigma_bins: Annotated[int, Field(ge=1, le=32)] = 8
+    """Noise-level bins of the held-out loss, equally likely under the training distribution."""

@@ -1,0 +1,45 @@
+"""Loss curves on disk: one JSON line per point, truncated to the resumed image on restart."""
+
+import csv
+import json
+import os
+from pathlib import Path
+
+
+class Curves:
+    """Appends (nimg, metrics) to a .jsonl file; `write_csv` makes the table of the whole run."""
+
+    def __init__(self, path: Path, resume_at: int = 0):
+        self.path = Path(path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        kept = [row for row in self.rows() if row["nimg"] <= resume_at]
+        temporary = self.path.with_name(f".{self.path.name}.tmp")
+        temporary.write_text("".join(json.dumps(row) + "\n" for row in kept))
+        os.replace(temporary, self.path)
+
+    def append(self, nimg: int, metrics: dict[str, float]) -> None:
+        with open(self.path, "a") as stream:
+            stream.write(json.dumps({"nimg": nimg, **metrics}) + "\n")
+
+    def rows(self) -> list[dict]:
+        """All points so far; a line cut short by a crash is left out."""
+        rows = []
+        for line in self.path.read_text().splitlines() if self.path.exists() else []:
+            try:
+                rows.append(json.loads(line))
+            except json.JSONDecodeError:
+                continue
+        return rows
+
+    def write_csv(self, path: Path) -> None:
+        """One row per nimg, one column per metric, empty where it was not measured."""
+        merged: dict[int, dict] = {}
+        for row in self.rows():
+            merged.setdefault(row["nimg"], {}).update(row)
+        columns = ["nimg", *sorted({name for row in merged.values() for name in row} - {"nimg"})]
+        temporary = Path(path).with_name(f".{Path(path).name}.tmp")
+        with open(temporary, "w", newline="") as stream:
+            writer = csv.DictWriter(stream, columns, restval="")
+            writer.writeheader()
+            writer.writerows(merged[nimg] for nimg in sorted(merged))
+        os.replace(temporary, path)

@@ -1,0 +1,204 @@
+"""What the game is played with: which real images, which fakes, at which noise."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dataset.sampler import (
+    LabelPools,
+    slot_generator,
+    slot_indices,
+    slot_normal,
+    slot_uniform,
+    unpaired_indices,
+)
+from dataset.store import ImageDataset
+from discriminators.config import StructureConfig
+from models.denoiser import Denoiser
+from sampling.config import SamplerConfig
+from sampling.solvers import solve
+
+DEFAULT_SAMPLER = SamplerConfig(solver="ddim", steps=8)
+
+
+@dataclass(frozen=True)
+class GameBatch:
+    """One worker's share of a play, drawn slot by slot. Images in data units."""
+
+    slots: Sequence[int]
+    reals: Tensor  # [n, C, H, W]; paired forms: the sources of the fakes
+    labels: Tensor  # int64 [n], of real and fake
+    noise: Tensor  # unit normal [n, C, H, W], of the fakes
+    sigma: Tensor  # [n], where the fake is denoised with gradient
+    sources: Tensor | None  # [n, C, H, W], clean images the fakes start from; None: onpolicy
+    stop: Tensor | None  # int64 [n], place of sigma in the sampler's grid; None: not onpolicy
+    renoise: tuple[Tensor, Tensor] | None  # unit normal for real and fake before Psi
+
+
+class Fakes:
+    """Draws batches for the game, and the noisy images from which fakes are denoised.
+
+    onestep: a real image under noise sigma <= sigma_data. One step estimates a posterior mean,
+    which at higher sigma is blurred by nature.
+    onpolicy: a state on the sampler's own path (without its guidance), reached without gradient.
+    renoise: as onestep, up to the sigma at which real and fake are re-noised before Psi.
+    Raises ValueError if the noise levels asked for do not exist.
+    """
+
+    def __init__(
+        self,
+        config: StructureConfig,
+        sampler: SamplerConfig | None,
+        *,
+        sigma_data: float,
+        conditional: bool,
+        paired: bool,
+        seed: int,
+    ):
+        self.kind, self.paired = config.fakes, paired
+        self.conditional, self.seed = conditional, seed
+        self._sorted: tuple[ImageDataset, np.ndarray, LabelPools] | None = None
+        limit = {
+            "onestep": sigma_data,
+            "onpolicy": 2 * sigma_data,
+            "renoise": config.renoise_sigma,
+        }[self.kind]
+        self.low, self.high = config.sigma_min, config.sigma_max or limit
+        if self.kind == "onestep":
+            self.high = min(self.high, sigma_data)
+        if self.low > self.high:
+            raise ValueError(
+                f"structure.sigma_min {self.low:g} is above {self.high:g}, the highest noise level "
+                f"of {self.kind} fakes: lower it"
+            )
+        self.sampler = sampler or DEFAULT_SAMPLER
+        self.grid: Tensor | None = None
+        if self.kind == "onpolicy":
+            self.grid = self.sampler.time_grid()
+            inner = self.grid[1:-1]
+            inside = ((inner >= self.low) & (inner <= self.high)).nonzero()[:, 0] + 1
+            if not len(inside):
+                raise ValueError(
+                    f"none of the sampler's {len(inner)} inner noise levels lies between "
+                    f"structure.sigma_min {self.low:g} and sigma_max {self.high:g}: widen these or "
+                    "give the sampler more steps"
+                )
+            self.stops = inside.numpy()
+
+    def draw(
+        self,
+        dataset: ImageDataset,
+        slots: Sequence[int],
+        *,
+        flip: bool = False,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> GameBatch:
+        """The batch of the given image slots; each row depends on (seed, slot) alone.
+
+        `flip` mirrors half of the images, as training does.
+        """
+        seed, train = self.seed, dataset.train_indices
+        train_labels, pools = self._labels(dataset)
+        chosen = slot_indices(seed, len(train), slots)
+        labels = train_labels[chosen]
+        sources = None
+        if self.kind != "onpolicy":
+            sources = self._images(dataset, train[chosen], slots, flip, "source")
+        if self.paired:
+            assert sources is not None
+            reals = sources
+        else:
+            drawn = unpaired_indices(seed, pools, labels, slots)
+            reals = self._images(dataset, train[drawn], slots, flip, "real")
+        uniform = slot_uniform(seed, "structure/sigma", slots)
+        stop = None
+        if self.grid is None:
+            sigma = np.exp(np.log(self.low) + uniform * np.log(self.high / self.low))
+        else:
+            stop = self.stops[(uniform * len(self.stops)).astype(np.int64)]
+            sigma = self.grid.numpy()[stop]
+
+        def put(array: np.ndarray | Tensor) -> Tensor:
+            tensor = torch.as_tensor(array)
+            return tensor.to(device, dtype if tensor.is_floating_point() else None)
+
+        def normal(stream: str) -> Tensor:
+            return put(slot_normal(seed, f"structure/{stream}", slots, dataset.image_shape))
+
+        again = (normal("renoise real"), normal("renoise fake")) if self.kind == "renoise" else None
+        return GameBatch(
+            slots=slots,
+            reals=put(reals),
+            labels=put(labels),
+            noise=normal("noise"),
+            sigma=put(sigma),
+            sources=None if sources is None else put(sources),
+            stop=None if stop is None else put(stop),
+            renoise=again,
+        )
+
+    @torch.no_grad()
+    def noisy(self, denoiser: Denoiser, batch: GameBatch, part: slice) -> Tensor:
+        """The images [n, C, H, W] that rows `part` of the batch are denoised from, at their sigma.
+
+        Rows of a batch do not influence one another.
+        """
+        noise = batch.noise[part]
+        if batch.sources is not None:
+            return batch.sources[part] + batch.sigma[part, None, None, None] * noise
+        assert batch.stop is not None and self.grid is not None
+        stop, labels = batch.stop[part], batch.labels[part]
+        last = int(stop.max())
+        states = torch.empty_like(noise)
+
+        def keep(step: int, x: Tensor, denoised: Tensor) -> None:
+            here = stop == step + 1
+            states[here] = x[here]
+            if step + 1 == last:
+                raise _Arrived
+
+        slots = batch.slots[part]
+        with suppress(_Arrived):
+            solve(
+                self.sampler.solver,
+                lambda x, sigma: denoiser(x, sigma, labels),
+                noise,
+                self.grid,
+                generators=[slot_generator(self.seed, "structure/path", s) for s in slots],
+                callback=keep,
+                **self.sampler.solver_options,
+            )
+        return states
+
+    def _labels(self, dataset: ImageDataset) -> tuple[np.ndarray, LabelPools]:
+        """Labels of the train set, and the images of each; sorted once for each data set."""
+        if self._sorted is None or self._sorted[0] is not dataset:
+            labels = dataset.labels[dataset.train_indices]
+            if not self.conditional:
+                # Fakes of an unconditional denoiser have no label for their neighbours to share.
+                labels = np.full_like(labels, -1)
+            self._sorted = (dataset, labels, LabelPools(labels))
+        return self._sorted[1:]
+
+    def _images(
+        self,
+        dataset: ImageDataset,
+        indices: np.ndarray,
+        slots: Sequence[int],
+        flip: bool,
+        stream: str,
+    ) -> Tensor:
+        images, _ = dataset.batch(indices)
+        if flip:
+            mirrored = torch.from_numpy(slot_uniform(self.seed, f"structure/flip {stream}", slots))
+            images = torch.where((mirrored < 0.5)[:, None, None, None], images.flip(3), images)
+        return images
+
+
+class _Arrived(Exception):
+    """The sampler's path has passed the last state that is wanted."""

@@ -1,0 +1,342 @@
+"""The structure game: the denoiser against a discriminator of batch structure."""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from dataset.sampler import slot_generator, slot_indices, slot_normal
+from dataset.store import ImageDataset
+from discriminators.config import StructureConfig
+from discriminators.form import Form
+from discriminators.forms import make_form
+from models.denoiser import Denoiser
+from sampling.config import SamplerConfig
+from training.adaptive_weight import AdaptiveWeight
+from training.fakes import Fakes, GameBatch
+from training.gate import WINS, Gate
+from training.psi import Psi, make_psi
+from training.world import World
+
+__all__ = ["GameBatch", "StructureGame"]
+
+STATISTICS_BATCH = 256
+SOFTENING = 0.9
+"""Factor on the logits of a discriminator that wins by far, per play."""
+
+
+class StructureGame:
+    """The minimax game of one run; with kind 'none' it is never due and keeps no state.
+
+    The gradient is that of the *global* batch, however it is split: features are computed part by
+    part and gathered from all workers, each of which computes the graphs of the whole batch; then
+    dL/dF is carried back through the denoiser part by part (two passes; one where the share fits).
+
+    Args:
+        denoiser: the network in training, not compiled (its copy may serve as Psi).
+        batch_size: images per training step over all workers, for structure.batch_size: null.
+        sampler: the setting that structure.sampler names; None: DDIM with 8 steps on EDM's grid.
+        autocast: the precision of the denoiser's passes, e.g. torch.bfloat16; None: as it is.
+    Raises ValueError if the settings do not fit each other or a feature network is missing.
+    """
+
+    def __init__(
+        self,
+        config: StructureConfig,
+        denoiser: Denoiser,
+        *,
+        batch_size: int,
+        sampler: SamplerConfig | None = None,
+        world: World,
+        seed: int,
+        autocast: torch.dtype | None = None,
+    ):
+        self.config, self.world, self.seed, self.autocast = config, world, seed, autocast
+        self.gate = Gate(config.gate)
+        self.weight = AdaptiveWeight(config.lambda_0, config.lambda_cap, config.lambda_smoothing)
+        self.opened_at: int | None = None
+        self.skipped = 0
+        """Plays whose gradient was not finite; it was dropped."""
+        if config.kind == "none":
+            return
+        self.batch_size = config.batch_size or batch_size
+        world.share(self.batch_size)
+        self.dtype = denoiser.output_conv_weight.dtype
+        self.psi: Psi = make_psi(config, denoiser, denoiser.image_shape)
+        form_seed = slot_generator(seed, "structure/discriminator", 0).initial_seed()
+        self.form: Form = make_form(config, self.psi.num_features, form_seed)
+        self.form.to(self.psi.mean.device, self.dtype)
+        self.optimizer = torch.optim.Adam(self.form.parameters(), lr=config.lr, betas=(0.0, 0.99))
+        self.fakes = Fakes(
+            config,
+            sampler,
+            sigma_data=denoiser.sigma_data,
+            conditional=denoiser.num_classes > 0,
+            paired=self.form.paired,
+            seed=seed,
+        )
+
+    @property
+    def plays(self) -> int:
+        """Times the game has been played."""
+        return self.gate.plays
+
+    def needs_opening(self, nimg: int) -> bool:
+        """Whether `open` is due: the warm-up has just ended, or Psi is to be refreshed."""
+        if self.config.kind == "none":
+            return False
+        if self.opened_at is None:
+            return nimg >= self.config.start_kimg * 1000
+        refresh = self.config.refresh_kimg
+        return refresh is not None and nimg - self.opened_at >= refresh * 1000
+
+    def open(self, nimg: int, ema_denoiser: Denoiser, dataset: ImageDataset) -> None:
+        """Build Psi from the EMA denoiser and its statistics from real training images."""
+        self.psi.refresh(ema_denoiser)
+        self.psi.standardise(self._statistics_batches(dataset))
+        self.world.broadcast_(self.psi.mean)
+        self.world.broadcast_(self.psi.scale)
+        self.opened_at = nimg
+        self.gate.start()
+
+    def due(self, step: int) -> bool:
+        """Whether optimiser step number `step` (from 0, counted over resumes) includes a play."""
+        return self.opened_at is not None and step % self.config.every == 0
+
+    def draw(self, dataset: ImageDataset, nimg: int, *, flip: bool = False) -> GameBatch:
+        """This worker's share of the play at `nimg`: slots nimg .. nimg + batch_size - 1."""
+        share = self.world.share(self.batch_size)
+        slots = range(nimg + share.start, nimg + share.stop)
+        device = self.psi.mean.device
+        return self.fakes.draw(dataset, slots, flip=flip, device=device, dtype=self.dtype)
+
+    def play(
+        self,
+        denoiser: Denoiser,
+        batch: GameBatch,
+        micro_batch: int | None,
+        denoise_grad: Tensor,
+    ) -> tuple[list[Tensor | None], dict[str, float]]:
+        """One step of the discriminator, and the adversarial gradient of the denoiser.
+
+        Called by all workers at once. The denoiser plays in evaluation mode, as it is deployed.
+
+        Args:
+            batch: this worker's share, from `draw`.
+            micro_batch: images put through the denoiser with gradient at once; None: all.
+            denoise_grad: gradient of the denoising loss of the global batch (so summed over
+                workers) at `denoiser.output_conv_weight`.
+
+        Returns:
+            For each of `denoiser.parameters()` lambda times this worker's share of the adversarial
+            gradient, whose sum over workers is that of the global batch, or None where there is
+            none (everywhere, while the gate is shut); and what to log, as 'structure/...' (finite
+            numbers only; 'loss_g' and 'adv_grad' only where the denoiser is moved).
+        """
+        with _evaluating(denoiser):
+            gradients, logs = self._play(denoiser, batch, micro_batch, denoise_grad)
+        return gradients, {f"structure/{name}": value for name, value in logs.items()}
+
+    def _play(
+        self, denoiser: Denoiser, batch: GameBatch, micro_batch: int | None, denoise_grad: Tensor
+    ) -> tuple[list[Tensor | None], dict[str, float]]:
+        moving = self.gate.open
+        parts = _parts(len(batch.labels), micro_batch)
+        noisy = self._denoising(
+            lambda: torch.cat([self.fakes.noisy(denoiser, batch, part) for part in parts])
+        )
+        # First pass. A share that fits in one part keeps its graph and needs no second.
+        one_pass = moving and len(parts) == 1
+        with torch.set_grad_enabled(one_pass):
+            local = [self._fake_features(denoiser, batch, noisy, part) for part in parts]
+        with torch.no_grad():
+            reals = torch.cat([self._real_features(batch, part) for part in parts])
+        fake = self.world.all_gather(torch.cat(local))  # [N, F], the global batch
+        real = self.world.all_gather(reals)
+        labels = self.world.all_gather(batch.labels)
+
+        wins = self.gate.reason == WINS
+        logs = self._step_discriminator(real, fake, labels, learn=not wins)
+        if wins:
+            self.form.soften(SOFTENING)
+        logs |= {
+            "k": float(self.form.neighbours(len(fake))),
+            "denoise_grad": float(denoise_grad.norm()),
+            "gate_open": float(moving),
+            "lambda": 0.0,
+        }
+        gradients: list[Tensor | None] = [None for _ in denoiser.parameters()]
+        if not all(map(math.isfinite, logs.values())):
+            self.skipped += 1
+        elif moving:
+            loss, feature_grad = self._feature_gradient(real, fake, labels)
+            share = feature_grad[self.world.share(len(fake))]
+            for part, kept in zip(parts, local, strict=True):
+                if not one_pass:
+                    kept = self._fake_features(denoiser, batch, noisy, part)
+                _accumulate(gradients, kept, share[part], list(denoiser.parameters()))
+            logs |= {"loss_g": loss, **self._weigh(denoiser, gradients, logs["denoise_grad"])}
+        self.gate.observe_play(logs["accuracy"], logs["logit_gap"])
+        logs["skipped"] = float(self.skipped)
+        return gradients, {name: value for name, value in logs.items() if math.isfinite(value)}
+
+    def _step_discriminator(
+        self, real: Tensor, fake: Tensor, labels: Tensor, learn: bool
+    ) -> dict[str, float]:
+        """One optimiser step, the same on every worker: rank 0's gradient is used by all."""
+        with torch.autocast(real.device.type, enabled=False):
+            result = self.form.loss_d(real, fake, labels)
+            loss = result.adversarial + result.penalty
+            parameters = list(self.form.parameters())
+            found = torch.autograd.grad(loss, parameters, allow_unused=True)
+        report = {**result.report, "loss_d": loss}
+        flat = [
+            torch.zeros_like(p).reshape(-1) if g is None else g.reshape(-1)
+            for p, g in zip(parameters, found, strict=True)
+        ]
+        numbers = torch.stack([value.detach().reshape(()) for value in report.values()])
+        shared = self.world.broadcast_(torch.cat([*flat, numbers]))
+        *pieces, numbers = shared.split([p.numel() for p in parameters] + [len(report)])
+        if learn and torch.isfinite(shared).all():
+            for parameter, piece in zip(parameters, pieces, strict=True):
+                parameter.grad = piece.view_as(parameter)
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+        return dict(zip(report, numbers.tolist(), strict=True))
+
+    def _feature_gradient(self, real: Tensor, fake: Tensor, labels: Tensor) -> tuple[float, Tensor]:
+        """Adversarial loss of the denoiser and its gradient dL/dF [N, F] at the fake features."""
+        leaf = fake.detach().requires_grad_()
+        with torch.enable_grad(), torch.autocast(real.device.type, enabled=False):
+            loss = self.form.loss_g(real, leaf, labels)
+            (gradient,) = torch.autograd.grad(loss, leaf)
+        return loss.item(), self.world.broadcast_(gradient.contiguous())
+
+    def _weigh(
+        self, denoiser: Denoiser, gradients: list[Tensor | None], denoise_norm: float
+    ) -> dict[str, float]:
+        """Multiply the gradients with lambda, or drop them if any worker's are not finite."""
+        place = [p is denoiser.output_conv_weight for p in denoiser.parameters()].index(True)
+        at_output = gradients[place]
+        assert at_output is not None, "the fakes do not depend on the output convolution"
+        finite = [torch.isfinite(g).all() for g in gradients if g is not None]
+        bad = ~torch.stack(finite).all()
+        counted = torch.cat([at_output.reshape(-1), bad.to(at_output.dtype)[None]])
+        *_, bad_workers = total = self.world.all_reduce_sum_(counted)
+        norm = float(total[:-1].norm())
+        if bad_workers > 0:
+            self.skipped += 1
+            gradients[:] = [None for _ in gradients]
+            return {"adv_grad": norm}
+        weight = self.weight.update(denoise_norm, norm)
+        gradients[:] = [None if g is None else (weight * g).contiguous() for g in gradients]
+        return {"adv_grad": norm, "lambda": weight}
+
+    def _fake_features(
+        self, denoiser: Denoiser, batch: GameBatch, noisy: Tensor, part: slice
+    ) -> Tensor:
+        x = self._denoising(lambda: denoiser(noisy[part], batch.sigma[part], batch.labels[part]))
+        if batch.renoise is not None:
+            x = x + self.config.renoise_sigma * batch.renoise[1][part]
+        return self.psi(x)
+
+    def _real_features(self, batch: GameBatch, part: slice) -> Tensor:
+        x = batch.reals[part]
+        if batch.renoise is not None:
+            x = x + self.config.renoise_sigma * batch.renoise[0][part]
+        return self.psi(x)
+
+    def _denoising(self, call) -> Tensor:
+        """The denoiser's passes run in its own precision, everything else in full."""
+        enabled = self.autocast is not None
+        with torch.autocast(self.psi.mean.device.type, dtype=self.autocast, enabled=enabled):
+            return call()
+
+    def _statistics_batches(self, dataset: ImageDataset) -> Iterator[Tensor]:
+        train = dataset.train_indices
+        total = min(self.config.statistics_images, len(train))
+        for start in range(0, total, STATISTICS_BATCH):
+            slots = range(start, min(start + STATISTICS_BATCH, total))
+            images, _ = dataset.batch(train[slot_indices(self.seed, len(train), slots)])
+            if self.config.fakes == "renoise":
+                noise = slot_normal(self.seed, "structure/statistics", slots, dataset.image_shape)
+                images = images + self.config.renoise_sigma * noise
+            yield images.to(self.psi.mean.device)
+
+    def observe_held_out(self, held_out: Sequence[float], train: Sequence[float]) -> None:
+        """Denoising losses per sigma bin at fixed noise, the same on every worker (see Gate)."""
+        self.gate.observe_held_out(held_out, train)
+
+    def state_dict(self) -> tuple[dict[str, Tensor], dict]:
+        """Flat tensors and a JSON-able dict: all that later plays depend on."""
+        meta = {
+            "opened_at": self.opened_at,
+            "skipped": self.skipped,
+            "gate": self.gate.state_dict(),
+            "weight": self.weight.state_dict(),
+        }
+        if self.config.kind == "none":
+            return {}, meta
+        tensors = {f"form.{name}": value for name, value in self.form.state_dict().items()}
+        for name, parameter in self.form.named_parameters():
+            for key, value in self.optimizer.state.get(parameter, {}).items():
+                tensors[f"optimizer.{key}.{name}"] = torch.as_tensor(value)
+        if self.opened_at is not None:
+            tensors |= {f"psi.{name}": value for name, value in self.psi.kept().items()}
+        return {name: value.detach() for name, value in tensors.items()}, meta
+
+    def load_state_dict(self, tensors: dict[str, Tensor], meta: dict) -> None:
+        """Take up the state of `state_dict`; the settings must be those it was made with."""
+        self.opened_at, self.skipped = meta["opened_at"], meta["skipped"]
+        self.gate.load_state_dict(meta["gate"])
+        self.weight.load_state_dict(meta["weight"])
+        if self.config.kind == "none":
+            return
+        self.form.load_state_dict(_under("form.", tensors))
+        self.optimizer.state.clear()
+        for key in ("step", "exp_avg", "exp_avg_sq"):
+            values = _under(f"optimizer.{key}.", tensors)
+            for name, parameter in self.form.named_parameters():
+                if name in values:
+                    value = values[name].clone()
+                    place = "cpu" if key == "step" else parameter.device
+                    self.optimizer.state[parameter][key] = value.to(place)
+        if self.opened_at is not None:
+            self.psi.restore(_under("psi.", tensors))
+
+
+def _accumulate(
+    gradients: list[Tensor | None], features: Tensor, weight: Tensor, parameters: list[nn.Parameter]
+) -> None:
+    """Add d(sum(features * weight)) / d parameters to the list, in place."""
+    wanted = [place for place, parameter in enumerate(parameters) if parameter.requires_grad]
+    found = torch.autograd.grad(
+        features, [parameters[place] for place in wanted], weight, allow_unused=True
+    )
+    for place, new in zip(wanted, found, strict=True):
+        if new is not None:
+            old = gradients[place]
+            gradients[place] = new if old is None else old + new
+
+
+def _parts(count: int, size: int | None) -> list[slice]:
+    """Rows 0 .. count in consecutive slices of at most `size`."""
+    step = count if size is None else min(size, count)
+    return [slice(start, min(start + step, count)) for start in range(0, count, step)]
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode inside, the former mode after."""
+    mode = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(mode)

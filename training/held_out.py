@@ -1,0 +1,59 @@
+"""Denoising loss on held-out and on training images at fixed noise, per noise-level bin."""
+
+import hashlib
+
+import numpy as np
+import torch
+
+from dataset.sampler import slot_normal
+from dataset.store import ImageDataset
+from models.denoiser import Denoiser
+from training.noise import held_out_sigmas
+from training.objective import fixed_noise_loss
+from training.settings import RunSettings
+from training.world import World
+
+
+class HeldOutLoss:
+    """The same images, noise and noise levels at every call, shared over the ranks.
+
+    The gap (held-out minus training loss) shows memorisation, and per bin it shows where an
+    adversarial gradient harms the denoiser.
+    """
+
+    def __init__(self, settings: RunSettings, dataset: ImageDataset, world: World):
+        self.bins, self.world = settings.train.sigma_bins, world
+        self.sides = {}
+        for side, indices in (("train", dataset.train_indices), ("held", dataset.held_out_indices)):
+            count = min(settings.train.held_out_images, len(indices))
+            key = hashlib.blake2b(f"held_out/{side}".encode(), digest_size=8).digest()
+            pick = np.random.default_rng(int.from_bytes(key, "little"))
+            chosen = np.sort(pick.choice(indices, count, replace=False))
+            sigma, bin_index = held_out_sigmas(settings.noise, self.bins, count)
+            noise = slot_normal(0, f"held_out_{side}", range(count), dataset.image_shape)
+            mine = slice(world.rank, None, world.size)
+            images, labels = dataset.batch(chosen[mine])
+            tensors = (images, labels, sigma[mine], torch.as_tensor(noise)[mine])
+            self.sides[side] = ([t.to(world.device) for t in tensors], bin_index[mine])
+
+    def measure(self, denoiser: Denoiser) -> tuple[dict[str, float], list[float], list[float]]:
+        """Curve values, then the mean loss per bin on training and on held-out images."""
+        per_bin = {}
+        for side, (tensors, bin_index) in self.sides.items():
+            totals = torch.zeros(2, self.bins, dtype=torch.float64, device=self.world.device)
+            if len(bin_index):
+                losses = fixed_noise_loss(denoiser, *tensors).double()
+                index = bin_index.to(self.world.device)
+                totals[0].index_add_(0, index, losses)
+                totals[1].index_add_(0, index, torch.ones_like(losses))
+            self.world.all_reduce_sum_(totals)
+            # a bin without images (fewer images than bins) counts as zero
+            per_bin[side] = (totals[0] / totals[1].clamp_min(1)).tolist()
+        train, held = per_bin["train"], per_bin["held"]
+        values = {
+            "held_out/loss": float(np.mean(held)),
+            "held_out/train_loss": float(np.mean(train)),
+            "held_out/gap": float(np.mean(held) - np.mean(train)),
+        }
+        values |= {f"held_out/bin{i}_loss": value for i, value in enumerate(held)}
+        return values, train, held

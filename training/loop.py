@@ -1,0 +1,230 @@
+"""The training loop: one flat pass from images seen to images wanted.
+
+Progress is counted in images (`nimg`). All that image slot j of the global batch needs (which
+image, flip, label dropout, sigma, noise) derives from (seed, nimg + j), so the result does not
+depend on how the batch is split over workers and micro-batches.
+"""
+
+import contextlib
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from dataset.store import ImageDataset
+from models.denoiser import Denoiser
+from training.batches import draw_batch
+from training.checkpoint import load_latest, save_checkpoint
+from training.curves import Curves
+from training.game import StructureGame
+from training.held_out import HeldOutLoss
+from training.objective import denoising_loss
+from training.preview import ema_denoiser, preview
+from training.settings import RunSettings
+from training.setup import build_state
+from training.snapshots import save_snapshot
+from training.state import TrainState
+from training.world import World
+
+Report = Callable[[dict], None]
+
+
+class TrainingDiverged(RuntimeError):
+    """Too many steps in a row had a non-finite gradient."""
+
+
+def learning_rate(settings: RunSettings, nimg: int) -> float:
+    """Linear ramp, then inverse square root decay, both in images (EDM2, Eq. 67)."""
+    train = settings.train
+    rate = train.lr
+    if train.lr_decay_kimg > 0:
+        rate /= max(nimg / (1000 * train.lr_decay_kimg), 1.0) ** 0.5
+    if train.lr_ramp_kimg > 0:
+        rate *= min(nimg / (1000 * train.lr_ramp_kimg), 1.0)
+    return rate
+
+
+def train(settings: RunSettings, dataset: ImageDataset, folder: Path, world: World,
+          report: Report = lambda event: None) -> dict:  # fmt: skip
+    """Train, or go on training, the run whose state lives in `folder`; returns its summary.
+
+    Call it on every rank of `world`. The same call after a crash resumes from the newest readable
+    checkpoint. Rank 0 writes snapshots, checkpoints, curves.jsonl and, last, train.json; `report`
+    receives rank 0's events (see pipelines/monitor.py).
+    Raises TrainingDiverged, ValueError for a batch that workers cannot share.
+    """
+    folder = Path(folder)
+    chief = world.rank == 0
+    tell = report if chief else (lambda event: None)
+    state = build_state(settings, dataset, world)
+    resumed = load_latest(
+        folder / "checkpoints", lambda text: tell({"kind": "message", "text": text})
+    )
+    if resumed is not None:
+        state.restore(*resumed)
+    world.barrier()  # nobody writes a new checkpoint while another rank still looks for the old one
+    curves = Curves(folder / "curves.jsonl", resume_at=state.nimg) if chief else None
+    held_out = HeldOutLoss(settings, dataset, world)
+    tell({"kind": "start", "nimg": state.nimg, "total_nimg": settings.total_nimg,
+          "resumed": resumed is not None})  # fmt: skip
+
+    parameters = list(state.denoiser.parameters())
+    forward = torch.compile(state.denoiser) if settings.train.compile else state.denoiser
+    state.denoiser.train()
+    clock, clock_nimg, last_checkpoint = time.monotonic(), state.nimg, time.monotonic()
+
+    while state.nimg < settings.total_nimg:
+        before, batch_size = state.nimg, settings.train.batch_size
+        after = before + batch_size
+        step = before // batch_size
+
+        # Denoising gradient of this rank's share, in micro-batches; summed over ranks.
+        state.optimizer.zero_grad(set_to_none=True)
+        loss_sum = accumulate_denoising(settings, state, forward, dataset, world)
+        world.all_reduce_gradients(parameters)
+        world.all_reduce_sum_(loss_sum)
+        metrics = {"loss": loss_sum[0].item() / batch_size,
+                   "denoising_loss": loss_sum[1].item() / batch_size}  # fmt: skip
+
+        # The structure game adds its gradient every few steps.
+        if state.game is not None:
+            metrics |= play_game(settings, state, dataset, world, step, tell)
+
+        # Optimiser step, forced weight normalisation, averages; a non-finite step is skipped.
+        rate = learning_rate(settings, after)
+        for group in state.optimizer.param_groups:
+            group["lr"] = rate
+        norm = torch.nn.utils.clip_grad_norm_(parameters, settings.train.grad_clip).item()
+        if torch.isfinite(torch.tensor([norm, metrics["loss"]])).all():
+            state.optimizer.step()
+            state.denoiser.normalize_weights()
+            state.bad_in_a_row = 0
+            state.observe(metrics | {"grad_norm": norm})
+        else:
+            state.skipped_steps += 1
+            state.bad_in_a_row += 1
+            if state.bad_in_a_row >= settings.train.max_bad_steps:
+                raise TrainingDiverged(
+                    f"{state.bad_in_a_row} steps in a row had a non-finite gradient (at "
+                    f"{after / 1000:g} kimg): lower train.lr, or set train.precision to fp32"
+                )
+        state.ema.update(after, batch_size)
+        state.nimg = after
+
+        # Curves, held-out loss, pictures, snapshots, checkpoint.
+        done = after == settings.total_nimg
+        if _crossed(before, after, settings.train.held_out_every_kimg) or done:
+            values, train_bins, held_bins = held_out.measure(state.denoiser)
+            if state.game is not None:
+                state.game.observe_held_out(held_bins, train_bins)
+            state.last_metrics |= values
+            if chief:
+                curves.append(after, values)
+                tell({"kind": "held_out", "nimg": after, "metrics": values})
+        if _crossed(before, after, settings.train.log_every_kimg) or done:
+            values = state.close_window() | {"lr": rate, "skipped_steps": state.skipped_steps}
+            state.last_metrics |= values
+            if chief:
+                curves.append(after, values)
+                speed = (after - clock_nimg) / max(time.monotonic() - clock, 1e-9)
+                clock, clock_nimg = time.monotonic(), after
+                tell({"kind": "log", "nimg": after, "metrics": values, "img_per_s": speed})
+        if after in settings.snapshot_nimgs and chief:
+            path = save_snapshot(folder / "snapshots", state)
+            tell({"kind": "snapshot", "nimg": after, "path": str(path)})
+        every = settings.sample_every_kimg
+        if chief and every and (_crossed(before, after, every) or done):
+            tell(preview(settings, state, dataset, world.device))
+        due = time.monotonic() - last_checkpoint >= settings.checkpoint_every_s
+        if chief and (due or done):
+            path = save_checkpoint(folder / "checkpoints", after, state.tensors(), state.plain())
+            last_checkpoint = time.monotonic()
+            tell({"kind": "checkpoint", "nimg": after, "path": str(path)})
+
+    summary = summarise(settings, state)
+    if chief:
+        curves.write_csv(folder / "curves.csv")
+        temporary = folder / ".train.json.tmp"
+        temporary.write_text(json.dumps(summary, indent=1) + "\n")
+        temporary.replace(folder / "train.json")
+        tell({"kind": "end", "nimg": state.nimg})
+    world.barrier()
+    return summary
+
+
+def accumulate_denoising(settings, state: TrainState, forward, dataset, world: World):
+    """Backward passes of this rank's share of the global batch.
+
+    Leaves gradients of the sum of this rank's losses over the global batch size; returns this
+    rank's sums of the full and of the plain loss, float64 [2].
+    """
+    share = world.share(settings.train.batch_size)
+    micro = settings.micro_batch or (share.stop - share.start)
+    sums = torch.zeros(2, dtype=torch.float64, device=world.device)
+    if settings.model.dropout:  # dropout layers use (seed, rank, nimg)
+        torch.manual_seed(settings.seed * 1_000_003 + world.rank * 7_919 + state.nimg)
+    for start in range(share.start, share.stop, micro):
+        slots = range(state.nimg + start, state.nimg + min(start + micro, share.stop))
+        batch = draw_batch(settings, dataset, slots, world.device)
+        with autocast(settings, world):
+            loss, plain = denoising_loss(
+                state.denoiser, batch.images, batch.labels, batch.sigma, batch.noise, forward
+            )
+        (loss.sum() / settings.train.batch_size).backward()
+        sums += torch.stack([loss.detach().sum(), plain.sum()]).double()
+    return sums
+
+
+def play_game(settings, state: TrainState, dataset, world, step: int, tell) -> dict[str, float]:
+    """One play of the structure game where it is due; adds its gradient to the denoiser's."""
+    game: StructureGame = state.game
+    if game.needs_opening(state.nimg):
+        game.open(state.nimg, ema_denoiser(state, settings.ema.tracked[0]), dataset)
+    if not game.due(step):
+        return {}
+    was_open = game.gate.open
+    batch = game.draw(dataset, state.nimg, flip=settings.train.horizontal_flip)
+    micro = settings.micro_batch
+    gradients, logs = game.play(
+        state.denoiser, batch, micro, state.denoiser.output_conv_weight.grad
+    )
+    for parameter, gradient in zip(state.denoiser.parameters(), gradients, strict=True):
+        if gradient is not None:
+            world.all_reduce_sum_(gradient)
+            parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
+    if game.gate.open != was_open:
+        tell({"kind": "gate", "nimg": state.nimg, "open": game.gate.open,
+              "reason": game.gate.reason})  # fmt: skip
+    state.plays += 1
+    return logs
+
+
+def autocast(settings: RunSettings, world: World):
+    """bf16 autocast where the settings ask for it."""
+    if settings.train.precision == "bf16":
+        return torch.autocast(world.device.type, dtype=torch.bfloat16)
+    return contextlib.nullcontext()
+
+
+def summarise(settings: RunSettings, state: TrainState) -> dict:
+    """What train.json tells of a finished run; no dates, speeds or paths."""
+    gate = {} if state.game is None else state.game.gate.summary()
+    return {
+        "total_nimg": state.nimg,
+        "batch_size": settings.train.batch_size,
+        "num_parameters": sum(p.numel() for p in state.denoiser.parameters()),
+        "skipped_steps": state.skipped_steps,
+        "structure_kind": settings.structure.kind,
+        "structure_plays": state.plays,
+        "gate": gate,
+        "final": state.last_metrics,
+        "snapshots": list(settings.snapshot_nimgs),
+    }
+
+
+def _crossed(before: int, after: int, every_kimg: float) -> bool:
+    """Whether a multiple of every_kimg lies in (before, after]."""
+    every = every_kimg * 1000
+    return int(after // every) > int(before // every)

@@ -1,0 +1,34 @@
+"""Training noise levels: sigma as a function of a uniform number, one per image slot."""
+
+import numpy as np
+import torch
+from scipy.special import ndtri
+from torch import Tensor
+
+from training.config import NoiseConfig
+
+
+def sigma_quantile(config: NoiseConfig, uniform: np.ndarray) -> np.ndarray:
+    """Noise level at each quantile in (0, 1), float64, same shape.
+
+    log_normal: ln(sigma) ~ N(mean, std^2) (EDM, table 1). The others draw their own time t
+    uniformly and convert it to sigma.
+    """
+    uniform = np.clip(uniform, 1e-6, 1 - 1e-6)
+    if config.schedule == "log_normal":
+        return np.exp(config.mean + config.std * ndtri(uniform))
+    from models.parametrisation import sigma_of_time
+
+    return np.asarray(sigma_of_time(config.schedule, uniform), np.float64)
+
+
+def held_out_sigmas(config: NoiseConfig, bins: int, count: int) -> tuple[Tensor, Tensor]:
+    """Fixed noise levels for the held-out loss: image i gets the middle quantile of bin i % bins.
+
+    Returns sigma float32 [count] and the bin of each image, int64 [count].
+    """
+    bin_index = np.arange(count) % bins
+    # spread inside each bin so that a bin is judged at several levels
+    place = (np.arange(count) // bins + 0.5) / max(1, -(-count // bins))
+    sigma = sigma_quantile(config, (bin_index + place) / bins)
+    return torch.from_numpy(sigma).float(), torch.from_numpy(bin_index)

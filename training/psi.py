@@ -1,0 +1,117 @@
+"""Psi, the frozen features in which the structure of a batch is seen."""
+
+import copy
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from discriminators.config import StructureConfig
+from models.denoiser import Denoiser
+from models.extractors import load_extractor
+
+
+class Psi(nn.Module):
+    """Images [B, C, H, W] in data units -> features [B, F], standardised by real images.
+
+    Differentiable in the images; its own weights never change but by `refresh`. One scale per
+    feature, from real images only, so a shrunken or stretched cloud of fakes stays visible.
+    Computed at the precision of its weights, outside any autocast.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, network: nn.Module, image_shape: tuple[int, int, int], like: Tensor):
+        """`network`, already on its device, gives the raw features; `like` sets dtype, device."""
+        super().__init__()
+        self.network = network.eval().requires_grad_(False)
+        with torch.no_grad():
+            features = network(torch.zeros(2, *image_shape, dtype=like.dtype, device=like.device))
+        self.num_features = features.shape[1]
+        self.register_buffer("mean", like.new_zeros(self.num_features))
+        self.register_buffer("scale", like.new_ones(self.num_features))
+
+    def train(self, mode: bool = True) -> "Psi":
+        return super().train(False)
+
+    def raw(self, x: Tensor) -> Tensor:
+        """Features before standardisation."""
+        with torch.autocast(x.device.type, enabled=False):
+            return self.network(x.to(self.mean.dtype)).to(self.mean.dtype)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.raw(x) - self.mean) * self.scale
+
+    @torch.no_grad()
+    def standardise(self, batches: Iterable[Tensor]) -> None:
+        """Take mean and standard deviation from batches of real images.
+
+        A feature that hardly varies (under a tenth of the root mean square of all deviations) is
+        scaled as if it did: the least deviation of a fake would otherwise outweigh all the rest.
+        """
+        features = torch.cat([self.raw(batch).double() for batch in batches])  # [N, F]
+        deviation = features.std(0, correction=0)
+        floor = max(0.1 * deviation.square().mean().sqrt().item(), 1e-3)
+        self.mean.copy_(features.mean(0))
+        self.scale.copy_(1.0 / deviation.clamp_min(floor))
+
+    def refresh(self, ema_denoiser: Denoiser) -> None:
+        """Copy the weights of the EMA denoiser, if Psi is made of one."""
+        if isinstance(self.network, DenoiserFeatures):
+            self.network.denoiser.load_state_dict(ema_denoiser.state_dict())
+
+    def kept(self) -> dict[str, Tensor]:
+        """What a checkpoint must hold: the statistics, and weights that came from training."""
+        keep = self.state_dict()
+        if isinstance(self.network, DenoiserFeatures):
+            return keep
+        return {name: keep[name] for name in ("mean", "scale")}
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """The inverse of `kept`."""
+        self.load_state_dict({**self.state_dict(), **tensors})
+
+
+class DenoiserFeatures(nn.Module):
+    """Mean and deviation over the pixels of each channel, once per resolution of the encoder.
+
+    The deepest state of each resolution is taken. The encoder is told the noise level `sigma`, and
+    no labels: the features are to show the image, not what it was meant to be.
+    """
+
+    def __init__(self, denoiser: Denoiser, sigma: float):
+        super().__init__()
+        self.denoiser = copy.deepcopy(denoiser)
+        self.sigma = sigma
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.denoiser.encode(x, x.new_full((len(x),), self.sigma), None)
+        states = {state.shape[-2:]: state for state in (*hidden.skips, hidden.bottleneck)}
+        pooled = []
+        for state in states.values():
+            state = state.to(x.dtype)  # [B, C, h, w]
+            # Not .std(): its gradient at constant maps is not finite.
+            deviation = (state.var((2, 3), correction=0) + 1e-4).sqrt()
+            pooled += [state.mean((2, 3)), deviation]
+        return torch.cat(pooled, 1)
+
+
+def make_psi(config: StructureConfig, denoiser: Denoiser, image_shape: tuple[int, int, int]) -> Psi:
+    """The feature network of `config.features`, on the denoiser's device and in its precision.
+
+    Not yet standardised. Raises ValueError (ExtractorError) if an external network's weights are
+    missing.
+    """
+    network: nn.Module
+    if config.features == "denoiser":
+        renoised = config.fakes == "renoise"
+        network = DenoiserFeatures(
+            denoiser, config.renoise_sigma if renoised else config.feature_sigma
+        )
+    elif config.features == "efficientnet_lite0":
+        network = load_extractor("efficientnet_lite0")
+    else:
+        network = nn.Flatten()
+    like = denoiser.output_conv_weight.detach()
+    return Psi(network.to(like.device), image_shape, like)

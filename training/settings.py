@@ -1,0 +1,40 @@
+"""Everything that one training run depends on, in one frozen object."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from discriminators.config import StructureConfig
+from models.config import ModelConfig
+from models.power_ema import EMAConfig
+from training.config import NoiseConfig, TrainConfig
+
+
+class RunSettings(BaseModel, frozen=True, extra="forbid", strict=True):
+    """The settings of the loop. The first six decide its result, the last three do not."""
+
+    seed: int
+    model: ModelConfig
+    noise: NoiseConfig
+    train: TrainConfig
+    structure: StructureConfig
+    ema: EMAConfig
+    micro_batch: int | None = None
+    checkpoint_every_s: Annotated[float, Field(ge=0)] = 30.0
+    sample_every_kimg: Annotated[float, Field(gt=0)] | None = None
+
+    @property
+    def total_steps(self) -> int:
+        """Optimiser steps that cover train.total_kimg."""
+        return -(-round(self.train.total_kimg * 1000) // self.train.batch_size)
+
+    @property
+    def total_nimg(self) -> int:
+        """Images of the whole run, a multiple of the batch size."""
+        return self.total_steps * self.train.batch_size
+
+    @property
+    def snapshot_nimgs(self) -> tuple[int, ...]:
+        """Images seen at each snapshot, evenly spaced, the last at the end."""
+        n = self.ema.snapshots
+        return tuple(-(-self.total_steps * (i + 1) // n) * self.train.batch_size for i in range(n))

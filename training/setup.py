@@ -1,0 +1,40 @@
+"""Builds the networks, optimiser, averages and game of a run from its settings."""
+
+import hashlib
+
+import torch
+
+from dataset.store import ImageDataset
+from models.denoiser import Denoiser
+from models.initialise import initialise_from
+from models.power_ema import PowerEMA
+from training.game import StructureGame
+from training.settings import RunSettings
+from training.state import TrainState
+from training.world import World
+
+
+def build_state(settings: RunSettings, dataset: ImageDataset, world: World) -> TrainState:
+    """A fresh TrainState, the same on every rank: initial weights depend on the seed alone."""
+    digest = hashlib.blake2b(f"init/{settings.seed}".encode(), digest_size=8).digest()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int.from_bytes(digest, "little"))
+        denoiser = Denoiser(dataset.image_shape, dataset.num_classes, settings.model)
+        if settings.train.init_from:
+            initialise_from(denoiser, settings.train.init_from)
+        denoiser.to(world.device)
+        game = None
+        if settings.structure.kind != "none":
+            game = StructureGame(
+                settings.structure,
+                denoiser,
+                batch_size=settings.structure.batch_size or settings.train.batch_size,
+                world=world,
+                seed=settings.seed,
+                autocast=torch.bfloat16 if settings.train.precision == "bf16" else None,
+            )
+    optimizer = torch.optim.Adam(
+        denoiser.parameters(), lr=settings.train.lr, betas=settings.train.adam_betas
+    )
+    ema = PowerEMA(denoiser.named_parameters(), settings.ema.tracked)
+    return TrainState(denoiser, optimizer, ema, game)

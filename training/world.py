@@ -1,0 +1,128 @@
+"""The group of workers that share one global batch; alone, every exchange is free."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class World:
+    """One worker's place among `size` workers.
+
+    Every collective must be called by all ranks in the same order. Alone (size 1) none of them
+    touches torch.distributed.
+    """
+
+    rank: int = 0
+    size: int = 1
+    device: torch.device = CPU
+
+    @classmethod
+    def current(cls, device: torch.device | str | None = None) -> "World":
+        """The world of torch.distributed if it is initialised, else a single worker.
+
+        Without `device`: this worker's CUDA device under NCCL, the CPU under gloo, and alone the
+        first CUDA device where there is one.
+        """
+        grouped = dist.is_available() and dist.is_initialized()
+        if device is None:
+            on_gpu = dist.get_backend() == "nccl" if grouped else torch.cuda.is_available()
+            # Ray Train and torchrun both number the workers of a machine in LOCAL_RANK.
+            local = int(os.environ.get("LOCAL_RANK", "0")) if grouped else 0
+            device = f"cuda:{local % torch.cuda.device_count()}" if on_gpu else "cpu"
+        if not grouped:
+            return cls(device=torch.device(device))
+        return cls(dist.get_rank(), dist.get_world_size(), torch.device(device))
+
+    def share(self, count: int) -> slice:
+        """This rank's contiguous part of `count` global items.
+
+        Raises ValueError if the items do not divide evenly.
+        """
+        if count % self.size:
+            low = count // self.size * self.size
+            mend = f"use {low} or {low + self.size}" if low else f"use {self.size}"
+            raise ValueError(
+                f"a global batch of {count} is not a multiple of {self.size} workers: {mend}"
+            )
+        local = count // self.size
+        return slice(self.rank * local, (self.rank + 1) * local)
+
+    def all_reduce_sum_(self, tensor: Tensor) -> Tensor:
+        """Sum over ranks, in place; returns the tensor."""
+        if self.size > 1:
+            dist.all_reduce(tensor)
+        return tensor
+
+    def broadcast_(self, tensor: Tensor, source: int = 0) -> Tensor:
+        """Copy rank `source`'s values to all ranks, in place; returns the tensor."""
+        if self.size > 1:
+            dist.broadcast(tensor, source)
+        return tensor
+
+    def barrier(self) -> None:
+        """Wait for all ranks."""
+        if self.size > 1:
+            # An all-reduce instead of dist.barrier, which under NCCL has to guess the device.
+            dist.all_reduce(torch.zeros(1, device=self.device))
+
+    def all_gather(self, tensor: Tensor) -> Tensor:
+        """[n, ...] on each rank -> [size * n, ...] in rank order, without gradient."""
+        tensor = tensor.detach().contiguous()
+        if self.size == 1:
+            return tensor
+        parts = [torch.empty_like(tensor) for _ in range(self.size)]
+        dist.all_gather(parts, tensor)
+        return torch.cat(parts)
+
+    def all_gather_grad(self, tensor: Tensor) -> Tensor:
+        """[n, ...] on each rank -> [size * n, ...] in rank order, differentiable.
+
+        The gradient that arrives at a rank's `tensor` is that of the *sum over ranks* of what each
+        computes from the result. So if every rank computes the same global loss, it must divide it
+        by `size` before its backward pass, and the parameter gradients are then summed over ranks.
+        """
+        return tensor if self.size == 1 else _AllGather.apply(tensor, self)
+
+    def all_reduce_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Sum `.grad` over ranks, in place, in one exchange for each dtype.
+
+        A parameter without gradient on this rank counts as zero, and has one afterwards.
+        """
+        if self.size == 1:
+            return
+        by_dtype: dict[torch.dtype, list[nn.Parameter]] = {}
+        for parameter in parameters:
+            if parameter.requires_grad:
+                by_dtype.setdefault(parameter.dtype, []).append(parameter)
+        for group in by_dtype.values():
+            gradients = []
+            for parameter in group:
+                if parameter.grad is None:
+                    parameter.grad = torch.zeros_like(parameter)
+                gradients.append(parameter.grad)
+            total = self.all_reduce_sum_(torch.cat([g.reshape(-1) for g in gradients]))
+            sizes = [g.numel() for g in gradients]
+            for gradient, part in zip(gradients, total.split(sizes), strict=True):
+                gradient.copy_(part.view_as(gradient))
+
+
+class _AllGather(torch.autograd.Function):
+    """All-gather whose backward pass sums the gradient over ranks and keeps the own slice."""
+
+    @staticmethod
+    def forward(ctx, tensor: Tensor, world: World) -> Tensor:
+        ctx.world, ctx.local = world, len(tensor)
+        return world.all_gather(tensor)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+        total = ctx.world.all_reduce_sum_(gradient.clone().contiguous())
+        start = ctx.world.rank * ctx.local
+        return total[start : start + ctx.local], None
