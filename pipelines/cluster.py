@@ -107,10 +107,17 @@ def _worker(config: dict) -> None:
     settings = RunSettings.model_validate_json(config["settings"])
     mailbox = ray.get_actor(config["mailbox"], namespace=config["namespace"])
     world = World.current(get_device())
+
+    def report(event: dict) -> None:
+        ray.get(mailbox.push.remote(event))
+
     train(
-        settings, ImageDataset(Path(config["dataset"])), Path(config["folder"]), world,
-        lambda event: ray.get(mailbox.push.remote(event)),
-    )  # fmt: skip
+        settings,
+        ImageDataset(Path(config["dataset"])),
+        Path(config["folder"]),
+        world,
+        report,
+    )
 
 
 def _train_on_ray(ray, settings, dataset_folder: Path, folder: Path, cluster, report) -> None:

@@ -84,7 +84,7 @@ def check_params(raw: Any, name: str = DEFAULT_PATH) -> Params:
     try:
         params = Params.model_validate_json(json.dumps(raw))
     except ValidationError as error:
-        lines = [_explain(problem, raw) for problem in error.errors()]
+        lines = [_explain(dict(problem), raw) for problem in error.errors()]
         raise ParamsError(_listing(name, lines)) from None
     problems = combination_problems(params)
     if problems:

@@ -23,11 +23,15 @@ Unknown keys, wrong types and values out of range are all reported at once, befo
 def render() -> str:
     """The whole page in markdown."""
     parts = [HEAD]
-    rows, sections = [], []
+    rows: list[tuple[str, FieldInfo]] = []
+    sections: list[tuple[str, FieldInfo, type[BaseModel]]] = []
     for name, field in Params.model_fields.items():
         model = _model_of(field.annotation)
-        (sections if model else rows).append((name, field, model))
-    parts.append(_table([(name, field) for name, field, _ in rows]))
+        if model is None:
+            rows.append((name, field))
+        else:
+            sections.append((name, field, model))
+    parts.append(_table(rows))
     for name, field, model in sections:
         each = "NAME." if name == "sampling" else ""
         parts.append(f"## {name}\n\n{field.description}\n\n{_fields(model, f'{name}.{each}')}")

@@ -60,7 +60,9 @@ class Clone:
 
     def commit(self, message: str) -> None:
         self.git("add", "-A")
-        self.git("-c", "user.name=Test", "-c", "user.email=test@localhost", "commit", "-qm", message)
+        self.git(
+            "-c", "user.name=Test", "-c", "user.email=test@localhost", "commit", "-qm", message
+        )
 
     def environment(self, **extra: str) -> dict[str, str]:
         bin_folder = str(Path(sys.executable).parent)
@@ -78,7 +80,9 @@ class Clone:
             words, cwd=self.folder, env=self.environment(**extra), text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
         )  # fmt: skip
-        assert (done.returncode == 0) == ok, f"{' '.join(words)} -> {done.returncode}\n{done.stdout}"
+        assert (done.returncode == 0) == ok, (
+            f"{' '.join(words)} -> {done.returncode}\n{done.stdout}"
+        )
         return done.stdout
 
     def start(self, *words: str, **extra: str) -> subprocess.Popen:

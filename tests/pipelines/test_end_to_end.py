@@ -122,7 +122,7 @@ def test_experiment_with_the_control(clone):
     names = [e.get("name") for commit in shown for e in commit.get("experiments") or []]
     assert "control" in names
     diff = clone.run("dvc", "metrics", "diff", "HEAD", "control", "--json")
-    changed = json.loads(diff[diff.index("{"):])["reports/metrics.json"]
+    changed = json.loads(diff[diff.index("{") :])["reports/metrics.json"]
     assert any(key.endswith("fd.value") for key in changed)
     clone.run("dvc", "plots", "diff", "HEAD", "control", "-o", "plots")
     page = (clone.folder / "plots" / "index.html").read_text()
@@ -152,7 +152,10 @@ def test_kill_9_and_the_same_command_resumes(clone, tmp_path, workers):
     whole = json.loads((clone.folder / "outputs/train/train.json").read_text())
     again = json.loads((work.folder / "outputs/train/train.json").read_text())
     assert again["final"]["loss"] == pytest.approx(whole["final"]["loss"], rel=1e-3)
-    curves = [(f / "outputs/train/curves.csv").read_text().splitlines() for f in (work.folder, clone.folder)]
+    curves = [
+        (f / "outputs/train/curves.csv").read_text().splitlines()
+        for f in (work.folder, clone.folder)
+    ]
     assert [row.split(",")[0] for row in curves[0]] == [row.split(",")[0] for row in curves[1]]
 
 

@@ -21,7 +21,9 @@ def edited(**sections):
     return raw
 
 
-@pytest.mark.parametrize("name", ["digits", "fashion_mnist", "cifar10", "image_folder", "imagenet64"])
+@pytest.mark.parametrize(
+    "name", ["digits", "fashion_mnist", "cifar10", "image_folder", "imagenet64"]
+)
 def test_presets_load_and_name_every_knob(name):
     params = load_params(ROOT / "presets" / f"{name}.yaml")
     raw = yaml.safe_load((ROOT / "presets" / f"{name}.yaml").read_text())
@@ -65,7 +67,10 @@ def test_every_problem_is_told_at_once():
         ({"evaluation": {"extractor": "inception"}}, "inception-2015-12-05.pt"),
         ({"cluster": {"num_workers": [2, 3]}}, "multiple of 3 workers"),
         ({"structure": {"batch_size": 33}}, "structure.batch_size: 33"),
-        ({"model": {"structural_blocks": [{"kind": "self_attention", "heads": 5}]}}, r"\[0\].heads"),
+        (
+            {"model": {"structural_blocks": [{"kind": "self_attention", "heads": 5}]}},
+            r"\[0\].heads",
+        ),
     ],
 )
 def test_impossible_combinations(changes, told):

@@ -1,0 +1,1 @@
+"""Timings, printed as ratios measured side by side in one run."""

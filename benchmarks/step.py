@@ -1,0 +1,93 @@
+"""What the structure game costs: training steps with and without it, in turn, in one process.
+
+Usage: python -m benchmarks.step [--params params.yaml] [--rounds 15]
+Prints the median time of `structure.every` steps of each kind (one of them with a play) and the
+ratio to the control, round by round. The data set is the one of outputs/dataset.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from dataset.prepare import prepare_dataset
+from dataset.store import ImageDataset
+from pipelines.params import load_params
+from pipelines.progress import progress
+from training.loop import accumulate_denoising, play_game
+from training.preview import ema_denoiser
+from training.setup import build_state
+from training.world import World
+
+
+def make_runner(settings, dataset, world):
+    """A function that does one optimiser step; the game, if any, is open from the start."""
+    state = build_state(settings, dataset, world)
+    if state.game is not None:
+        state.game.open(0, ema_denoiser(state, settings.ema.tracked[0]), dataset)
+
+    def step(number: int) -> None:
+        state.nimg = number * settings.train.batch_size
+        state.optimizer.zero_grad(set_to_none=True)
+        accumulate_denoising(settings, state, state.denoiser, dataset, world)
+        if state.game is not None:
+            play_game(settings, state, dataset, world, number, lambda event: None)
+        state.optimizer.step()
+        state.denoiser.normalize_weights()
+        state.ema.update(state.nimg + settings.train.batch_size, settings.train.batch_size)
+
+    return step
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--params", default="params.yaml")
+    arguments.add_argument("--rounds", type=int, default=15)
+    args = arguments.parse_args()
+    params = load_params(args.params)
+    folder = Path("outputs/dataset")
+    if not (folder / "dataset.json").exists():
+        folder = Path(tempfile.mkdtemp()) / "dataset"
+        prepare_dataset(params.dataset, folder)
+    dataset, world, base = ImageDataset(folder), World.current(), params.run_settings()
+    every = base.structure.every
+    # A shut gate spares the denoiser's part of a play, so it is held open while timing.
+    gate = base.structure.gate.model_copy(update={"chance_margin": 0.0, "min_plays": 1,
+                                                  "win_gap": 1e9, "max_worsening": 1e9})  # fmt: skip
+    kinds = ("none", "graph", "per_sample", "affinity")
+    runners = {}
+    for kind in kinds:
+        fakes = "onestep" if kind == "affinity" else base.structure.fakes
+        structure = base.structure.model_copy(update={"kind": kind, "fakes": fakes, "gate": gate})
+        runners[kind] = make_runner(
+            base.model_copy(update={"structure": structure}), dataset, world
+        )
+    times: dict[str, list[float]] = {kind: [] for kind in kinds}
+    with progress("benchmark", args.rounds + 2) as bar:
+        for turn in range(args.rounds + 2):
+            for kind, step in runners.items():
+                start = time.perf_counter()
+                for number in range(turn * every, (turn + 1) * every):
+                    step(number)
+                if world.device.type == "cuda":
+                    torch.cuda.synchronize()
+                if turn >= 2:  # two rounds of warm-up
+                    times[kind].append((time.perf_counter() - start) / every)
+            bar(turn + 1)
+    table = Table("kind", "ms a step (median)", "ratio to control (median, min..max)",
+                  title=f"{args.rounds} rounds of {every} steps, one play each; batch "
+                  f"{base.train.batch_size}, {torch.get_num_threads()} threads, {world.device}")  # fmt: skip
+    for kind in kinds:
+        ratios = [a / b for a, b in zip(times[kind], times["none"], strict=True)]
+        table.add_row(kind, f"{1000 * statistics.median(times[kind]):.0f}",
+                      f"{statistics.median(ratios):.2f}, {min(ratios):.2f}..{max(ratios):.2f}")  # fmt: skip
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

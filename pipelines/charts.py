@@ -1,0 +1,175 @@
+"""Figures of the report and of comparisons, as PNG bytes that equal inputs make equal."""
+
+import csv
+import io
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+INK, MUTED, GRID = "#1f2933", "#7b8794", "#e4e7eb"
+COLOURS = ("#0b7285", "#d9480f", "#6741d9", "#2b8a3e", "#c2255c", "#5c940d", "#1864ab", "#a61e4d")
+SIZE = (5.6, 3.4)  # inches; read at 340 px on a phone and 520 px on a desktop
+
+
+@dataclass(frozen=True)
+class Line:
+    """One curve: x and y of equal length."""
+
+    label: str
+    x: Sequence[float] | np.ndarray
+    y: Sequence[float] | np.ndarray
+    colour: str | None = None
+    """None: the next of COLOURS."""
+
+
+def read_curves(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """{metric: (nimg, value)} of curves.csv; empty cells are left out."""
+    points: dict[str, list[tuple[float, float]]] = {}
+    with open(path, newline="") as stream:
+        for row in csv.DictReader(stream):
+            nimg = float(row.pop("nimg"))
+            for name, text in row.items():
+                if text:
+                    points.setdefault(name, []).append((nimg, float(text)))
+    return {name: tuple(np.array(pairs).T) for name, pairs in points.items()}
+
+
+def line_chart(title: str, lines: Sequence[Line], y_label: str = "") -> bytes:
+    """Curves over the images seen, on one axis; long noisy ones with their running mean."""
+    with _figure(title) as (figure, axes):
+        draw_lines(axes, lines)
+        axes.set_ylabel(y_label)
+    return png(figure)
+
+
+def draw_lines(axes: Axes, lines: Sequence[Line], outside: bool = True) -> None:
+    """Curves over kimg, with a legend where there is more than one; many: below the figure."""
+    for line, given in zip(lines, _colours(), strict=False):
+        colour = line.colour or given
+        x = np.asarray(line.x, float) / 1000
+        y = np.asarray(line.y, float)
+        if len(y) > 80:
+            axes.plot(x, y, color=colour, alpha=0.22, linewidth=0.9)
+            y = _running_mean(y, len(y) // 30)
+        axes.plot(x, y, color=colour, linewidth=2, label=line.label, marker="o" * (len(y) == 1))
+    positive = np.concatenate([np.asarray(line.y, float) for line in lines] or [np.ones(1)])
+    positive = positive[np.isfinite(positive)]
+    if len(positive) and positive.min() > 0 and positive.max() > 8 * positive.min():
+        _log_scale(axes)
+    axes.set_xlabel("images seen, thousands")
+    if len(lines) > 3 and outside:
+        axes.figure.legend(loc="outside lower center", ncols=4, frameon=False)
+    elif len(lines) > 1 or (lines and lines[0].colour):
+        axes.legend(frameon=False)
+
+
+def length_chart(
+    title: str,
+    groups: Mapping[str, Sequence[tuple[float, float]]],
+    floors: Mapping[str, tuple[float, float]] | None = None,
+    higher: bool = False,
+) -> bytes:
+    """A metric over the EMA length, one curve per group, beside what real images reach.
+
+    groups: {name: [(EMA length, value), ...]}; floors: {name: (floor, its std)}, drawn as a band;
+    higher: whether more is better, for the ring round the best.
+    """
+    with _figure(title) as (figure, axes):
+        draw_lengths(axes, groups, floors or {}, higher)
+    return png(figure)
+
+
+def draw_lengths(
+    axes: Axes,
+    groups: Mapping[str, Sequence[tuple[float, float]]],
+    floors: Mapping[str, tuple[float, float]],
+    higher: bool = False,
+    colours: Mapping[str, str] | None = None,
+) -> None:
+    """The curves and bands of `length_chart` on given axes; colours by name, or in order."""
+    for (name, points), given in zip(groups.items(), _colours(), strict=False):
+        colour = (colours or {}).get(name, given)
+        points = sorted(points)
+        x, y = [p[0] for p in points], [p[1] for p in points]
+        axes.plot(x, y, color=colour, linewidth=2, marker="o", markersize=6, label=name)
+        if points:
+            best = (max if higher else min)(points, key=lambda point: point[1])
+            axes.plot(*best, "o", markersize=12, markerfacecolor="none", color=colour)
+    shown: set[tuple[float, float]] = set()
+    for floor, deviation in floors.values():
+        if (floor, deviation) not in shown:  # the same reference, the same floor
+            label = None if shown else "real images"
+            axes.axhline(floor, color=MUTED, linewidth=1.4, linestyle="--", label=label)
+            axes.axhspan(floor - deviation, floor + deviation, color=MUTED, alpha=0.15, linewidth=0)
+            shown.add((floor, deviation))
+    values = [v for points in groups.values() for _, v in points]
+    values += [floor - deviation for floor, deviation in floors.values()]
+    if values and min(values) > 0 and max(values) > 12 * min(values):
+        _log_scale(axes)
+    lengths = sorted({x for points in groups.values() for x, _ in points})
+    if 0 < len(lengths) <= 8:
+        axes.set_xticks(lengths, [f"{length:g}" for length in lengths])
+    axes.set_xlabel("EMA length (sigma_rel)")
+    axes.legend(frameon=False)
+
+
+@contextmanager
+def _figure(title: str) -> Iterator[tuple[Figure, Axes]]:
+    figure = new_figure(SIZE)
+    axes = figure.subplots()
+    style(axes, title)
+    yield figure, axes
+
+
+def new_figure(size: tuple[float, float]) -> Figure:
+    """A figure that belongs to no window and no global state."""
+    figure = Figure(size, dpi=170, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def style(axes: Axes, title: str = "") -> None:
+    """Quiet axes: no box, light horizontal grid, title at the left."""
+    axes.set_title(title, loc="left", fontsize=13, fontweight="bold", color=INK)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(MUTED)
+    axes.grid(axis="y", color=GRID)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=INK, labelsize=11, length=0)
+    axes.xaxis.label.set(size=11, color=MUTED)
+    axes.yaxis.label.set(size=11, color=MUTED)
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as PNG, without a date or a version in it."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _log_scale(axes: Axes) -> None:
+    """Logarithmic y axis with plain numbers: 0.05, 0.1, 0.2."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
+
+
+def _colours() -> Iterator[str]:
+    return itertools.cycle(COLOURS)
+
+
+def _running_mean(values: np.ndarray, width: int) -> np.ndarray:
+    """Mean over the last `width` values (fewer at the start)."""
+    total = np.cumsum(np.insert(values, 0, 0.0))
+    last = np.arange(1, len(values) + 1)
+    first = np.maximum(last - width, 0)
+    return (total[last] - total[first]) / (last - first)

@@ -1,0 +1,118 @@
+"""What differs between runs: params, metrics with floors, curves, samples of the same seeds.
+
+    python -m pipelines.compare                 # lists the runs
+    python -m pipelines.compare 3f2a "digits none s0 91bc"
+
+A RUN is a run's name, the fingerprint at its end, or an MLflow run id; prefixes will do. The
+difference is printed, and drawn as compare.png and compare.html in the folder --out.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from pipelines.compare_page import draw, render
+from pipelines.compared import Compared, metric_rows, param_rows, read_run
+from pipelines.identity import dvc_root
+from pipelines.params import DEFAULT_PATH, load_params
+from pipelines.results import write_text
+from pipelines.run_store import Store
+from pipelines.stage import run_stage
+from pipelines.tracking import TrackingConfig, open_store
+
+SHOWN = 25
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    arguments.add_argument("runs", nargs="*", metavar="RUN", help="two or more; none: list them")
+    arguments.add_argument("--out", type=Path, default=Path("reports/compare"), metavar="FOLDER")
+    arguments.add_argument(
+        "--params", default=DEFAULT_PATH, help="whose `tracking` names the store"
+    )
+    args = arguments.parse_args()
+    store = existing_store(load_params(args.params).tracking, dvc_root())
+    console = Console()
+    if not args.runs:
+        console.print(listing(store))
+        return
+    if len(args.runs) < 2:
+        raise ValueError("give two runs or more; without any, the runs are listed")
+    found = [find_run(store, name) for name in args.runs]
+    runs = [read_run(store, run) for run in found]
+    print_difference(console, runs)
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "compare.png").write_bytes(draw(runs))
+    write_text(args.out / "compare.html", render(runs))
+    console.print(f"drawn: {args.out / 'compare.png'}, {args.out / 'compare.html'}", soft_wrap=True)
+
+
+def existing_store(config: TrackingConfig, root: Path) -> Store:
+    """The store, if there is one. Raises ValueError; looking must not create an empty store."""
+    if config.uri is None and not (root / "mlflow.db").is_file():
+        raise ValueError(f"there are no runs: {root / 'mlflow.db'} is missing; run `dvc repro`")
+    return open_store(config, root)
+
+
+def find_run(store: Store, name: str) -> Any:
+    """The parent run that a name, fingerprint or id means. Raises ValueError if none or several."""
+    parents = store.search({"level": "parent"})
+    ways = (
+        lambda run: run.info.run_id == name,
+        lambda run: run.info.run_name == name,
+        lambda run: run.data.tags["pipeline"].startswith(name),
+        lambda run: run.info.run_id.startswith(name),
+        lambda run: run.info.run_name.startswith(name),
+    )
+    for way in ways:
+        fits = [run for run in parents if way(run)]
+        if len(fits) == 1:
+            return fits[0]
+        if fits:
+            names = ", ".join(f"{run.info.run_name!r} ({run.info.run_id[:8]})" for run in fits[:5])
+            raise ValueError(f"{name!r} may be {names}: give the fingerprint or the id")
+    children = [run for run in store.search({"level": "stage"}) if run.info.run_id.startswith(name)]
+    if children:
+        return store.client.get_run(children[0].data.tags["mlflow.parentRunId"])
+    known = ", ".join(repr(run.info.run_name) for run in parents[:5]) or "none yet"
+    raise ValueError(f"there is no run {name!r}; the latest are {known}")
+
+
+def listing(store: Store) -> Table:
+    """The latest runs, with what one chooses them by."""
+    table = Table(title="runs, newest first", title_justify="left", box=None, header_style="bold")
+    for column in ("name", "status", "KID", "floor", "preset", "DVC experiment", "git"):
+        table.add_column(column)
+    for run in store.search({"level": "parent"})[:SHOWN]:
+        tags, metrics = run.data.tags, run.data.metrics
+        git = tags.get("git.commit", "")[:7] + ("*" if tags.get("git.dirty") == "true" else "")
+        numbers = [f"{metrics[k]:.4g}" if k in metrics else "" for k in ("kid", "kid_floor")]
+        named = [tags.get("preset", ""), tags.get("dvc.experiment", ""), git]
+        table.add_row(run.info.run_name, run.info.status, *numbers, *named)
+    return table
+
+
+def print_difference(console: Console, runs: Sequence[Compared]) -> None:
+    """Params and metrics that differ, as tables."""
+    names = [run.name for run in runs]
+    for title, head, rows in (
+        ("params that differ", ["param", *names], param_rows(runs)),
+        ("metrics of the best item of each", *metric_rows(runs)),
+    ):
+        table = Table(title=title, title_justify="left", box=None, header_style="bold")
+        for index, column in enumerate(head):
+            table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
+        for row in rows:
+            table.add_row(*row)
+        console.print(table if rows else f"{title}: none")
+        console.print()
+
+
+if __name__ == "__main__":
+    run_stage(main)

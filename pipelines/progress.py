@@ -1,0 +1,81 @@
+"""Progress of long stages: a live bar on a terminal, a plain line now and then elsewhere."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+PLAIN_SECONDS = 15.0
+
+
+class PlainLines:
+    """Prints a line at most every PLAIN_SECONDS; for CI, pipes and log files."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic):
+        self.clock = clock
+        self.printed = 0
+        self._last = clock()
+
+    def offer(self, line: Callable[[], str], force: bool = False) -> None:
+        """Print line() if it is time to, or anyway."""
+        if force or self.clock() - self._last >= PLAIN_SECONDS:
+            self._last = self.clock()
+            self.printed += 1
+            print(line(), file=sys.stderr, flush=True)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as 0:05, 12:40 or 3:02:01."""
+    minutes, seconds = divmod(max(0, round(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+@contextmanager
+def progress(description: str, total: int | None = None) -> Iterator[Callable[..., None]]:
+    """Show how far a long piece of work is.
+
+    Yields `report(done, total=None)`, to be called as often as one likes; a total given there
+    replaces the one given here.
+    """
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _plain(description, total)
+        return
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )
+    with bar:
+        task = bar.add_task(description, total=total)
+
+        def live(done: int, new_total: int | None = None) -> None:
+            bar.update(task, completed=done, total=new_total if new_total is not None else total)
+
+        yield live
+
+
+def _plain(
+    description: str, total: int | None, clock: Callable[[], float] = time.monotonic
+) -> Callable[..., None]:
+    lines, start = PlainLines(clock), clock()
+
+    def report(done: int, new_total: int | None = None) -> None:
+        whole = new_total if new_total is not None else total
+
+        def text() -> str:
+            if not whole or not done:
+                return f"{description}: {done}" + (f"/{whole}" if whole else "")
+            left = (clock() - start) / done * (whole - done)
+            return f"{description}: {done}/{whole} ({done / whole:.0%}), {duration(left)} left"
+
+        # What took long enough for a line also says that it is done.
+        lines.offer(text, force=bool(lines.printed and done == whole))
+
+    return report

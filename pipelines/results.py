@@ -1,0 +1,195 @@
+"""The numbers of a finished pipeline: read from the stages' outputs, checked, written for DVC.
+
+reports/metrics.json (schema 1), made of `Report`:
+
+    schema      1
+    best        the item with the lowest KID (FD where KID is undefined): by, item, ema_length,
+                sampler, and every metric's value
+    items       one entry per EMA length and sampler ("0.05-default"): ema_length, sampler, nfe,
+                num_images, n (images on each side of a comparison), and for every metric its
+                value, floor (the same metric between real images and real images, at equal n)
+                and floor_std
+    train       total_nimg, num_parameters, skipped_steps, structure_plays, gate_open_fraction,
+                and the last value of each curve
+    dataset     counts and shape of the images
+
+Nothing in it tells the time or the speed of a machine: equal inputs give equal bytes.
+"""
+
+import csv
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+CSV_METRICS = ("fd", "kid")  # written with their floors
+CSV_COLUMNS = (
+    *("ema_length", "sampler", "fd", "fd_floor", "kid", "kid_floor"),
+    *("conditional_accuracy", "structure_gap"),
+)
+
+
+def _finite_or_none(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+Number = Annotated[float | None, BeforeValidator(_finite_or_none)]
+
+
+class Metric(BaseModel, extra="ignore", frozen=True):
+    """A number beside its real-versus-real floor; None where it is not defined."""
+
+    value: Number = None
+    floor: Number = None
+    floor_std: Number = None
+    std: Number = None
+    resolvable: bool | None = None
+
+
+class Item(BaseModel, extra="ignore", frozen=True):
+    """outputs/evaluate/<item>/metrics.json: one EMA length under one sampler."""
+
+    item: str
+    ema_length: float
+    sampler: str
+    num_images: int
+    nfe: int | None = None
+    n: int | None = None
+    metric_name: str = "FD"
+    metrics: dict[str, Metric]
+    protocol: dict[str, Any] = {}
+
+    def value(self, name: str) -> float | None:
+        """A metric's value; None where it was not measured."""
+        return self.metrics[name].value if name in self.metrics else None
+
+
+class Report(BaseModel, frozen=True, extra="forbid"):
+    """reports/metrics.json."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    schema_: Literal[1] = Field(1, alias="schema")
+    best: dict[str, float | str | None]
+    items: dict[str, dict[str, Any]]
+    train: dict[str, Any]
+    dataset: dict[str, Any]
+
+
+class ResultsError(ValueError):
+    """A stage's output is missing or cannot be read; the message says which stage to run."""
+
+
+def read_json(path: Path, stage: str) -> dict[str, Any]:
+    """A stage's JSON output. Raises ResultsError that names the stage."""
+    try:
+        return json.loads(Path(path).read_text())
+    except FileNotFoundError:
+        raise ResultsError(f"{path} is missing: run `dvc repro {stage}` first") from None
+    except (OSError, ValueError) as error:
+        raise ResultsError(f"{path} cannot be read ({error}): run `dvc repro -f {stage}`") from None
+
+
+def read_item(folder: Path) -> Item:
+    """One evaluate item. Raises ResultsError."""
+    path = Path(folder) / "metrics.json"
+    try:
+        return Item.model_validate(read_json(path, "evaluate"))
+    except ValidationError as error:
+        place = ".".join(map(str, error.errors()[0]["loc"]))
+        message = f"{path}: {place}: {error.errors()[0]['msg']}: run `dvc repro -f evaluate`"
+        raise ResultsError(message) from None
+
+
+def flat_metrics(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """{"kid": {"value": 1, "floor": 2}} -> {"kid": 1, "kid_floor": 2}; undefined ones left out."""
+    flat = {}
+    for name, entry in metrics.items():
+        for part, number in entry.items():
+            if isinstance(number, int | float) and not isinstance(number, bool):
+                flat[name if part == "value" else f"{name}_{part}"] = float(number)
+    return flat
+
+
+def best_item(items: Sequence[Item]) -> tuple[str, Item]:
+    """(the metric it was chosen by, the item): lowest KID, FD where no KID is defined."""
+    for by in ("kid", "fd"):
+        known = [item for item in items if _finite(item.value(by))]
+        if known:
+            return by, min(known, key=lambda item: item.value(by) or 0.0)
+    return "order", items[0]
+
+
+def summary(items: Sequence[Item], train: Mapping[str, Any], dataset: Mapping[str, Any]) -> Report:
+    """The content of reports/metrics.json."""
+    by, best = best_item(items)
+    values = {name: metric.value for name, metric in best.metrics.items()}
+    head: dict[str, Any] = {
+        "by": by,
+        "item": best.item,
+        "ema_length": best.ema_length,
+        "sampler": best.sampler,
+    }
+    entries = {}
+    for item in items:
+        metrics = {
+            name: {
+                part: number
+                for part in ("value", "floor", "floor_std")
+                if (number := getattr(metric, part)) is not None
+            }
+            for name, metric in item.metrics.items()
+        }
+        about = item.model_dump(include={"ema_length", "sampler", "nfe", "num_images", "n"})
+        entries[item.item] = {**about, **metrics}
+    counted = ("total_nimg", "num_parameters", "skipped_steps", "structure_plays")
+    trained = {key: train[key] for key in counted if key in train}
+    gate = train.get("gate") or {}
+    if gate.get("open_fraction") is not None:
+        trained["gate_open_fraction"] = gate["open_fraction"]
+    trained |= {key: value for key, value in (train.get("final") or {}).items() if _finite(value)}
+    shape = ("num_images", "num_train", "num_held_out", "resolution", "channels", "num_classes")
+    data = {key: dataset[key] for key in shape if key in dataset}
+    best_values: dict[str, float | str | None] = {**head, **values}
+    return Report(schema=1, best=best_values, items=entries, train=trained, dataset=data)
+
+
+def write_report(report: Report, path: Path) -> None:
+    """reports/metrics.json, atomically."""
+    text = json.dumps(report.model_dump(by_alias=True), indent=2, allow_nan=False)
+    write_text(Path(path), text + "\n")
+
+
+def write_csv(items: Sequence[Item], path: Path) -> None:
+    """reports/fid_by_ema.csv, one row per item, empty where a metric is not defined."""
+    rows = []
+    for item in items:
+        row: dict[str, Any] = {"ema_length": item.ema_length, "sampler": item.sampler}
+        for name in ("fd", "kid", "conditional_accuracy", "structure_gap"):
+            row[name] = item.value(name)
+            if name in CSV_METRICS:
+                row[f"{name}_floor"] = item.metrics[name].floor if name in item.metrics else None
+        rows.append(row)
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.tmp")
+    with open(temporary, "w", newline="") as stream:
+        writer = csv.DictWriter(stream, CSV_COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    os.replace(temporary, path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """A text file, made under another name and renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)

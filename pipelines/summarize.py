@@ -1,0 +1,101 @@
+"""Stage summarize: one table, one curve and one page of the results, and the end of the run."""
+
+import io
+
+from PIL import Image
+
+from pipelines.charts import read_curves
+from pipelines.identity import (
+    DATASET,
+    EMA,
+    EVALUATE,
+    REFERENCE,
+    REPORTS,
+    TRAIN,
+    dvc_root,
+    item_name,
+    pipeline_tag,
+    stage_fingerprint,
+)
+from pipelines.params import Params, load_params
+from pipelines.report import Inputs, length_charts, render
+from pipelines.results import (
+    best_item,
+    flat_metrics,
+    read_item,
+    read_json,
+    summary,
+    write_csv,
+    write_report,
+    write_text,
+)
+from pipelines.stage import parser, run_stage
+from pipelines.tracking import StageRun, stage_run
+
+
+def main() -> None:
+    params = load_params(parser(__doc__).parse_args().params)
+    tag, fingerprint = pipeline_tag(params), stage_fingerprint("summarize", params)
+    with stage_run("summarize", params, tag, fingerprint, root=dvc_root()) as run:
+        names = [item_name(n, s) for n in params.ema.lengths for s in params.samplers]
+        inputs = read_inputs(names)
+        report = summary(inputs.items, inputs.train, inputs.dataset)
+        write_report(report, REPORTS / "metrics.json")
+        write_csv(inputs.items, REPORTS / "fid_by_ema.csv")
+        write_text(REPORTS / "report.html", render(inputs))
+        track(run, params, inputs)
+    best = report.best
+    print(f"summarize: best by {best['by']}: {best['item']}; look at {REPORTS / 'report.html'}")
+
+
+def read_inputs(names: list[str]) -> Inputs:
+    """What the stages left behind for the items that params name. Raises ResultsError."""
+    pictures = {}
+    for name in names:
+        files = {kind: EVALUATE / name / f"{kind}.png" for kind in ("samples", "nearest")}
+        pictures[name] = {kind: f.read_bytes() for kind, f in files.items() if f.is_file()}
+    return Inputs(
+        items=[read_item(EVALUATE / name) for name in names],
+        train=read_json(TRAIN / "train.json", "train"),
+        curves=read_curves(TRAIN / "curves.csv"),
+        dataset=read_json(DATASET / "dataset.json", "prepare"),
+        reference=read_json(REFERENCE / "reference.json", "reference"),
+        reconstruct=read_json(EMA / "reconstruct.json", "reconstruct"),
+        pictures=pictures,
+    )
+
+
+def track(run: StageRun, params: Params, inputs: Inputs) -> None:
+    """Final numbers, curves and pictures for the parent run, and children for cached stages."""
+    parent = run.parent
+    if parent is None:
+        return
+    by, best = best_item(inputs.items)
+    parent.set_tags({"best.item": best.item, "best.by": by, "metric_name": best.metric_name})
+    final = {name: metric.model_dump() for name, metric in best.metrics.items()}
+    parent.log_metrics({**flat_metrics(final), "best_ema_length": best.ema_length})
+    for item in inputs.items:
+        step = round(1000 * item.ema_length)  # MLflow's steps are integers
+        for name in ("fd", "kid"):
+            parent.log_metrics({f"{name}_by_ema/{item.sampler}": item.value(name)}, step)
+        picture = inputs.pictures[item.item].get("samples")
+        if picture:
+            parent.log_image(Image.open(io.BytesIO(picture)), f"samples {item.sampler}", step)
+    for name in ("loss", "denoising_loss", "held_out/loss", "held_out/gap"):
+        for nimg, value in zip(*inputs.curves.get(name, ((), ())), strict=True):
+            parent.log_metrics({name: float(value)}, int(nimg))
+    for name, chart in length_charts(inputs.items).items():
+        parent.log_image(Image.open(io.BytesIO(chart)), f"{name} by EMA length")
+    parent.log_dataset(inputs.dataset)
+    for file in ("report.html", "metrics.json", "fid_by_ema.csv"):
+        parent.log_artifact(REPORTS / file)
+    for stage in ("prepare", "reference", "train", "reconstruct"):
+        run.add_restored(stage, stage_fingerprint(stage, params))
+    for item in inputs.items:
+        sampling = (f"sampling.{item.sampler}",)
+        fingerprint = stage_fingerprint("evaluate", params, item_params=sampling)
+        run.add_restored("evaluate", f"{fingerprint}-{item.item}", item.item)
+
+
+if __name__ == "__main__":
+    run_stage(main)

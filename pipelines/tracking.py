@@ -1,0 +1,277 @@
+"""MLflow: one parent run per result, one child per stage. The only module that imports mlflow.
+
+Tracking never decides a result and never ends a training: without a usable store it says so
+once, and a StageRun that does nothing takes its place.
+"""
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pipelines import run_state
+from pipelines.run_store import Store
+from pipelines.tracked_run import StageRun, one_line, say
+from pipelines.tracking_config import TrackingConfig
+
+__all__ = ["StageRun", "Store", "TrackingConfig", "open_store", "runs_page", "stage_run"]
+
+# Tags of the experiment: what it is, and a view of the runs table with the columns that matter.
+EXPERIMENT_NOTE = (
+    "One parent run per result; its children are the stages. A name reads: data set, form of the "
+    "game, seed, what differs from the nearest preset, fingerprint. Filter, say, by "
+    "``tags.level = 'parent'``, ``tags.`structure.kind` = 'graph'``, ``tags.preset = 'digits'``, "
+    "``tags.`git.dirty` = 'false'`` or ``tags.`dvc.experiment` != ''``. Steps count images."
+)
+VIEW = "results"
+VIEW_METRICS = ("kid", "kid_floor", "fd", "fd_floor", "conditional_accuracy", "structure_gap")
+VIEW_TAGS = ("structure.kind", "preset", "git.dirty", "dvc.experiment")
+
+
+def runs_page(experiment_id: str) -> str:
+    """Path of the runs table in the UI, with the columns that matter."""
+    query = f"workflowType=machine_learning&viewStateShareKey={VIEW}"
+    return f"/#/experiments/{experiment_id}/runs?{query}"
+
+
+def open_store(config: TrackingConfig, root: Path) -> Store:
+    """Open the store and create what it lacks, one process at a time (sqlite needs that)."""
+    _quieten()
+    import filelock
+    from mlflow import entities
+    from mlflow.tracking import MlflowClient
+
+    root = Path(root).resolve()
+    uri = config.uri or f"sqlite:///{root / 'mlflow.db'}"
+    (root / ".runs").mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(root / ".runs" / "mlflow.lock", timeout=120)
+    with lock:
+        client = MlflowClient(uri)
+        experiment = client.get_experiment_by_name(config.experiment)
+        if experiment is not None:
+            experiment_id = experiment.experiment_id
+            if experiment.lifecycle_stage == "deleted":
+                say(f"MLflow: experiment {config.experiment!r} lay in the trash; restored")
+                client.restore_experiment(experiment_id)
+            return Store(client, entities, experiment_id, uri, lock)
+        place = None if config.uri else (root / "mlruns").as_uri()
+        experiment_id = client.create_experiment(config.experiment, artifact_location=place)
+        for key, value in _experiment_tags().items():
+            client.set_experiment_tag(experiment_id, key, value)
+    return Store(client, entities, experiment_id, uri, lock)
+
+
+@contextmanager
+def stage_run(
+    stage: str,
+    params: Any,
+    pipeline_tag: str,
+    fingerprint: str,
+    *,
+    root: Path,
+    item: str | None = None,
+    notes: str | None = None,
+    fresh: bool = False,
+    param_keys: Sequence[str] | None = None,
+) -> Iterator[StageRun]:
+    """Open this stage's child run for the length of a `with` block, and end it truthfully.
+
+    The parent is found or created by the tag `pipeline`. A child of the same stage, item and
+    fingerprint is taken up again, so a resumed training continues its curves; `fresh` begins a
+    new one. The child ends FINISHED, FAILED (with the tag `error`) or KILLED (Ctrl-C, SIGTERM),
+    and the parent with it unless the stage succeeded; `summarize` ends the parent.
+
+    Args:
+        stage: name in dvc.yaml; `item` names the matrix item, such as "0.05-default".
+        params: the whole settings; only `.tracking` and `.model_dump(mode="json")` are used.
+        root: DVC_ROOT, where mlflow.db lies. Git facts are those of the current folder.
+        notes: markdown for the child's description.
+        param_keys: dotted keys that the child logs; by default identity.STAGE_PARAMS[stage].
+    """
+    run, ends_parent, monitor = StageRun(), stage == "summarize", None
+    if params.tracking.enabled:
+        try:
+            store = open_store(params.tracking, root)
+            flat = run_state.flatten(params.model_dump(mode="json"))
+            parent, was_finished = _open_parent(store, flat, pipeline_tag)
+            ends_parent = ends_parent or was_finished
+            if param_keys is None:
+                from pipelines.identity import STAGE_PARAMS
+
+                param_keys = STAGE_PARAMS.get(stage, ())
+            own = run_state.select(flat, param_keys)
+            names = {"stage": stage, "item": item, "fingerprint": fingerprint}
+            run = _open_child(store, parent, names, pipeline_tag, own, fresh)
+            run.set_tags({"mlflow.note.content": notes} if notes else {})
+            monitor = _system_monitor(store, run) if params.tracking.system_metrics else None
+        except Exception as error:
+            say(f"MLflow did not start; {stage} goes on without tracking: {one_line(error)}")
+            run = StageRun()
+    status, failure = "FINISHED", None
+    try:
+        with _sigterm_as_exit():
+            yield run
+    except BaseException as error:
+        stopped = isinstance(error, KeyboardInterrupt) or (
+            isinstance(error, SystemExit) and error.code in (signal.SIGTERM, 128 + signal.SIGTERM)
+        )
+        if not (isinstance(error, SystemExit) and error.code in (None, 0)):
+            status = "KILLED" if stopped else "FAILED"
+            failure = None if stopped else error
+        raise
+    finally:
+        if monitor is not None:
+            monitor.finish()
+        run.end(status, failure)
+        if run.parent is not None:
+            run.parent.flush()
+            if ends_parent or status != "FINISHED":
+                run.parent.end(status, failure)
+
+
+def _open_parent(store: Store, flat: Mapping[str, Any], tag: str) -> tuple[StageRun, bool]:
+    """Find or create the parent; also whether it was FINISHED (then a re-run ends it again)."""
+    now = {"level": "parent", "pipeline": tag, **_tags_now(), **run_state.owner_tags()}
+    with store.lock:
+        store.mark_dead_killed(tag)
+        found = store.search({"level": "parent", "pipeline": tag})
+        if found:
+            was_finished = found[0].info.status == "FINISHED"
+            parent = StageRun(store, found[0].info.run_id, resumed=True)
+            store.resume(found[0])
+            parent.set_tags(now)
+            return parent, was_finished
+        closest = run_state.nearest_preset(flat, load_presets())
+        preset, changed = closest or ("", {})
+        now |= {"structure.kind": flat.get("structure.kind", "none"), "preset": preset}
+        now |= {"preset.changes": str(len(changed)), "dataset": run_state.dataset_name(flat)}
+        earlier = store.search({"level": "parent"})
+        if earlier:
+            changes = run_state.differences(earlier[0].data.params, _as_text(flat))
+            now["mlflow.note.content"] = run_state.change_note(changes, earlier[0].info.run_name)
+        name = run_state.parent_name(flat, tag, changed)
+        parent = StageRun(store, store.create(name, now))
+        store.write(parent.run_id, params=flat)
+        return parent, False
+
+
+def _open_child(
+    store: Store,
+    parent: StageRun,
+    names: Mapping[str, str | None],
+    pipeline_tag: str,
+    own_params: Mapping[str, Any],
+    fresh: bool,
+) -> StageRun:
+    """Take up the child of the same stage, item and fingerprint, or create it."""
+    tags = {"mlflow.parentRunId": parent.run_id, "level": "stage", "pipeline": pipeline_tag}
+    tags |= {name: value for name, value in names.items() if value is not None}
+    now = {**_tags_now(), **run_state.process_tags()}
+    name = run_state.child_name(str(names["stage"]), names["item"])
+    with store.lock:
+        for found in [] if fresh else store.search({**tags, **names}):
+            if found.info.status == "RUNNING":  # by another process, which is alive
+                continue
+            run = StageRun(store, found.info.run_id, resumed=True, parent=parent)
+            store.resume(found, name)
+            run.set_tags(now)
+            return run
+        run = StageRun(store, store.create(name, {**tags, **now}), parent=parent)
+        store.write(run.run_id, params=own_params)
+        return run
+
+
+def _tags_now() -> dict[str, str]:
+    """Where the process stands: git, DVC, command."""
+    source = {"mlflow.source.name": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200]}
+    return {**run_state.git_tags(), **run_state.dvc_tags(), **source}
+
+
+def _experiment_tags() -> dict[str, str]:
+    columns = [f"metrics.`{name}`" for name in VIEW_METRICS]
+    columns += ["params.`seed`", *(f"tags.`{name}`" for name in VIEW_TAGS), "attributes.`Duration`"]
+    view = {
+        "searchFilter": "",
+        "orderByKey": "attributes.start_time",
+        "orderByAsc": False,
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "datasetsFilter": [],
+        "modelVersionFilter": "All Runs",
+        "selectedColumns": columns,
+        "runsExpanded": {},
+    }
+    return {
+        "mlflow.note.content": EXPERIMENT_NOTE,
+        "mlflow.experimentKind": "custom_model_development",
+        "mlflow.experiment.primaryMetric.name": "kid",
+        "mlflow.experiment.primaryMetric.greaterIsBetter": "False",
+        f"mlflow.sharedViewState.{VIEW}": json.dumps(view),
+    }
+
+
+def _as_text(flat: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(value)[:6000] for name, value in flat.items()}
+
+
+def load_presets() -> dict[str, dict[str, Any]]:
+    """The presets that load, flattened, by name."""
+    found = {}
+    for path in sorted(Path("presets").glob("*.yaml")):
+        from pipelines.params import load_params
+
+        try:
+            found[path.stem] = run_state.flatten(load_params(path).model_dump(mode="json"))
+        except ValueError:
+            continue
+    return found
+
+
+def _system_monitor(store: Store, run: StageRun) -> Any | None:
+    """MLflow's own thread that samples processor, memory, disk and GPU; None if it cannot."""
+    try:
+        from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+        monitor = SystemMetricsMonitor(
+            run.run_id, resume_logging=run.resumed, tracking_uri=store.uri
+        )
+        monitor.start()
+    except Exception as error:
+        say(f"MLflow does not sample the system's load: {one_line(error)}")
+        return None
+    return monitor
+
+
+@contextmanager
+def _sigterm_as_exit() -> Iterator[None]:
+    """Let SIGTERM unwind the stack, so that files close and the run ends KILLED."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(signum: int, frame: Any) -> None:
+        raise SystemExit(128 + signum)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+
+
+def _quieten() -> None:
+    """Nobody can act upon MLflow's notes on migrations and telemetry; warnings still show."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    # A server that does not answer must not hold a training up for minutes.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    for name in ("mlflow", "alembic", "alembic.runtime.migration"):
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,27 @@
+"""Where MLflow keeps runs."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+
+class TrackingConfig(
+    BaseModel,
+    frozen=True,
+    extra="forbid",
+    strict=True,
+    allow_inf_nan=False,
+    use_attribute_docstrings=True,
+):
+    """Where runs are kept. Decides no result and re-runs no stage."""
+
+    enabled: bool = True
+    """Keep runs in MLflow."""
+    uri: Annotated[str, Field(min_length=1)] | None = None
+    """MLflow store, such as http://host:5000; null is the file mlflow.db in the repository."""
+    experiment: Annotated[str, Field(min_length=1)] = "sadm"
+    """Name of the MLflow experiment."""
+    sample_every_kimg: Annotated[float, Field(gt=0)] = 20.0
+    """Show sample images every so many thousand training images."""
+    system_metrics: bool = True
+    """Record processor, memory, disk and GPU use with each stage."""

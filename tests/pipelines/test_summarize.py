@@ -1,0 +1,200 @@
+"""From the stages' outputs to metrics.json, the table and the page."""
+
+import csv
+import io
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipelines import summarize
+from pipelines.page import number, spread
+from pipelines.report import render
+from pipelines.results import (
+    Item,
+    Report,
+    ResultsError,
+    best_item,
+    flat_metrics,
+    read_item,
+    summary,
+    write_csv,
+)
+
+LENGTHS = (0.05, 0.1)
+
+
+def picture(seed=0):
+    pixels = np.random.default_rng(seed).integers(0, 255, [16, 16], np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def item_json(length, kid, **metrics):
+    return {
+        "item": f"{length:g}-default",
+        "ema_length": length,
+        "sampler": "default",
+        "num_images": 64,
+        "nfe": 35,
+        "n": 20,
+        "metric_name": "FD-Classifier",
+        "metrics": {
+            "fd": {"value": 2.5, "floor": 1.25, "floor_std": 0.1},
+            "kid": {"value": kid, "floor": 0.001, "floor_std": 0.002, "std": 0.01},
+            "structure_gap": {"value": 0.2, "resolvable": False},
+            **metrics,
+        },
+        "protocol": {"k": 5, "versions": {"scipy": "1.17"}},
+    }
+
+
+def write_outputs(folder, kids=(0.02, 0.01), **metrics):
+    """What the stages before summarize leave behind."""
+
+    def write(name, data):
+        path = folder / "outputs" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(data))
+
+    write("dataset/dataset.json", {
+        "source": "digits", "num_images": 100, "num_train": 75, "num_held_out": 25,
+        "resolution": 8, "channels": 1, "num_classes": 2, "label_names": ["<b>a</b>", "b"],
+        "class_counts": [60, 40], "content_hash": "ab" * 32, "skipped": [],
+        "versions": {"numpy": "2.4"},
+    })  # fmt: skip
+    write("reference/reference.json", {"protocol": {"extractor": "classifier"}})
+    write("ema/reconstruct.json", {
+        "num_snapshots": 16, "lengths": {"0.05": {"relative_profile_error": 0.004}},
+    })  # fmt: skip
+    write("train/train.json", {
+        "total_nimg": 2000, "num_parameters": 123, "skipped_steps": 0, "structure_kind": "graph",
+        "structure_plays": 7, "gate": {"open_fraction": 0.5, "shut_reasons": {"at chance": 3}},
+        "final": {"denoising_loss": 0.25},
+    })  # fmt: skip
+    (folder / "outputs/train/curves.csv").write_text(
+        "nimg,denoising_loss,held_out/loss,structure/lambda\n1000,0.5,,\n2000,0.25,0.3,0.1\n"
+    )
+    for length, kid in zip(LENGTHS, kids, strict=True):
+        item = item_json(length, kid, **metrics)
+        write(f"evaluate/{item['item']}/metrics.json", item)
+        (folder / f"outputs/evaluate/{item['item']}/samples.png").write_bytes(picture())
+
+
+@pytest.fixture
+def outputs(tmp_path, monkeypatch):
+    write_outputs(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def items(*kids, **metrics):
+    return [Item.model_validate(item_json(0.05 * i, k, **metrics)) for i, k in enumerate(kids, 1)]
+
+
+def test_best_is_the_lowest_kid_and_fd_stands_in_where_kid_is_undefined():
+    assert best_item(items(0.3, 0.1, 0.2))[1].item == "0.1-default"
+    assert best_item(items(None, 0.1, float("nan")))[1].item == "0.1-default"
+    by, best = best_item(items(None, None))
+    assert (by, best.item) == ("fd", "0.05-default")
+
+
+def test_summary_is_what_the_schema_says():
+    report = summary(
+        items(0.3, float("nan")), {"total_nimg": 5, "final": {"loss": float("nan")}}, {}
+    )
+    text = json.dumps(report.model_dump(by_alias=True), allow_nan=False)
+    again = Report.model_validate_json(text)
+    assert again == report
+    plain = json.loads(text)
+    assert plain["schema"] == 1
+    assert plain["best"]["kid"] == 0.3 and plain["best"]["ema_length"] == 0.05
+    assert plain["items"]["0.05-default"]["fd"] == {"value": 2.5, "floor": 1.25, "floor_std": 0.1}
+    assert "value" not in plain["items"]["0.1-default"]["kid"]
+    assert plain["train"] == {"total_nimg": 5}
+
+
+def test_table_has_one_row_per_item_and_empty_cells(tmp_path):
+    write_csv(items(0.3, None), tmp_path / "table.csv")
+    with open(tmp_path / "table.csv", newline="") as stream:
+        first, second = csv.DictReader(stream)
+    assert float(first["kid"]) == 0.3 and float(first["fd_floor"]) == 1.25
+    assert second["kid"] == "" and float(second["kid_floor"]) == 0.001
+    assert first["conditional_accuracy"] == "" and float(first["structure_gap"]) == 0.2
+
+
+def test_flat_metrics():
+    given = {"kid": {"value": 1, "floor": 2.0, "floor_std": None}, "x": {"resolvable": True}}
+    assert flat_metrics(given) == {"kid": 1.0, "kid_floor": 2.0}
+
+
+def test_page_is_self_contained_and_the_same_each_time(outputs):
+    inputs = summarize.read_inputs(["0.05-default", "0.1-default"])
+    text = render(inputs)
+    assert text == render(inputs)
+    assert not re.search(r"(src|href)\s*=\s*[\"'](?!data:)", text)
+    assert "@import" not in text and "url(" not in text and "<script" not in text
+    assert "&lt;b&gt;a&lt;/b&gt;" in text and "<b>a</b>" not in text
+    assert "The best of 2 settings by KID is EMA length 0.1" in text
+    assert "not resolvable" in text.lower()
+    assert "FD-Classifier" in text and "FID" not in text
+    # samples of both items, charts over the length, curves
+    assert text.count("data:image/png;base64,") >= 6
+
+
+def test_page_without_labels_game_or_pictures(tmp_path, monkeypatch):
+    write_outputs(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    train = {"total_nimg": 2000, "structure_kind": "none"}
+    (tmp_path / "outputs/train/train.json").write_text(json.dumps(train))
+    (tmp_path / "outputs/evaluate/0.05-default/samples.png").unlink()
+    text = render(summarize.read_inputs(["0.05-default"]))
+    assert "without the structure game" in text
+    assert "Discriminator logits" not in text
+
+
+def test_missing_or_damaged_outputs_name_the_stage_to_run(outputs):
+    (outputs / "outputs/train/train.json").unlink()
+    with pytest.raises(ResultsError, match="dvc repro train"):
+        summarize.read_inputs(["0.05-default"])
+    with pytest.raises(ResultsError, match=r"0\.07-default.*dvc repro evaluate"):
+        summarize.read_inputs(["0.07-default"])
+    path = outputs / "outputs/evaluate/0.05-default/metrics.json"
+    path.write_text('{"item": "x"}')
+    with pytest.raises(ResultsError, match="ema_length"):
+        read_item(path.parent)
+    path.write_text("{")
+    with pytest.raises(ResultsError, match="cannot be read"):
+        read_item(path.parent)
+
+
+def test_main_writes_the_three_files_for_the_items_that_params_name(outputs, monkeypatch):
+    from types import SimpleNamespace
+
+    params = SimpleNamespace(
+        ema=SimpleNamespace(lengths=(0.1,)),  # 0.05 lies there too, from an earlier setting
+        samplers=("default",),
+        tracking=SimpleNamespace(enabled=False),
+    )
+    monkeypatch.setattr(summarize, "load_params", lambda path: params)
+    monkeypatch.setattr(summarize, "pipeline_tag", lambda params: "tag")
+    monkeypatch.setattr(summarize, "stage_fingerprint", lambda stage, params: "fingerprint")
+    monkeypatch.setattr("sys.argv", ["summarize"])
+    summarize.main()
+    written = json.loads((outputs / "reports/metrics.json").read_text())
+    assert list(written["items"]) == ["0.1-default"]
+    assert {path.name for path in (outputs / "reports").iterdir()} == {
+        "metrics.json", "fid_by_ema.csv", "report.html",
+    }  # fmt: skip
+
+
+def test_numbers_are_short():
+    values = (0.0021234, 12.3456, 45600.0, 3.0, 0.00001234, None, -0.5, float("nan"))
+    shown = ["0.00212", "12.3", "45,600", "3", "1.23e-05", "–", "-0.500", "nan"]
+    assert [number(value) for value in values] == shown
+    assert spread(0.0001, 0.0007) == "0.00010 ± 0.00070"
+    assert spread(0.967, 0.0123) == "0.967 ± 0.012"
+    assert spread(None, 0.1) == "–" and spread(0.5, None) == "0.500"
