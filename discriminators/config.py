@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
+from sampling.config import SamplerConfig
+
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -24,7 +26,8 @@ class GateConfig(
     win_gap: Positive = 6.0
     """The discriminator wins by far while its smoothed real-minus-fake logit gap is above this."""
     max_worsening: Positive = 0.01
-    """Tolerated relative worsening of the held-out denoising loss in any sigma bin (0.01 = 1%)."""
+    """Tolerated worsening of the held-out denoising loss, or of its distance from the train loss, in
+    any sigma bin, relative to the bin's best held-out loss (0.01 = 1%)."""
     smoothing: Fraction = 0.9
     """Exponential smoothing of accuracy and logit gap, per play (0 = none)."""
     min_plays: Annotated[int, Field(ge=1)] = 8
@@ -71,8 +74,8 @@ class StructureConfig(
     """The game is played at every n-th optimiser step."""
     batch_size: Annotated[int, Field(ge=2)] | None = 64
     """Fakes (and reals) per play, over all workers; null: the training batch size."""
-    sampler: str | None = None
-    """Sampler whose path gives onpolicy fakes, by its name in `sampling`; null: DDIM, 8 steps."""
+    sampler: SamplerConfig | None = None
+    """The deployed sampler, whose path gives onpolicy fakes; null: DDIM, 8 steps on EDM's grid."""
     sigma_min: Positive = 0.03
     """Lowest noise level at which fakes are denoised."""
     sigma_max: Positive | None = None

@@ -60,8 +60,8 @@ class Denoiser(nn.Module):
         sigma = sigma.to(device=x.device).expand(len(x))
         wide = sigma.to(torch.promote_types(x.dtype, torch.float32))[:, None, None, None]
         c_in = 1.0 / (wide.square() + self.sigma_data**2).sqrt()
-        noise_level = sigma.double().log().to(torch.float32) / 4.0
         dtype = self.output_conv_weight.dtype
+        noise_level = sigma.double().log().to(torch.promote_types(dtype, torch.float32)) / 4.0
         encoded = self.unet.encode((x * c_in).to(dtype), noise_level, self._one_hot(labels, x))
         return Hidden(encoded.bottleneck, encoded.skips, encoded.embedding, x, sigma)
 
@@ -77,7 +77,7 @@ class Denoiser(nn.Module):
 
     def log_variance(self, sigma: Tensor) -> Tensor:
         """Learned uncertainty u(sigma) of the denoising loss, [B] -> [B] (EDM2, Eq. 21)."""
-        features = self.uncertainty_features(sigma.float().log() / 4.0)
+        features = self.uncertainty_features(sigma.to(self.uncertainty.weight.dtype).log() / 4.0)
         return self.uncertainty(features, gain=self.uncertainty_gain)[:, 0]
 
     def normalize_weights(self) -> None:

@@ -15,9 +15,14 @@ from torch import Tensor, nn
 EPSILON = 1e-4
 
 
+def _wide(x: Tensor) -> Tensor:
+    """At least fp32: half precision is widened, double stays."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 def pixel_norm(x: Tensor, dim: int = 1) -> Tensor:
     """Scale each vector along `dim` to unit root mean square (EDM2, Eq. 30)."""
-    mean_square = x.float().square().mean(dim, keepdim=True)
+    mean_square = _wide(x).square().mean(dim, keepdim=True)
     return x * (mean_square + EPSILON**2).rsqrt().to(x.dtype)
 
 
@@ -55,7 +60,7 @@ class MPConv(nn.Module):
         self.normalize_()
 
     def forward(self, x: Tensor, gain: Tensor | float = 1.0) -> Tensor:
-        weight = self.weight.float()
+        weight = _wide(self.weight)
         rows = weight.flatten(1)
         norm = rows.norm(dim=1) + EPSILON * math.sqrt(rows.shape[1])
         weight = weight * (gain / norm).reshape(-1, *[1] * (weight.ndim - 1))
@@ -74,13 +79,16 @@ class MPConv(nn.Module):
 class MPFourier(nn.Module):
     """Random Fourier features of a scalar: [B] -> [B, N], each of unit variance (EDM2, Eq. 75)."""
 
+    frequencies: Tensor
+    phases: Tensor
+
     def __init__(self, num_channels: int):
         super().__init__()
         self.register_buffer("frequencies", 2 * math.pi * torch.randn(num_channels))
         self.register_buffer("phases", 2 * math.pi * torch.rand(num_channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        angles = torch.outer(x.float(), self.frequencies.float()) + self.phases.float()
+        angles = torch.outer(_wide(x), _wide(self.frequencies)) + _wide(self.phases)
         return angles.cos() * math.sqrt(2.0)
 
 

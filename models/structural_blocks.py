@@ -53,7 +53,9 @@ class GraphConv(nn.Module):
         batch, channels, height, width = x.shape
         tokens = x.flatten(2).transpose(1, 2)  # [B, N, C]
         num_tokens = height * width
-        index = nearest(tokens.detach().float(), self.k)  # [B, N, K]
+        index = nearest(
+            tokens.detach().to(torch.promote_types(x.dtype, torch.float32)), self.k
+        )  # [B, N, K]
         rows = torch.arange(batch, device=x.device)[:, None, None]
         neighbours = tokens[rows, index]  # [B, N, K, C]
         centres = tokens[:, :, None].expand_as(neighbours)

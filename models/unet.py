@@ -4,6 +4,7 @@ Source of the architecture: EDM2 (arXiv 2312.02696), config G, figure 21.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -93,7 +94,7 @@ class UNet(nn.Module):
             attends = height >> level in config.attention_resolutions
             return max(1, widths[level] // config.channels_per_head) if attends else 0
 
-        shared = {"embedding": embedding, "dropout": config.dropout}
+        shared: dict[str, Any] = {"embedding": embedding, "dropout": config.dropout}
         # One constant channel beside the image stands in for biases (EDM2, appendix B.1).
         self.input = MPConv(image_channels + 1, widths[0], 3)
         self.encoder, skip_widths = nn.ModuleList(), [widths[0]]

@@ -18,7 +18,6 @@ from typing import Any
 from dataset.store import ImageDataset
 from pipelines.cluster_config import ClusterConfig
 from pipelines.mailbox import Mailbox
-from training.loop import train
 from training.settings import RunSettings
 from training.world import World
 
@@ -93,10 +92,12 @@ def run_training(
     Raises ClusterError with the worker's own message when workers keep failing.
     """
     if cluster.fewest_workers == 0:
+        from training.loop import train
+
         train(settings, ImageDataset(dataset_folder), folder, World.current(), report)
         return
     with ray_session(cluster) as ray:
-        _train_on_ray(ray, settings, Path(dataset_folder), Path(folder), cluster, report)
+        train_on_ray(ray, settings, Path(dataset_folder), Path(folder), cluster, report)
 
 
 def _worker(config: dict) -> None:
@@ -104,12 +105,16 @@ def _worker(config: dict) -> None:
     import ray
     from ray.train.torch import get_device
 
+    from training.loop import train
+
     settings = RunSettings.model_validate_json(config["settings"])
     mailbox = ray.get_actor(config["mailbox"], namespace=config["namespace"])
     world = World.current(get_device())
 
+    enrich = config["enrich"]
+
     def report(event: dict) -> None:
-        ray.get(mailbox.push.remote(event))
+        ray.get(mailbox.push.remote(enrich(event) if enrich else event))
 
     train(
         settings,
@@ -120,7 +125,16 @@ def _worker(config: dict) -> None:
     )
 
 
-def _train_on_ray(ray, settings, dataset_folder: Path, folder: Path, cluster, report) -> None:
+def train_on_ray(
+    ray: Any, settings: RunSettings, dataset_folder: Path, folder: Path, cluster: ClusterConfig,
+    report: Report, *, enrich: Callable[[dict], dict] | None = None,
+    resources: dict[str, float] | None = None,
+) -> None:  # fmt: skip
+    """One Ray Train run within a Ray that is there already; otherwise like `run_training`.
+
+    enrich: changes an event where it arises, in the worker of rank 0 (it is sent there).
+    resources: of each worker, e.g. {"CPU": 1, "GPU": 0.5}; None: a GPU, or else a processor.
+    """
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
@@ -136,11 +150,12 @@ def _train_on_ray(ray, settings, dataset_folder: Path, folder: Path, cluster, re
         train_loop_config={
             "settings": settings.model_dump_json(), "dataset": str(dataset_folder.resolve()),
             "folder": str(folder.resolve()), "mailbox": name, "namespace": namespace,
+            "enrich": enrich,
         },
         torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
         scaling_config=ScalingConfig(
-            num_workers=cluster.num_workers, use_gpu=use_gpu,
-            resources_per_worker={"GPU": 1} if use_gpu else {"CPU": 1},
+            num_workers=cluster.num_workers,  # type: ignore[arg-type]  # (min, max): elastic use_gpu=use_gpu,
+            resources_per_worker=resources or ({"GPU": 1} if use_gpu else {"CPU": 1}),
         ),
         run_config=RunConfig(
             # a new name at each start: our checkpoints are the only source of resumption
@@ -156,7 +171,7 @@ def _train_on_ray(ray, settings, dataset_folder: Path, folder: Path, cluster, re
     try:
         trainer.fit()
     except Exception as error:
-        raise ClusterError(_root_cause(error)) from error
+        raise ClusterError(root_cause(error)) from error
     finally:
         stop.set()
         reader.join(timeout=60)
@@ -182,7 +197,7 @@ def _forward_events(ray, mailbox, report: Report, stop: threading.Event) -> None
             return
 
 
-def _root_cause(error: BaseException) -> str:
+def root_cause(error: BaseException) -> str:
     """The worker's own message inside Ray's wrapping."""
     failures = getattr(error, "worker_failures", None) or {}
     inner: BaseException = next(iter(failures.values()), error)
@@ -211,7 +226,7 @@ def spread(
             try:
                 ray.get(ready)
             except Exception as error:
-                raise ClusterError(_root_cause(error)) from error
+                raise ClusterError(root_cause(error)) from error
             progress(len(references) - len(waiting))
         return ray.get(references)
 

@@ -193,7 +193,19 @@ def combination_problems(params: Params) -> list[str]:
     for name in params.sampling:
         if not re.fullmatch(r"[A-Za-z0-9_]+", name):
             out.append(f"sampling.{name}: a sampler's name may have letters, digits and _ only")
-    if params.evaluation.extractor == "inception" and not params.evaluation.inception_path:
+    extractor = params.evaluation.extractor
+    if params.structure.kind != "none" and params.structure.features == "efficientnet_lite0":
+        if extractor == "efficientnet_lite0":
+            out.append(
+                "structure.features: efficientnet_lite0 is the metric's network (evaluation."
+                "extractor) too, and a game must not be judged by its own network: change one"
+            )
+        elif extractor == "auto":
+            out.append(
+                "structure.features: efficientnet_lite0 may be what evaluation.extractor auto "
+                "chooses, and a game must not be judged by its own network: name another extractor"
+            )
+    if extractor == "inception" and not params.evaluation.inception_path:
         out.append(
             "evaluation.inception_path: extractor inception needs the file inception-2015-12-05.pt; "
             "set its path, or choose extractor auto"

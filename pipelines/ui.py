@@ -8,6 +8,7 @@ import sys
 from pipelines.identity import dvc_root
 from pipelines.params import load_params
 from pipelines.stage import run_stage
+from pipelines.tracking import open_store, runs_page
 
 
 def main() -> None:
@@ -15,7 +16,8 @@ def main() -> None:
     arguments.add_argument("--host", default="127.0.0.1", help="(default: %(default)s)")
     arguments.add_argument("--port", type=int, default=5000, help="(default: %(default)s)")
     args = arguments.parse_args()
-    root, uri = dvc_root(), load_params().tracking.uri
+    root, params = dvc_root(), load_params()
+    uri = params.tracking.uri
     if uri and uri.startswith("http"):
         raise ValueError(f"tracking.uri is a server already: open {uri} in the browser")
     if uri is None and not (root / "mlflow.db").exists():
@@ -30,7 +32,11 @@ def main() -> None:
                 f"choose another, python -m pipelines.ui --port {args.port + 1}"
             ) from None
     store = uri or f"sqlite:///{root / 'mlflow.db'}"
-    print(f"the runs are at http://{args.host}:{args.port}  (Ctrl-C ends the server)", flush=True)
+    page = runs_page(open_store(params.tracking, root).experiment_id)
+    print(
+        f"the runs are at http://{args.host}:{args.port}{page}  (Ctrl-C ends the server)",
+        flush=True,
+    )
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store,
                "--host", args.host, "--port", str(args.port)]  # fmt: skip
     os.execv(sys.executable, command)

@@ -7,10 +7,15 @@ from pathlib import Path
 
 
 class Curves:
-    """Appends (nimg, metrics) to a .jsonl file; `write_csv` makes the table of the whole run."""
+    """Appends (nimg, metrics) to a .jsonl file; `write_csv` makes the table of the whole run.
 
-    def __init__(self, path: Path, resume_at: int = 0):
-        self.path = Path(path)
+    With `writing` false (ranks other than the first) nothing is touched.
+    """
+
+    def __init__(self, path: Path, resume_at: int = 0, writing: bool = True):
+        self.path, self.writing = Path(path), writing
+        if not writing:
+            return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         kept = [row for row in self.rows() if row["nimg"] <= resume_at]
         temporary = self.path.with_name(f".{self.path.name}.tmp")
@@ -18,6 +23,8 @@ class Curves:
         os.replace(temporary, self.path)
 
     def append(self, nimg: int, metrics: dict[str, float]) -> None:
+        if not self.writing:
+            return
         with open(self.path, "a") as stream:
             stream.write(json.dumps({"nimg": nimg, **metrics}) + "\n")
 

@@ -7,15 +7,14 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from dataset.sampler import slot_generator, slot_indices, slot_normal
+from dataset.sampler import slot_indices, slot_normal
 from dataset.store import ImageDataset
 from discriminators.config import StructureConfig
-from discriminators.form import Form
-from discriminators.forms import make_form
 from models.denoiser import Denoiser
 from sampling.config import SamplerConfig
 from training.adaptive_weight import AdaptiveWeight
 from training.fakes import Fakes, GameBatch
+from training.game_opponent import Opponent
 from training.gate import WINS, Gate
 from training.psi import Psi, make_psi
 from training.world import World
@@ -37,7 +36,7 @@ class StructureGame:
     Args:
         denoiser: the network in training, not compiled (its copy may serve as Psi).
         batch_size: images per training step over all workers, for structure.batch_size: null.
-        sampler: the setting that structure.sampler names; None: DDIM with 8 steps on EDM's grid.
+        sampler: structure.sampler; None: DDIM with 8 steps on EDM's grid.
         autocast: the precision of the denoiser's passes, e.g. torch.bfloat16; None: as it is.
     Raises ValueError if the settings do not fit each other or a feature network is missing.
     """
@@ -63,18 +62,14 @@ class StructureGame:
             return
         self.batch_size = config.batch_size or batch_size
         world.share(self.batch_size)
-        self.dtype = denoiser.output_conv_weight.dtype
         self.psi: Psi = make_psi(config, denoiser, denoiser.image_shape)
-        form_seed = slot_generator(seed, "structure/discriminator", 0).initial_seed()
-        self.form: Form = make_form(config, self.psi.num_features, form_seed)
-        self.form.to(self.psi.mean.device, self.dtype)
-        self.optimizer = torch.optim.Adam(self.form.parameters(), lr=config.lr, betas=(0.0, 0.99))
+        self.opponent = Opponent(config, self.psi.num_features, self.psi.mean, world, seed)
         self.fakes = Fakes(
             config,
             sampler,
             sigma_data=denoiser.sigma_data,
             conditional=denoiser.num_classes > 0,
-            paired=self.form.paired,
+            paired=self.opponent.form.paired,
             seed=seed,
         )
 
@@ -109,8 +104,8 @@ class StructureGame:
         """This worker's share of the play at `nimg`: slots nimg .. nimg + batch_size - 1."""
         share = self.world.share(self.batch_size)
         slots = range(nimg + share.start, nimg + share.stop)
-        device = self.psi.mean.device
-        return self.fakes.draw(dataset, slots, flip=flip, device=device, dtype=self.dtype)
+        like = self.psi.mean
+        return self.fakes.draw(dataset, slots, flip=flip, device=like.device, dtype=like.dtype)
 
     def play(
         self,
@@ -158,11 +153,11 @@ class StructureGame:
         labels = self.world.all_gather(batch.labels)
 
         wins = self.gate.reason == WINS
-        logs = self._step_discriminator(real, fake, labels, learn=not wins)
+        logs = self.opponent.step(real, fake, labels, learn=not wins)
         if wins:
-            self.form.soften(SOFTENING)
+            self.opponent.form.soften(SOFTENING)
         logs |= {
-            "k": float(self.form.neighbours(len(fake))),
+            "k": float(self.opponent.form.neighbours(len(fake))),
             "denoise_grad": float(denoise_grad.norm()),
             "gate_open": float(moving),
             "lambda": 0.0,
@@ -171,7 +166,7 @@ class StructureGame:
         if not all(map(math.isfinite, logs.values())):
             self.skipped += 1
         elif moving:
-            loss, feature_grad = self._feature_gradient(real, fake, labels)
+            loss, feature_grad = self.opponent.feature_gradient(real, fake, labels)
             share = feature_grad[self.world.share(len(fake))]
             for part, kept in zip(parts, local, strict=True):
                 if not one_pass:
@@ -181,38 +176,6 @@ class StructureGame:
         self.gate.observe_play(logs["accuracy"], logs["logit_gap"])
         logs["skipped"] = float(self.skipped)
         return gradients, {name: value for name, value in logs.items() if math.isfinite(value)}
-
-    def _step_discriminator(
-        self, real: Tensor, fake: Tensor, labels: Tensor, learn: bool
-    ) -> dict[str, float]:
-        """One optimiser step, the same on every worker: rank 0's gradient is used by all."""
-        with torch.autocast(real.device.type, enabled=False):
-            result = self.form.loss_d(real, fake, labels)
-            loss = result.adversarial + result.penalty
-            parameters = list(self.form.parameters())
-            found = torch.autograd.grad(loss, parameters, allow_unused=True)
-        report = {**result.report, "loss_d": loss}
-        flat = [
-            torch.zeros_like(p).reshape(-1) if g is None else g.reshape(-1)
-            for p, g in zip(parameters, found, strict=True)
-        ]
-        numbers = torch.stack([value.detach().reshape(()) for value in report.values()])
-        shared = self.world.broadcast_(torch.cat([*flat, numbers]))
-        *pieces, numbers = shared.split([p.numel() for p in parameters] + [len(report)])
-        if learn and torch.isfinite(shared).all():
-            for parameter, piece in zip(parameters, pieces, strict=True):
-                parameter.grad = piece.view_as(parameter)
-            self.optimizer.step()
-            self.optimizer.zero_grad()
-        return dict(zip(report, numbers.tolist(), strict=True))
-
-    def _feature_gradient(self, real: Tensor, fake: Tensor, labels: Tensor) -> tuple[float, Tensor]:
-        """Adversarial loss of the denoiser and its gradient dL/dF [N, F] at the fake features."""
-        leaf = fake.detach().requires_grad_()
-        with torch.enable_grad(), torch.autocast(real.device.type, enabled=False):
-            loss = self.form.loss_g(real, leaf, labels)
-            (gradient,) = torch.autograd.grad(loss, leaf)
-        return loss.item(), self.world.broadcast_(gradient.contiguous())
 
     def _weigh(
         self, denoiser: Denoiser, gradients: list[Tensor | None], denoise_norm: float
@@ -224,9 +187,9 @@ class StructureGame:
         finite = [torch.isfinite(g).all() for g in gradients if g is not None]
         bad = ~torch.stack(finite).all()
         counted = torch.cat([at_output.reshape(-1), bad.to(at_output.dtype)[None]])
-        *_, bad_workers = total = self.world.all_reduce_sum_(counted)
+        total = self.world.all_reduce_sum_(counted)
         norm = float(total[:-1].norm())
-        if bad_workers > 0:
+        if total[-1] > 0:  # workers with a gradient that is not finite
             self.skipped += 1
             gradients[:] = [None for _ in gradients]
             return {"adv_grad": norm}
@@ -279,10 +242,7 @@ class StructureGame:
         }
         if self.config.kind == "none":
             return {}, meta
-        tensors = {f"form.{name}": value for name, value in self.form.state_dict().items()}
-        for name, parameter in self.form.named_parameters():
-            for key, value in self.optimizer.state.get(parameter, {}).items():
-                tensors[f"optimizer.{key}.{name}"] = torch.as_tensor(value)
+        tensors = {f"opponent.{name}": value for name, value in self.opponent.state_dict().items()}
         if self.opened_at is not None:
             tensors |= {f"psi.{name}": value for name, value in self.psi.kept().items()}
         return {name: value.detach() for name, value in tensors.items()}, meta
@@ -294,15 +254,7 @@ class StructureGame:
         self.weight.load_state_dict(meta["weight"])
         if self.config.kind == "none":
             return
-        self.form.load_state_dict(_under("form.", tensors))
-        self.optimizer.state.clear()
-        for key in ("step", "exp_avg", "exp_avg_sq"):
-            values = _under(f"optimizer.{key}.", tensors)
-            for name, parameter in self.form.named_parameters():
-                if name in values:
-                    value = values[name].clone()
-                    place = "cpu" if key == "step" else parameter.device
-                    self.optimizer.state[parameter][key] = value.to(place)
+        self.opponent.load_state_dict(_under("opponent.", tensors))
         if self.opened_at is not None:
             self.psi.restore(_under("psi.", tensors))
 

@@ -32,10 +32,11 @@ class Gate:
     own standard errors, so small and noisy batches must prove more. The discriminator trains on.
     *Wins by far*: the smoothed logit gap is above `win_gap`. The discriminator then stops learning
     and its logits are scaled down play by play, until the gap is small enough.
-    *Held-out loss worsened*: in some sigma bin the held-out denoising loss, or its distance from
-    the train loss, is more than `max_worsening` (relative) above what it was when the game began.
-    It opens when the loss has recovered without the game. If instead the loss gets worse still
-    without the game, the game was not the cause, and the new loss becomes the reference.
+    *Held-out loss worsened*: in some sigma bin the distance of the held-out denoising loss from the
+    train loss (overfitting), or the held-out loss itself (a bias lifts both), is more than
+    `max_worsening` (relative) above what it was at that bin's best held-out loss. It opens when the
+    loss has recovered without the game. If instead the loss gets worse still without the game, the
+    game was not the cause, and the new loss becomes the reference.
     """
 
     def __init__(self, config: GateConfig):
@@ -122,6 +123,9 @@ class Gate:
                 "keep train.sigma_bins as it was"
             )
         before, was_shut = self.worsening, self._worsened
+        for place, best in enumerate(self._reference[0]):
+            if held_out[place] <= best:
+                self._reference[0][place], self._reference[1][place] = held_out[place], train[place]
         self.worst_bin, self.worsening = _worst(self._reference, (held_out, train))
         self._worsened = self.worsening > self.config.max_worsening
         if was_shut and self._worsened and self.worsening >= before:

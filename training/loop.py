@@ -14,11 +14,9 @@ from pathlib import Path
 import torch
 
 from dataset.store import ImageDataset
-from models.denoiser import Denoiser
 from training.batches import draw_batch
 from training.checkpoint import load_latest, save_checkpoint
 from training.curves import Curves
-from training.game import StructureGame
 from training.held_out import HeldOutLoss
 from training.objective import denoising_loss
 from training.preview import ema_denoiser, preview
@@ -65,7 +63,7 @@ def train(settings: RunSettings, dataset: ImageDataset, folder: Path, world: Wor
     if resumed is not None:
         state.restore(*resumed)
     world.barrier()  # nobody writes a new checkpoint while another rank still looks for the old one
-    curves = Curves(folder / "curves.jsonl", resume_at=state.nimg) if chief else None
+    curves = Curves(folder / "curves.jsonl", resume_at=state.nimg, writing=chief)
     held_out = HeldOutLoss(settings, dataset, world)
     tell({"kind": "start", "nimg": state.nimg, "total_nimg": settings.total_nimg,
           "resumed": resumed is not None})  # fmt: skip
@@ -116,18 +114,21 @@ def train(settings: RunSettings, dataset: ImageDataset, folder: Path, world: Wor
         # Curves, held-out loss, pictures, snapshots, checkpoint.
         done = after == settings.total_nimg
         if _crossed(before, after, settings.train.held_out_every_kimg) or done:
-            values, train_bins, held_bins = held_out.measure(state.denoiser)
+            averaged = ema_denoiser(state, settings.ema.tracked[0])
+            values, train_bins, held_bins = held_out.measure(averaged)
             if state.game is not None:
+                was_open = state.game.gate.open
                 state.game.observe_held_out(held_bins, train_bins)
+                tell_gate(state, was_open, tell)
             state.last_metrics |= values
+            curves.append(after, values)
             if chief:
-                curves.append(after, values)
                 tell({"kind": "held_out", "nimg": after, "metrics": values})
         if _crossed(before, after, settings.train.log_every_kimg) or done:
             values = state.close_window() | {"lr": rate, "skipped_steps": state.skipped_steps}
             state.last_metrics |= values
+            curves.append(after, values)
             if chief:
-                curves.append(after, values)
                 speed = (after - clock_nimg) / max(time.monotonic() - clock, 1e-9)
                 clock, clock_nimg = time.monotonic(), after
                 tell({"kind": "log", "nimg": after, "metrics": values, "img_per_s": speed})
@@ -179,7 +180,8 @@ def accumulate_denoising(settings, state: TrainState, forward, dataset, world: W
 
 def play_game(settings, state: TrainState, dataset, world, step: int, tell) -> dict[str, float]:
     """One play of the structure game where it is due; adds its gradient to the denoiser's."""
-    game: StructureGame = state.game
+    game, at_output = state.game, state.denoiser.output_conv_weight.grad
+    assert game is not None and at_output is not None
     if game.needs_opening(state.nimg):
         game.open(state.nimg, ema_denoiser(state, settings.ema.tracked[0]), dataset)
     if not game.due(step):
@@ -187,18 +189,22 @@ def play_game(settings, state: TrainState, dataset, world, step: int, tell) -> d
     was_open = game.gate.open
     batch = game.draw(dataset, state.nimg, flip=settings.train.horizontal_flip)
     micro = settings.micro_batch
-    gradients, logs = game.play(
-        state.denoiser, batch, micro, state.denoiser.output_conv_weight.grad
-    )
+    gradients, logs = game.play(state.denoiser, batch, micro, at_output)
     for parameter, gradient in zip(state.denoiser.parameters(), gradients, strict=True):
         if gradient is not None:
             world.all_reduce_sum_(gradient)
             parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
-    if game.gate.open != was_open:
-        tell({"kind": "gate", "nimg": state.nimg, "open": game.gate.open,
-              "reason": game.gate.reason})  # fmt: skip
+    tell_gate(state, was_open, tell)
     state.plays += 1
     return logs
+
+
+def tell_gate(state: TrainState, was_open: bool, tell: Report) -> None:
+    """An event when the gate has opened or shut."""
+    assert state.game is not None
+    gate = state.game.gate
+    if gate.open != was_open:
+        tell({"kind": "gate", "nimg": state.nimg, "open": gate.open, "reason": gate.reason})
 
 
 def autocast(settings: RunSettings, world: World):

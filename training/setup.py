@@ -29,6 +29,7 @@ def build_state(settings: RunSettings, dataset: ImageDataset, world: World) -> T
                 settings.structure,
                 denoiser,
                 batch_size=settings.structure.batch_size or settings.train.batch_size,
+                sampler=settings.structure.sampler,
                 world=world,
                 seed=settings.seed,
                 autocast=torch.bfloat16 if settings.train.precision == "bf16" else None,

@@ -1,12 +1,14 @@
 """All that the future of a training run depends on, saved and restored in one place."""
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from models.denoiser import Denoiser
 from models.power_ema import PowerEMA
+from training.game import StructureGame
 
 
 @dataclass
@@ -16,7 +18,7 @@ class TrainState:
     denoiser: Denoiser
     optimizer: torch.optim.Adam
     ema: PowerEMA
-    game: "object | None" = None  # training.game.StructureGame, where one is played
+    game: StructureGame | None = None  # where one is played
     nimg: int = 0
     skipped_steps: int = 0
     bad_in_a_row: int = 0
@@ -24,7 +26,14 @@ class TrainState:
     window: dict[str, list[float]] = field(default_factory=dict)  # metric -> [sum, count]
     last_metrics: dict[str, float] = field(default_factory=dict)
 
-    COUNTERS = ("nimg", "skipped_steps", "bad_in_a_row", "plays", "window", "last_metrics")
+    COUNTERS: ClassVar = (
+        "nimg",
+        "skipped_steps",
+        "bad_in_a_row",
+        "plays",
+        "window",
+        "last_metrics",
+    )
 
     def tensors(self) -> dict[str, Tensor]:
         """Flat name -> tensor: denoiser, Adam's moments, both averages, the game's two players."""

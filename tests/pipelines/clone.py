@@ -14,7 +14,10 @@ TINY = {
     "model": {"channels": 8, "attention_resolutions": [], "structural_blocks": []},
     "train": {"total_kimg": 0.512, "batch_size": 32, "log_every_kimg": 0.064,
               "held_out_every_kimg": 0.128, "held_out_images": 32},
-    "structure": {"start_kimg": 0.128, "every": 2, "width": 8, "k": 3},
+    # the gate stays open, so that a game of a few plays leaves its mark
+    "structure": {"start_kimg": 0.128, "every": 2, "width": 8, "k": 3,
+                  "gate": {"chance_margin": 0.0, "min_plays": 1, "win_gap": 100.0,
+                           "max_worsening": 10.0}},
     "ema": {"snapshots": 4, "lengths": [0.05, 0.10]},
     "sampling": {"heun3": {"solver": "heun", "grid": "karras", "steps": 3}},
     "evaluation": {"num_images": 64, "kid_subsets": 5, "kid_subset_size": 30, "floor_draws": 3,

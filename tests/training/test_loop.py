@@ -154,7 +154,9 @@ def test_loss_falls(folder, tmp_path):
 def test_snapshots_reconstruct(folder, tmp_path):
     train(settings(0.256), ImageDataset(folder), tmp_path / "run", World())
     found = list_snapshots(tmp_path / "run" / "snapshots")
-    assert [(n, s) for n, s, _ in found] == [(n, s) for n in (64, 128, 192, 256) for s in (0.05, 0.1)]
+    assert [(n, s) for n, s, _ in found] == [
+        (n, s) for n in (64, 128, 192, 256) for s in (0.05, 0.1)
+    ]
     averages, description, errors = reconstruct(tmp_path / "run" / "snapshots", (0.1, 0.15))
     newest, _ = load_tensors(found[-1][2])
     for name, tensor in newest.items():  # a tracked length gives its own snapshot back

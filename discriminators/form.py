@@ -1,0 +1,38 @@
+"""What the game asks of every form of discriminator."""
+
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+
+class LossD(NamedTuple):
+    """The discriminator's loss in its two parts, and what is worth logging of it."""
+
+    adversarial: Tensor  # []
+    penalty: Tensor  # [], gamma / 2 (R1 + R2)
+    report: dict[str, Tensor]  # scalars; "accuracy" (0.5 = chance) and "logit_gap" drive the gate
+
+
+class Form(nn.Module):
+    """A discriminator of the structure of one global batch; made as cls(num_features, config).
+
+    real, fake: features [N, F] of the whole batch; labels int64 [N], shared by row i of both.
+    """
+
+    paired: bool
+    """True: real[i] is the image that fake[i] was made from. False: an independent draw."""
+
+    def neighbours(self, num_samples: int) -> int:
+        """Other samples that each one is compared with in a batch of that size; logged as k."""
+        raise NotImplementedError
+
+    def loss_d(self, real: Tensor, fake: Tensor, labels: Tensor) -> LossD:
+        """Loss of the discriminator. The features are constants here."""
+        raise NotImplementedError
+
+    def loss_g(self, real: Tensor, fake: Tensor, labels: Tensor) -> Tensor:
+        """Adversarial loss of the denoiser, a scalar differentiable in `fake`."""
+        raise NotImplementedError
+
+    def soften(self, factor: float) -> None:
+        """Scale the logits by `factor`, keeping all that has been learned; nothing by default."""

@@ -1,0 +1,45 @@
+"""Networks that give features, for the metric and for the game: where to load each of them."""
+
+from pathlib import Path
+
+from models.classifier_extractor import ClassifierExtractor, load_classifier
+from models.extractor_base import Extractor, ExtractorError
+from models.imagenet_extractors import EfficientNetLite0, Inception
+
+__all__ = [
+    "ClassifierExtractor",
+    "EfficientNetLite0",
+    "Extractor",
+    "ExtractorError",
+    "Inception",
+    "load_classifier",
+    "load_extractor",
+]
+
+
+def load_extractor(
+    name: str,
+    *,
+    inception_path: str | Path | None = None,
+    classifier_path: str | Path | None = None,
+) -> Extractor:
+    """A frozen extractor in evaluation mode. Raises ExtractorError or WeightsError, with the mend.
+
+    Args:
+        name: classifier, efficientnet_lite0 or inception.
+        inception_path: local inception-2015-12-05.pt, for inception.
+        classifier_path: a .safetensors file that the reference stage wrote, for classifier.
+    """
+    if name == "efficientnet_lite0":
+        return EfficientNetLite0()
+    if name == "inception":
+        return Inception(inception_path)
+    if name == "classifier":
+        if classifier_path is None:
+            raise ExtractorError(
+                "extractor classifier is trained by the reference stage: run that first"
+            )
+        return load_classifier(Path(classifier_path))
+    raise ExtractorError(
+        f"unknown extractor {name!r}: choose classifier, efficientnet_lite0 or inception"
+    )

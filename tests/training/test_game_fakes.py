@@ -1,0 +1,146 @@
+from pathlib import Path
+from runpy import run_path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from discriminators.config import StructureConfig
+from models.analytic import GaussianDenoiser
+from sampling.config import SamplerConfig
+from sampling.solvers import solve
+from training.fakes import Fakes
+
+toys = SimpleNamespace(**run_path(str(Path(__file__).with_name("game_toys.py"))))
+
+DATA = toys.random_images()
+
+
+def fakes(kind="onestep", *, sampler=None, conditional=True, paired=False, **settings) -> Fakes:
+    return Fakes(
+        StructureConfig(fakes=kind, **settings),
+        sampler,
+        sigma_data=0.5,
+        conditional=conditional,
+        paired=paired,
+        seed=7,
+    )
+
+
+def denoiser(x, sigma, labels):
+    """Depends on the label too, so that a mix-up of rows would show."""
+    share = 1 / (1 + sigma.square() / 0.25)[:, None, None, None]
+    return share * x + 0.1 * labels[:, None, None, None]
+
+
+@pytest.mark.parametrize("kind", ["onestep", "onpolicy", "renoise"])
+def test_each_row_depends_on_its_slot_alone(kind):
+    source = fakes(kind)
+    whole = source.draw(DATA, range(300, 316), flip=True)
+    start = source.noisy(denoiser, whole, slice(0, 16))
+    for first in (0, 5):
+        part = source.draw(DATA, range(300 + first, 300 + first + 4), flip=True)
+        rows = slice(first, first + 4)
+        for name in ("reals", "labels", "noise", "sigma", "sources", "stop"):
+            value = getattr(whole, name)
+            assert value is None or torch.equal(value[rows], getattr(part, name)), name
+        assert torch.equal(start[rows], source.noisy(denoiser, part, slice(0, 4)))
+        assert torch.equal(start[rows], source.noisy(denoiser, whole, rows))
+
+
+def test_reals_are_independent_draws_with_the_labels_of_the_fakes():
+    batch = fakes().draw(DATA, range(400))
+    same = (batch.reals == batch.sources).flatten(1).all(1)
+    assert same.float().mean() < 0.1
+    for real, label in zip(batch.reals[:40], batch.labels[:40], strict=True):
+        row = (DATA.images == real).flatten(1).all(1).nonzero().item()
+        assert DATA.labels[row] == label
+
+
+def test_paired_reals_are_the_sources():
+    batch = fakes(paired=True).draw(DATA, range(40), flip=True)
+    assert torch.equal(batch.reals, batch.sources)
+
+
+def test_an_unconditional_denoiser_sees_no_labels():
+    batch = fakes(conditional=False).draw(DATA, range(40))
+    assert (batch.labels == -1).all()
+
+
+def test_half_of_the_images_are_mirrored_where_training_does_so():
+    plain, mirrored = (fakes().draw(DATA, range(200), flip=flip) for flip in (False, True))
+    for name in ("reals", "sources"):
+        one, other = getattr(plain, name), getattr(mirrored, name)
+        turned = (one.flip(3) == other).flatten(1).all(1)
+        assert ((one == other).flatten(1).all(1) | turned).all()
+        assert 0.35 < turned.float().mean() < 0.65
+
+
+def test_onestep_is_gated_to_sigma_data():
+    sigma = fakes(sigma_min=0.1, sigma_max=5.0).draw(DATA, range(500)).sigma
+    assert 0.1 <= sigma.min() < 0.12 and 0.45 < sigma.max() <= 0.5
+    median = float(np.median(sigma))
+    assert median == pytest.approx((0.1 * 0.5) ** 0.5, rel=0.15)  # uniform in log sigma
+    source = fakes()
+    batch = source.draw(DATA, range(8))
+    expected = batch.sources + batch.sigma[:, None, None, None] * batch.noise
+    assert torch.equal(source.noisy(denoiser, batch, slice(0, 8)), expected)
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        SamplerConfig(solver="ddim", steps=8),
+        SamplerConfig(solver="unipc", steps=8, grid="arctan"),
+        SamplerConfig(solver="heun", steps=10, grid_options={"rho": 5}),
+    ],
+    ids=["ddim", "unipc", "heun"],
+)
+def test_onpolicy_states_lie_on_the_path_of_the_sampler(sampler):
+    source = fakes("onpolicy", sampler=sampler)
+    batch = source.draw(DATA, range(32))
+    states = source.noisy(denoiser, batch, slice(0, 32))
+    path = {}
+
+    def keep(step, x, denoised):
+        path[step + 1] = x
+
+    grid = sampler.time_grid()
+    solve(
+        sampler.solver,
+        lambda x, sigma: denoiser(x, sigma, batch.labels),
+        batch.noise,
+        grid,
+        callback=keep,
+    )
+    assert len(batch.stop.unique()) > 1
+    for row, stop in enumerate(batch.stop.tolist()):
+        assert torch.equal(states[row], path[stop][row])
+        assert batch.sigma[row] == grid[stop].float()
+        assert 0.03 <= grid[stop] <= 1.0
+
+
+def test_an_onpolicy_path_with_an_exact_denoiser_ends_in_the_exact_marginal():
+    """On Gaussian data the state at sigma has variance s^2 + sigma^2, up to solver error."""
+    exact = GaussianDenoiser((1, 8, 8), std=0.5)
+    sampler = SamplerConfig(solver="heun", steps=64)
+    source = fakes("onpolicy", sampler=sampler)
+    batch = source.draw(DATA, range(600))
+    states = source.noisy(exact, batch, slice(0, 600))
+    scaled = states / (0.25 + batch.sigma.square()).sqrt()[:, None, None, None]
+    assert float(scaled.std()) == pytest.approx(1.0, abs=0.02)
+
+
+def test_renoise_goes_up_to_the_shared_level():
+    batch = fakes("renoise", renoise_sigma=2.0).draw(DATA, range(300))
+    assert 1.5 < batch.sigma.max() <= 2.0
+    real, fake = batch.renoise
+    assert not torch.equal(real, fake) and real.shape == fake.shape == batch.reals.shape
+
+
+def test_levels_that_do_not_exist_are_refused():
+    with pytest.raises(ValueError, match=r"structure\.sigma_min 0\.6 is above 0\.5"):
+        fakes(sigma_min=0.6)
+    with pytest.raises(ValueError, match=r"widen these or\s+give the sampler more steps"):
+        fakes("onpolicy", sampler=SamplerConfig(steps=2), sigma_min=0.3, sigma_max=0.4)

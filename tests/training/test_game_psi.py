@@ -1,0 +1,137 @@
+from pathlib import Path
+from runpy import run_path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from discriminators.config import StructureConfig
+from models.config import ModelConfig
+from models.denoiser import Denoiser
+from models.extractors import ExtractorError
+from training.psi import DenoiserFeatures, make_psi
+
+toys = SimpleNamespace(**run_path(str(Path(__file__).with_name("game_toys.py"))))
+
+SHAPE = (1, 8, 8)
+
+
+def denoiser(seed=0) -> Denoiser:
+    torch.manual_seed(seed)
+    return Denoiser(SHAPE, 3, ModelConfig(channels=8))
+
+
+def images(count=50) -> torch.Tensor:
+    return toys.random_images(count).images
+
+
+@pytest.mark.parametrize("features", ["denoiser", "pixels"])
+def test_features_are_standardised_by_the_reals(features):
+    psi = make_psi(StructureConfig(features=features), denoiser(), SHAPE)
+    psi.standardise([images()[:30], images()[30:]])
+    found = psi(images())
+    assert found.shape == (50, psi.num_features)
+    torch.testing.assert_close(found.mean(0), torch.zeros(psi.num_features), atol=1e-4, rtol=0)
+    deviation = found.std(0, correction=0)
+    assert (deviation < 1.001).all() and deviation.median() > 0.99
+
+
+def test_a_shrunken_cloud_stays_shrunken():
+    psi = make_psi(StructureConfig(features="pixels"), denoiser(), SHAPE)
+    psi.standardise([images()])
+    middle = images().mean(0)
+    shrunk = psi(middle + 0.5 * (images() - middle))
+    torch.testing.assert_close(shrunk, 0.5 * psi(images()), atol=1e-5, rtol=1e-5)
+
+
+def test_a_feature_that_never_varies_is_not_blown_up():
+    constant = images().clone()
+    constant[:, :, 0, 0] = -1.0
+    psi = make_psi(StructureConfig(features="pixels"), denoiser(), SHAPE)
+    psi.standardise([constant])
+    typical = psi.scale.median()
+    assert psi.scale[0] < 11 * typical
+    psi.standardise([torch.zeros(4, *SHAPE)])
+    assert torch.isfinite(psi(images())).all()
+
+
+def test_pools_each_resolution_of_the_encoder_once():
+    network = DenoiserFeatures(denoiser(), sigma=0.1)
+    hidden = network.denoiser.encode(images(), torch.full((50,), 0.1), None)
+    full = [skip for skip in hidden.skips if skip.shape[-1] == 8][-1]
+    expected = torch.cat(
+        [
+            full.mean((2, 3)),
+            (full.var((2, 3), correction=0) + 1e-4).sqrt(),
+            hidden.bottleneck.mean((2, 3)),
+            (hidden.bottleneck.var((2, 3), correction=0) + 1e-4).sqrt(),
+        ],
+        1,
+    )
+    torch.testing.assert_close(network(images()), expected)
+
+
+def test_is_differentiable_in_the_images_and_frozen_in_its_weights():
+    psi = make_psi(StructureConfig(), denoiser(), SHAPE)
+    psi.standardise([images()])
+    x = images(4).clone().requires_grad_()
+    psi(x).square().sum().backward()
+    assert torch.isfinite(x.grad).all() and x.grad.any()
+    assert not any(p.requires_grad for p in psi.parameters())
+    psi.train()
+    assert not any(module.training for module in psi.modules())
+
+
+def test_constant_images_have_finite_gradients():
+    psi = make_psi(StructureConfig(), denoiser(), SHAPE)
+    x = torch.zeros(4, *SHAPE, requires_grad=True)
+    psi(x).sum().backward()
+    assert torch.isfinite(x.grad).all()
+
+
+def test_is_a_copy_refreshed_only_when_told():
+    trained, ema = denoiser(0), denoiser(1)
+    psi = make_psi(StructureConfig(), trained, SHAPE)
+    before = psi(images())
+    with torch.no_grad():
+        for parameter in trained.parameters():
+            parameter.add_(1.0)
+    assert torch.equal(psi(images()), before)
+    psi.refresh(ema)
+    assert torch.equal(psi(images()), make_psi(StructureConfig(), ema, SHAPE)(images()))
+
+
+@pytest.mark.parametrize("features", ["denoiser", "pixels"])
+def test_restores_what_it_keeps(features):
+    config = StructureConfig(features=features)
+    psi = make_psi(config, denoiser(0), SHAPE)
+    psi.standardise([images()])
+    other = make_psi(config, denoiser(1), SHAPE)
+    other.restore(psi.kept())
+    assert torch.equal(other(images()), psi(images()))
+
+
+def test_is_told_the_noise_level_to_which_images_are_renoised():
+    assert make_psi(StructureConfig(feature_sigma=0.2), denoiser(), SHAPE).network.sigma == 0.2
+    config = StructureConfig(fakes="renoise", renoise_sigma=0.7)
+    assert make_psi(config, denoiser(), SHAPE).network.sigma == 0.7
+
+
+def test_an_external_network():
+    psi = make_psi(StructureConfig(features="efficientnet_lite0"), denoiser(), SHAPE)
+    psi.standardise([images(4)])
+    x = images(2).clone().requires_grad_()
+    found = psi(x)
+    assert found.shape == (2, 1280)
+    found.square().sum().backward()
+    assert torch.isfinite(x.grad).all() and x.grad.any()
+    assert set(psi.kept()) == {"mean", "scale"}  # the weights come with their package
+
+
+def test_missing_weights_are_told_before_training(monkeypatch):
+    def missing(name):
+        raise ExtractorError("efficientnet_lite0 needs a package that is not installed")
+
+    monkeypatch.setattr("training.psi.load_extractor", missing)
+    with pytest.raises(ValueError, match="not installed"):
+        make_psi(StructureConfig(features="efficientnet_lite0"), denoiser(), SHAPE)

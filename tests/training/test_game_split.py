@@ -1,0 +1,70 @@
+"""The game's gradient is that of the global batch, however the batch is split."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[2]
+WORKER = Path(__file__).with_name("game_split_worker.py")
+TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory) -> dict:
+    """All cases, from two real gloo processes."""
+    folder = tmp_path_factory.mktemp("split")
+    paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "GOMP_SPINCOUNT": "0"}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, WORKER, str(rank), folder],
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    for process in processes:
+        _, errors = process.communicate(timeout=240)
+        assert process.returncode == 0, errors
+    # Rank 1's cases of both workers together are those of rank 0, seen from its side.
+    return torch.load(folder / "1.pt") | torch.load(folder / "0.pt")
+
+
+def distance(one: torch.Tensor, other: torch.Tensor) -> float:
+    return float((one - other).norm() / one.norm())
+
+
+@pytest.mark.parametrize("precision", TOLERANCE, ids=str)
+@pytest.mark.parametrize("kind", ["graph", "affinity"])
+@pytest.mark.parametrize("split", ["accumulated", "workers"])
+def test_equals_one_batch_of_64(results, kind, precision, split):
+    """4 micro-batches of 16, and 2 workers with 32 each."""
+    expected = results[f"{kind}/{precision}/whole"]
+    found = results[f"{kind}/{precision}/{split}"]
+    assert expected["gradient"].norm() > 1e-4
+    assert len(expected["edges"]) == len(found["edges"])
+    for one, other in zip(expected["edges"], found["edges"], strict=True):
+        assert torch.equal(one, other)
+    tolerance = TOLERANCE[precision]
+    for what in ("first", "gradient", "discriminator"):
+        assert distance(expected[what], found[what]) < tolerance, what
+    assert found["lambda"] == pytest.approx(expected["lambda"], rel=tolerance)
+    assert 0 < expected["lambda"][0] < 1e5  # not at its cap, where any would agree
+
+
+@pytest.mark.parametrize("kind", ["graph", "affinity"])
+@pytest.mark.parametrize("sabotage", ["OwnSlice", "OwnGraph"])
+def test_the_shortcuts_would_be_noticed(results, kind, sabotage):
+    expected, found = results[f"{kind}/{torch.float64}/whole"], results[f"{kind}/{sabotage}"]
+    assert distance(expected["first"], found["first"]) > 1e-2
+
+
+def test_onpolicy_fakes_do_not_depend_on_the_split(results):
+    whole, workers = results["onpolicy/whole"], results["onpolicy/workers"]
+    assert distance(whole["gradient"], workers["gradient"]) < 1e-10
+    assert workers["lambda"] == pytest.approx(whole["lambda"], rel=1e-10)

@@ -1,0 +1,84 @@
+"""The denoiser's opponent: a discriminator with its optimiser, the same on every worker."""
+
+import torch
+from torch import Tensor
+
+from dataset.sampler import slot_generator
+from discriminators.config import StructureConfig
+from discriminators.form import Form
+from discriminators.forms import make_form
+from training.world import World
+
+ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
+
+
+class Opponent:
+    """A form of discriminator and Adam, over features [N, F] of the global batch.
+
+    Every worker computes the whole batch; rank 0's gradients are used by all, so that rounding
+    cannot drive the copies apart. Computed in `like`'s precision, outside any autocast.
+    """
+
+    def __init__(
+        self, config: StructureConfig, num_features: int, like: Tensor, world: World, seed: int
+    ):
+        form_seed = slot_generator(seed, "structure/discriminator", 0).initial_seed()
+        self.form: Form = make_form(config, num_features, form_seed)
+        self.form.to(like.device, like.dtype)
+        self.optimizer = torch.optim.Adam(self.form.parameters(), lr=config.lr, betas=(0.0, 0.99))
+        self.world = world
+
+    def step(
+        self, real: Tensor, fake: Tensor, labels: Tensor, *, learn: bool = True
+    ) -> dict[str, float]:
+        """One optimiser step (none if not to `learn`, or not finite); returns what to log.
+
+        The numbers are those before the step, so the batch is new to the discriminator.
+        """
+        with torch.autocast(real.device.type, enabled=False):
+            result = self.form.loss_d(real, fake, labels)
+            loss = result.adversarial + result.penalty
+            parameters = list(self.form.parameters())
+            found = torch.autograd.grad(loss, parameters, allow_unused=True)
+        report = {**result.report, "loss_d": loss}
+        flat = [
+            torch.zeros_like(p).reshape(-1) if g is None else g.reshape(-1)
+            for p, g in zip(parameters, found, strict=True)
+        ]
+        numbers = torch.stack([value.detach().reshape(()) for value in report.values()])
+        shared = self.world.broadcast_(torch.cat([*flat, numbers]))
+        *pieces, numbers = shared.split([p.numel() for p in parameters] + [len(report)])
+        if learn and torch.isfinite(shared).all():
+            for parameter, piece in zip(parameters, pieces, strict=True):
+                parameter.grad = piece.view_as(parameter)
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+        return dict(zip(report, numbers.tolist(), strict=True))
+
+    def feature_gradient(self, real: Tensor, fake: Tensor, labels: Tensor) -> tuple[float, Tensor]:
+        """The denoiser's adversarial loss, and its gradient dL/dF [N, F] at the fake features."""
+        leaf = fake.detach().requires_grad_()
+        with torch.enable_grad(), torch.autocast(real.device.type, enabled=False):
+            loss = self.form.loss_g(real, leaf, labels)
+            (gradient,) = torch.autograd.grad(loss, leaf)
+        return loss.item(), self.world.broadcast_(gradient.contiguous())
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Weights and Adam's state, flat."""
+        tensors = {f"form.{name}": value for name, value in self.form.state_dict().items()}
+        for name, parameter in self.form.named_parameters():
+            for key, value in self.optimizer.state.get(parameter, {}).items():
+                tensors[f"optimizer.{key}.{name}"] = torch.as_tensor(value)
+        return tensors
+
+    def load_state_dict(self, tensors: dict[str, Tensor]) -> None:
+        self.form.load_state_dict(
+            {n.removeprefix("form."): t for n, t in tensors.items() if n.startswith("form.")}
+        )
+        self.optimizer.state.clear()
+        for name, parameter in self.form.named_parameters():
+            for key in ADAM_STATE:
+                value = tensors.get(f"optimizer.{key}.{name}")
+                if value is not None:
+                    place = "cpu" if key == "step" else parameter.device
+                    self.optimizer.state[parameter][key] = value.clone().to(place)
