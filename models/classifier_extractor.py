@@ -79,7 +79,7 @@ class ClassifierExtractor(Extractor):
                 f"the classifier was made for images {self.image_shape} (C, H, W), "
                 f"got {tuple(x.shape[1:])}: run the reference stage again for this data set"
             )
-        return x if tuple(x.shape[1:]) == small else F.adaptive_avg_pool2d(x, small[1:])
+        return x if tuple(x.shape[1:]) == small else F.adaptive_avg_pool2d(x, small[1:])  # type: ignore[arg-type]
 
     def hidden(self, x: Tensor) -> Tensor:
         """Images [B, C, H, W] in [-1, 1] -> penultimate activations before standardisation."""

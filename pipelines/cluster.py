@@ -7,6 +7,7 @@ a small mailbox actor, so nothing but the run's own folder has to be shared.
 import json
 import logging
 import os
+import socket
 import threading
 import uuid
 import warnings
@@ -45,6 +46,7 @@ def ray_session(cluster: ClusterConfig, *, dashboard: bool = False) -> Iterator[
     runtime: dict[str, Any] = {"env_vars": _worker_environment(cluster)}
     options: dict[str, Any] = {}
     if cluster.address:
+        _check_address(cluster.address)
         runtime |= {
             "working_dir": str(Path.cwd()),
             "excludes": ["outputs", "reports", ".runs", ".venv", ".dvc", ".git", "mlruns", "*.db"],
@@ -64,6 +66,20 @@ def ray_session(cluster: ClusterConfig, *, dashboard: bool = False) -> Iterator[
         yield ray
     finally:
         ray.shutdown()
+
+
+def _check_address(address: str) -> None:
+    """Raise ClusterError if nobody answers at host:port; Ray itself would wait for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if address == "auto" or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError as error:
+        raise ClusterError(
+            f"cluster.address {address!r} does not answer ({error}): start Ray there "
+            "(ray start --head), correct the address, or set it to null"
+        ) from error
 
 
 def _worker_environment(cluster: ClusterConfig) -> dict[str, str]:

@@ -156,3 +156,32 @@ def test_bad_params_are_one_message(clone, tmp_path):
     work = Clone(tmp_path / "bad", train={"lr": -1})
     out = work.run("python", "-m", "pipelines.prepare", ok=False)
     assert "train.lr: -1" in out and "Traceback" not in out
+
+
+def test_a_folder_of_mixed_modes_goes_through(tmp_path):
+    """RGB, RGBA, LA, P, grey and a truncated file at 32x32, editing only the dataset section."""
+    images = tmp_path / "images"
+    for index in range(66):
+        generator = np.random.default_rng(index)
+        pixels = np.kron(
+            generator.integers(0, 255, (6, 5, 4), np.uint8), np.ones((8, 8, 1), np.uint8)
+        )
+        mode = ("RGB", "RGBA", "LA", "P", "L", "RGB")[index % 6]
+        folder = images / ("cats", "dogs")[index % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels, "RGBA").convert(mode).save(folder / f"{index:03d}.png")
+    whole = (images / "cats" / "000.png").read_bytes()
+    (images / "dogs" / "cut.png").write_bytes(whole[: len(whole) // 2])
+    work = Clone(
+        tmp_path / "clone", cluster={"num_workers": 0},
+        dataset={"source": "image_folder", "path": str(images), "resolution": 32, "channels": 3,
+                 "max_bad_fraction": 0.05},
+        ema={"lengths": [0.1]}, evaluation={"num_images": 16},
+    )  # fmt: skip
+    work.run("dvc", "repro")
+    data = json.loads((work.folder / "outputs/dataset/dataset.json").read_text())
+    assert data["num_images"] == 66 and data["label_names"] == ["cats", "dogs"]
+    assert [Path(s["file"]).name for s in data["skipped"]] == ["cut.png"]
+    metrics = json.loads((work.folder / "outputs/evaluate/0.1-heun3/metrics.json").read_text())
+    assert "EffNet" in metrics["metric_name"]
+    assert np.isfinite(metrics["metrics"]["kid"]["value"])

@@ -1,0 +1,1 @@
+"""Floor 3: how good are the generated images? Features, distances, local structure, pictures."""

@@ -1,0 +1,65 @@
+"""How far are real images from real images? Random draws behind every value and its floor."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+Measure = Callable[[np.ndarray, np.ndarray, int], dict[str, float]]
+"""(real [n, F], other [n, F], seed) -> numbers by name."""
+
+
+def equal_size(num_generated: int, num_train: int, num_held_out: int) -> int:
+    """n at which models and floors are compared: half the held-out split lets the draws differ."""
+    return min(num_generated, num_held_out // 2, num_train)
+
+
+def draw_metrics(
+    measure: Measure,
+    others: np.ndarray,
+    held_out: np.ndarray,
+    n: int,
+    draws: int,
+    seed: int,
+    done: Callable[[int], None] | None = None,
+) -> dict[str, np.ndarray]:
+    """Measure n of `others` against n held-out features, in each of several random draws.
+
+    Draw d takes the same held-out images whatever the others are, so that a model and the floor
+    (others = train split) face the same real images.
+
+    Args:
+        others, held_out: [*, F], memory maps welcome.
+        done: called after each draw with its number, from 1.
+
+    Returns:
+        name -> float64 [draws].
+    """
+    rows = []
+    for draw in range(draws):
+        real = _pick(held_out, n, np.random.default_rng([seed, draw, 0]))
+        other = _pick(others, n, np.random.default_rng([seed, draw, 1]))
+        rows.append(measure(real, other, seed + draw))
+        if done is not None:
+            done(draw + 1)
+    return {name: np.array([row[name] for row in rows], np.float64) for name in rows[0]}
+
+
+def floors(
+    measure: Measure,
+    train_features: np.ndarray,
+    held_out_features: np.ndarray,
+    n: int,
+    draws: int,
+    seed: int,
+) -> dict[str, dict[str, float]]:
+    """Mean and standard deviation of metric(n train images, n held-out images), by name."""
+    drawn = draw_metrics(measure, train_features, held_out_features, n, draws, seed)
+    return {
+        name: {"mean": float(values.mean()), "std": float(values.std(ddof=1))}
+        for name, values in drawn.items()
+    }
+
+
+def _pick(features: np.ndarray, n: int, generator: np.random.Generator) -> np.ndarray:
+    chosen = generator.choice(len(features), n, replace=False)
+    return np.asarray(features[np.sort(chosen)])

@@ -1,0 +1,80 @@
+"""The headline of local structure: one number from four metrics and their floors."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+RESOLUTION = 4.0
+"""Floor standard deviations above the floor from which a gap counts as seen."""
+
+
+def structure_gap(values: Mapping[str, float], floors: Mapping[str, float]) -> float:
+    """Mean distance of four metrics of local structure from their real-versus-real floors.
+
+        2 |acc - acc_floor|                    acc: knn_two_sample
+        |cov - cov_floor| / cov_floor          cov: coverage
+        |W1 - W1_floor| / mean real k-th neighbour distance
+        | |log(lid_generated / lid_real)| - its floor |
+
+    0 if the generated images are spread as real ones are. A term that is undefined (an intrinsic
+    dimension of duplicates) is left out.
+
+    Args:
+        values: knn_two_sample, coverage, knn_distance_w1, lid_log_ratio, mean_real_distance.
+        floors: the first four.
+    """
+    away = {name: abs(values[name] - floors[name]) for name in floors}
+    terms = np.array(
+        [
+            2 * away["knn_two_sample"],
+            _ratio(away["coverage"], floors["coverage"]),
+            _ratio(away["knn_distance_w1"], values["mean_real_distance"]),
+            away["lid_log_ratio"],
+        ]
+    )
+    return float(terms[np.isfinite(terms)].mean())
+
+
+GAP_TERMS = ("knn_two_sample", "coverage", "knn_distance_w1", "lid_log_ratio")
+
+
+def gap_with_floor(
+    drawn: Mapping[str, np.ndarray], floor_drawn: Mapping[str, np.ndarray]
+) -> dict[str, float | bool]:
+    """The gap of a model beside the gap that real images show for being a finite sample.
+
+    The mean over draws of each draw's gap from the mean floor, for the model and for the floor's
+    own draws, which scatter. `resolvable`: the model's gap exceeds the floor's by RESOLUTION of its
+    standard deviations.
+
+    Args:
+        drawn, floor_drawn: name -> [draws], with the names that `structure_gap` reads.
+    """
+    floors = {name: _mean(floor_drawn[name]) for name in GAP_TERMS}
+    of_model, of_floor = (
+        np.array([structure_gap(row, floors) for row in _rows(part)])
+        for part in (drawn, floor_drawn)
+    )
+    value, floor = float(of_model.mean()), float(of_floor.mean())
+    floor_std = float(of_floor.std(ddof=1))
+    return {
+        "value": value,
+        "std": float(of_model.std(ddof=1)),
+        "floor": floor,
+        "floor_std": floor_std,
+        "resolvable": bool(value - floor >= RESOLUTION * floor_std),
+    }
+
+
+def _rows(drawn: Mapping[str, np.ndarray]) -> list[dict[str, float]]:
+    names = (*GAP_TERMS, "mean_real_distance")
+    return [{name: float(drawn[name][d]) for name in names} for d in range(len(drawn[names[0]]))]
+
+
+def _mean(values: np.ndarray) -> float:
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if len(finite) else float("nan")
+
+
+def _ratio(a: float, b: float) -> float:
+    return a / b if b > 0 else float("nan")

@@ -1,0 +1,165 @@
+"""All metrics of one set of generated images, each beside its floor."""
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from evaluation.classifier import classifier_accuracy
+from evaluation.config import EvaluationConfig
+from evaluation.floors import draw_metrics, equal_size
+from evaluation.frechet import feature_statistics, frechet_distance, frechet_from_features
+from evaluation.gap import RESOLUTION, gap_with_floor
+from evaluation.kid import kernel_distance
+from evaluation.manifold import compare_neighbourhoods
+from evaluation.reference import Reference
+
+
+def judge(
+    generated: np.ndarray,
+    labels: np.ndarray | None,
+    reference: Reference,
+    config: EvaluationConfig,
+    seed: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict:
+    """Measure generated images against a reference made by `build_reference`.
+
+    Every metric compares n generated with n held-out images and is the mean of `floor_draws` random
+    draws; `floor` is the same of n train images, against the same held-out images. n = min(number
+    generated, half the held-out split, train split).
+
+    Args:
+        generated: uint8 [M, H, W, C].
+        labels: int64 [M], what each image was asked to show (-1: nothing); None for all -1.
+        reference: `load_reference(folder)`.
+        config: numbers of draws, neighbours, subsets.
+        seed: of the draws and of the KID subsets.
+        progress: called with (done, total) as the extractor and the draws go on.
+
+    Returns:
+        A JSON-able dict {"metrics", "n", "metric_name", "protocol"}. Each metric is {"value", "std"
+        over draws (KID: over subsets), "floor", "floor_std"} or a part of that; numbers that are
+        undefined are None.
+    """
+    if generated.dtype != np.uint8 or generated.ndim != 4 or len(generated) < 2:
+        raise ValueError(
+            f"judge: expected at least 2 uint8 images [M, H, W, C], "
+            f"got {generated.dtype} {list(generated.shape)}"
+        )
+    labels = np.full(len(generated), -1) if labels is None else np.asarray(labels)
+    n = equal_size(len(generated), len(reference.train_features), len(reference.held_out_features))
+    total = len(generated) + 2 * config.floor_draws
+
+    def report(done: int, offset: int = 0) -> None:
+        if progress is not None:
+            progress(offset + done, total)
+
+    features = reference.extractor.features(
+        generated, config.batch_size, lambda done, _: report(done)
+    )
+    if not np.isfinite(features).all():
+        raise ValueError("judge: the features of the generated images hold NaN or infinity")
+    measured = partial(_measure, config=config)
+    held_out = reference.held_out_features
+    drawn, floor_drawn = (
+        draw_metrics(
+            measured, others, held_out, n, config.floor_draws, seed,
+            partial(report, offset=len(generated) + part * config.floor_draws),
+        )
+        for part, others in enumerate((features, reference.train_features))
+    )  # fmt: skip
+    metrics: dict[str, dict] = {}
+    for name in drawn:
+        if name in ("kid_std", "mean_real_distance"):
+            continue
+        metrics[name] = {
+            "value": drawn[name].mean(),
+            "std": drawn["kid_std"].mean() if name == "kid" else drawn[name].std(ddof=1),
+            "floor": floor_drawn[name].mean(),
+            "floor_std": floor_drawn[name].std(ddof=1),
+        }
+    metrics["structure_gap"] = gap_with_floor(drawn, floor_drawn)
+    metrics["fd_train_full"] = {
+        "value": frechet_distance(
+            *feature_statistics(features), reference.train_mean, reference.train_cov
+        )
+    }
+    if reference.classifier is not None and (labels >= 0).any():
+        metrics["conditional_accuracy"] = {
+            "value": classifier_accuracy(
+                reference.classifier, generated, labels, np.arange(len(generated))
+            ),
+            "floor": reference.manifest["held_out_accuracy"],
+        }
+    return {
+        "metrics": {name: _jsonable(entry) for name, entry in metrics.items()},
+        "n": n,
+        "metric_name": reference.manifest["metric_name"],
+        "protocol": _protocol(reference, config, n, len(generated), seed),
+    }
+
+
+def _measure(
+    real: np.ndarray, other: np.ndarray, seed: int, config: EvaluationConfig
+) -> dict[str, float]:
+    """All metrics of n features against n real ones."""
+    kid = kernel_distance(
+        real, other, subsets=config.kid_subsets, subset_size=config.kid_subset_size, seed=seed
+    )
+    local = compare_neighbourhoods(real, other, config.k)
+    ratio = local.metrics["lid_generated"] / local.metrics["lid_real"]
+    return {
+        "fd": frechet_from_features(real, other),
+        "kid": kid["value"],
+        "kid_std": kid["std"],
+        **local.metrics,
+        "lid_ratio": ratio,
+        "lid_log_ratio": abs(float(np.log(ratio))),
+        "mean_real_distance": local.mean_real_distance,
+    }
+
+
+def _protocol(
+    reference: Reference, config: EvaluationConfig, n: int, num_generated: int, seed: int
+) -> dict:
+    """What a reader needs to know to compare a number with someone else's."""
+    manifest = reference.manifest
+    size = min(config.kid_subset_size, n)
+    k = min(config.k, n - 1)
+    notes = []
+    if size < config.kid_subset_size:
+        notes.append(f"KID subsets reduced from {config.kid_subset_size} to n = {n} images")
+    if k < config.k:
+        notes.append(f"k reduced from {config.k} to n - 1 = {k}")
+    if n <= manifest["num_features"]:
+        notes.append(
+            f"n = {n} is not above the {manifest['num_features']} features: Frechet distances are "
+            f"strongly biased upwards, judge by KID"
+        )
+    return manifest["protocol"] | {
+        "quantisation": "uint8, rounded to nearest and clipped, no file format in between",
+        "n": n,
+        "num_generated": num_generated,
+        "num_train": manifest["num_train"],
+        "num_held_out": manifest["num_held_out"],
+        "dataset_hash": manifest["dataset_hash"],
+        "draws": config.floor_draws,
+        "k": k,
+        "kid_subsets": config.kid_subsets,
+        "kid_subset_size": size,
+        "seed": seed,
+        "resolution_of_structure_gap": f"{RESOLUTION:g} floor standard deviations",
+        "notes": notes,
+    }
+
+
+def _jsonable(entry: dict) -> dict:
+    """Six significant digits (the rest is the order of sums), None for what is not finite."""
+    out: dict[str, float | bool | None] = {}
+    for key, value in entry.items():
+        if value is None or isinstance(value, bool):
+            out[key] = value
+        else:
+            out[key] = float(f"{float(value):.6g}") if np.isfinite(value) else None
+    return out

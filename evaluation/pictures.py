@@ -1,0 +1,187 @@
+"""Contact sheets of generated images, and of what they are nearest to."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+TILE = 56
+"""Small images are enlarged, by a whole factor without smoothing, to about this many pixels."""
+LARGEST_TILE = 256
+"""Larger images are averaged down by a whole factor, so that a sheet stays a few megabytes."""
+GAP = 4
+MARGIN = 8
+PAPER, INK, RULE = (255, 255, 255), (40, 40, 48), (208, 208, 214)
+
+
+def sample_grid(
+    images: np.ndarray,
+    columns: int | None = None,
+    scale: int | None = None,
+    labels: Sequence[int] | np.ndarray | None = None,
+    label_names: Sequence[str] | None = None,
+) -> Image.Image:
+    """A sheet of images; with labels, one row a class with its name in front.
+
+    Args:
+        images: uint8 [N, H, W, C], C 1 or 3.
+        columns: default: as wide as high; with labels, the most images that every class can fill.
+        scale: enlargement by a whole factor; default: to about TILE pixels.
+        labels: int64 [N]. Ignored if all are -1, or if the classes are too many for rows of 4.
+        label_names: text per label; default: its number.
+    """
+    tiles = _tiles(images, scale)
+    rows: list[tuple[int, np.ndarray]] = []
+    if labels is not None:
+        rows = _class_rows(np.asarray(labels), columns)
+    if not rows:
+        columns = columns or int(np.ceil(np.sqrt(len(tiles))))
+        numbers = np.arange(len(tiles))
+        rows = [(-1, numbers[i : i + columns]) for i in range(0, len(tiles), columns)]
+    names = [_name(label, label_names) for label, _ in rows]
+    font = _font(13)
+    left = max((int(font.getlength(name)) + 8 for name in names if name), default=0)
+    height, width = tiles.shape[1] + GAP, tiles.shape[2] + GAP
+    most = max(len(members) for _, members in rows)
+    sheet = Image.new(
+        "RGB",
+        (2 * MARGIN + left + most * width - GAP, 2 * MARGIN + len(rows) * height - GAP),
+        PAPER,
+    )
+    draw = ImageDraw.Draw(sheet)
+    for row, (name, (_, members)) in enumerate(zip(names, rows, strict=True)):
+        top = MARGIN + row * height
+        if name:
+            middle = top + tiles.shape[1] // 2
+            draw.text((MARGIN + left - 8, middle), name, fill=INK, font=font, anchor="rm")
+        for column, i in enumerate(members):
+            sheet.paste(Image.fromarray(tiles[i]), (MARGIN + left + column * width, top))
+    return sheet
+
+
+def nearest_grid(
+    samples: np.ndarray,
+    images: np.ndarray,
+    indices: np.ndarray,
+    *,
+    sample_features: np.ndarray | None = None,
+    train_features: np.ndarray | None = None,
+    columns: int | None = None,
+    scale: int | None = None,
+) -> Image.Image:
+    """Each sample beside its nearest training image: is anything merely remembered?
+
+    Nearest in pixels, and, where features are given, nearest in features too.
+
+    Args:
+        samples: uint8 [N, H, W, C].
+        images: uint8 [*, H, W, C], a memory map.
+        indices: int64 [M], the training images among them.
+        sample_features, train_features: [N, F] and [M, F], in the order of samples and indices.
+        columns: samples side by side.
+        scale: enlargement by a whole factor; default: to about TILE pixels.
+    """
+    found = [images[indices[nearest_image(samples, images, indices)]]]
+    captions = ["sample", "pixels"]
+    if sample_features is not None and train_features is not None:
+        found.append(images[indices[nearest_feature(sample_features, train_features)]])
+        captions.append("features")
+    parts = [_tiles(part, scale) for part in (samples, *found)]  # 2 or 3 of [N, h, w, 3]
+    count, height, width, _ = parts[0].shape
+    across = len(parts)
+    columns = min(count, columns or max(1, round(np.sqrt(count / across))))
+    rows = -(-count // columns)
+    font = _font(min(12, max(8, width // 5)))
+    head = int(font.size) + 8
+    group = across * (width + GAP) + 10
+    sheet = Image.new(
+        "RGB",
+        (2 * MARGIN + columns * group - 10 - GAP, 2 * MARGIN + head + rows * (height + GAP) - GAP),
+        PAPER,
+    )
+    draw = ImageDraw.Draw(sheet)
+    for i in range(count):
+        x, y = MARGIN + (i % columns) * group, MARGIN + head + (i // columns) * (height + GAP)
+        for part, tiles in enumerate(parts):
+            sheet.paste(Image.fromarray(tiles[i]), (x + part * (width + GAP), y))
+    for column in range(columns):
+        x = MARGIN + column * group
+        for part, caption in enumerate(captions):
+            middle = x + part * (width + GAP) + width // 2
+            draw.text((middle, MARGIN), caption, fill=INK, font=font, anchor="ma")
+        if column:
+            draw.line([(x - 6, MARGIN), (x - 6, sheet.height - MARGIN)], fill=RULE)
+    return sheet
+
+
+def nearest_image(
+    samples: np.ndarray, images: np.ndarray, indices: np.ndarray, chunk: int = 4096
+) -> np.ndarray:
+    """Position in `indices` of the image nearest to each sample in pixels (Euclidean) [N].
+
+    Exact, as pixels are whole numbers; of equally near ones the first.
+    """
+    chunk = max(1, min(chunk, (1 << 24) // max(1, samples[0].size)))
+    parts = (images[indices[i : i + chunk]] for i in range(0, len(indices), chunk))
+    return _nearest(samples.reshape(len(samples), -1), parts)
+
+
+def nearest_feature(queries: np.ndarray, features: np.ndarray, chunk: int = 4096) -> np.ndarray:
+    """Row of `features` [M, F] nearest to each query [N, F], in float64; the first of equals."""
+    return _nearest(queries, (features[i : i + chunk] for i in range(0, len(features), chunk)))
+
+
+def _nearest(queries: np.ndarray, chunks) -> np.ndarray:
+    queries = queries.astype(np.float64)
+    best = np.full(len(queries), np.inf)
+    index = np.zeros(len(queries), np.int64)
+    start = 0
+    for chunk in chunks:
+        part = np.asarray(chunk).reshape(len(chunk), -1).astype(np.float64)
+        # |q|^2 is the same for every candidate, so it decides nothing.
+        distance = (part**2).sum(axis=1) - 2 * (queries @ part.T)  # [N, chunk]
+        first = distance.argmin(axis=1)
+        value = distance[np.arange(len(queries)), first]
+        closer = value < best
+        best[closer], index[closer] = value[closer], first[closer] + start
+        start += len(part)
+    return index
+
+
+def _tiles(images: np.ndarray, scale: int | None) -> np.ndarray:
+    """uint8 [N, H, W, C] -> enlarged RGB uint8 [N, h, w, 3]."""
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3):
+        raise ValueError(
+            f"pictures need uint8 images [N, H, W, 1 or 3], got {images.dtype} {list(images.shape)}"
+        )
+    if len(images) == 0:
+        raise ValueError("pictures need at least one image")
+    tiles = np.broadcast_to(images, (*images.shape[:3], 3))
+    side = max(images.shape[1:3])
+    if scale is None and side > LARGEST_TILE:
+        factor = -(-side // LARGEST_TILE)
+        return np.stack([np.asarray(Image.fromarray(tile).reduce(factor)) for tile in tiles])
+    scale = scale or max(1, round(TILE / side))
+    return np.ascontiguousarray(np.repeat(np.repeat(tiles, scale, axis=1), scale, axis=2))
+
+
+def _class_rows(labels: np.ndarray, columns: int | None) -> list[tuple[int, np.ndarray]]:
+    """(label, image numbers) per row; none where rows by class make no sense."""
+    present = np.unique(labels)
+    if present.max(initial=-1) < 0 or len(present) * 4 > len(labels):
+        return []
+    columns = columns or max(4, int(np.median(np.unique(labels, return_counts=True)[1])))
+    return [(int(label), np.flatnonzero(labels == label)[:columns]) for label in present]
+
+
+def _name(label: int, label_names: Sequence[str] | None) -> str:
+    if label < 0:
+        return ""
+    name = label_names[label] if label_names and label < len(label_names) else str(label)
+    return name if len(name) <= 18 else name[:17] + "…"
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    font = ImageFont.load_default(size)
+    assert isinstance(font, ImageFont.FreeTypeFont)
+    return font

@@ -1,0 +1,236 @@
+"""The real side of every metric: features of the train and of the held-out split."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+
+from evaluation.classifier import train_classifier
+from evaluation.config import EvaluationConfig
+from evaluation.features import write_features
+from models.extractors import ClassifierExtractor, Extractor, load_classifier, load_extractor
+
+SCHEMA = 1
+MAX_CLASSES = 100
+"""With more classes the small classifier says too little to report a conditional accuracy."""
+
+
+class RealImages(Protocol):
+    """What is asked of a data set (dataset.store.ImageDataset has it)."""
+
+    images: np.ndarray  # uint8 [N, H, W, C]
+    labels: np.ndarray  # int64 [N], -1 = unlabelled
+    train_indices: np.ndarray
+    held_out_indices: np.ndarray
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]: ...
+    @property
+    def num_classes(self) -> int: ...
+    @property
+    def content_hash(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What `load_reference` gives. The feature arrays are memory maps."""
+
+    extractor: Extractor
+    classifier: ClassifierExtractor | None
+    """Judges the class of generated images; None where the data set has no usable labels."""
+    train_features: np.ndarray
+    """float32 [N, F]."""
+    held_out_features: np.ndarray
+    """float32 [M, F]."""
+    train_mean: np.ndarray
+    """float64 [F], of the whole train split."""
+    train_cov: np.ndarray
+    """float64 [F, F]."""
+    manifest: dict
+    """Content of reference.json."""
+
+
+def resolve_extractor(config: EvaluationConfig, dataset: RealImages) -> str:
+    """The extractor's name, `auto` decided: labelled grey images have the classifier."""
+    if config.extractor != "auto":
+        return config.extractor
+    grey = dataset.image_shape[0] == 1
+    return "classifier" if grey and _can_classify(dataset) else "efficientnet_lite0"
+
+
+def build_reference(
+    dataset: RealImages,
+    config: EvaluationConfig,
+    out: Path,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> dict:
+    """Write the reference of a data set into the folder `out`, reference.json last.
+
+    classifier.safetensors + .json (where there are labels), train_features.npy and
+    held_out_features.npy (float32), statistics.npz (float64 mean and covariance of the train
+    split), reference.json.
+
+    Args:
+        config: only `extractor` and `inception_path` are read.
+        progress: called with (what is done, done, total).
+
+    Returns:
+        The content of reference.json. Raises ValueError, with the mend, where the data set is too
+        small or has too few classes, or the feature network is missing.
+    """
+    name = resolve_extractor(config, dataset)
+    held_out, train = dataset.held_out_indices, dataset.train_indices
+    if len(held_out) < 4 or len(train) < 2:
+        raise ValueError(
+            f"the data set has {len(train)} train and {len(held_out)} held-out images: metrics need "
+            f"at least 2 and 4; add images or raise dataset.held_out"
+        )
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    # A missing network is found before anything is trained.
+    extractor: Extractor | None = None
+    if name != "classifier":
+        extractor = load_extractor(name, inception_path=config.inception_path)
+    classifier, accuracy = None, None
+    if name == "classifier" or _can_classify(dataset):
+        classifier, accuracy = train_classifier(
+            dataset.images,
+            dataset.labels,
+            dataset.num_classes,
+            train,
+            held_out,
+            device=device,
+            progress=_step(progress, "training the classifier"),
+        )
+        classifier.save(out / "classifier.safetensors")
+    if extractor is None:
+        assert classifier is not None
+        extractor = classifier
+    extractor.to(device)
+    statistics = write_features(
+        extractor, dataset.images, train, out / "train_features.npy",
+        _step(progress, "features of the train split"),
+    )  # fmt: skip
+    write_features(
+        extractor, dataset.images, held_out, out / "held_out_features.npy",
+        _step(progress, "features of the held-out split"),
+    )  # fmt: skip
+    _write_statistics(out / "statistics.npz", statistics.mean, statistics.cov)
+    manifest = {
+        "schema": SCHEMA,
+        "extractor": name,
+        "metric_name": extractor.metric_name,
+        "protocol": extractor.protocol(),
+        "classifier": None if classifier is None else classifier.protocol(),
+        "held_out_accuracy": accuracy,
+        "num_train": len(train),
+        "num_held_out": len(held_out),
+        "num_features": extractor.num_features,
+        "dataset_hash": dataset.content_hash,
+    }
+    _write_json(out / "reference.json", manifest)
+    return manifest
+
+
+def load_reference(folder: Path, inception_path: str | None = None) -> Reference:
+    """Read what `build_reference` wrote, onto the GPU if there is one.
+
+    Args:
+        inception_path: where the weights lie now, for extractor inception only.
+
+    Raises ValueError, naming the file, where a part is missing, damaged or does not fit.
+    """
+    folder = Path(folder)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    with _reading(folder / "reference.json") as path:
+        manifest = json.loads(path.read_text())
+        if manifest["schema"] != SCHEMA:
+            raise ValueError(f"has schema {manifest['schema']}, expected {SCHEMA}")
+        name, size = manifest["extractor"], manifest["num_features"]
+    classifier = None
+    if manifest["classifier"] is not None:
+        classifier = load_classifier(folder / "classifier.safetensors")
+        _check_weights(classifier, manifest["classifier"], folder)
+    if name == "classifier":
+        assert classifier is not None
+        extractor: Extractor = classifier
+    else:
+        extractor = load_extractor(name, inception_path=inception_path)
+        _check_weights(extractor, manifest["protocol"], folder)
+    with _reading(folder / "statistics.npz") as path:
+        with np.load(path, allow_pickle=False) as stored:
+            mean, cov = stored["mean"], stored["cov"]
+        if mean.shape != (size,) or cov.shape != (size, size):
+            raise ValueError(f"has shapes {mean.shape} and {cov.shape}")
+    return Reference(
+        extractor=extractor.to(device),
+        classifier=None if classifier is None else classifier.to(device),
+        train_features=_load_features(folder / "train_features.npy", manifest["num_train"], size),
+        held_out_features=_load_features(
+            folder / "held_out_features.npy", manifest["num_held_out"], size
+        ),
+        train_mean=mean,
+        train_cov=cov,
+        manifest=manifest,
+    )
+
+
+def _can_classify(dataset: RealImages) -> bool:
+    """Whether the train split has labels of at least 2, and not too many, classes."""
+    labels = dataset.labels[dataset.train_indices]
+    present = len(np.unique(labels[labels >= 0]))
+    return present >= 2 and dataset.num_classes <= MAX_CLASSES
+
+
+def _check_weights(network: Extractor, protocol: dict, folder: Path) -> None:
+    if network.protocol()["weights_sha256"] != protocol["weights_sha256"]:
+        raise ValueError(
+            f"{folder}: the {network.name} weights are not those that the features were made "
+            f"with: run the reference stage again"
+        )
+
+
+def _load_features(path: Path, count: int, size: int) -> np.ndarray:
+    with _reading(path):
+        features = np.load(path, mmap_mode="r", allow_pickle=False)
+        if features.shape != (count, size) or features.dtype != np.float32:
+            raise ValueError(f"is {features.dtype} {features.shape}, not float32 {(count, size)}")
+    return features
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[Path]:
+    """Turn what goes wrong with a file of the reference into one clear error."""
+    try:
+        yield path
+    except FileNotFoundError:
+        raise ValueError(f"{path} does not exist: run the reference stage") from None
+    except (OSError, EOFError, KeyError, TypeError, ValueError, BadZipFile) as error:
+        raise ValueError(f"{path} is damaged ({error}): run the reference stage again") from error
+
+
+def _write_statistics(path: Path, mean: np.ndarray, cov: np.ndarray) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    with open(temporary, "wb") as stream:
+        np.savez(stream, mean=mean, cov=cov)
+    os.replace(temporary, path)
+
+
+def _write_json(path: Path, content: dict) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(json.dumps(content, indent=1) + "\n")
+    os.replace(temporary, path)
+
+
+def _step(
+    progress: Callable[[str, int, int], None] | None, what: str
+) -> Callable[[int, int], None] | None:
+    return None if progress is None else lambda done, total: progress(what, done, total)

@@ -1,0 +1,1 @@
+"""Time grids, solvers and guidance: any denoiser D(x; sigma, labels) in, images out."""

@@ -1,0 +1,140 @@
+"""Frozen settings of one sampler: solver, time grid, guidance. All names are checked at once."""
+
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, Field, field_validator, model_validator
+from torch import Tensor
+
+from sampling.grids import GRIDS, check_sigmas, make_grid, time_grid
+from sampling.options import check_name
+from sampling.solvers import Solver, make_solver
+
+OptionValue = bool | int | float | str
+
+GUIDANCE_KINDS = ("classifier_free", "autoguidance", "interval", "gradient")
+
+
+class GuidanceConfig(
+    BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_nan=False,
+    use_attribute_docstrings=True,
+):  # fmt: skip
+    """One guidance wrapper; a later entry of the list wraps the earlier ones."""
+
+    kind: str = "classifier_free"
+    """classifier_free, autoguidance, gradient, or interval (limits the entry before it)."""
+    weight: Annotated[float, Field(ge=0)] = 1.0
+    """Strength: 1 is the plain denoiser (classifier_free, autoguidance), 0 is (gradient)."""
+    sigma_lo: Annotated[float, Field(ge=0)] | None = None
+    """interval: guide only at noise levels above this (null: down to 0)."""
+    sigma_hi: Annotated[float, Field(gt=0)] | None = None
+    """interval: guide only at noise levels up to this (null: from the start)."""
+    weights: str | None = None
+    """autoguidance: weights file of the guiding denoiser."""
+    length: Annotated[float, Field(gt=0, lt=12**-0.5)] | None = None
+    """autoguidance: EMA length of the guiding denoiser, instead of a weights file."""
+
+    @field_validator("kind")
+    @classmethod
+    def _known(cls, kind: str) -> str:
+        check_name("guidance kind", kind, GUIDANCE_KINDS)
+        return kind
+
+    @model_validator(mode="after")
+    def _belongs(self) -> Self:
+        interval = self.sigma_lo is not None or self.sigma_hi is not None
+        if interval and self.kind != "interval":
+            raise ValueError(
+                f"sigma_lo and sigma_hi belong to kind interval, not {self.kind}: "
+                "add an entry {kind: interval, ...} after this one"
+            )
+        if self.kind == "interval":
+            if not interval:
+                raise ValueError("kind interval needs sigma_lo, sigma_hi or both")
+            low, high = self.sigma_lo, self.sigma_hi
+            if low is not None and high is not None and low >= high:
+                raise ValueError(f"sigma_lo {low} is not below sigma_hi {high}")
+        if (self.weights is not None or self.length is not None) and self.kind != "autoguidance":
+            raise ValueError(f"weights and length belong to kind autoguidance, not {self.kind}")
+        if self.weights is not None and self.length is not None:
+            raise ValueError("autoguidance takes weights or length, not both")
+        return self
+
+
+class SamplerConfig(
+    BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_nan=False,
+    use_attribute_docstrings=True,
+):  # fmt: skip
+    """How images are drawn from a denoiser."""
+
+    solver: str = "heun"
+    """ddim, heun, dpmpp_2m, unipc or consistency."""
+    grid: str = "karras"
+    """karras, log_snr, vp_time, quadratic, arctan, optimized; explicit when sigmas are given."""
+    steps: Annotated[int, Field(ge=2)] = 18
+    """Steps of the time grid (explicit: the number of sigmas above 0)."""
+    sigma_min: Annotated[float, Field(gt=0)] = 0.002
+    """Last noise level above 0."""
+    sigma_max: Annotated[float, Field(gt=0)] = 80.0
+    """First noise level."""
+    sigmas: tuple[float, ...] | None = None
+    """Explicit noise levels, strictly decreasing (the last 0 may be left out); for grid explicit,
+    which ignores steps, sigma_min and sigma_max."""
+    grid_options: dict[str, OptionValue] = {}
+    """Options of the grid, e.g. {rho: 7} for karras or {c: 0.5} for arctan."""
+    solver_options: dict[str, OptionValue] = {}
+    """Options of the solver, e.g. {eta: 1} for ddim, {order: 3} for unipc, {churn: 40} for heun."""
+    guidance: tuple[GuidanceConfig, ...] = ()
+    """Guidance wrappers, innermost first."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        make_solver(self.solver, **self.solver_options)
+        check_name("grid", self.grid, GRIDS)
+        if (self.sigmas is not None) != (self.grid == "explicit"):
+            raise ValueError(
+                f"grid is {self.grid!r} and sigmas {'are' if self.sigmas else 'are not'} given: "
+                "sigmas and grid: explicit go together"
+            )
+        if self.sigmas is not None:
+            if self.grid_options:
+                raise ValueError("grid 'explicit' has no grid_options: give sigmas only")
+            self.time_grid()
+        else:
+            make_grid(self.grid, **self.grid_options)
+            if self.sigma_min >= self.sigma_max:
+                raise ValueError(
+                    f"sigma_min {self.sigma_min} is not below sigma_max {self.sigma_max}"
+                )
+        for before, entry in zip((None, *self.guidance), self.guidance, strict=False):
+            if entry.kind == "interval" and (before is None or before.kind == "interval"):
+                raise ValueError(
+                    "guidance: interval limits the entry before it, and there is none to limit"
+                )
+        return self
+
+    def time_grid(self, cache_dir: Path | None = None) -> Tensor:
+        """The noise levels, float64 [steps + 1]."""
+        if self.sigmas is not None:
+            levels = [level for level in check_sigmas(self.sigmas) if level > 0]
+            if len(levels) < 2:
+                raise ValueError(f"sigmas {list(self.sigmas)}: give at least two levels above 0")
+            return time_grid("explicit", len(levels), levels[-1], levels[0], sigmas=self.sigmas)
+        return time_grid(
+            self.grid,
+            self.steps,
+            self.sigma_min,
+            self.sigma_max,
+            cache_dir=cache_dir,
+            **self.grid_options,
+        )
+
+    def make_solver(self) -> Solver:
+        """The solver with its options set."""
+        return make_solver(self.solver, **self.solver_options)
+
+    @property
+    def nfe(self) -> int:
+        """Denoiser evaluations per image; guidance counts as part of one evaluation."""
+        steps = self.steps if self.sigmas is None else sum(level != 0 for level in self.sigmas)
+        return self.make_solver().evaluations([1.0] * steps + [0.0])

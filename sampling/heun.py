@@ -1,0 +1,51 @@
+"""EDM's second-order sampler, deterministic or with churn."""
+
+import itertools
+import math
+from typing import Annotated
+
+from pydantic import Field
+from torch import Tensor
+
+from sampling.options import Options
+from sampling.seeds import NormalSource
+from sampling.step import Denoise, Report, evaluate
+
+
+class Heun(Options):
+    """EDM, algorithms 1 (churn 0) and 2; two evaluations a step, one where the step ends at 0."""
+
+    churn: Annotated[float, Field(ge=0)] = 0.0
+    """Noise added over the whole run (EDM's S_churn); 0 is deterministic."""
+    churn_min: Annotated[float, Field(ge=0)] = 0.0
+    """Lowest sigma at which noise is added (S_tmin)."""
+    churn_max: Annotated[float, Field(gt=0)] = math.inf
+    """Highest sigma at which noise is added (S_tmax)."""
+    churn_noise: Annotated[float, Field(gt=0)] = 1.0
+    """Standard deviation of the added noise (S_noise)."""
+
+    def evaluations(self, sigmas: list[float]) -> int:
+        """Denoiser evaluations over these times (NFE)."""
+        return 2 * (len(sigmas) - 1) - (sigmas[-1] == 0)
+
+    def run(
+        self, denoise: Denoise, x: Tensor, sigmas: list[float], normal: NormalSource, report: Report
+    ) -> Tensor:
+        """Integrate x [B, C, H, W] from sigmas[0] to sigmas[-1]."""
+        # Per step at most sqrt(2) - 1, so that no more noise comes in than there is.
+        gamma = min(self.churn / (len(sigmas) - 1), math.sqrt(2) - 1)
+        for step, (sigma, target) in enumerate(itertools.pairwise(sigmas)):
+            if gamma > 0 and self.churn_min <= sigma <= self.churn_max:
+                raised = sigma * (1 + gamma)
+                spread = math.sqrt(raised**2 - sigma**2) * self.churn_noise
+                x, sigma = x + spread * normal(x), raised
+            denoised = evaluate(denoise, x, sigma)
+            slope = (x - denoised) / sigma
+            ahead = x + (target - sigma) * slope
+            if target > 0:
+                # The trapezoid rule with the slope at the far end (EDM, Alg. 1, line 8).
+                denoised = evaluate(denoise, ahead, target)
+                ahead = x + (target - sigma) * (slope + (ahead - denoised) / target) / 2
+            x = ahead
+            report(step, x, denoised)
+        return x

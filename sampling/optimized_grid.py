@@ -1,0 +1,196 @@
+"""The time grid that minimises a multistep solver's error bound, found without any model.
+
+Source: Xue et al., Accelerating Diffusion Sampling with Optimized Time Steps, CVPR 2024 (arXiv
+2402.17376). In lambda = -log sigma, x / sigma moves by the integral of e^lambda x0(lambda). A
+solver of order k puts the Lagrange polynomial through its last k evaluations under the integral,
+so the result is a weighted sum of all evaluations. If the evaluation at sigma errs by at most
+(alpha sigma)^power / alpha, the sum errs by at most F = sum_n |weight_n| error_n.
+"""
+
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import BFGS, LinearConstraint, minimize
+
+VERSION = 1  # part of the cache's key: raise it when the search changes
+ITERATIONS, REFINED = 200, 2  # iterations from each start; how many of the best run them again
+SMALLEST_GAP = 0.02  # of the uniform gap in lambda
+
+# Gauss-Legendre on [0, 1], exact to rounding for steps of up to 10 in lambda.
+_NODES, _SHARES = np.polynomial.legendre.leggauss(16)
+_NODES, _SHARES = (_NODES + 1) / 2, _SHARES / 2
+
+_found: dict[str, np.ndarray] = {}
+
+
+def truncation_bound(
+    sigmas: np.ndarray, order: int = 3, power: float = 2.0, truncation: int = 3, path: str = "vp"
+) -> float:
+    """F of a grid's levels above 0, in units of the data, at the last of them.
+
+    order: of the multistep solver, 1 to 3; it climbs over the first steps and falls to 2 at the
+    last (as 'unipc' does when a step to 0 follows). truncation: the first steps, whose errors are
+    added in absolute value rather than weight by weight, so that they cannot cancel.
+    """
+    levels = np.asarray(sigmas, dtype=np.float64)
+    return float(_bound(-np.log(levels[levels > 0])[None], order, power, truncation, path)[0])
+
+
+def optimized_sigmas(
+    starts: Sequence[np.ndarray],
+    *,
+    order: int,
+    power: float,
+    truncation: int,
+    path: str,
+    random_starts: int,
+    cache_dir: Path | None = None,
+) -> np.ndarray:
+    """The best levels found, never worse than any of `starts` (whose ends they share).
+
+    F has many valleys: the search runs from every start and from `random_starts` random grids,
+    with a fixed seed. Results are kept in memory and, where given, in `cache_dir`.
+    """
+    setting = (order, power, truncation, path)
+    inputs = [VERSION, ITERATIONS, REFINED, SMALLEST_GAP, setting, random_starts]
+    key = hashlib.sha256(
+        json.dumps([inputs, [list(map(float, start)) for start in starts]]).encode()
+    ).hexdigest()[:24]
+    if key not in _found:
+        stored = _read(cache_dir, key, len(starts[0]))
+        _found[key] = stored if stored is not None else _search(starts, setting, random_starts)
+    if cache_dir is not None and _read(cache_dir, key, len(starts[0])) is None:
+        _write(cache_dir, key, _found[key])
+    return _found[key].copy()
+
+
+def _search(
+    starts: Sequence[np.ndarray], setting: tuple[int, float, int, str], random_starts: int
+) -> np.ndarray:
+    lambdas = [-np.log(np.asarray(start, dtype=np.float64)) for start in starts]
+    first, last, free = lambdas[0][0], lambdas[0][-1], len(lambdas[0]) - 2
+    if free < 1:
+        return np.asarray(starts[0], dtype=np.float64)
+    generator = np.random.default_rng(0)
+    for gaps in generator.dirichlet(np.full(free + 1, 4.0), random_starts):
+        lambdas.append(np.concatenate([[first], first + (last - first) * gaps.cumsum()]))
+
+    smallest = SMALLEST_GAP * (last - first) / (free + 1)
+    # Row i is the gap between points i and i + 1, where the fixed ends enter as bounds.
+    differences = np.eye(free + 1, free) - np.eye(free + 1, free, k=-1)
+    low = np.full(free + 1, smallest)
+    low[0] += first
+    low[-1] -= last
+    monotone = LinearConstraint(differences, low, np.inf)
+
+    def bound_and_slope(inner: np.ndarray) -> tuple[float, np.ndarray]:
+        # Complex steps: the gradient of F, exact to rounding, from one batched evaluation.
+        batch = np.tile(np.concatenate([[first], inner, [last]]).astype(complex), (free, 1))
+        batch[np.arange(free), np.arange(1, free + 1)] += 1e-30j
+        values = _bound(batch, *setting)
+        return values[0].real, values.imag / 1e-30
+
+    def value(lam: np.ndarray) -> float:
+        valid = np.isfinite(lam).all() and (np.diff(lam) > 0).all()
+        return float(_bound(lam[None], *setting)[0]) if valid else np.inf
+
+    def descend(start: np.ndarray) -> np.ndarray:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # steps that change no gradient are fine
+            result = minimize(
+                bound_and_slope,
+                start[1:-1],
+                method="trust-constr",
+                jac=True,
+                hess=BFGS(),
+                constraints=[monotone],
+                options={"maxiter": ITERATIONS},
+            )
+        return np.concatenate([[first], result.x, [last]])
+
+    explored = sorted((descend(start) for start in lambdas), key=value)
+    refined = [descend(start) for start in explored[:REFINED]]
+    best = np.exp(-min([*lambdas, *explored, *refined], key=value))
+    best[0], best[-1] = starts[0][0], starts[0][-1]
+    return best
+
+
+def _bound(lambdas: np.ndarray, order: int, power: float, truncation: int, path: str) -> np.ndarray:
+    """F of each row of lambdas [B, N], real or complex -> [B]."""
+    batch, count = lambdas.shape
+    sigma = np.exp(-lambdas)
+    alpha = {
+        "edm": np.ones_like(sigma),
+        "vp": (1 + sigma**2) ** -0.5,
+        "flow": 1 / (1 + sigma),
+    }[path]
+    error = (alpha * sigma) ** power / alpha  # [B, N]
+    total = np.zeros_like(lambdas)  # [B, N], weight of each evaluation in the result
+    bound = np.zeros(batch, dtype=lambdas.dtype)
+    for steps, nodes in _stencils(count, order):
+        weights = _lagrange_weights(lambdas, steps, nodes)  # [B, S, k]
+        early = steps < truncation
+        bound = bound + _absolute(weights * error[:, nodes])[:, early].sum((1, 2))
+        for place in range(nodes.shape[1]):  # within one place no evaluation occurs twice
+            total[:, nodes[~early, place]] += weights[:, ~early, place]
+    return sigma[:, -1] * (bound + _absolute(total * error).sum(1))
+
+
+def _stencils(count: int, order: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Per order: its steps [S], and the evaluations each of them uses [S, order]."""
+    steps = np.arange(count - 1)
+    orders = np.minimum(np.minimum(order, steps + 1), count - steps)
+    groups = []
+    for k in range(1, order + 1):
+        chosen = steps[orders == k]
+        if len(chosen):
+            groups.append((chosen, chosen[:, None] - np.arange(k)))
+    return groups
+
+
+def _lagrange_weights(lambdas: np.ndarray, steps: np.ndarray, nodes: np.ndarray) -> np.ndarray:
+    """Integrals of e^lambda l_j(lambda) over each step, l_j the Lagrange basis: [B, S, k]."""
+    width = lambdas[:, steps + 1] - lambdas[:, steps]  # [B, S]
+    places = lambdas[:, steps, None] + width[..., None] * _NODES  # [B, S, Q]
+    density = width[..., None] * _SHARES * np.exp(places)  # [B, S, Q]
+    known = lambdas[:, nodes]  # [B, S, k]
+    weights = []
+    for j in range(nodes.shape[1]):
+        basis = np.ones_like(places)
+        for m in range(nodes.shape[1]):
+            if m != j:
+                basis = basis * (
+                    (places - known[..., m, None]) / (known[..., j] - known[..., m])[..., None]
+                )
+        weights.append((density * basis).sum(-1))
+    return np.stack(weights, axis=-1)
+
+
+def _absolute(value: np.ndarray) -> np.ndarray:
+    """|value| by the sign of the real part, which keeps complex steps differentiable."""
+    return np.where(value.real < 0, -value, value)
+
+
+def _read(cache_dir: Path | None, key: str, count: int) -> np.ndarray | None:
+    """Stored levels, or None where there are none or the file is not what was written."""
+    if cache_dir is None:
+        return None
+    try:
+        levels = np.asarray(json.loads((Path(cache_dir) / f"{key}.json").read_text())["sigmas"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    fits = levels.shape == (count,) and levels.dtype == np.float64
+    return levels if fits and (np.diff(levels) < 0).all() and levels[-1] > 0 else None
+
+
+def _write(cache_dir: Path, key: str, levels: np.ndarray) -> None:
+    target = Path(cache_dir) / f"{key}.json"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_text(json.dumps({"sigmas": levels.tolist()}))
+    temporary.replace(target)

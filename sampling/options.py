@@ -1,0 +1,65 @@
+"""Named choices with checked options: a dict of classes, built by name or refused in one line."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+T = TypeVar("T", bound="Options")
+
+
+class Options(BaseModel):
+    """Base of every solver and time grid: its fields are the options that params.yaml may set."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
+    )
+
+
+def nearest_name(name: str, known: Iterable[str]) -> str:
+    """', did you mean ...? (known: ...)', the tail of each error about an unknown name."""
+    names = list(known)
+    close = difflib.get_close_matches(str(name).lower(), names, n=1, cutoff=0.0)
+    hint = f", did you mean {close[0]!r}?" if close else ""
+    return f"{hint} (known: {', '.join(names)})" if names else hint
+
+
+def check_name(kind: str, name: str, known: Iterable[str]) -> None:
+    """Raise ValueError naming the nearest known name when `name` is none of `known`."""
+    names = list(known)
+    if name not in names:
+        raise ValueError(f"unknown {kind} {name!r}{nearest_name(name, names)}")
+
+
+def build(kind: str, name: str, table: Mapping[str, type[T]], options: Mapping) -> T:
+    """The entry `name` of `table` with `options` set; every mistake is a one-line ValueError."""
+    check_name(kind, name, table)
+    chosen = table[name]
+    for key in options:
+        if key not in chosen.model_fields:
+            raise ValueError(f"{kind} {name!r} has no option {key!r}{_mend(key, name, table)}")
+    try:
+        return chosen(**options)
+    except ValidationError as error:
+        raise ValueError(f"{kind} {name!r}: {describe(error)}") from None
+
+
+def describe(error: ValidationError) -> str:
+    """A pydantic error as 'field (value): what is wrong', one clause per field."""
+    return "; ".join(_clause(item) for item in error.errors())
+
+
+def _clause(item: Mapping[str, Any]) -> str:
+    where = ".".join(str(part) for part in item["loc"])
+    text = item["msg"].removeprefix("Value error, ")
+    return f"{where} is {item['input']!r}: {text}" if where else text
+
+
+def _mend(key: str, name: str, table: Mapping[str, type[Options]]) -> str:
+    own = list(table[name].model_fields)
+    if own and difflib.get_close_matches(key, own, n=1):
+        return nearest_name(key, own)
+    owners = [other for other, chosen in table.items() if key in chosen.model_fields]
+    elsewhere = f"; {key!r} belongs to {', '.join(owners)}" if owners else ""
+    return f" (its options: {', '.join(own) or 'none'}){elsewhere}"

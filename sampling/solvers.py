@@ -1,0 +1,64 @@
+"""All solvers by name, and `solve`, the one way to run them."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from sampling.consistency import Consistency
+from sampling.ddim import DDIM
+from sampling.dpmpp_2m import DPMpp2M
+from sampling.grids import check_sigmas
+from sampling.heun import Heun
+from sampling.options import build
+from sampling.seeds import normal_source
+from sampling.step import Denoise
+from sampling.unipc import UniPC
+
+Solver = DDIM | Heun | DPMpp2M | UniPC | Consistency
+
+SOLVERS: dict[str, type[Solver]] = {
+    "ddim": DDIM,
+    "heun": Heun,
+    "dpmpp_2m": DPMpp2M,
+    "unipc": UniPC,
+    "consistency": Consistency,
+}
+
+
+def make_solver(name: str, **options: float | int | str | bool) -> Solver:
+    """The named solver with its options set; ValueError on an unknown name, option or value."""
+    return build("solver", name, SOLVERS, options)
+
+
+def solve(
+    name: str,
+    denoise: Denoise,
+    noise: Tensor,
+    sigmas: Tensor | Sequence[float],
+    *,
+    generators: Sequence[torch.Generator] | None = None,
+    callback: Callable[[int, Tensor, Tensor], None] | None = None,
+    **options: float | int | str | bool,
+) -> Tensor:
+    """Carry noise along the time grid with the named solver.
+
+    noise: unit normal [B, C, H, W], scaled by sigmas[0] here; the result keeps its dtype.
+    denoise(x [B, C, H, W], sigma [B]) -> x0. sigmas: strictly decreasing, usually ending in 0; a
+    grid that ends above 0 gives x at that sigma. generators: one per image, used by solvers that
+    add noise (torch's global generator without). callback(step, x, x0) after each step.
+    Raises ValueError on unknown names and options and on a bad grid, before any evaluation.
+    """
+    solver = make_solver(name, **options)
+    levels = check_sigmas(sigmas)
+    if not noise.is_floating_point() or noise.ndim < 2:
+        raise ValueError(
+            f"noise is {noise.dtype} {tuple(noise.shape)}: pass floating point [B, C, H, W]"
+        )
+    normal = normal_source(generators, noise.shape[0])
+    report = callback if callback is not None else _no_report
+    return solver.run(denoise, noise * levels[0], levels, normal, report)
+
+
+def _no_report(step: int, x: Tensor, denoised: Tensor) -> None:
+    """The callback of a run that nobody watches."""

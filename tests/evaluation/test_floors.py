@@ -1,0 +1,48 @@
+import numpy as np
+
+from evaluation.floors import draw_metrics, equal_size, floors
+
+
+def test_equal_size_is_the_least_of_three():
+    assert equal_size(1024, 1397, 400) == 200
+    assert equal_size(50, 1397, 400) == 50
+    assert equal_size(1024, 100, 400) == 100
+
+
+def mean_gap(real, other, seed):
+    return {"gap": float(other.mean() - real.mean()), "n": len(real)}
+
+
+def test_floor_of_a_known_statistic():
+    """The difference of two means of n unit normals scatters with sqrt(2 / n)."""
+    rng = np.random.default_rng(0)
+    train, held_out = rng.normal(size=(20_000, 1)), rng.normal(size=(20_000, 1))
+    result = floors(mean_gap, train, held_out, 50, 400, seed=1)
+    assert result["n"] == {"mean": 50, "std": 0}
+    assert abs(result["gap"]["std"] / np.sqrt(2 / 50) - 1) < 0.15
+    assert abs(result["gap"]["mean"]) < 5 * np.sqrt(2 / 50) / 20
+
+
+def test_draws_are_seeded_differ_and_face_the_same_real_images():
+    train, held_out = np.arange(100.0)[:, None], np.arange(100.0, 160.0)[:, None]
+    faced = []
+
+    def measure(real, other, seed):
+        faced.append(real)
+        assert len(np.unique(real)) == len(np.unique(other)) == 20
+        return {"other": float(other.sum()), "real": float(real.sum())}
+
+    first = draw_metrics(measure, train, held_out, 20, 4, seed=0)
+    again = draw_metrics(measure, train, held_out, 20, 4, seed=0)
+    model = draw_metrics(measure, -train[:20], held_out, 20, 4, seed=0)
+    other = draw_metrics(measure, train, held_out, 20, 4, seed=9)
+    np.testing.assert_array_equal(first["other"], again["other"])
+    np.testing.assert_array_equal(first["real"], model["real"])
+    assert len(set(first["real"])) == 4 and not np.array_equal(first["real"], other["real"])
+    assert all(((real >= 100) & (real < 160)).all() for real in faced)
+
+
+def test_progress_is_told():
+    told = []
+    draw_metrics(mean_gap, np.zeros((9, 1)), np.zeros((9, 1)), 3, 4, 0, told.append)
+    assert told == [1, 2, 3, 4]

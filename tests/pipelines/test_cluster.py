@@ -1,0 +1,64 @@
+"""Ray: images come out the same however they are spread; failures are one line."""
+
+import numpy as np
+import pytest
+import torch
+
+from models.config import ModelConfig
+from models.denoiser import Denoiser, describe
+from models.weights import save_weights
+from pipelines.cluster import ClusterError, describe_cluster, ray_session, root_cause
+from pipelines.cluster_config import ClusterConfig
+from pipelines.generation import generate_images
+from sampling.config import SamplerConfig
+
+
+@pytest.fixture
+def weights(tmp_path):
+    torch.manual_seed(0)
+    config = ModelConfig(channels=8, channel_mult=(1,), blocks=1, attention_resolutions=(),
+                         structural_blocks=())  # fmt: skip
+    denoiser = Denoiser((1, 8, 8), 3, config)
+    with torch.no_grad():
+        denoiser.unet.output_gain.fill_(1.0)
+    save_weights(tmp_path / "w.safetensors", denoiser.state_dict(), describe(denoiser))
+    return tmp_path / "w.safetensors"
+
+
+@pytest.mark.slow
+def test_spread_images_equal_those_of_one_process(weights, monkeypatch):
+    labels = np.arange(20) % 3
+    sampler = SamplerConfig(solver="heun", grid="karras", steps=3)
+    one, two = (
+        generate_images(weights, sampler, 7, labels, 8, cluster, lambda *_: None)
+        for cluster in (ClusterConfig(), ClusterConfig(evaluate_workers=2))
+    )
+    assert one.shape == (20, 8, 8, 1) and one.dtype == np.uint8
+    # another split of the batch may round differently
+    assert np.abs(one.astype(int) - two.astype(int)).max() <= 1
+    assert one.std() > 5
+
+
+def test_unreachable_address_is_one_line():
+    cluster = ClusterConfig(address="127.0.0.1:1")
+    with (
+        pytest.raises(ClusterError, match=r"cluster\.address '127\.0\.0\.1:1'"),
+        ray_session(cluster),
+    ):
+        pass
+
+
+def test_the_workers_own_message_is_found():
+    try:
+        try:
+            raise ValueError("lower train.lr")
+        except ValueError as inner:
+            raise RuntimeError("wrapped by Ray") from inner
+    except RuntimeError as outer:
+        assert root_cause(outer) == "training failed: lower train.lr"
+
+
+def test_where_it_runs_is_told():
+    assert describe_cluster(ClusterConfig(num_workers=0)) == "in this process"
+    assert "2 workers on a local Ray" in describe_cluster(ClusterConfig())
+    assert "10.0.0.1:6379" in describe_cluster(ClusterConfig(address="10.0.0.1:6379"))

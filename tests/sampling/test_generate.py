@@ -1,0 +1,101 @@
+"""Image i depends on (seed, i) and its label alone, and bad input fails before any evaluation."""
+
+import pytest
+import torch
+
+from models.analytic import GaussianMixtureDenoiser
+from sampling.config import SamplerConfig
+from sampling.generate import generate, generate_batches
+from sampling.seeds import image_generators, image_noise
+
+SHAPE = (1, 2, 2)
+
+
+def denoiser():
+    means = torch.tensor([-0.7, 0.0, 0.7]).view(3, 1, 1, 1).expand(3, *SHAPE)
+    return GaussianMixtureDenoiser(means, 0.1, None, [0, 1, 2])
+
+
+STOCHASTIC = SamplerConfig(solver="ddim", solver_options={"eta": 1.0}, steps=8)
+
+
+@pytest.mark.parametrize("sampler", [SamplerConfig(steps=6), STOCHASTIC])
+def test_images_do_not_depend_on_the_batch(sampler):
+    labels = torch.arange(10) % 3
+    whole = generate(denoiser(), sampler, 7, range(10), labels, batch_size=10)
+    assert whole.shape == (10, *SHAPE) and whole.dtype == torch.float32
+    parts = generate(denoiser(), sampler, 7, range(10), labels, batch_size=3)
+    torch.testing.assert_close(whole, parts, rtol=1e-5, atol=1e-6)
+    chosen = generate(denoiser(), sampler, 7, [8, 2], labels[[8, 2]])
+    torch.testing.assert_close(whole[[8, 2]], chosen, rtol=1e-5, atol=1e-6)
+
+
+def test_seed_and_index_both_matter():
+    first = image_noise(image_generators(0, [0, 1]), SHAPE)
+    other = image_noise(image_generators(1, [0]), SHAPE)
+    assert not torch.allclose(first[0], first[1]) and not torch.allclose(first[0], other[0])
+    torch.testing.assert_close(first[1:], image_noise(image_generators(0, [1]), SHAPE))
+    many = image_noise(image_generators(3, range(4000)), SHAPE).flatten()
+    assert abs(float(many.mean())) < 0.03 and float(many.std()) == pytest.approx(1, abs=0.03)
+
+
+def test_labels_choose_the_class():
+    labels = torch.tensor([0, 1, 2] * 20)
+    images = generate(denoiser(), SamplerConfig(), 0, range(60), labels)
+    means = images.flatten(1).mean(1)
+    torch.testing.assert_close(means, (labels - 1) * 0.7, rtol=0, atol=0.3)
+    free = generate(denoiser(), SamplerConfig(), 0, range(60)).flatten(1).mean(1)
+    assert {round(float(m) / 0.7) for m in free} == {-1, 0, 1}
+
+
+def test_progress_and_batches():
+    seen = []
+    batches = list(
+        generate_batches(
+            denoiser(),
+            SamplerConfig(steps=2),
+            0,
+            range(7),
+            batch_size=3,
+            progress=lambda done, total: seen.append((done, total)),
+        )
+    )
+    assert [len(batch) for batch in batches] == [3, 3, 1]
+    assert seen == [(3, 7), (6, 7), (7, 7)]
+    assert generate(denoiser(), SamplerConfig(), 0, []).shape == (0, *SHAPE)
+
+
+def test_evaluation_mode_inside_and_the_old_mode_after():
+    modes = []
+
+    class Watched(GaussianMixtureDenoiser):
+        def forward(self, x, sigma, labels=None):
+            modes.append((self.training, torch.is_grad_enabled()))
+            return super().forward(x, sigma, labels)
+
+    watched = Watched(torch.zeros(1, *SHAPE), 0.5).train()
+    generate(watched, SamplerConfig(steps=2), 0, range(2))
+    assert set(modes) == {(False, False)}
+    assert watched.training and torch.is_grad_enabled()
+
+
+class Never(GaussianMixtureDenoiser):
+    def forward(self, x, sigma, labels=None):
+        raise AssertionError("evaluated before the input was checked")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"labels": torch.tensor([0, 1])}, "for 3 images"),
+        ({"labels": torch.tensor([0, 1, 2])}, "label 2 is not one of"),
+        ({"labels": torch.tensor([0, -2, 1])}, "label -2"),
+        ({"batch_size": 0}, "at least one image"),
+        ({"sampler": {"guidance": ({"kind": "autoguidance", "weight": 2.0},)}}, "needs a guiding"),
+    ],
+)
+def test_bad_input_before_any_work(arguments, message):
+    sampler = SamplerConfig(**arguments.pop("sampler", {}))
+    never = Never(torch.zeros(2, *SHAPE), 0.5, None, [0, 1])
+    with pytest.raises(ValueError, match=message):
+        generate_batches(never, sampler, 0, range(3), **arguments)
