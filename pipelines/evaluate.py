@@ -10,7 +10,7 @@ import numpy as np
 from dataset.store import ImageDataset
 from evaluation.judge import judge
 from evaluation.pictures import nearest_grid, sample_grid
-from evaluation.reference import load_reference
+from evaluation.reference import Reference, load_reference
 from pipelines.generation import generate_images, generation_labels
 from pipelines.identity import (
     DATASET,
@@ -58,7 +58,9 @@ def main() -> None:
             result = judge(images, labels, reference, params.evaluation, params.seed, bar)
         result = {"item": item, "ema_length": args.length, "sampler": args.sampler,
                   "nfe": sampler.nfe, "num_images": count} | result  # fmt: skip
-        write_outputs(out, result, images, labels, dataset, params.evaluation.picture_images)
+        write_outputs(
+            out, result, images, labels, dataset, reference, params.evaluation.picture_images
+        )
         metrics = {f"{name}{'' if key == 'value' else '_' + key}": value
                    for name, entry in result["metrics"].items() for key, value in entry.items()
                    if isinstance(value, int | float)}  # fmt: skip
@@ -72,13 +74,17 @@ def main() -> None:
 
 
 def write_outputs(out: Path, result: dict, images: np.ndarray, labels: np.ndarray,
-                  dataset: ImageDataset, shown: int) -> None:  # fmt: skip
+                  dataset: ImageDataset, reference: Reference, shown: int) -> None:  # fmt: skip
     """samples.png, nearest.png and, last, metrics.json."""
     out.mkdir(parents=True)
     chosen = images[:shown]
     grid = sample_grid(chosen, labels=labels[:shown], label_names=dataset.label_names)
     grid.save(out / "samples.png")
-    nearest_grid(chosen, dataset.images, dataset.train_indices).save(out / "nearest.png")
+    nearest_grid(
+        chosen, dataset.images, dataset.train_indices,
+        sample_features=reference.extractor.features(chosen),
+        train_features=reference.train_features,
+    ).save(out / "nearest.png")  # fmt: skip
     (out / "metrics.json").write_text(json.dumps(result, indent=1) + "\n")
 
 

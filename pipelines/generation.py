@@ -12,6 +12,7 @@ from dataset.store import ImageDataset
 from models.denoiser import load_denoiser
 from pipelines.cluster import spread
 from pipelines.cluster_config import ClusterConfig
+from pipelines.guides import make_guides
 from pipelines.identity import dvc_root
 from sampling.config import SamplerConfig
 from sampling.generate import generate_batches
@@ -35,9 +36,11 @@ def generate_chunk(weights: str, sampler_json: str, seed: int, start: int, label
     denoiser = load_denoiser(weights, device)
     indices = range(start, start + len(labels))
     asked = torch.from_numpy(labels) if denoiser.num_classes else None
+    sampler = SamplerConfig.model_validate_json(sampler_json)
+    guides = make_guides(sampler, Path(weights), denoiser, device)
     batches = generate_batches(
-        denoiser, SamplerConfig.model_validate_json(sampler_json), seed, indices, asked,
-        batch_size, progress=progress, cache_dir=Path(cache),
+        denoiser, sampler, seed, indices, asked,
+        batch_size, progress=progress, guide=guides, cache_dir=Path(cache),
     )  # fmt: skip
     return np.concatenate([np.asarray(to_uint8(batch)) for batch in batches])
 

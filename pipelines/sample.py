@@ -1,0 +1,176 @@
+"""Draw images from stored weights: PNG files, one grid, or an npz. Needs neither DVC nor Ray.
+
+examples:
+  python -m pipelines.sample outputs/ema/0.1.safetensors --count 64 --grid samples.png
+  python -m pipelines.sample outputs/ema/0.1.safetensors --labels 3,7 --seeds 0-9 --out threes_sevens
+  python -m pipelines.sample outputs/ema/0.1.safetensors --solver unipc --grid-name arctan --steps 8 \\
+      --solver-option order=3 --npz samples.npz
+  python -m pipelines.sample outputs/ema/0.1.safetensors --sampler heun18 --guide classifier_free=2
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from PIL import Image
+from pydantic import ValidationError
+
+from dataset.pixels import to_uint8
+from evaluation.pictures import sample_grid
+from models.denoiser import load_denoiser
+from pipelines.guides import make_guides
+from pipelines.params import DEFAULT_PATH, load_params
+from pipelines.progress import progress
+from pipelines.stage import run_stage
+from sampling.config import SamplerConfig
+from sampling.generate import generate_batches
+
+FREE = ("classifier_free", "autoguidance", "gradient")
+
+
+def command_line() -> argparse.ArgumentParser:
+    head, _, examples = (__doc__ or "").partition("\n\n")
+    out = argparse.ArgumentParser(
+        description=head, epilog=examples, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    out.add_argument("weights", type=Path, help=".safetensors with its .json beside it")
+    out.add_argument("--count", type=int, help="number of images (default: one per seed, or 64)")
+    out.add_argument("--seeds", help="image numbers, such as 0-63 or 1,5,9; image i depends on "
+                     "(--seed, i) alone")  # fmt: skip
+    out.add_argument("--seed", type=int, default=0, help="seed of the whole set (default: 0)")
+    out.add_argument("--labels", help="class numbers, repeated in turn, such as 3 or 0-9; "
+                     "default: all classes in turn; -1: unconditional")  # fmt: skip
+    what = out.add_argument_group("what to write (at least one)")
+    what.add_argument("--out", type=Path, metavar="FOLDER", help="one PNG an image")
+    what.add_argument("--grid", type=Path, metavar="PNG", help="all images on one sheet")
+    what.add_argument("--npz", type=Path, metavar="NPZ", help="arrays images, labels, seeds")
+    how = out.add_argument_group("sampler")
+    how.add_argument("--sampler", help="a name under `sampling` in the params file")
+    how.add_argument("--params", default=DEFAULT_PATH, help="(default: %(default)s)")
+    how.add_argument("--solver", help="ddim, heun, dpmpp_2m, unipc, consistency")
+    how.add_argument("--grid-name", help="karras, log_snr, vp_time, quadratic, arctan, optimized")
+    how.add_argument("--steps", type=int)
+    how.add_argument("--sigma-min", type=float)
+    how.add_argument("--sigma-max", type=float)
+    how.add_argument("--solver-option", action="append", default=[], metavar="KEY=VALUE")
+    how.add_argument("--grid-option", action="append", default=[], metavar="KEY=VALUE")
+    how.add_argument("--guide", action="append", default=[], metavar="KIND=WEIGHT",
+                     help=f"KIND one of {', '.join(FREE)}; may be repeated, innermost first")  # fmt: skip
+    how.add_argument("--guide-weights", help="autoguidance: the guiding denoiser's weights")
+    how.add_argument("--classifier", type=Path, help="gradient: a classifier's weights, such as "
+                     "outputs/reference/classifier.safetensors")  # fmt: skip
+    how.add_argument("--batch-size", type=int, default=256)
+    how.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    return out
+
+
+def main() -> None:
+    args = command_line().parse_args()
+    if not (args.out or args.grid or args.npz):
+        raise ValueError("say what to write: --grid FILE.png, --out FOLDER or --npz FILE.npz")
+    denoiser = load_denoiser(args.weights, args.device)
+    sampler = chosen_sampler(args)
+    seeds = numbers(args.seeds, "--seeds") if args.seeds else list(range(args.count or 64))
+    seeds = seeds[: args.count] if args.count else seeds
+    labels = chosen_labels(args.labels, len(seeds), denoiser.num_classes)
+    guides = make_guides(sampler, args.weights, denoiser, args.device, args.classifier)
+    asked = torch.from_numpy(labels) if denoiser.num_classes else None
+    with progress("sample", len(seeds)) as bar:
+        batches = generate_batches(denoiser, sampler, args.seed, seeds, asked, args.batch_size,
+                                   progress=bar, guide=guides)  # fmt: skip
+        images = np.concatenate([np.asarray(to_uint8(batch)) for batch in batches])
+    write(args, images, labels, seeds)
+
+
+def chosen_sampler(args: argparse.Namespace) -> SamplerConfig:
+    """The named setting, or the defaults, with the command line's changes on top."""
+    settings: dict[str, Any] = {}
+    if args.sampler:
+        known = load_params(args.params).sampling
+        if args.sampler not in known:
+            raise ValueError(f"--sampler {args.sampler}: {args.params} has {', '.join(known)}")
+        settings = known[args.sampler].model_dump()
+    given = {"solver": args.solver, "grid": args.grid_name, "steps": args.steps,
+             "sigma_min": args.sigma_min, "sigma_max": args.sigma_max}  # fmt: skip
+    settings |= {key: value for key, value in given.items() if value is not None}
+    for key, words in (("solver_options", args.solver_option), ("grid_options", args.grid_option)):
+        if words:
+            settings[key] = {**settings.get(key, {}), **dict(option(word) for word in words)}
+    if args.guide:
+        entries = []
+        for word in args.guide:
+            kind, weight = option(word)
+            entries.append({"kind": kind, "weight": float(weight)})
+            if kind == "autoguidance":
+                entries[-1]["weights"] = args.guide_weights
+        settings["guidance"] = tuple(entries)
+    try:
+        return SamplerConfig(**settings)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(map(str, problem["loc"]))
+        message = problem["msg"].removeprefix("Value error, ")
+        raise ValueError(f"sampler{'.' + place if place else ''}: {message}") from None
+
+
+def option(word: str) -> tuple[str, Any]:
+    """KEY=VALUE with the value read as YAML reads it."""
+    key, sign, value = word.partition("=")
+    if not sign or not key or not value:
+        raise ValueError(f"{word!r} is not of the form KEY=VALUE")
+    return key, yaml.safe_load(value)
+
+
+def numbers(text: str, name: str) -> list[int]:
+    """Whole numbers of "0-3,7" -> [0, 1, 2, 3, 7]."""
+    out: list[int] = []
+    for part in text.split(","):
+        first, dash, last = (
+            part.strip().partition("-") if not part.startswith("-") else (part, "", "")
+        )
+        try:
+            low = int(first)
+            out += range(low, int(last) + 1) if dash else [low]
+        except ValueError:
+            raise ValueError(f"{name} {text!r}: give numbers and ranges such as 0-3,7") from None
+    if not out:
+        raise ValueError(f"{name} {text!r} names no number")
+    return out
+
+
+def chosen_labels(text: str | None, count: int, num_classes: int) -> np.ndarray:
+    """Label of each image, int64 [count]; -1 without classes."""
+    if not num_classes:
+        if text not in (None, "-1"):
+            raise ValueError(f"--labels {text}: these weights know no classes: leave it away")
+        return np.full(count, -1, np.int64)
+    labels = numbers(text, "--labels") if text else list(range(num_classes))
+    bad = [label for label in labels if not -1 <= label < num_classes]
+    if bad:
+        raise ValueError(f"--labels {bad[0]}: these weights know classes 0 to {num_classes - 1}")
+    return np.resize(np.asarray(labels, np.int64), count)
+
+
+def write(
+    args: argparse.Namespace, images: np.ndarray, labels: np.ndarray, seeds: list[int]
+) -> None:
+    """The files that were asked for; says where they are."""
+    if args.out:
+        args.out.mkdir(parents=True, exist_ok=True)
+        for image, seed, label in zip(images, seeds, labels, strict=True):
+            name = f"{seed:06d}.png" if label < 0 else f"{seed:06d}-class{label}.png"
+            Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(args.out / name)
+        print(f"{len(images)} images in {args.out}/")
+    if args.grid:
+        sample_grid(images, labels=labels).save(args.grid)
+        print(f"{len(images)} images on {args.grid}")
+    if args.npz:
+        np.savez_compressed(args.npz, images=images, labels=labels, seeds=np.asarray(seeds))
+        print(f"arrays images {images.shape}, labels, seeds in {args.npz}")
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,111 @@
+"""python -m pipelines.sample: weights to images without DVC or Ray."""
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from evaluation.classifier import train_classifier
+from models.config import ModelConfig
+from models.denoiser import Denoiser, describe, load_denoiser
+from models.weights import save_weights
+from pipelines import sample
+from pipelines.guides import make_guides
+from sampling.config import GuidanceConfig, SamplerConfig
+
+
+def store(path, classes):
+    torch.manual_seed(0)
+    config = ModelConfig(channels=8, channel_mult=(1,), blocks=1, attention_resolutions=(),
+                         structural_blocks=())  # fmt: skip
+    denoiser = Denoiser((1, 8, 8), classes, config)
+    with torch.no_grad():
+        denoiser.unet.output_gain.fill_(1.0)
+        for block in denoiser.unet.encoder:
+            block.modulation_gain.fill_(1.0)
+    save_weights(path, denoiser.state_dict(), describe(denoiser))
+    return path
+
+
+@pytest.fixture
+def weights(tmp_path):
+    return store(tmp_path / "0.1.safetensors", 3)
+
+
+def run(monkeypatch, *words):
+    monkeypatch.setattr(sys, "argv", ["sample", *map(str, words), "--device", "cpu"])
+    sample.main()
+
+
+def test_pngs_grid_and_npz_agree(weights, tmp_path, monkeypatch, capsys):
+    run(monkeypatch, weights, "--seeds", "0-2,7", "--labels", "1,2", "--steps", 3,
+        "--out", tmp_path / "out", "--grid", tmp_path / "g.png", "--npz", tmp_path / "a.npz")  # fmt: skip
+    names = sorted(p.name for p in (tmp_path / "out").iterdir())
+    assert names == ["000000-class1.png", "000001-class2.png", "000002-class1.png",
+                     "000007-class2.png"]  # fmt: skip
+    arrays = np.load(tmp_path / "a.npz", allow_pickle=False)
+    assert arrays["labels"].tolist() == [1, 2, 1, 2] and arrays["seeds"].tolist() == [0, 1, 2, 7]
+    png = np.asarray(Image.open(tmp_path / "out" / names[3]))
+    assert (png == arrays["images"][3, :, :, 0]).all() and png.std() > 5
+    assert "4 images" in capsys.readouterr().out
+
+
+def test_image_depends_on_its_own_seed_only(weights, tmp_path, monkeypatch):
+    for name, seeds in (("a", "0-5"), ("b", "4")):
+        run(monkeypatch, weights, "--seeds", seeds, "--labels", "1", "--steps", 3, "--batch-size", 4,
+            "--npz", tmp_path / f"{name}.npz")  # fmt: skip
+    a, b = (np.load(tmp_path / f"{name}.npz")["images"].astype(int) for name in "ab")
+    assert np.abs(a[4] - b[0]).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--solver", "unpic"], "did you mean 'unipc'"),
+        (["--steps", "1"], "sampler.steps"),
+        (["--solver", "heun", "--solver-option", "eta=1"], "eta"),
+        (["--labels", "3"], "classes 0 to 2"),
+        (["--labels", "x"], "numbers and ranges"),
+        (["--guide", "gradient=1"], "--classifier"),
+        (["--guide", "autoguidance=2"], "needs weights"),
+        (["--solver-option", "order"], "KEY=VALUE"),
+    ],
+)
+def test_bad_input_is_one_clear_error(weights, tmp_path, monkeypatch, words, told):
+    with pytest.raises(ValueError, match=told):
+        run(monkeypatch, weights, "--count", 2, "--grid", tmp_path / "g.png", *words)
+    assert not (tmp_path / "g.png").exists()
+
+
+def test_nothing_to_write_and_unlabelled_models(weights, tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="say what to write"):
+        run(monkeypatch, weights)
+    plain = store(tmp_path / "plain.safetensors", 0)
+    for words, told in (
+        (["--labels", "1"], "know no classes"),
+        (["--guide", "classifier_free=2"], "label"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            run(monkeypatch, plain, "--count", 2, "--grid", tmp_path / "g.png", *words)
+
+
+def test_guides_for_every_kind(weights, tmp_path):
+    denoiser = load_denoiser(weights)
+    store(tmp_path / "0.2.safetensors", 3)
+    auto = SamplerConfig(guidance=(GuidanceConfig(kind="autoguidance", weight=2.0, length=0.2),))
+    assert make_guides(auto, weights, denoiser, "cpu")["autoguidance"].num_classes == 3
+    assert make_guides(SamplerConfig(), weights, denoiser, "cpu") is None
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (60, 8, 8, 1)).astype(np.uint8)
+    order = np.arange(60)
+    classifier, _ = train_classifier(images, order % 3, 3, order[:40], order[40:], seed=0,
+                                     max_images_seen=256)  # fmt: skip
+    classifier.save(tmp_path / "c.safetensors")
+    gradient = SamplerConfig(guidance=(GuidanceConfig(kind="gradient", weight=1.0),))
+    guide = make_guides(gradient, weights, denoiser, "cpu", tmp_path / "c.safetensors")["gradient"]
+    x = torch.randn(4, 1, 8, 8, requires_grad=True)
+    log_prob = guide(x, torch.ones(4), torch.tensor([0, 1, 2, 0]))
+    (slope,) = torch.autograd.grad(log_prob.sum(), x)
+    assert log_prob.shape == (4,) and (log_prob < 0).all() and slope.abs().max() > 0
