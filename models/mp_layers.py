@@ -21,7 +21,7 @@ def _wide(x: Tensor) -> Tensor:
 
 
 def pixel_norm(x: Tensor, dim: int = 1) -> Tensor:
-    """Scale each vector along `dim` to unit root mean square (EDM2, Eq. 30)."""
+    """Scale each vector along `dim` to unit root mean square (EDM2, appendix B)."""
     mean_square = _wide(x).square().mean(dim, keepdim=True)
     return x * (mean_square + EPSILON**2).rsqrt().to(x.dtype)
 
@@ -71,7 +71,7 @@ class MPConv(nn.Module):
 
     @torch.no_grad()
     def normalize_(self) -> None:
-        """Set every row's root mean square to one (forced weight normalisation, EDM2, Eq. 67)."""
+        """Set every row's root mean square to one (forced weight normalisation, EDM2, section 2.3)."""
         rows = self.weight.flatten(1)
         rows.mul_(math.sqrt(rows.shape[1]) / rows.norm(dim=1, keepdim=True).clamp_min(EPSILON))
 

@@ -98,7 +98,7 @@ def _solve_refined(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
 def posthoc_coefficients(
     times: Sequence[float], sigma_rels: Sequence[float], out_time: float, out_sigma_rel: float
 ) -> np.ndarray:
-    """Weights of the snapshots that best reproduce one EMA profile (EDM2, Eq. 130 and Alg. 3).
+    """Weights of the snapshots that best reproduce one EMA profile (EDM2, Alg. 3).
 
     Least squares in L2 over the profiles, float64, divided by their sum. Returned in
     (time, sigma_rel) order: float64 [len(times) * len(sigma_rels)], sum 1.

@@ -1,0 +1,195 @@
+"""How strongly to guide, at which EMA length?
+
+Images of every EMA length are drawn at every guidance weight from the same noise and labels, and
+judged by KID, FD and conditional accuracy against the data set's reference.
+
+  python -m studies.guidance
+  python -m studies.guidance --weights 1,1.5,2,3 --interval 0.2,3
+  python -m studies.guidance --kind autoguidance --guide outputs/ema/0.2.safetensors
+
+Writes guidance.csv, guidance.md and guidance.png, a heat map of weight x EMA length per metric.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+
+from dataset.pixels import to_uint8
+from evaluation.classifier import classifier_accuracy
+from evaluation.frechet import frechet_from_features
+from evaluation.kid import kernel_distance
+from evaluation.reference import Reference, load_reference
+from models.denoiser import load_denoiser
+from pipelines.charts import INK
+from pipelines.progress import progress
+from sampling.config import GuidanceConfig, SamplerConfig
+from sampling.generate import generate
+
+METRICS = {"kid": "KID", "fd": "FD", "accuracy": "conditional accuracy"}
+
+
+def sweep(
+    models: dict[str, Path],
+    weights: list[float],
+    sampler: SamplerConfig,
+    reference: Reference,
+    guide: Path | None,
+    images: int,
+    seed: int,
+) -> pd.DataFrame:
+    """One row per EMA length and weight: length, weight, kid, fd and, with labels, accuracy.
+
+    The first entry of the sampler's guidance takes each weight in turn.
+    """
+    helper = None if guide is None else load_denoiser(guide)
+    rows = []
+    with progress("guidance", len(models) * len(weights)) as report:
+        for length, path in models.items():
+            denoiser = load_denoiser(path)
+            classes = denoiser.num_classes
+            labels = torch.arange(images) % classes if classes else None
+            for weight in weights:
+                first, *others = sampler.guidance
+                guidance = (first.model_copy(update={"weight": weight}), *others)
+                setting = sampler.model_copy(update={"guidance": guidance})
+                drawn = generate(denoiser, setting, seed, range(images), labels, guide=helper)
+                rows.append({"length": length, "weight": weight} | _judge(reference, drawn, labels))
+                report(len(rows))
+    return pd.DataFrame(rows)
+
+
+def _judge(
+    reference: Reference, images: torch.Tensor, labels: torch.Tensor | None
+) -> dict[str, float | None]:
+    pixels = to_uint8(images)
+    features = reference.extractor.features(pixels, 256)
+    real = reference.held_out_features
+    row: dict[str, float | None] = {
+        "kid": kernel_distance(real, features)["value"],
+        "fd": frechet_from_features(real, features),
+    }
+    if reference.classifier is not None and labels is not None:
+        everything = np.arange(len(pixels))
+        row["accuracy"] = classifier_accuracy(
+            reference.classifier, pixels, labels.numpy(), everything
+        )
+    return row
+
+
+def write_report(table: pd.DataFrame, out: Path) -> None:
+    """guidance.csv, guidance.md and guidance.png in `out`."""
+    out.mkdir(parents=True, exist_ok=True)
+    table.to_csv(out / "guidance.csv", index=False, float_format="%.6g")
+    metrics = [metric for metric in METRICS if metric in table]
+    parts = ["# Guidance weight x EMA length\n"]
+    figure = Figure(figsize=(4.2 * len(metrics), 3.4), layout="constrained")
+    panels = figure.subplots(1, len(metrics), squeeze=False)[0]
+    for axes, metric in zip(panels, metrics, strict=True):
+        grid = table.pivot(index="weight", columns="length", values=metric)
+        best = grid.max().max() if metric == "accuracy" else grid.min().min()
+        parts += [f"## {METRICS[metric]}\n", _markdown(grid, best)]
+        colours = "viridis" if metric == "accuracy" else "viridis_r"
+        axes.imshow(grid.to_numpy(), cmap=colours, aspect="auto")
+        axes.set_xticks(range(len(grid.columns)), grid.columns)
+        axes.set_yticks(range(len(grid.index)), [f"{weight:g}" for weight in grid.index])
+        axes.set_xlabel("EMA length")
+        axes.set_ylabel("guidance weight")
+        axes.set_title(METRICS[metric], fontsize=11, color=INK)
+        for (row, column), value in np.ndenumerate(grid.to_numpy()):
+            style = {"weight": "bold"} if value == best else {}
+            axes.text(
+                column, row, f"{value:.3g}", ha="center", va="center", fontsize=8,
+                bbox={"fc": "white", "ec": "none", "alpha": 0.75, "pad": 1}, **style,
+            )  # fmt: skip
+    (out / "guidance.md").write_text("\n".join(parts))
+    figure.savefig(out / "guidance.png", dpi=120)
+
+
+def _markdown(grid: pd.DataFrame, best: float) -> str:
+    lines = [["weight", *map(str, grid.columns)], ["---"] * (1 + len(grid.columns))]
+    for weight, row in grid.iterrows():
+        cells = [f"**{value:.3g}**" if value == best else f"{value:.3g}" for value in row]
+        lines.append([f"{weight:g}", *cells])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(part) for part in text.split(",")]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the sweep and write its three files."""
+    parser = argparse.ArgumentParser(
+        prog="python -m studies.guidance",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add(
+        "--ema",
+        type=Path,
+        default=Path("outputs/ema"),
+        metavar="FOLDER",
+        help="one weights file per EMA length (default: %(default)s)",
+    )
+    add(
+        "--reference",
+        type=Path,
+        default=Path("outputs/reference"),
+        metavar="FOLDER",
+        help="default: %(default)s",
+    )
+    add("--kind", default="classifier_free", choices=["classifier_free", "autoguidance"])
+    add("--guide", type=Path, metavar="FILE", help="weights of the guide, for autoguidance")
+    add(
+        "--weights",
+        type=_numbers,
+        default=[0.5, 1.0, 1.25, 1.5, 2.0, 3.0],
+        metavar="W,W,...",
+        help="guidance weights; 1 is the plain denoiser (default: 0.5 to 3)",
+    )
+    add("--interval", type=_numbers, metavar="LO,HI", help="guide only at these noise levels")
+    add("--solver", default="unipc")
+    add("--grid", default="optimized")
+    add("--steps", type=int, default=12, help="of the time grid (default: %(default)s)")
+    add("--images", type=int, default=512, help="per setting (default: %(default)s)")
+    add("--seed", type=int, default=0)
+    add("--out", type=Path, default=Path("reports/studies"), metavar="FOLDER",
+        help="default: %(default)s")  # fmt: skip
+    options = parser.parse_args(arguments)
+    models = {path.stem: path for path in sorted(options.ema.glob("*.safetensors"))}
+    if not models:
+        parser.error(f"--ema {options.ema}: no weights (*.safetensors) there; run dvc repro first")
+    if options.interval is not None and len(options.interval) != 2:
+        parser.error("--interval takes two numbers, LO,HI")
+    if (options.kind == "autoguidance") != (options.guide is not None):
+        parser.error("--guide FILE and --kind autoguidance go together")
+    guidance: tuple[GuidanceConfig, ...] = (GuidanceConfig(kind=options.kind),)
+    try:
+        if options.interval is not None:
+            low, high = options.interval
+            guidance += (GuidanceConfig(kind="interval", sigma_lo=low, sigma_hi=high),)
+        sampler = SamplerConfig(
+            solver=options.solver, grid=options.grid, steps=options.steps, guidance=guidance
+        )
+        table = sweep(
+            models,
+            options.weights,
+            sampler,
+            load_reference(options.reference),
+            options.guide,
+            options.images,
+            options.seed,
+        )
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+    write_report(table, options.out)
+    print((options.out / "guidance.md").read_text())
+
+
+if __name__ == "__main__":
+    main()

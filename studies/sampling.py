@@ -1,0 +1,230 @@
+"""Which solver on which time grid, at how many evaluations?
+
+Every solver x grid runs at every number of denoiser evaluations (NFE) from the same noise. Its
+distance to a 600-step run is measured (RMSE), on exact mixtures in 2 and 64 dimensions and on
+trained models; for the latter also KID and FD beside their floor and the 50-step run.
+
+  python -m studies.sampling
+  python -m studies.sampling --model outputs/ema/0.1.safetensors --reference outputs/reference
+  python -m studies.sampling --no-mixtures --model big.safetensors --nfe 5,8,12 --images 128
+
+Writes sampling.csv (every run), sampling.md (tables with the winners) and sampling.png.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from dataset.pixels import to_uint8
+from evaluation.frechet import frechet_from_features
+from evaluation.kid import kernel_distance
+from evaluation.reference import Reference, load_reference
+from models.analytic import GaussianMixtureDenoiser
+from models.denoiser import load_denoiser
+from pipelines.progress import progress
+from sampling.grids import CLOSED_FORM, time_grid
+from sampling.guidance import LabelledDenoiser, bind_labels
+from sampling.seeds import image_generators, image_noise
+from sampling.solvers import make_solver, solve
+from studies.sampling_report import PARTS, write_report
+
+SIGMA_MIN, SIGMA_MAX = 0.002, 80.0
+NFE = (5, 6, 7, 8, 10, 12, 20, 35, 63)
+REFERENCE_STEPS, LONG_STEPS = 600, 50
+
+SOLVERS: dict[str, tuple[str, dict]] = {
+    "ddim": ("ddim", {}),
+    "heun": ("heun", {}),
+    "dpmpp_2m": ("dpmpp_2m", {}),
+    "unipc-2": ("unipc", {"order": 2}),
+    "unipc-3": ("unipc", {"order": 3}),
+}
+GRIDS = (*CLOSED_FORM, "optimized")
+
+
+@dataclass
+class Subject:
+    """A denoiser and the noise that all runs on it start from."""
+
+    name: str
+    denoiser: LabelledDenoiser
+    noise: Tensor
+    labels: Tensor | None = None
+    judge: Callable[[Tensor], dict[str, float]] | None = None
+    batch: int = 256
+    floor: dict[str, float] = field(default_factory=dict)
+
+    def run(self, solver: str, options: dict, sigmas: Tensor) -> Tensor:
+        """Images of all the noise, [N, C, H, W]."""
+        parts = []
+        for start in range(0, len(self.noise), self.batch):
+            chosen = slice(start, start + self.batch)
+            labels = None if self.labels is None else self.labels[chosen]
+            denoise = bind_labels(self.denoiser, labels)
+            with torch.no_grad():
+                parts.append(solve(solver, denoise, self.noise[chosen], sigmas, **options))
+        return torch.cat(parts)
+
+
+def mixtures(images: int) -> Iterator[Subject]:
+    """Exact mixtures: components x spread of their means x their own deviation."""
+    settings = {
+        "2-D, 8 narrow": (2, 8, 0.5, 0.05),
+        "2-D, 3 wide": (2, 3, 0.7, 0.2),
+        "64-D, 20 wide": (64, 20, 0.4, 0.15),
+        "64-D, 40 narrow": (64, 40, 0.5, 0.05),
+    }
+    for number, (name, (size, components, spread, std)) in enumerate(settings.items()):
+        generator = torch.Generator().manual_seed(number)
+        means = torch.randn(components, 1, 1, size, generator=generator, dtype=torch.float64)
+        denoiser = GaussianMixtureDenoiser(spread * means, std)
+        noise = image_noise(image_generators(0, range(images)), denoiser.image_shape, torch.float64)
+        yield Subject(name, denoiser, noise)
+
+
+def trained(path: Path, reference: Path | None, images: int, seed: int) -> Subject:
+    """A trained model, its labels in turn; with a reference, judged by KID and FD."""
+    denoiser = load_denoiser(path)
+    noise = image_noise(image_generators(seed, range(images)), denoiser.image_shape)
+    labels = torch.arange(images) % denoiser.num_classes if denoiser.num_classes else None
+    subject = Subject(f"{path.parent.name}/{path.stem}", denoiser, noise, labels)
+    if reference is not None:
+        real = load_reference(reference)
+        subject.judge = partial(_judge, real)
+        sample = np.random.default_rng(seed).permutation(len(real.train_features))[:images]
+        subject.floor = _distances(real, real.train_features[sample])  # in random order
+    return subject
+
+
+def measure(subject: Subject, nfes: tuple[int, ...], grid_cache: Path) -> pd.DataFrame:
+    """One row a run: subject, nfe, solver, grid, steps, rmse and, where judged, kid and fd."""
+    best = subject.run("heun", {}, time_grid("karras", REFERENCE_STEPS, SIGMA_MIN, SIGMA_MAX))
+    rows: list[dict] = []
+
+    def add(nfe: int, solver: str, grid: str, steps: int, images: Tensor) -> None:
+        rmse = float((images - best).double().square().mean().sqrt())
+        judged = subject.judge(images) if subject.judge is not None else {}
+        rows.append(
+            {"subject": subject.name, "nfe": nfe, "solver": solver, "grid": grid, "steps": steps}
+            | {"rmse": rmse}
+            | judged
+        )
+
+    plan = [
+        (nfe, solver, grid, steps)
+        for nfe in nfes
+        for solver in SOLVERS
+        for grid in GRIDS
+        if (steps := steps_for(solver, nfe)) is not None
+    ]
+    long = time_grid("karras", LONG_STEPS, SIGMA_MIN, SIGMA_MAX)
+    add(2 * LONG_STEPS - 1, "heun", "karras", LONG_STEPS, subject.run("heun", {}, long))
+    with progress(subject.name, len(plan)) as report:
+        for done, (nfe, solver, grid, steps) in enumerate(plan, start=1):
+            options = {"c": subject.denoiser.sigma_data} if grid == "arctan" else {}
+            sigmas = time_grid(grid, steps, SIGMA_MIN, SIGMA_MAX, cache_dir=grid_cache, **options)
+            name, settings = SOLVERS[solver]
+            add(nfe, solver, grid, steps, subject.run(name, settings, sigmas))
+            report(done)
+    if subject.floor:
+        rows.append(
+            {"subject": subject.name, "nfe": 0, "solver": "real", "grid": "floor", "steps": 0}
+            | subject.floor
+        )
+    return pd.DataFrame(rows)
+
+
+def steps_for(solver: str, nfe: int) -> int | None:
+    """Steps that make exactly this many evaluations, or None where no number of steps does."""
+    name, options = SOLVERS[solver]
+    for steps in range(2, nfe + 1):
+        if make_solver(name, **options).evaluations([1.0] * steps + [0.0]) == nfe:
+            return steps
+    return None
+
+
+def _judge(reference: Reference, images: Tensor) -> dict[str, float]:
+    return _distances(reference, reference.extractor.features(to_uint8(images), 256))
+
+
+def _distances(reference: Reference, features: np.ndarray) -> dict[str, float]:
+    """FD and KID against the held-out features; KID also in eighths, for errors of differences."""
+    real = reference.held_out_features
+    parts = [
+        kernel_distance(real, part, seed=number)["value"]
+        for number, part in enumerate(np.array_split(features, PARTS))
+    ]
+    fd = frechet_from_features(real, features)
+    return {"kid": float(np.mean(parts)), "fd": fd} | {
+        f"kid_{number}": part for number, part in enumerate(parts, start=1)
+    }
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the study and write its three files."""
+    parser = argparse.ArgumentParser(
+        prog="python -m studies.sampling",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--model",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="weights of a trained model (.safetensors); may be repeated",
+    )
+    parser.add_argument(
+        "--reference",
+        type=Path,
+        metavar="FOLDER",
+        help="outputs/reference of its data set, for KID and FD",
+    )
+    parser.add_argument("--no-mixtures", action="store_true", help="trained models only")
+    parser.add_argument("--nfe", default=",".join(map(str, NFE)), help="default: %(default)s")
+    parser.add_argument("--images", type=int, default=256, help="per run (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the noise of trained models")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("reports/studies"),
+        metavar="FOLDER",
+        help="default: %(default)s",
+    )
+    parser.add_argument("--grid-cache", type=Path, default=Path(".runs/grids"), metavar="FOLDER",
+                        help="where optimized grids are kept (default: %(default)s)")  # fmt: skip
+    options = parser.parse_args(arguments)
+    try:
+        nfes = tuple(sorted({int(part) for part in options.nfe.split(",")}))
+    except ValueError:
+        parser.error(f"--nfe {options.nfe}: give whole numbers, separated by commas")
+    if nfes[0] < 2 or options.images < 2 * PARTS:
+        parser.error(f"--nfe starts at 2 and --images at {2 * PARTS}")
+    if not options.model and options.no_mixtures:
+        parser.error("nothing to study: give --model FILE or leave out --no-mixtures")
+    subjects = [] if options.no_mixtures else list(mixtures(options.images))
+    try:
+        subjects += [
+            trained(path, options.reference, options.images, options.seed) for path in options.model
+        ]
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+    options.out.mkdir(parents=True, exist_ok=True)
+    table = pd.concat(
+        [measure(subject, nfes, options.grid_cache) for subject in subjects], ignore_index=True
+    )
+    table.to_csv(options.out / "sampling.csv", index=False, float_format="%.6g")
+    write_report(table, options.out, options.grid_cache)
+    print((options.out / "sampling.md").read_text())
+
+
+if __name__ == "__main__":
+    main()
