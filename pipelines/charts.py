@@ -121,6 +121,22 @@ def draw_lengths(
     axes.legend(frameon=False)
 
 
+def grid_chart(title: str, grids: Mapping[str, Sequence[float]]) -> bytes:
+    """Noise levels of each sampler's evaluations on a logarithmic axis, from noise to image."""
+    figure = new_figure((SIZE[0] * 1.6, 0.9 + 0.45 * len(grids)))
+    axes = figure.subplots()
+    style(axes, title)
+    for row, ((_, levels), colour) in enumerate(zip(grids.items(), _colours(), strict=False)):
+        above = [level for level in levels if level > 0]
+        axes.plot(above, [row] * len(above), color=colour, marker="o", markersize=5, linewidth=1)
+    axes.set_yticks(range(len(grids)), list(grids))
+    axes.set_ylim(len(grids) - 0.5, -0.5)
+    axes.set_xscale("log")
+    axes.invert_xaxis()
+    axes.set_xlabel("sigma")
+    return png(figure)
+
+
 @contextmanager
 def _figure(title: str) -> Iterator[tuple[Figure, Axes]]:
     figure = new_figure(SIZE)

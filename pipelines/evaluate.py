@@ -11,7 +11,7 @@ from dataset.store import ImageDataset
 from evaluation.judge import judge
 from evaluation.pictures import nearest_grid, sample_grid
 from evaluation.reference import Reference, load_reference
-from pipelines.generation import generate_images, generation_labels
+from pipelines.generation import generate_images, generation_labels, grid_cache
 from pipelines.identity import (
     DATASET,
     EMA,
@@ -25,6 +25,7 @@ from pipelines.identity import (
 )  # fmt: skip
 from pipelines.params import load_params
 from pipelines.progress import progress
+from pipelines.results import flat_metrics
 from pipelines.stage import parser, run_stage
 from pipelines.tracking import stage_run
 
@@ -57,14 +58,11 @@ def main() -> None:
         with progress(f"evaluate {item}: metrics") as bar:
             result = judge(images, labels, reference, params.evaluation, params.seed, bar)
         result = {"item": item, "ema_length": args.length, "sampler": args.sampler,
-                  "nfe": sampler.nfe, "num_images": count} | result  # fmt: skip
+                  "nfe": sampler.nfe, "sigmas": sampler.time_grid(grid_cache()).tolist(), "num_images": count} | result  # fmt: skip
         write_outputs(
             out, result, images, labels, dataset, reference, params.evaluation.picture_images
         )
-        metrics = {f"{name}{'' if key == 'value' else '_' + key}": value
-                   for name, entry in result["metrics"].items() for key, value in entry.items()
-                   if isinstance(value, int | float)}  # fmt: skip
-        run.log_metrics(metrics)
+        run.log_metrics(flat_metrics(result["metrics"]))
         for picture in ("samples.png", "nearest.png"):
             run.log_artifact(out / picture)
     headline = result["metrics"]

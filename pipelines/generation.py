@@ -18,6 +18,11 @@ from sampling.config import SamplerConfig
 from sampling.generate import generate_batches
 
 
+def grid_cache() -> Path:
+    """Where optimised time grids are kept."""
+    return dvc_root() / ".runs" / "grids"
+
+
 def generation_labels(dataset: ImageDataset, seed: int, count: int) -> np.ndarray:
     """Label of each generated image, int64 [count]: those of shuffled training images.
 
@@ -49,7 +54,8 @@ def generate_images(weights: Path, sampler: SamplerConfig, seed: int, labels: np
                     batch_size: int, cluster: ClusterConfig, progress: Callable) -> np.ndarray:  # fmt: skip
     """uint8 images [N, H, W, C], one per label; the same however they are spread."""
     fixed = (str(Path(weights).resolve()), sampler.model_dump_json(), seed)
-    cache = str(dvc_root() / ".runs" / "grids")
+    cache = str(grid_cache())
+    sampler.time_grid(grid_cache())  # an optimised grid is searched once, not by every worker
     if not cluster.evaluate_workers and len(labels) < cluster.spread_above:
         return generate_chunk(*fixed, 0, labels, batch_size, cache, progress)
     chunks = [

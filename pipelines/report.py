@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.charts import Line, length_chart, line_chart
+from pipelines.charts import Line, grid_chart, length_chart, line_chart
 from pipelines.glossary import meaning
 from pipelines.page import (
     Html,
@@ -186,7 +186,10 @@ def _lengths(inputs: Inputs, best: Item) -> str:
         numeric=tuple(range(2, 3 + len(names))),
         best=list(inputs.items).index(best),
     )
-    return section("EMA length and sampler", note, grid(*figures), listing)
+    grids = {item.sampler: item.sigmas for item in inputs.items if item.sigmas}
+    title = "Time grid of each sampler"
+    drawn = figure(grid_chart(title, grids), "", title) if grids else ""
+    return section("EMA length and sampler", note, grid(*figures), listing, drawn)
 
 
 def _all_samples(inputs: Inputs, best: Item) -> str:

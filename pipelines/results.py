@@ -58,6 +58,7 @@ class Item(BaseModel, extra="ignore", frozen=True):
     sampler: str
     num_images: int
     nfe: int | None = None
+    sigmas: list[float] = []
     n: int | None = None
     metric_name: str = "FD"
     metrics: dict[str, Metric]
