@@ -64,15 +64,19 @@ def progress(description: str, total: int | None = None) -> Iterator[Callable[..
 def _plain(
     description: str, total: int | None, clock: Callable[[], float] = time.monotonic
 ) -> Callable[..., None]:
-    lines, start = PlainLines(clock), clock()
+    lines = PlainLines(clock)
+    first: list[tuple[float, int]] = []  # when and where the work really began
 
     def report(done: int, new_total: int | None = None) -> None:
         whole = new_total if new_total is not None else total
+        if not first or done < first[0][1]:
+            first[:] = [(clock(), done)]
 
         def text() -> str:
-            if not whole or not done:
+            began, before = first[0]
+            if not whole or done == before:
                 return f"{description}: {done}" + (f"/{whole}" if whole else "")
-            left = (clock() - start) / done * (whole - done)
+            left = (clock() - began) / (done - before) * (whole - done)
             return f"{description}: {done}/{whole} ({done / whole:.0%}), {duration(left)} left"
 
         # What took long enough for a line also says that it is done.

@@ -37,8 +37,10 @@ def main() -> None:
         f"the runs are at http://{args.host}:{args.port}{page}  (Ctrl-C ends the server)",
         flush=True,
     )
+    # One person looks: one server process, and none for the jobs of MLflow's language-model tools.
+    os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store,
-               "--host", args.host, "--port", str(args.port)]  # fmt: skip
+               "--host", args.host, "--port", str(args.port), "--workers", "1"]  # fmt: skip
     os.execv(sys.executable, command)
 
 

@@ -29,7 +29,7 @@ def test_a_total_may_come_late_or_never(capsys):
     report(7)
     now[0] = 40.0
     report(10, 20)
-    assert capsys.readouterr().err.splitlines() == ["images: 7", "images: 10/20 (50%), 0:40 left"]
+    assert capsys.readouterr().err.splitlines() == ["images: 7", "images: 10/20 (50%), 1:07 left"]
 
 
 def test_duration():
