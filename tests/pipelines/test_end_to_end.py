@@ -81,18 +81,19 @@ def test_mlflow_tells_the_same(clone):
 
 def test_only_what_changed_runs_again(clone):
     assert dry(clone) == set()
+    text = (clone.folder / "params.yaml").read_text()
     for section, changes, stages in (
         ("cluster", {"num_workers": 0}, set()),
         ("tracking", {"experiment": "other"}, set()),
         ("evaluation", {"num_images": 65},
          {"evaluate@0.05-heun3", "evaluate@0.1-heun3", "summarize"}),
-        ("structure", {"kind": "none"}, {"train", "reconstruct", "summarize",
-                                         "evaluate@0.05-heun3", "evaluate@0.1-heun3"}),
+        # --dry compares the outputs as they lie there, so it stops at the first changed stage
+        ("structure", {"kind": "none"}, {"train"}),
     ):  # fmt: skip
-        text = (clone.folder / "params.yaml").read_text()
         clone.edit(section, changes)
-        assert dry(clone) == stages, section
+        told = dry(clone)
         (clone.folder / "params.yaml").write_text(text)
+        assert told == stages, section
 
 
 def test_a_new_length_runs_its_own_item_only(clone):
