@@ -12,10 +12,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 TINY = {
     "model": {"channels": 8, "attention_resolutions": [], "structural_blocks": []},
-    "train": {"total_kimg": 0.512, "batch_size": 32, "log_every_kimg": 0.064,
+    "train": {"total_kimg": 0.512, "batch_size": 32, "lr_ramp_kimg": 0, "log_every_kimg": 0.064,
               "held_out_every_kimg": 0.128, "held_out_images": 32},
     # the gate stays open, so that a game of a few plays leaves its mark
     "structure": {"start_kimg": 0.128, "every": 2, "width": 8, "k": 3,
+                  "lambda_0": 1.0, "lambda_cap": 100.0,
                   "gate": {"chance_margin": 0.0, "min_plays": 1, "win_gap": 100.0,
                            "max_worsening": 10.0}},
     "ema": {"snapshots": 4, "lengths": [0.05, 0.10]},

@@ -1,0 +1,244 @@
+"""The same comparison over several seeds: one DVC experiment per seed and variant.
+
+    python -m pipelines.replicate --seeds 5 -S structure.kind=none,graph
+
+Every combination of the -S values is a variant; the first is what the others are compared with.
+An experiment that is done already is not run again, so the same command goes on after a stop, and
+with more seeds it adds the new ones only.
+"""
+
+import argparse
+import itertools
+import json
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from filelock import FileLock, Timeout
+
+from pipelines.dvc_command import run_dvc
+from pipelines.identity import DATASET, REPORTS, dvc_root, pipeline_tag
+from pipelines.overrides import check_key, known_keys, override_text, set_options, with_values
+from pipelines.params import DEFAULT_PATH, ParamsError, check_params, read_yaml
+from pipelines.replicate_report import Result, print_tables, summarise, write_figure
+from pipelines.results import write_text
+from pipelines.stage import run_stage
+
+MAX_VARIANTS = 32
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One seed of one variant."""
+
+    variant: str
+    seed: int
+    values: dict[str, Any]
+    tag: str
+    """Hash of all params, data and code that decide its result."""
+
+    @property
+    def name(self) -> str:
+        """DVC's name for it."""
+        return f"rep-{self.tag[:10]}-s{self.seed}"
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    arguments.add_argument("--seeds", default="5", metavar="N",
+                           help="how many, from params.yaml's seed on; or a list such as 3,7,11")  # fmt: skip
+    arguments.add_argument("-S", "--set-param", action="append", default=[], metavar="KEY=A,B",
+                           help="values of a key of params.yaml to compare; may be given again")  # fmt: skip
+    arguments.add_argument("--item", metavar="LENGTH-SAMPLER",
+                           help="compare this item of the evaluation, such as 0.1-heun18; "
+                           "without: the best of each experiment by KID")  # fmt: skip
+    arguments.add_argument("--out", type=Path, default=REPORTS / "replicate", metavar="FOLDER")
+    args = arguments.parse_args()
+    raw, root = read_yaml(DEFAULT_PATH), dvc_root()
+    experiments = plan(raw, args.seeds, args.set_param)
+    if not (DATASET / "dataset.json").is_file():  # its hash is part of what names an experiment
+        run_dvc("repro", "prepare", show=_show)
+        experiments = plan(raw, args.seeds, args.set_param)
+    (root / ".runs").mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(root / ".runs" / "replicate.lock", timeout=0):
+            results, failures = run_all(experiments, raw, root, args.item)
+    except Timeout:
+        raise RuntimeError("another replicate is running here: wait for it, or stop it") from None
+    if results:
+        print(f"of {args.item or 'the best item of each experiment by KID'}:")
+        report(results, args.out)
+    if failures:
+        raise RuntimeError(f"{len(failures)} of {len(experiments)} experiments failed; the same "
+                           f"command tries them again. The first: {failures[0]}")  # fmt: skip
+
+
+def plan(raw: dict[str, Any], seeds: str, options: Sequence[str]) -> list[Experiment]:
+    """All experiments, every one checked before any starts. Raises ParamsError."""
+    base = check_params(raw)
+    choices: dict[str, list[Any]] = {}
+    for option in options:
+        key, given = parse_option(option)
+        check_key(key, known_keys(base), "-S")
+        if key == "seed":
+            raise ParamsError("-S seed: give the seeds with --seeds, such as --seeds 3,7,11")
+        if key in choices:
+            raise ParamsError(f"-S {key} is given twice: write {key}=A,B")
+        choices[key] = given
+    rows = list(itertools.product(*choices.values()))
+    if len(rows) > MAX_VARIANTS:
+        raise ParamsError(f"-S makes {len(rows)} variants: more than {MAX_VARIANTS} is for a sweep")
+    found = []
+    for seed in parse_seeds(seeds, base.seed):
+        for row in rows:
+            variant = dict(zip(choices, row, strict=True))
+            name = " ".join(f"{k}={override_text(v)}" for k, v in variant.items()) or "params.yaml"
+            values = variant | {"seed": seed}
+            params = check_params(with_values(raw, values), f"params.yaml with {name}")
+            found.append(Experiment(name, seed, values, pipeline_tag(params)))
+    return found
+
+
+def parse_seeds(text: str, first: int) -> list[int]:
+    """ "5": five seeds from `first` on; "3,7": these. Raises ParamsError."""
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if "," not in text and len(numbers) == 1 and numbers[0] >= 1:
+        return list(range(first, first + numbers[0]))
+    if "," in text and numbers and min(numbers) >= 0 and len(set(numbers)) == len(numbers):
+        return numbers
+    raise ParamsError(f"--seeds {text}: give a number of at least 1, or different seeds: 3,7,11")
+
+
+def parse_option(option: str) -> tuple[str, list[Any]]:
+    """ "key=a,b" -> (key, [a, b]); commas within brackets or quotes do not part."""
+    key, equals, text = option.partition("=")
+    key = key.strip().lstrip("+")
+    if not equals or not key or not text.strip():
+        raise ParamsError(f"-S {option}: write KEY=VALUE or KEY=A,B, such as "
+                          "structure.kind=none,graph")  # fmt: skip
+    parts, depth, quote = [""], 0, ""
+    for letter in text:
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "'\"":
+            quote = letter
+        else:
+            depth += (letter in "[{") - (letter in "]}")
+        if letter == "," and depth == 0 and not quote:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    try:
+        values = [yaml.safe_load(part.replace(":", ": ") if "{" in part else part)
+                  for part in parts]  # fmt: skip
+    except yaml.YAMLError:
+        raise ParamsError(f"-S {option}: the values cannot be read: check brackets and quotes"
+                          ) from None  # fmt: skip
+    return key, [_number(value) for value in values]
+
+
+def run_all(
+    experiments: Sequence[Experiment], raw: dict[str, Any], root: Path, item: str | None
+) -> tuple[list[Result], list[str]]:
+    """Results of all experiments that are done or could be run, and what went wrong."""
+    results, failures = [], []
+    for count, experiment in enumerate(experiments, 1):
+        where = (
+            f"replicate {count}/{len(experiments)}: seed {experiment.seed}, {experiment.variant}"
+        )
+        path = root / ".runs" / "replicate" / f"{experiment.tag}.json"
+        if path.is_file():
+            print(f"{where}: done already", flush=True)
+        else:
+            print(f"{where}: running", flush=True)
+            try:
+                write_text(path, json.dumps(run(experiment, raw)))
+            except RuntimeError as error:
+                print(f"{where}: failed: {error}", flush=True)
+                failures.append(f"seed {experiment.seed}, {experiment.variant}: {error}")
+                continue
+        metrics = chosen(json.loads(path.read_text()), item)
+        results.append(Result(experiment.variant, experiment.seed, metrics))
+    return results, failures
+
+
+def run(experiment: Experiment, raw: dict[str, Any]) -> dict[str, Any]:
+    """reports/metrics.json of the experiment, run by DVC in a copy of the workspace.
+
+    The workspace stays as it is; stages whose result DVC's cache has are not run again. Raises
+    RuntimeError with DVC's last words.
+    """
+    revision = _revision(experiment.name)
+    if revision is None:
+        run_dvc("exp", "run", "--temp", "-n", experiment.name,
+                *set_options(raw, experiment.values), show=_show)  # fmt: skip
+        revision = _revision(experiment.name)
+    if revision is None:
+        raise RuntimeError("DVC made no experiment of that name")
+    text = _git("show", f"{revision}:{REPORTS}/metrics.json")
+    if text is None:
+        raise RuntimeError(f"experiment {experiment.name} holds no {REPORTS}/metrics.json")
+    return json.loads(text)
+
+
+def chosen(report: dict[str, Any], item: str | None) -> dict[str, float]:
+    """{metric: value} of one item of a report, of the best one where none is named."""
+    name = item or report["best"]["item"]
+    if name not in report["items"]:
+        raise ParamsError(f"--item {name}: the evaluation has {', '.join(report['items'])}")
+    entry = report["items"][name]
+    values = {k: v.get("value") for k, v in entry.items() if isinstance(v, dict)}
+    return {k: float(v) for k, v in values.items() if isinstance(v, int | float)}
+
+
+def report(results: Sequence[Result], out: Path) -> None:
+    """Print the tables; write summary.json and the figure."""
+    summary = summarise(results)
+    print_tables(summary)
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(out / "summary.json", json.dumps(summary.as_dict(), indent=1) + "\n")
+    write_figure(summary, results, out / "replicate.png")
+    print(f"drawn: {out / 'replicate.png'}; numbers: {out / 'summary.json'}")
+
+
+def _revision(name: str) -> str | None:
+    """Commit of the DVC experiment, None if there is none."""
+    refs = _git("for-each-ref", "--format=%(objectname) %(refname)", "refs/exps") or ""
+    for line in refs.splitlines():
+        commit, ref = line.split(" ", 1)
+        if ref.split("/")[-1] == name:
+            return commit
+    return None
+
+
+def _git(*words: str) -> str | None:
+    done = subprocess.run(["git", *words], capture_output=True, text=True)
+    return done.stdout if done.returncode == 0 else None
+
+
+def _show(line: str) -> None:
+    """Pass on which stage runs, indented."""
+    if line.startswith(("Running stage", "Stage ")):
+        print(f"  {line}", flush=True)
+
+
+def _number(value: Any) -> Any:
+    """1e-3 is text in YAML 1.1 and a number to everyone else."""
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,203 @@
+"""Search the space of sweep.yaml for params that make a metric better, on Ray Tune.
+
+    python -m pipelines.sweep --space sweep.yaml
+
+The same command continues a sweep that was stopped; once it is over, it shows the result again.
+"""
+
+import argparse
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from pipelines.cluster import ClusterError, ray_session, root_cause
+from pipelines.dvc_command import run_dvc
+from pipelines.identity import (
+    DATASET,
+    REFERENCE,
+    REPORTS,
+    code_hash,
+    dataset_hash,
+    dvc_root,
+    stage_code,
+)  # fmt: skip
+from pipelines.params import ParamsError
+from pipelines.quick_evaluation import QuickEvaluation
+from pipelines.stage import run_stage
+from pipelines.sweep_record import (
+    BROKEN,
+    Record,
+    SweepRuns,
+    check_same_sweep,
+    environment_for_tune,
+    lock_text,
+)  # fmt: skip
+from pipelines.sweep_report import announce, write_report
+from pipelines.sweep_space import Sweep, load_sweep
+from pipelines.sweep_trial import TrialTask, run_trial
+
+SWEEPS = "sweeps"
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    arguments.add_argument("--space", default="sweep.yaml", metavar="FILE",
+                           help="what to try, and how to judge it (default: %(default)s)")  # fmt: skip
+    arguments.add_argument("--fresh", action="store_true",
+                           help="forget what a sweep of this name has tried")  # fmt: skip
+    arguments.add_argument("--retry-broken", action="store_true",
+                           help="try broken trials once more")  # fmt: skip
+    args = arguments.parse_args()
+    sweep, root = load_sweep(args.space), dvc_root()
+    folder = root / ".runs" / SWEEPS / sweep.config.name
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(str(folder) + ".lock", timeout=0):
+            if args.fresh:
+                shutil.rmtree(folder, ignore_errors=True)
+            run_sweep(sweep, folder, root, args.retry_broken)
+    except Timeout:
+        raise RuntimeError(lock_text(folder)) from None
+
+
+def run_sweep(sweep: Sweep, folder: Path, root: Path, retry_broken: bool = False) -> None:
+    """Begin or continue a sweep and write its report. Raises KeyboardInterrupt when stopped."""
+    if not (folder / "sweep.json").is_file() or not (REFERENCE / "reference.json").is_file():
+        prepare_data(sweep)
+    check_same_sweep(folder, identity(sweep), sweep.where)
+    text = json.dumps(identity(sweep) | {"code": ""}, sort_keys=True)
+    record = Record(sweep, folder)
+    runs = SweepRuns(sweep, hashlib.sha256(text.encode()).hexdigest()[:16], root)
+    status = "FAILED"
+    try:
+        broken = [t for t in record.trials.values() if t.status == BROKEN] if retry_broken else []
+        if record.done() < sweep.config.trials or broken:
+            search(sweep, folder, root, Observer(record, runs), retry_broken)
+        out = REPORTS / SWEEPS / sweep.config.name
+        files = write_report(sweep, record, out)
+        for path in files:
+            runs.parent.log_artifact(path)
+        announce(sweep, record, out, runs.parent)
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        runs.close(status)
+
+
+def identity(sweep: Sweep) -> dict[str, Any]:
+    """What must not change under a sweep's name; a change of `code` is only pointed out."""
+    params = sweep.base.model_dump(mode="json")
+    for section in ("cluster", "tracking"):
+        params.pop(section)
+    return {
+        "sweep": sweep.config.model_dump(mode="json"),
+        "params": params,
+        "data": dataset_hash() or "",
+        "code": code_hash(stage_code("train")),
+    }
+
+
+def prepare_data(sweep: Sweep) -> None:
+    """Bring the data set and its reference up to date, and check that they give the metric."""
+    try:
+        run_dvc("repro", "reference")
+    except RuntimeError as error:
+        raise RuntimeError(f"the data set or its reference could not be made: {error}") from None
+    manifest = json.loads((REFERENCE / "reference.json").read_text())
+    if sweep.config.metric == "conditional_accuracy" and manifest["classifier"] is None:
+        raise ParamsError(f"{sweep.where}: metric: no trial reports conditional_accuracy, since "
+                          "the data set has no classes: choose kid")  # fmt: skip
+
+
+class Observer:
+    """Receives what happens to trials, in the driver."""
+
+    def __init__(self, record: Record, runs: SweepRuns):
+        self.record, self.runs = record, runs
+
+    def started(self, trial_id: str, sample: dict[str, Any]) -> None:
+        self.runs.started(self.record.started(trial_id, sample))
+
+    def reported(self, trial_id: str, result: dict[str, Any]) -> None:
+        trial = self.record.rung(trial_id, result)
+        if trial is not None:
+            self.runs.rung(trial)
+            metric = self.record.sweep.config.metric
+            self.say(f"trial {trial.number}: {trial.nimg / 1000:g} kimg, "
+                     f"{metric} {trial.objective(metric):.4g}")  # fmt: skip
+
+    def ended(self, trial_id: str, error: str | None = None) -> None:
+        trial = self.record.ended(trial_id, error)
+        self.runs.ended(trial)
+        total = self.record.sweep.config.trials
+        self.say(f"trial {trial.number}: {trial.status}{': ' if error else ''}{error or ''} "
+                 f"({self.record.done()} of {total} trials)")  # fmt: skip
+
+    def say(self, text: str) -> None:
+        print(f"sweep: {text}", flush=True)
+
+
+def search(
+    sweep: Sweep, folder: Path, root: Path, observer: Observer, retry_broken: bool
+) -> None:  # fmt: skip
+    """Run or continue the trials. Raises KeyboardInterrupt when Ctrl-C left some unfinished."""
+    environment_for_tune()
+    config, base = sweep.config, sweep.base
+    task = TrialTask(
+        str(Path.cwd()), str(root), config.model_dump_json(), sweep.raw, quick_evaluation(sweep)
+    )
+    threads = base.cluster.model_copy(
+        update={"num_workers": config.max_concurrent * max(1, config.workers)}
+    )
+    # Tune with Ray Train inside needs the dashboard's state API, or it hangs after a trial.
+    with ray_session(threads, dashboard=config.workers > 0) as ray:
+        from pipelines.sweep_tuner import make_tuner
+
+        concurrent = fitting(sweep, ray.cluster_resources())
+        tuner = make_tuner(sweep, folder, run_trial, task, observer, concurrent, retry_broken)
+        try:
+            tuner.fit()
+        except Exception as error:
+            raise ClusterError(f"the sweep stopped: {root_cause(error)}") from error
+    if observer.record.done() < config.trials:
+        raise KeyboardInterrupt
+
+
+def quick_evaluation(sweep: Sweep) -> QuickEvaluation:
+    """The judgement at rungs, with the data and reference of this workspace."""
+    base = sweep.base
+    return QuickEvaluation(
+        str(DATASET.resolve()), str(REFERENCE.resolve()), base.evaluation.inception_path,
+        base.seed, sweep.config.evaluation.num_images, base.evaluation.batch_size,
+        base.evaluation.k, base.run_settings().model_dump_json(),
+    )  # fmt: skip
+
+
+def fitting(sweep: Sweep, available: dict[str, float]) -> int:
+    """How many trials run at a time. Raises ClusterError if not even one fits."""
+    config, fit = sweep.config, sweep.config.max_concurrent
+    workers = max(1, config.workers)
+    for kind, each in (("CPU", config.resources.cpu), ("GPU", config.resources.gpu)):
+        have = available.get(kind, 0.0)
+        if each * workers > have:
+            raise ClusterError(
+                f"a trial asks for {each * workers:g} {kind} and Ray has {have:g}: lower "
+                f"resources.{kind.lower()} or workers in {sweep.where}"
+            )
+        if each:
+            fit = min(fit, int(have / (each * workers) + 1e-9))
+    if fit < config.max_concurrent:
+        print(f"sweep: {fit} trials at a time, since Ray has no room for {config.max_concurrent}")
+    return fit
+
+
+if __name__ == "__main__":
+    run_stage(main)
