@@ -191,3 +191,27 @@ def test_learning_rate():
         update={"lr": 1.0, "lr_ramp_kimg": 1.0, "lr_decay_kimg": 4.0})})  # fmt: skip
     rates = [learning_rate(config, n) for n in (500, 1000, 4000, 16000)]
     np.testing.assert_allclose(rates, [0.5, 1.0, 1.0, 0.5])
+
+
+def test_bf16_follows_fp32_with_fp32_weights(folder, tmp_path):
+    data, losses = ImageDataset(folder), {}
+    for precision in ("fp32", "bf16"):
+        train(settings(0.064, game="graph", train={"precision": precision}), data,
+              tmp_path / precision, World())  # fmt: skip
+        tensors, plain = final(tmp_path / precision)
+        losses[precision] = plain["last_metrics"]["denoising_loss"]
+        assert {t.dtype for n, t in tensors.items() if n.startswith(("denoiser.", "ema."))} == {
+            torch.float32
+        }
+    assert losses["bf16"] != losses["fp32"]
+    assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.02)
+
+
+def test_flips_and_clipping_change_the_run(folder, tmp_path):
+    data, weights = ImageDataset(folder), {}
+    for name, changes in (("plain", {}), ("flip", {"horizontal_flip": True}),
+                          ("clip", {"grad_clip": 1e-9})):  # fmt: skip
+        train(settings(0.032, train=changes), data, tmp_path / name, World())
+        weights[name] = final(tmp_path / name)[0]["denoiser.unet.output.weight"]
+    assert not torch.equal(weights["plain"], weights["flip"])
+    assert not torch.equal(weights["plain"], weights["clip"])
