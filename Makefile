@@ -10,7 +10,7 @@ export RAY_USAGE_STATS_ENABLED := 0
 export DVC_NO_ANALYTICS := 1
 PRESET ?=
 
-.PHONY: help setup repro test lint ui bench clean
+.PHONY: help setup repro test soak lint ui bench clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ repro: setup  ## run the whole pipeline; PRESET=name puts a preset in place firs
 test: setup  ## lint, types, import contract, all tests
 	@$(MAKE) --no-print-directory lint
 	pytest
+
+soak: setup  ## the tests that are too long for make test: whole sweeps
+	pytest -m soak
 
 lint: setup  ## ruff, mypy, import contract
 	ruff check .

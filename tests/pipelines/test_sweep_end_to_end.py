@@ -17,7 +17,7 @@ from pipelines.sweep import quick_evaluation
 from pipelines.sweep_space import load_sweep
 from pipelines.sweep_trial import longest_average
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(900)]
 
 SPACE = {
     "train.lr": {"loguniform": [0.002, 0.05]},
