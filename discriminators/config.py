@@ -68,12 +68,17 @@ class StructureConfig(
     """Weight of the gradient penalties R1 (real) and R2 (fake) on the features."""
     lr: Positive = 5e-4
     """Learning rate of the discriminator (Adam, betas 0 and 0.99)."""
+    adapter_lr: Positive = 1e-3
+    """Learning rate of the denoiser's adapter, where model.adapter_rank gives it one; the game then
+    moves the adapter alone, and lambda has no part in it."""
     start_kimg: NonNegative = 50.0
     """Warm-up: thousands of images of plain denoising before the game starts."""
     every: Annotated[int, Field(ge=1)] = 4
     """The game is played at every n-th optimiser step."""
     batch_size: Annotated[int, Field(ge=2)] | None = 64
     """Fakes (and reals) per play, over all workers; null: the training batch size."""
+    path_plays: Annotated[int, Field(ge=1)] = 1
+    """onpolicy: plays that share one run of the sampler, each at other noise levels of its path."""
     sampler: SamplerConfig | None = None
     """The deployed sampler, whose path gives onpolicy fakes; null: DDIM, 8 steps on EDM's grid."""
     sigma_min: Positive = 0.03

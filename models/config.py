@@ -36,5 +36,8 @@ class ModelConfig(
     """Condition on the data set's labels, where it has any."""
     label_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Share of training images whose label is hidden, which classifier-free guidance needs."""
+    adapter_rank: Annotated[int, Field(ge=0, le=1024)] = 0
+    """Rank of a second set of weights on every layer, which the structure game trains in place of
+    the denoiser's own and samplers with `adapter: true` switch on; 0: none."""
     sigma_data: Annotated[float, Field(gt=0)] = 0.5
     """Expected standard deviation of the data, in units where pixels span [-1, 1]."""

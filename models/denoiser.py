@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from models.config import ModelConfig
-from models.mp_layers import MPConv, MPFourier, normalize_weights
+from models.mp_layers import MPConv, MPFourier, add_adapters, normalize_weights
 from models.unet import Encoded, UNet
 from models.weights import WeightsError, load_tensors
 
@@ -46,6 +46,8 @@ class Denoiser(nn.Module):
         self.uncertainty_features = MPFourier(128)
         self.uncertainty = MPConv(128, 1)
         self.uncertainty_gain = nn.Parameter(torch.zeros([]))
+        if config.adapter_rank:  # last, so that all other initial weights are as without it
+            add_adapters(self.unet, config.adapter_rank)
 
     @property
     def output_conv_weight(self) -> nn.Parameter:

@@ -9,12 +9,13 @@ from models.weights import WeightsError, load_tensors
 def initialise_from(denoiser: Denoiser, path: str | Path) -> list[str]:
     """Start `denoiser` from given weights (fine-tuning); returns the names that were re-made.
 
-    A label embedding of another number of classes keeps its fresh initialisation; every other
-    tensor must be there with its shape, or WeightsError names the first that is not.
+    A label embedding of another number of classes keeps its fresh initialisation, and so does an
+    adapter of another rank or that the file lacks; every other tensor must be there with its shape,
+    or WeightsError names the first that is not.
     """
     tensors, _ = load_tensors(Path(path))
     own = denoiser.state_dict()
-    remade = [n for n in own if n.startswith("unet.label_embedding.")
+    remade = [n for n in own if _may_differ(n)
               and (n not in tensors or tensors[n].shape != own[n].shape)]  # fmt: skip
     for name, tensor in own.items():
         if name in remade:
@@ -27,10 +28,14 @@ def initialise_from(denoiser: Denoiser, path: str | Path) -> list[str]:
                 f"train.init_from: {name} is {list(tensors[name].shape)} in {path} but "
                 f"{list(tensor.shape)} here: make the model and dataset sections of params.yaml match"
             )
-    unknown = [n for n in tensors if n not in own and not n.startswith("unet.label_embedding.")]
+    unknown = [n for n in tensors if n not in own and not _may_differ(n)]
     if unknown:
         raise WeightsError(f"train.init_from: {path} has a tensor {unknown[0]} that this model lacks: "
                            "make the model section of params.yaml match")  # fmt: skip
     kept = {n: t for n, t in tensors.items() if n in own and n not in remade}
     denoiser.load_state_dict(kept, strict=False)
     return remade
+
+
+def _may_differ(name: str) -> bool:
+    return name.startswith("unet.label_embedding.") or ".adapter." in name

@@ -52,7 +52,6 @@ class GraphConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         batch, channels, height, width = x.shape
         tokens = x.flatten(2).transpose(1, 2)  # [B, N, C]
-        num_tokens = height * width
         index = nearest(
             tokens.detach().to(torch.promote_types(x.dtype, torch.float32)), self.k
         )  # [B, N, K]
@@ -63,7 +62,6 @@ class GraphConv(nn.Module):
         messages = mp_silu(self.message(edges)).mean(2)  # [B, N, width]
         update = self.project(pixel_norm(messages, dim=-1))
         update = update.transpose(1, 2).reshape(batch, channels, height, width)
-        assert index.shape[:2] == (batch, num_tokens)
         return mp_sum(x, update, BALANCE)
 
 

@@ -179,6 +179,12 @@ def combination_problems(params: Params) -> list[str]:
             f"{settings.total_steps} steps of train.total_kimg / train.batch_size: train longer "
             "or keep fewer"
         )
+    for name, sampler in params.sampling.items():
+        if sampler.adapter and not model.adapter_rank and name in params.samplers:
+            out.append(
+                f"sampling.{name}.adapter: true, but model.adapter_rank is 0: give the denoiser an "
+                "adapter (rank 8, say), or set this to false"
+            )
     if params.ema.tracked[0] == params.ema.tracked[1]:
         out.append(f"ema.tracked: both lengths are {params.ema.tracked[0]:g}: give two different")
     if len(set(params.ema.lengths)) != len(params.ema.lengths):

@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from dataset.store import ImageDataset
 from pipelines.cluster import describe_cluster, run_training
+from pipelines.generation import grid_cache
 from pipelines.identity import DATASET, TRAIN, Identity, dvc_root, pipeline_tag, stage_identity
 from pipelines.monitor import Monitor
 from pipelines.params import Params, load_params
@@ -54,7 +55,9 @@ def main() -> None:
 
 def train_run(params: Params, folder: Path, identity: Identity, run) -> None:
     """Train to the end, with a progress bar, on the cluster that params name."""
-    settings = params.run_settings()
+    settings = params.run_settings().model_copy(update={"grid_cache": str(grid_cache())})
+    if params.structure.fakes == "onpolicy" and params.structure.sampler is not None:
+        params.structure.sampler.time_grid(grid_cache())  # searched once, not by every worker
     print(f"train: {settings.total_nimg / 1000:g} kimg {describe_cluster(params.cluster)}, "
           f"run {identity.fingerprint}", flush=True)  # fmt: skip
     with Monitor(settings.total_nimg, run) as monitor:

@@ -84,6 +84,8 @@ class SamplerConfig(
     """Options of the grid, e.g. {rho: 7} for karras or {c: 0.5} for arctan."""
     solver_options: dict[str, OptionValue] = {}
     """Options of the solver, e.g. {eta: 1} for ddim, {order: 3} for unipc, {churn: 40} for heun."""
+    adapter: bool = False
+    """Switch on the adapter that the structure game trained (model.adapter_rank)."""
     guidance: tuple[GuidanceConfig, ...] = ()
     """Guidance wrappers, innermost first."""
 

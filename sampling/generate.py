@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from models.adapter import AdaptedDenoiser
 from sampling.config import SamplerConfig
 from sampling.guidance import Guide, LabelledDenoiser, bind_labels, guide_denoiser
 from sampling.seeds import image_generators, image_noise
@@ -38,6 +39,8 @@ def generate_batches(
     labels = _checked_labels(denoiser, labels, len(indices))
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}: at least one image a batch")
+    if sampler.adapter:
+        denoiser = AdaptedDenoiser(denoiser)
     guided = guide_denoiser(denoiser, sampler.guidance, guide)
     sigmas = sampler.time_grid(cache_dir)
     place = torch.device(device) if device is not None else _home(denoiser)

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dataset.sampler import (
     LabelPools,
@@ -18,7 +19,6 @@ from dataset.sampler import (
 )
 from dataset.store import ImageDataset
 from discriminators.config import StructureConfig
-from models.denoiser import Denoiser
 from sampling.config import SamplerConfig
 from sampling.solvers import solve
 
@@ -29,13 +29,13 @@ DEFAULT_SAMPLER = SamplerConfig(solver="ddim", steps=8)
 class GameBatch:
     """One worker's share of a play, drawn slot by slot. Images in data units."""
 
-    slots: Sequence[int]
+    slots: Sequence[int]  # of the fakes; the reals' may be later ones
     reals: Tensor  # [n, C, H, W]; paired forms: the sources of the fakes
     labels: Tensor  # int64 [n], of real and fake
     noise: Tensor  # unit normal [n, C, H, W], of the fakes
     sigma: Tensor  # [n], where the fake is denoised with gradient
     sources: Tensor | None  # [n, C, H, W], clean images the fakes start from; None: onpolicy
-    stop: Tensor | None  # int64 [n], place of sigma in the sampler's grid; None: not onpolicy
+    stop: Tensor | None  # int64 [n], which of the path's kept states; None: not onpolicy
     renoise: tuple[Tensor, Tensor] | None  # unit normal for real and fake before Psi
 
 
@@ -58,8 +58,9 @@ class Fakes:
         conditional: bool,
         paired: bool,
         seed: int,
+        grid_cache: Path | None = None,
     ):
-        self.kind, self.paired = config.fakes, paired
+        self.kind, self.paired, self.path_plays = config.fakes, paired, config.path_plays
         self.conditional, self.seed = conditional, seed
         self._sorted: tuple[ImageDataset, np.ndarray, LabelPools] | None = None
         limit = {
@@ -78,7 +79,7 @@ class Fakes:
         self.sampler = sampler or DEFAULT_SAMPLER
         self.grid: Tensor | None = None
         if self.kind == "onpolicy":
-            self.grid = self.sampler.time_grid()
+            self.grid = self.sampler.time_grid(grid_cache)
             inner = self.grid[1:-1]
             inside = ((inner >= self.low) & (inner <= self.high)).nonzero()[:, 0] + 1
             if not len(inside):
@@ -87,7 +88,12 @@ class Fakes:
                     f"structure.sigma_min {self.low:g} and sigma_max {self.high:g}: widen these or "
                     "give the sampler more steps"
                 )
-            self.stops = inside.numpy()
+            self.stops = inside.tolist()
+
+    @property
+    def plays_per_path(self) -> int:
+        """Plays that one run of the sampler serves, each at other states of its path."""
+        return 1 if self.grid is None else min(self.path_plays, len(self.stops))
 
     def draw(
         self,
@@ -97,11 +103,15 @@ class Fakes:
         flip: bool = False,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
+        real_slots: Sequence[int] | None = None,
+        turn: int = 0,
     ) -> GameBatch:
         """The batch of the given image slots; each row depends on (seed, slot) alone.
 
-        `flip` mirrors half of the images, as training does.
+        `flip` mirrors half of the images, as training does. A later `turn` (onpolicy) takes other
+        states of the same paths, with reals of `real_slots`.
         """
+        real_slots = slots if real_slots is None else real_slots
         seed, train = self.seed, dataset.train_indices
         train_labels, pools = self._labels(dataset)
         chosen = slot_indices(seed, len(train), slots)
@@ -113,15 +123,15 @@ class Fakes:
             assert sources is not None
             reals = sources
         else:
-            drawn = unpaired_indices(seed, pools, labels, slots)
-            reals = self._images(dataset, train[drawn], slots, flip, "real")
+            drawn = unpaired_indices(seed, pools, labels, real_slots)
+            reals = self._images(dataset, train[drawn], real_slots, flip, "real")
         uniform = slot_uniform(seed, "structure/sigma", slots)
         stop = None
         if self.grid is None:
             sigma = np.exp(np.log(self.low) + uniform * np.log(self.high / self.low))
         else:
-            stop = self.stops[(uniform * len(self.stops)).astype(np.int64)]
-            sigma = self.grid.numpy()[stop]
+            stop = ((uniform * len(self.stops)).astype(np.int64) + turn) % len(self.stops)
+            sigma = self.grid.numpy()[np.array(self.stops)[stop]]
 
         def put(array: np.ndarray | Tensor) -> Tensor:
             tensor = torch.as_tensor(array)
@@ -143,23 +153,32 @@ class Fakes:
         )
 
     @torch.no_grad()
-    def noisy(self, denoiser: Denoiser, batch: GameBatch, part: slice) -> Tensor:
+    def noisy(self, denoiser: nn.Module, batch: GameBatch, part: slice) -> Tensor:
         """The images [n, C, H, W] that rows `part` of the batch are denoised from, at their sigma.
 
         Rows of a batch do not influence one another.
         """
-        noise = batch.noise[part]
-        if batch.sources is not None:
-            return batch.sources[part] + batch.sigma[part, None, None, None] * noise
-        assert batch.stop is not None and self.grid is not None
-        stop, labels = batch.stop[part], batch.labels[part]
-        last = int(stop.max())
-        states = torch.empty_like(noise)
+        if batch.sources is None:
+            return self.at_stop(self.path(denoiser, batch, part), batch, part)
+        return batch.sources[part] + batch.sigma[part, None, None, None] * batch.noise[part]
+
+    def at_stop(self, path: Tensor, batch: GameBatch, part: slice) -> Tensor:
+        """Each row's state [n, C, H, W] of the path [n, S, C, H, W] at its own stop."""
+        assert batch.stop is not None
+        stop = batch.stop[part]
+        return path[torch.arange(len(stop), device=stop.device), stop]
+
+    @torch.no_grad()
+    def path(self, denoiser: nn.Module, batch: GameBatch, part: slice) -> Tensor:
+        """The sampler's states [n, S, C, H, W] of rows `part`, at every noise level in range."""
+        assert self.grid is not None
+        noise, labels = batch.noise[part], batch.labels[part]
+        states: list[Tensor] = []
 
         def keep(step: int, x: Tensor, denoised: Tensor) -> None:
-            here = stop == step + 1
-            states[here] = x[here]
-            if step + 1 == last:
+            if step + 1 in self.stops:
+                states.append(x)
+            if step + 1 == self.stops[-1]:
                 raise _Arrived
 
         slots = batch.slots[part]
@@ -173,7 +192,7 @@ class Fakes:
                 callback=keep,
                 **self.sampler.solver_options,
             )
-        return states
+        return torch.stack(states, 1)
 
     def _labels(self, dataset: ImageDataset) -> tuple[np.ndarray, LabelPools]:
         """Labels of the train set, and the images of each; sorted once for each data set."""

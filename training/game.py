@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from dataset.sampler import slot_indices, slot_normal
 from dataset.store import ImageDataset
 from discriminators.config import StructureConfig
+from models.adapter import AdaptedDenoiser, adapter_parameters
 from models.denoiser import Denoiser
 from sampling.config import SamplerConfig
 from training.adaptive_weight import AdaptiveWeight
@@ -38,6 +40,7 @@ class StructureGame:
         batch_size: images per training step over all workers, for structure.batch_size: null.
         sampler: structure.sampler; None: DDIM with 8 steps on EDM's grid.
         autocast: the precision of the denoiser's passes, e.g. torch.bfloat16; None: as it is.
+        grid_cache: folder in which an optimized time grid of the sampler is kept.
     Raises ValueError if the settings do not fit each other or a feature network is missing.
     """
 
@@ -51,6 +54,7 @@ class StructureGame:
         world: World,
         seed: int,
         autocast: torch.dtype | None = None,
+        grid_cache: Path | None = None,
     ):
         self.config, self.world, self.seed, self.autocast = config, world, seed, autocast
         self.gate = Gate(config.gate)
@@ -71,7 +75,13 @@ class StructureGame:
             conditional=denoiser.num_classes > 0,
             paired=self.opponent.form.paired,
             seed=seed,
+            grid_cache=grid_cache,
         )
+        self.adapted = bool(adapter_parameters(denoiser))
+        """Whether the game moves the denoiser's adapter and nothing else of it."""
+        self.path: Tensor | None = None
+        """The sampler's states of the global batch [N, S, C, H, W], where several plays share them."""
+        self.path_start, self.path_turn = 0, 0
 
     @property
     def plays(self) -> int:
@@ -101,11 +111,25 @@ class StructureGame:
         return self.opened_at is not None and step % self.config.every == 0
 
     def draw(self, dataset: ImageDataset, nimg: int, *, flip: bool = False) -> GameBatch:
-        """This worker's share of the play at `nimg`: slots nimg .. nimg + batch_size - 1."""
+        """This worker's share of the play at `nimg`: slots nimg .. nimg + batch_size - 1.
+
+        While a run of the sampler serves several plays, the fakes' slots are those of its first.
+        """
+        if self.path is None or self.path_turn + 1 >= self.fakes.plays_per_path:
+            self.path, self.path_start, self.path_turn = None, nimg, 0
+        else:
+            self.path_turn += 1
         share = self.world.share(self.batch_size)
-        slots = range(nimg + share.start, nimg + share.stop)
         like = self.psi.mean
-        return self.fakes.draw(dataset, slots, flip=flip, device=like.device, dtype=like.dtype)
+        return self.fakes.draw(
+            dataset,
+            range(self.path_start + share.start, self.path_start + share.stop),
+            flip=flip,
+            device=like.device,
+            dtype=like.dtype,
+            real_slots=range(nimg + share.start, nimg + share.stop),
+            turn=self.path_turn,
+        )
 
     def play(
         self,
@@ -138,14 +162,16 @@ class StructureGame:
         self, denoiser: Denoiser, batch: GameBatch, micro_batch: int | None, denoise_grad: Tensor
     ) -> tuple[list[Tensor | None], dict[str, float]]:
         moving = self.gate.open
+        parameters = list(denoiser.parameters())
+        moved = {id(p) for p in adapter_parameters(denoiser)} if self.adapted else None
+        wanted = [p.requires_grad and (moved is None or id(p) in moved) for p in parameters]
+        player: nn.Module = AdaptedDenoiser(denoiser) if self.adapted else denoiser
         parts = _parts(len(batch.labels), micro_batch)
-        noisy = self._denoising(
-            lambda: torch.cat([self.fakes.noisy(denoiser, batch, part) for part in parts])
-        )
+        noisy = self._denoising(lambda: self._noisy(player, batch, parts))
         # First pass. A share that fits in one part keeps its graph and needs no second.
         one_pass = moving and len(parts) == 1
         with torch.set_grad_enabled(one_pass):
-            local = [self._fake_features(denoiser, batch, noisy, part) for part in parts]
+            local = [self._fake_features(player, batch, noisy, part) for part in parts]
         with torch.no_grad():
             reals = torch.cat([self._real_features(batch, part) for part in parts])
         fake = self.world.all_gather(torch.cat(local))  # [N, F], the global batch
@@ -162,7 +188,7 @@ class StructureGame:
             "gate_open": float(moving),
             "lambda": 0.0,
         }
-        gradients: list[Tensor | None] = [None for _ in denoiser.parameters()]
+        gradients: list[Tensor | None] = [None for _ in parameters]
         if not all(map(math.isfinite, logs.values())):
             self.skipped += 1
         elif moving:
@@ -170,20 +196,38 @@ class StructureGame:
             share = feature_grad[self.world.share(len(fake))]
             for part, kept in zip(parts, local, strict=True):
                 if not one_pass:
-                    kept = self._fake_features(denoiser, batch, noisy, part)
-                _accumulate(gradients, kept, share[part], list(denoiser.parameters()))
+                    kept = self._fake_features(player, batch, noisy, part)
+                _accumulate(gradients, kept, share[part], parameters, wanted)
             logs |= {"loss_g": loss, **self._weigh(denoiser, gradients, logs["denoise_grad"])}
         self.gate.observe_play(logs["accuracy"], logs["logit_gap"])
         logs["skipped"] = float(self.skipped)
         return gradients, {name: value for name, value in logs.items() if math.isfinite(value)}
 
+    def _noisy(self, player: nn.Module, batch: GameBatch, parts: list[slice]) -> Tensor:
+        """The images that the fakes are denoised from, of this worker's share."""
+        everything = slice(0, len(batch.labels))
+        if self.fakes.plays_per_path == 1:
+            return torch.cat([self.fakes.noisy(player, batch, part) for part in parts])
+        if self.path is None:
+            states = torch.cat([self.fakes.path(player, batch, part) for part in parts])
+            self.path = self.world.all_gather(states.to(batch.noise.dtype))
+        share = self.world.share(self.batch_size)
+        return self.fakes.at_stop(self.path[share], batch, everything)
+
     def _weigh(
         self, denoiser: Denoiser, gradients: list[Tensor | None], denoise_norm: float
     ) -> dict[str, float]:
-        """Multiply the gradients with lambda, or drop them if any worker's are not finite."""
-        place = [p is denoiser.output_conv_weight for p in denoiser.parameters()].index(True)
-        at_output = gradients[place]
-        assert at_output is not None, "the fakes do not depend on the output convolution"
+        """Multiply the gradients with lambda, or drop them if any worker's are not finite.
+
+        An adapter has no denoising gradient to be weighed against: there lambda is 1.
+        """
+        if self.adapted:
+            at_output = torch.cat([g.reshape(-1) for g in gradients if g is not None])
+        else:
+            place = [p is denoiser.output_conv_weight for p in denoiser.parameters()].index(True)
+            found = gradients[place]
+            assert found is not None, "the fakes do not depend on the output convolution"
+            at_output = found
         finite = [torch.isfinite(g).all() for g in gradients if g is not None]
         bad = ~torch.stack(finite).all()
         counted = torch.cat([at_output.reshape(-1), bad.to(at_output.dtype)[None]])
@@ -193,14 +237,16 @@ class StructureGame:
             self.skipped += 1
             gradients[:] = [None for _ in gradients]
             return {"adv_grad": norm}
+        if self.adapted:
+            return {"adv_grad": norm, "lambda": 1.0}
         weight = self.weight.update(denoise_norm, norm)
         gradients[:] = [None if g is None else (weight * g).contiguous() for g in gradients]
         return {"adv_grad": norm, "lambda": weight}
 
     def _fake_features(
-        self, denoiser: Denoiser, batch: GameBatch, noisy: Tensor, part: slice
+        self, player: nn.Module, batch: GameBatch, noisy: Tensor, part: slice
     ) -> Tensor:
-        x = self._denoising(lambda: denoiser(noisy[part], batch.sigma[part], batch.labels[part]))
+        x = self._denoising(lambda: player(noisy[part], batch.sigma[part], batch.labels[part]))
         if batch.renoise is not None:
             x = x + self.config.renoise_sigma * batch.renoise[1][part]
         return self.psi(x)
@@ -229,8 +275,12 @@ class StructureGame:
             yield images.to(self.psi.mean.device)
 
     def observe_held_out(self, held_out: Sequence[float], train: Sequence[float]) -> None:
-        """Denoising losses per sigma bin at fixed noise, the same on every worker (see Gate)."""
-        self.gate.observe_held_out(held_out, train)
+        """Denoising losses per sigma bin at fixed noise, the same on every worker (see Gate).
+
+        Of a denoiser that the game does not move they say nothing about the game.
+        """
+        if self.config.kind == "none" or not self.adapted:
+            self.gate.observe_held_out(held_out, train)
 
     def state_dict(self) -> tuple[dict[str, Tensor], dict]:
         """Flat tensors and a JSON-able dict: all that later plays depend on."""
@@ -240,11 +290,15 @@ class StructureGame:
             "gate": self.gate.state_dict(),
             "weight": self.weight.state_dict(),
         }
+        if self.config.kind != "none":
+            meta["path"] = [self.path_start, self.path_turn]
         if self.config.kind == "none":
             return {}, meta
         tensors = {f"opponent.{name}": value for name, value in self.opponent.state_dict().items()}
         if self.opened_at is not None:
             tensors |= {f"psi.{name}": value for name, value in self.psi.kept().items()}
+        if self.path is not None:
+            tensors["path"] = self.path
         return {name: value.detach() for name, value in tensors.items()}, meta
 
     def load_state_dict(self, tensors: dict[str, Tensor], meta: dict) -> None:
@@ -254,20 +308,28 @@ class StructureGame:
         self.weight.load_state_dict(meta["weight"])
         if self.config.kind == "none":
             return
+        self.path_start, self.path_turn = meta["path"]
+        self.path = tensors.get("path")
+        if self.path is not None:
+            self.path = self.path.to(self.psi.mean)
         self.opponent.load_state_dict(_under("opponent.", tensors))
         if self.opened_at is not None:
             self.psi.restore(_under("psi.", tensors))
 
 
 def _accumulate(
-    gradients: list[Tensor | None], features: Tensor, weight: Tensor, parameters: list[nn.Parameter]
+    gradients: list[Tensor | None],
+    features: Tensor,
+    weight: Tensor,
+    parameters: list[nn.Parameter],
+    wanted: list[bool],
 ) -> None:
-    """Add d(sum(features * weight)) / d parameters to the list, in place."""
-    wanted = [place for place, parameter in enumerate(parameters) if parameter.requires_grad]
+    """Add d(sum(features * weight)) / d parameters to the list, in place, where wanted."""
+    places = [place for place, asked in enumerate(wanted) if asked]
     found = torch.autograd.grad(
-        features, [parameters[place] for place in wanted], weight, allow_unused=True
+        features, [parameters[place] for place in places], weight, allow_unused=True
     )
-    for place, new in zip(wanted, found, strict=True):
+    for place, new in zip(places, found, strict=True):
         if new is not None:
             old = gradients[place]
             gradients[place] = new if old is None else old + new

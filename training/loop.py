@@ -69,6 +69,7 @@ def train(settings: RunSettings, dataset: ImageDataset, folder: Path, world: Wor
           "resumed": resumed is not None})  # fmt: skip
 
     parameters = list(state.denoiser.parameters())
+    own_parameters = state.optimizer.param_groups[0]["params"]  # all but an adapter's
     forward = torch.compile(state.denoiser) if settings.train.compile else state.denoiser
     state.denoiser.train()
     clock, clock_nimg, last_checkpoint = time.monotonic(), state.nimg, time.monotonic()
@@ -81,7 +82,7 @@ def train(settings: RunSettings, dataset: ImageDataset, folder: Path, world: Wor
         # Denoising gradient of this rank's share, in micro-batches; summed over ranks.
         state.optimizer.zero_grad(set_to_none=True)
         loss_sum = accumulate_denoising(settings, state, forward, dataset, world)
-        world.all_reduce_gradients(parameters)
+        world.all_reduce_gradients(own_parameters)
         world.all_reduce_sum_(loss_sum)
         metrics = {"loss": loss_sum[0].item() / batch_size,
                    "denoising_loss": loss_sum[1].item() / batch_size}  # fmt: skip
@@ -92,8 +93,9 @@ def train(settings: RunSettings, dataset: ImageDataset, folder: Path, world: Wor
 
         # Optimiser step, forced weight normalisation, averages; a non-finite step is skipped.
         rate = learning_rate(settings, after)
-        for group in state.optimizer.param_groups:
-            group["lr"] = rate
+        state.optimizer.param_groups[0]["lr"] = rate
+        for group in state.optimizer.param_groups[1:]:  # the adapter's, which the game moves
+            group["lr"] = settings.structure.adapter_lr
         norm = torch.nn.utils.clip_grad_norm_(parameters, settings.train.grad_clip).item()
         if torch.isfinite(torch.tensor([norm, metrics["loss"]])).all():
             state.optimizer.step()

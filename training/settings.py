@@ -11,7 +11,7 @@ from training.config import NoiseConfig, TrainConfig
 
 
 class RunSettings(BaseModel, frozen=True, extra="forbid", strict=True):
-    """The settings of the loop. The first six decide its result, the last three do not."""
+    """The settings of the loop. The first six decide its result, the last four do not."""
 
     seed: int
     model: ModelConfig
@@ -22,6 +22,8 @@ class RunSettings(BaseModel, frozen=True, extra="forbid", strict=True):
     micro_batch: int | None = None
     checkpoint_every_s: Annotated[float, Field(ge=0)] = 30.0
     sample_every_kimg: Annotated[float, Field(gt=0)] | None = None
+    grid_cache: str | None = None
+    """Folder in which optimized time grids are kept."""
 
     @property
     def total_steps(self) -> int:

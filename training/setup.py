@@ -1,10 +1,12 @@
 """Builds the networks, optimiser, averages and game of a run from its settings."""
 
 import hashlib
+from pathlib import Path
 
 import torch
 
 from dataset.store import ImageDataset
+from models.adapter import adapter_parameters
 from models.denoiser import Denoiser
 from models.initialise import initialise_from
 from models.power_ema import PowerEMA
@@ -33,9 +35,13 @@ def build_state(settings: RunSettings, dataset: ImageDataset, world: World) -> T
                 world=world,
                 seed=settings.seed,
                 autocast=torch.bfloat16 if settings.train.precision == "bf16" else None,
+                grid_cache=Path(settings.grid_cache) if settings.grid_cache else None,
             )
-    optimizer = torch.optim.Adam(
-        denoiser.parameters(), lr=settings.train.lr, betas=settings.train.adam_betas
-    )
+    adapters = adapter_parameters(denoiser)
+    of_adapters = {id(parameter) for parameter in adapters}
+    groups = [{"params": [p for p in denoiser.parameters() if id(p) not in of_adapters]}]
+    if adapters:
+        groups.append({"params": adapters})
+    optimizer = torch.optim.Adam(groups, lr=settings.train.lr, betas=settings.train.adam_betas)
     ema = PowerEMA(denoiser.named_parameters(), settings.ema.tracked)
     return TrainState(denoiser, optimizer, ema, game)

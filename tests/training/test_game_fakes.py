@@ -115,7 +115,8 @@ def test_onpolicy_states_lie_on_the_path_of_the_sampler(sampler):
         callback=keep,
     )
     assert len(batch.stop.unique()) > 1
-    for row, stop in enumerate(batch.stop.tolist()):
+    for row, place in enumerate(batch.stop.tolist()):
+        stop = source.stops[place]
         assert torch.equal(states[row], path[stop][row])
         assert batch.sigma[row] == grid[stop].float()
         assert 0.03 <= grid[stop] <= 1.0

@@ -12,7 +12,7 @@ import torch
 from dataset.config import DatasetConfig
 from dataset.prepare import prepare_dataset
 from dataset.store import ImageDataset
-from discriminators.config import StructureConfig
+from discriminators.config import GateConfig, StructureConfig
 from models.config import ModelConfig
 from models.power_ema import EMAConfig
 from models.weights import load_tensors
@@ -81,6 +81,46 @@ def test_interrupted_run_equals_uninterrupted(folder, tmp_path, game):
     assert_same(final(tmp_path / "whole"), final(tmp_path / "cut"), rtol=0, atol=0)
     for name in ("curves.csv", "train.json"):
         assert (tmp_path / "whole" / name).read_text() == (tmp_path / "cut" / name).read_text()
+
+
+def adapter_settings(game):
+    structure = StructureConfig(
+        kind=game, fakes="onpolicy", path_plays=2, start_kimg=0.03, every=2, width=8, k=3,
+        statistics_images=32, batch_size=16, adapter_lr=0.01, lr=0.01,
+        gate=GateConfig(chance_margin=0.0, min_plays=1, win_gap=1e6, smoothing=0.0),
+    )  # fmt: skip
+    model = SMALL.model_copy(update={"adapter_rank": 2})
+    return settings(model=model, checkpoint_every_s=0).model_copy(update={"structure": structure})
+
+
+def test_a_game_for_the_adapter_leaves_the_denoiser_bitwise_its_control(folder, tmp_path):
+    data = ImageDataset(folder)
+    for game in ("none", "graph"):
+        train(adapter_settings(game), data, tmp_path / game, World())
+    (control, _), (played, plain) = (final(tmp_path / game) for game in ("none", "graph"))
+    assert plain["plays"] == 3 and plain["game"]["gate"]["open_plays"] >= 1
+    moved = 0
+    for name, tensor in control.items():
+        if name.startswith(("denoiser.", "ema.")):
+            if ".adapter." in name:
+                moved += not torch.equal(tensor, played[name])
+            else:
+                assert torch.equal(tensor, played[name]), name
+    assert moved > 10
+
+
+def test_an_interrupted_game_for_the_adapter_equals_uninterrupted(folder, tmp_path):
+    data, config = ImageDataset(folder), adapter_settings("graph")
+    train(config, data, tmp_path / "whole", World())
+
+    def stop_at(event):
+        if event["kind"] == "checkpoint" and event["nimg"] == 80:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        train(config, data, tmp_path / "cut", World(), stop_at)
+    train(config, data, tmp_path / "cut", World())
+    assert_same(final(tmp_path / "whole"), final(tmp_path / "cut"), rtol=0, atol=0)
 
 
 def test_damaged_checkpoint_is_named_and_the_one_before_it_used(folder, tmp_path):

@@ -1,0 +1,316 @@
+"""What does the structure game bring? Fine-tunes with it and without, from one warm start.
+
+Every arm starts from the same weights and sees the same images in the same order; seeds pair the
+arms. The control trains longer than the others, so that its snapshots answer for equal images and
+for equal wall-clock. Images are drawn by the deployed sampler (few steps; the adapter on, where the
+arm trained one) and by the long one (adapter off), and judged beside the real-versus-real floor.
+
+  python -m studies.structure --init outputs/ema/0.1.safetensors
+  python -m studies.structure --init WEIGHTS --arms graph,per_sample --seeds 0,1,2 --kimg 64
+  python -m studies.structure --init WEIGHTS --arm strong:structure.adapter_lr=0.003 --deployed few5
+
+Needs outputs/dataset and outputs/reference of the same params. Finished runs and images judged are
+kept in the output folder: the same command goes on where it stopped. Writes structure.csv,
+structure.md and structure.png.
+"""
+
+import argparse
+import json
+import multiprocessing
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+import torch
+import yaml
+
+from dataset.pixels import to_uint8
+from dataset.store import ImageDataset
+from evaluation.config import EvaluationConfig
+from evaluation.judge import judge
+from evaluation.pictures import sample_grid
+from evaluation.reference import load_reference
+from models.denoiser import load_denoiser
+from models.weights import load_tensors
+from pipelines.generation import generation_labels
+from pipelines.overrides import check_key, known_keys, with_values
+from pipelines.params import Params, check_params, read_yaml
+from pipelines.progress import progress
+from sampling.config import SamplerConfig
+from sampling.generate import generate
+from studies.structure_report import write_report
+from training.loop import train
+from training.settings import RunSettings
+from training.snapshots import snapshot_name
+from training.world import World
+
+CONTROL = "control"
+ARMS: dict[str, dict] = {
+    CONTROL: {"structure.kind": "none"},
+    "graph": {"structure.kind": "graph"},
+    "per_sample": {"structure.kind": "per_sample"},
+    "affinity": {"structure.kind": "affinity", "structure.fakes": "onestep"},
+    "onestep": {"structure.kind": "graph", "structure.fakes": "onestep"},
+}
+GENERATION_SEED = 20_000  # of the images judged, the same for all
+
+
+@dataclass(frozen=True)
+class Question:
+    """One set of images to judge."""
+
+    arm: str
+    seed: int
+    kimg: float
+    sampler: str
+    weights: str
+    setting: str  # SamplerConfig as JSON
+
+
+def train_arm(settings: str, dataset: str, folder: str) -> float:
+    """Train one arm in this process, or go on with it; returns its training time in seconds."""
+    torch.set_num_threads(1)
+    place, clock = Path(folder), Path(folder) / "seconds.json"
+    spent = json.loads(clock.read_text()) if clock.exists() else 0.0
+    if not (place / "train.json").exists():
+        start = time.monotonic()
+        train(RunSettings.model_validate_json(settings), ImageDataset(dataset), place, World())
+        spent += time.monotonic() - start
+        clock.write_text(json.dumps(spent))
+    return spent
+
+
+def judge_images(question: Question, dataset: str, reference: str, config: str, out: str) -> dict:
+    """Draw the images of a question and judge them; {metric: {value, floor, ...}}."""
+    torch.set_num_threads(1)
+    settings, place = EvaluationConfig.model_validate_json(config), Path(out)
+    images_of = ImageDataset(dataset)
+    labels = generation_labels(images_of, GENERATION_SEED, settings.num_images)
+    denoiser = load_denoiser(question.weights)
+    images = generate(
+        denoiser,
+        SamplerConfig.model_validate_json(question.setting),
+        GENERATION_SEED,
+        range(settings.num_images),
+        torch.from_numpy(labels) if denoiser.num_classes else None,
+        settings.batch_size,
+    )
+    pixels = to_uint8(images)
+    result = judge(pixels, labels, load_reference(Path(reference)), settings, GENERATION_SEED)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    sample_grid(pixels[:64]).save(place.with_suffix(".png"))
+    temporary = place.with_suffix(".tmp")
+    temporary.write_text(json.dumps(asdict(question) | {"metrics": result["metrics"]}, indent=1))
+    temporary.replace(place)
+    return result["metrics"]
+
+
+def arm_settings(raw: dict, values: dict, options: argparse.Namespace, seed: int, kimg: float
+                 ) -> RunSettings:  # fmt: skip
+    """The settings of one arm: those of params, a fine-tune of the given weights, its own values."""
+    snapshots = round(kimg / options.snapshot_kimg)
+    common = {
+        "seed": seed,
+        "train.init_from": str(options.init),
+        "train.total_kimg": kimg,
+        "train.lr": options.lr,
+        "train.lr_ramp_kimg": min(5.0, kimg / 8),
+        "train.lr_decay_kimg": 0.0,
+        "train.held_out_every_kimg": kimg / 4,
+        "structure.start_kimg": 0.0,
+        "ema.snapshots": snapshots,
+    }
+    params = check_params(with_values(raw, common | values), "the study's params")
+    return params.run_settings().model_copy(update={"sample_every_kimg": None})
+
+
+def plain_weights(path: Path) -> bytes:
+    """The weights without an adapter's, to see whether two denoisers are the same."""
+    tensors, _ = load_tensors(path)
+    names = sorted(name for name in tensors if ".adapter." not in name)
+    return b"".join(tensors[name].numpy().tobytes() for name in names)
+
+
+def questions(raw: dict, runs: dict, options: argparse.Namespace) -> list[Question]:
+    """What to judge: each arm at equal images, the control at equal wall-clock too, and the start."""
+    params, out = check_params(raw), []
+    names = [*options.deployed, options.long]
+    for name in names:
+        plain = params.sampling[name].model_copy(update={"adapter": False})
+        out.append(Question("start", -1, 0.0, name, str(options.init), plain.model_dump_json()))
+    for (arm, seed), (settings, folder) in runs.items():
+        adapted = settings.model.adapter_rank > 0 and arm != CONTROL
+        times = [options.kimg, *([settings.train.total_kimg] if arm == CONTROL else [])]
+        for kimg in dict.fromkeys(times):
+            nimg = min(settings.snapshot_nimgs, key=lambda n: abs(n - 1000 * kimg))
+            weights = folder / "snapshots" / snapshot_name(nimg, options.length)
+            for name in names:
+                if name == options.long and kimg != options.kimg:
+                    continue
+                on = adapted and name in options.deployed
+                setting = params.sampling[name].model_copy(update={"adapter": on})
+                out.append(Question(arm, seed, kimg, name, str(weights), setting.model_dump_json()))
+    return out
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Train, judge, report."""
+    options = parse(arguments)
+    raw = read_yaml(options.params)
+    arms = {name: ARMS[name] for name in options.arms} | dict(options.arm)
+    base = check_params(raw)
+    for values in arms.values():
+        for key in values:
+            check_key(key, known_keys(base), "--arm")
+    runs = {}
+    for arm, values in {CONTROL: ARMS[CONTROL], **arms}.items():
+        kimg = options.control_kimg if arm == CONTROL else options.kimg
+        for seed in options.seeds:
+            settings = arm_settings(raw, values, options, seed, kimg)
+            runs[arm, seed] = settings, options.out / "runs" / f"{arm}-{seed}"
+    _same_settings(runs)
+    options.out.mkdir(parents=True, exist_ok=True)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(options.jobs, mp_context=context) as pool:
+        seconds = _train_all(pool, runs, options)
+        found = _judge_all(pool, questions(raw, runs, options), base, options)
+    rows = [
+        {"arm": q.arm, "seed": q.seed, "kimg": q.kimg, "sampler": q.sampler, "metric": name}
+        | {key: entry.get(key) for key in ("value", "floor", "floor_std")}
+        for q, metrics in found
+        for name, entry in metrics.items()
+    ]
+    table = pd.DataFrame(rows)
+    table.to_csv(options.out / "structure.csv", index=False, float_format="%.6g")
+    per_kimg = {key: spent / runs[key][0].train.total_kimg for key, spent in seconds.items()}
+    write_report(table, per_kimg, options.kimg, options.deployed, options.long, options.out)
+    print((options.out / "structure.md").read_text())
+
+
+def _same_settings(runs: dict) -> None:
+    """A run in the folder must be of these settings; raises ValueError where it is not."""
+    for settings, folder in runs.values():
+        note, text = folder / "settings.json", settings.model_dump_json(indent=1)
+        if note.exists() and note.read_text() != text:
+            raise ValueError(
+                f"{folder} holds a run of other settings: give another --out, or remove it"
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        note.write_text(text)
+
+
+def _train_all(pool: ProcessPoolExecutor, runs: dict, options: argparse.Namespace) -> dict:
+    seconds = {}
+    with progress("structure: training runs", len(runs)) as report:
+        tasks = {
+            pool.submit(train_arm, settings.model_dump_json(), str(options.dataset), str(folder)): key
+            for key, (settings, folder) in sorted(runs.items(), key=lambda item: item[0][1])
+        }  # fmt: skip
+        for done, task in enumerate(as_completed(tasks), start=1):
+            seconds[tasks[task]] = task.result()
+            report(done)
+    return seconds
+
+
+def _judge_all(
+    pool: ProcessPoolExecutor, asked: list[Question], params: Params, options: argparse.Namespace
+) -> list[tuple[Question, dict]]:
+    """Metrics of every question. Equal weights under an equal sampler are judged once."""
+    config = params.evaluation.model_copy(
+        update={"num_images": options.images, "floor_draws": options.draws}
+    )
+    by_content: dict[tuple, Question] = {}
+    for question in asked:
+        content = _content(question)
+        by_content.setdefault(content, question)
+    tasks, found = {}, {}
+    with progress("structure: images judged", len(by_content)) as report:
+        for content, question in by_content.items():
+            name = f"{question.arm}-{question.seed}-{question.kimg:g}-{question.sampler}.json"
+            out = options.out / "judged" / name
+            if out.exists() and json.loads(out.read_text())["setting"] == question.setting:
+                found[content] = json.loads(out.read_text())["metrics"]
+                continue
+            task = pool.submit(judge_images, question, str(options.dataset),
+                               str(options.reference), config.model_dump_json(), str(out))  # fmt: skip
+            tasks[task] = content
+        report(len(found))
+        for task in as_completed(tasks):
+            found[tasks[task]] = task.result()
+            report(len(found))
+    return [(question, found[_content(question)]) for question in asked]
+
+
+def _content(question: Question) -> tuple:
+    adapted = json.loads(question.setting)["adapter"]
+    weights = question.weights if adapted else hash(plain_weights(Path(question.weights)))
+    return weights, question.setting
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """The command line; every mistake is one clear line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m studies.structure",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--params", default="params.yaml", help="settings of data, model, game and samplers")
+    add("--init", type=Path, required=True, metavar="FILE", help="weights to start from")
+    add("--dataset", type=Path, default=Path("outputs/dataset"), metavar="FOLDER")
+    add("--reference", type=Path, default=Path("outputs/reference"), metavar="FOLDER")
+    add("--arms", default="graph", help=f"of {', '.join(ARMS)} (the control is always there)")
+    add("--arm", action="append", default=[], metavar="NAME:KEY=VALUE,...",
+        help="an arm of your own, e.g. hard:structure.gamma=0.1; may be repeated")  # fmt: skip
+    add("--seeds", default="0,1,2,3,4", help="default: %(default)s")
+    add("--kimg", type=float, default=64.0, help="length of each arm (default: %(default)s)")
+    add("--control-kimg", type=float, help="length of the control (default: a quarter longer)")
+    add("--snapshot-kimg", type=float, help="distance of snapshots (default: a quarter of --kimg)")
+    add("--lr", type=float, default=0.005, help="of the fine-tune (default: %(default)s)")
+    add("--length", type=float, default=0.1, help="EMA length judged, one of ema.tracked")
+    add("--deployed", default="fast8", help="sampler names under `sampling` (default: %(default)s)")
+    add("--long", default="heun18", help="the sampler of full length (default: %(default)s)")
+    add("--images", type=int, default=2048, help="judged per question (default: %(default)s)")
+    add("--draws", type=int, default=10, help="floor draws (default: %(default)s)")
+    add("--jobs", type=int, default=2, help="processes at once (default: %(default)s)")
+    add("--out", type=Path, default=Path("reports/studies/structure"), metavar="FOLDER")
+    options = parser.parse_args(arguments)
+    try:
+        options.seeds = [int(part) for part in options.seeds.split(",")]
+        options.arm = [_own_arm(text) for text in options.arm]
+        params = check_params(read_yaml(options.params))
+    except (ValueError, yaml.YAMLError) as error:
+        parser.error(str(error))
+    options.arms = [name for name in options.arms.split(",") if name]
+    options.deployed = options.deployed.split(",")
+    options.control_kimg = options.control_kimg or 1.25 * options.kimg
+    options.snapshot_kimg = options.snapshot_kimg or options.kimg / 4
+    for name in options.arms:
+        if name not in ARMS:
+            parser.error(f"--arms {name}: known are {', '.join(ARMS)}")
+    for name in (*options.deployed, options.long):
+        if name not in params.sampling:
+            parser.error(f"sampler {name}: params name {', '.join(params.sampling)}")
+    if options.length not in params.ema.tracked:
+        parser.error(f"--length {options.length:g}: tracked are {params.ema.tracked}")
+    for path in (options.init, options.dataset / "dataset.json", options.reference):
+        if not path.exists():
+            parser.error(f"{path} does not exist: run dvc repro first")
+    return options
+
+
+def _own_arm(text: str) -> tuple[str, dict]:
+    name, _, pairs = text.partition(":")
+    values = {}
+    for pair in pairs.split(","):
+        key, equals, value = pair.partition("=")
+        if not (name and equals):
+            raise ValueError(f"--arm {text}: write NAME:KEY=VALUE,KEY=VALUE")
+        values[key] = yaml.safe_load(value)
+    return name, values
+
+
+if __name__ == "__main__":
+    main()

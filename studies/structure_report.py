@@ -1,0 +1,179 @@
+"""Tables and figure of studies/structure.py: every arm beside its control and the floor."""
+
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import pandas as pd
+
+from pipelines.charts import COLOURS, MUTED, new_figure, png, style
+from pipelines.replicate_report import Difference, difference_text, paired_difference, spread
+
+METRICS = {
+    "kid": "KID",
+    "fd": "FD",
+    "structure_gap": "structure_gap",
+    "knn_two_sample": "kNN two-sample",
+    "knn_distance_w1": "W1 of kNN distances",
+    "coverage": "coverage",
+    "recall": "recall",
+    "lid_ratio": "intrinsic dimension, generated / real",
+    "conditional_accuracy": "conditional accuracy",
+}
+HEADLINE = ("kid", "fd", "structure_gap")
+
+
+def write_report(
+    table: pd.DataFrame,
+    seconds_per_kimg: dict[tuple[str, int], float],
+    kimg: float,
+    deployed: list[str],
+    long: str,
+    out: Path,
+) -> None:
+    """structure.md and structure.png.
+
+    table: one row per arm, seed, kimg, sampler and metric with value, floor, floor_std.
+    """
+    parts = [f"# The structure game: {kimg:g} kimg from one warm start\n", _cost(seconds_per_kimg)]
+    for sampler in (*deployed, long):
+        here = table[table.sampler == sampler]
+        parts.append(f"## Sampler {sampler}{' (adapter off)' if sampler == long else ''}\n")
+        parts += [_values(here, kimg), _differences(here, kimg)]
+    (out / "structure.md").write_text("\n".join(parts))
+    _figure(table[table.sampler == deployed[0]], kimg, out / "structure.png")
+
+
+def columns(table: pd.DataFrame, kimg: float) -> dict[str, pd.DataFrame]:
+    """Name of a column -> its rows: the start, the control, every arm, the longer control."""
+    out = {"start": table[table.arm == "start"]}
+    out["control"] = table[(table.arm == "control") & (table.kimg == kimg)]
+    for arm in table.arm.unique():
+        if arm not in ("start", "control"):
+            out[arm] = table[table.arm == arm]
+    longer = table[(table.arm == "control") & (table.kimg > kimg)]
+    if len(longer):
+        out[f"control, {longer.kimg.max():g} kimg"] = longer
+    return out
+
+
+def by_seed(rows: pd.DataFrame, metric: str) -> dict[int, float]:
+    """Value of each seed, where it was measured."""
+    chosen = rows[rows.metric == metric].dropna(subset=["value"])
+    return dict(zip(chosen.seed, chosen.value, strict=True))
+
+
+def closer(rows: pd.DataFrame, control: pd.DataFrame, metric: str) -> Difference | None:
+    """Share of the control's distance from the floor that an arm removed, paired over seeds.
+
+    1: at the floor; 0: as far as the control; negative: farther.
+    """
+    of_arm, of_control = by_seed(rows, metric), by_seed(control, metric)
+    floor = float(control[control.metric == metric].floor.mean())
+    shares = {
+        seed: 1 - abs(of_arm[seed] - floor) / abs(of_control[seed] - floor)
+        for seed in of_arm.keys() & of_control.keys()
+        if of_control[seed] != floor
+    }
+    return paired_difference(dict.fromkeys(shares, 0.0), shares)
+
+
+def _values(table: pd.DataFrame, kimg: float) -> str:
+    shown = columns(table, kimg)
+    head = ["metric", "floor (real)", *shown]
+    lines = []
+    for metric, title in METRICS.items():
+        if metric not in set(table.metric):
+            continue
+        entry = table[table.metric == metric].iloc[0]
+        floor = "" if pd.isna(entry.floor) else f"{entry.floor:.4g}"
+        if not pd.isna(entry.floor_std):
+            floor += f" ± {entry.floor_std:.2g}"
+        cells = []
+        for rows in shown.values():
+            values = list(by_seed(rows, metric).values())
+            if not values:
+                cells.append("")
+                continue
+            found = spread(values)
+            cells.append(f"{found.mean:.4g}" + (f" ± {found.sd:.2g}" if found.sd else ""))
+        lines.append([title, floor, *cells])
+    seeds = table[table.seed >= 0].groupby("arm").seed.nunique().to_dict()
+    note = ", ".join(f"{arm} {count}" for arm, count in seeds.items())
+    return markdown(head, lines) + f"\nMean ± standard deviation; seeds: {note}.\n"
+
+
+def _differences(table: pd.DataFrame, kimg: float) -> str:
+    shown = columns(table, kimg)
+    controls = [name for name in shown if name.startswith("control")]
+    arms = [name for name in shown if name not in ("start", *controls)]
+    lines = []
+    for arm in arms:
+        for control in controls:
+            for metric in METRICS:
+                gap = paired_difference(
+                    by_seed(shown[control], metric), by_seed(shown[arm], metric)
+                )
+                if gap is None:
+                    continue
+                near = closer(shown[arm], shown[control], metric) if metric in HEADLINE else None
+                lines.append([arm, control, METRICS[metric], difference_text(gap), _share(near)])
+    if not lines:
+        return ""
+    head = ["arm", "minus", "metric", "paired difference [95%]", "closer to the floor by"]
+    return markdown(head, lines) + "\n\\*: the interval leaves 0 out.\n"
+
+
+def _share(found: Difference | None) -> str:
+    if found is None:
+        return ""
+    if found.low is None or found.high is None:
+        return f"{found.mean:.0%} (one seed)"
+    return f"{found.mean:.0%} [{found.low:.0%}, {found.high:.0%}]"
+
+
+def _cost(seconds_per_kimg: dict[tuple[str, int], float]) -> str:
+    control = {seed: s for (arm, seed), s in seconds_per_kimg.items() if arm == "control"}
+    lines = []
+    for arm in dict.fromkeys(arm for arm, _ in seconds_per_kimg):
+        ratios = [
+            s / control[seed]
+            for (name, seed), s in seconds_per_kimg.items()
+            if name == arm and control.get(seed)
+        ]
+        if arm != "control" and ratios:
+            lines.append([arm, f"{median(ratios):.2f}", f"{min(ratios):.2f} to {max(ratios):.2f}"])
+    if not lines:
+        return ""
+    head = ["arm", "time per image over the control's (median)", "range over seeds"]
+    return markdown(head, lines)
+
+
+def markdown(head: list[str], lines: list[list[str]]) -> str:
+    """A table."""
+    rows = [head, ["---"] * len(head), *lines]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
+
+
+def _figure(table: pd.DataFrame, kimg: float, path: Path) -> None:
+    """Each seed's value under the deployed sampler, arms side by side, with the floor's band."""
+    shown = columns(table, kimg)
+    figure = new_figure((4.2 * len(HEADLINE), 3.8))
+    for axes, metric in zip(figure.subplots(1, len(HEADLINE)), HEADLINE, strict=True):
+        style(axes, METRICS[metric])
+        entry = table[table.metric == metric].iloc[0]
+        if not pd.isna(entry.floor):
+            reach = 0.0 if pd.isna(entry.floor_std) else 2 * entry.floor_std
+            axes.axhspan(entry.floor - reach, entry.floor + reach, color=MUTED, alpha=0.25)
+        for place, rows in enumerate(shown.values()):
+            found = by_seed(rows, metric)
+            colour = COLOURS[place % len(COLOURS)]
+            axes.plot([place] * len(found), list(found.values()), "o", color=colour, alpha=0.6)
+            axes.plot(place, np.mean(list(found.values())), "D", color=colour, markersize=8)
+        names = [name.replace(", ", "\n") for name in shown]
+        axes.set_xticks(range(len(names)), names, fontsize=8)
+    figure.supxlabel(
+        "dots: seeds; diamonds: mean; grey band: real images against real ones, two deviations",
+        fontsize=9, color=MUTED,
+    )  # fmt: skip
+    path.write_bytes(png(figure))
