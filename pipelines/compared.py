@@ -1,11 +1,13 @@
 """A run as read back from MLflow, and the rows in which runs differ."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.glossary import MEANINGS, meaning
 from pipelines.page import number, spread
+from pipelines.results import flat_metrics
 from pipelines.run_state import UNIMPORTANT_SECTIONS
 from pipelines.run_store import Store
 
@@ -53,6 +55,10 @@ def read_run(store: Store, parent: Any) -> Compared:
             names = store.latest_metrics(maker)
             wanted = [n for n in names if not n.startswith("system/") and n != "kimg"]
             curves = {name: store.history(maker, name) for name in wanted}
+    for item, (metrics, picture) in final_items(store, parent, known=items).items():
+        items[item] = metrics
+        if picture:
+            samples[item] = picture
     return Compared(
         parent.info.run_name,
         parent.info.run_id,
@@ -63,6 +69,27 @@ def read_run(store: Store, parent: Any) -> Compared:
         curves,
         samples,
     )
+
+
+def final_items(
+    store: Store, parent: Any, known: Container[str]
+) -> dict[str, tuple[dict[str, float], bytes | None]]:
+    """{item: (metrics, PNG)} that the parent keeps of items without a run of their own.
+
+    DVC skips `evaluate` where the weights are the same in every byte, and then no such run need be
+    there. Read from metrics.json; without that file, the best item from the parent's own metrics.
+    """
+    text, found = store.artifact(parent.info.run_id, "metrics.json"), {}
+    if text is not None:
+        for item, entry in json.loads(text)["items"].items():
+            if item not in known:
+                metrics = {name: value for name, value in entry.items() if isinstance(value, dict)}
+                place = (f"samples {entry['sampler']}", round(1000 * entry["ema_length"]))
+                found[item] = flat_metrics(metrics), store.image(parent.info.run_id, *place)
+    best = parent.data.tags.get("best.item")
+    if not found and best and best not in known and parent.data.metrics:
+        found[best] = dict(parent.data.metrics), store.image(parent.info.run_id, "samples", 0)
+    return found
 
 
 def param_rows(runs: Sequence[Compared]) -> list[list[str]]:

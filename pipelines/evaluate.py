@@ -18,10 +18,10 @@ from pipelines.identity import (
     EVALUATE,
     REFERENCE,
     dvc_root,
+    item_fingerprint,
     item_name,
     length_name,
     pipeline_tag,
-    stage_fingerprint,
 )  # fmt: skip
 from pipelines.params import load_params
 from pipelines.progress import progress
@@ -40,13 +40,13 @@ def main() -> None:
         raise ValueError(f"--sampler {args.sampler}: params name {', '.join(params.sampling)}")
     item = item_name(args.length, args.sampler)
     sampler = params.sampling[args.sampler]
-    fingerprint = stage_fingerprint("evaluate", params, item_params=(f"sampling.{args.sampler}",))
+    fingerprint = item_fingerprint(params, args.length, args.sampler)
     dataset = ImageDataset(DATASET)
     reference = load_reference(REFERENCE, params.evaluation.inception_path)
     out = EVALUATE / item
     shutil.rmtree(out, ignore_errors=True)
-    with stage_run("evaluate", params, pipeline_tag(params), f"{fingerprint}-{item}",
-                   root=dvc_root(), item=item) as run:  # fmt: skip
+    with stage_run("evaluate", params, pipeline_tag(params), fingerprint, root=dvc_root(),
+                   item=item) as run:  # fmt: skip
         count = params.evaluation.num_images
         weights = EMA / f"{length_name(args.length)}.safetensors"
         labels = generation_labels(dataset, params.seed, count)

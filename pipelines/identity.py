@@ -87,6 +87,32 @@ def stage_fingerprint(stage: str, params: Params, *, item_params: tuple[str, ...
     return stage_identity(stage, params, item_params=item_params).fingerprint
 
 
+def item_fingerprint(params: Params, length: float, sampler: str) -> str:
+    """Names one item of evaluate. It depends on its weights, whichever training made them."""
+    identity = stage_identity("evaluate", params, item_params=(f"sampling.{sampler}",))
+    files = [EMA / f"{length_name(length)}{end}" for end in (".safetensors", ".json")]
+    weights = [file_hash(path) if path.is_file() else None for path in files]
+    return f"{_hash([identity.fingerprint, weights])[:16]}-{item_name(length, sampler)}"
+
+
+def outcome(params: Params) -> str:
+    """Hash of what decides the results once training is over: equal outcomes, equal reports.
+
+    Code of the training is no part of it: where other code gives the same bytes, DVC runs no
+    later stage again.
+    """
+    plain = params.model_dump(mode="json")
+    stages = ("reconstruct", "evaluate", "summarize")
+    keys = {key for stage in stages for key in STAGE_PARAMS[stage]}
+    keys |= {f"sampling.{name}" for name in params.samplers}
+    code = set[Path]().union(*(stage_code(stage) for stage in stages))
+    code = {path for path in code if path.parts[0] != "training"}
+    files = [path for path in TRAIN.rglob("*") if path.is_file()]
+    files += [path for path in (REFERENCE / "reference.json",) if path.is_file()]
+    chosen = {key: _dotted(plain, key) for key in sorted(keys)}
+    return _hash([chosen, dataset_hash(), code_hash(set(files)), code_hash(code)])[:16]
+
+
 def pipeline_tag(params: Params) -> str:
     """Hash of every param that decides a result, the data, and all code: one MLflow parent run."""
     plain = params.model_dump(mode="json")
@@ -123,7 +149,7 @@ def _inputs(stage: str, params: Params) -> dict[str, Any]:
         inputs["dataset"] = dataset_hash()
     if stage == "train":
         inputs["init_from"] = _init_hash(params)
-    if stage in ("reconstruct", "evaluate", "summarize") and (TRAIN / "train.json").is_file():
+    if stage in ("reconstruct", "summarize") and (TRAIN / "train.json").is_file():
         inputs["train"] = file_hash(TRAIN / "train.json")
     if stage in ("evaluate", "summarize") and (REFERENCE / "reference.json").is_file():
         inputs["reference"] = file_hash(REFERENCE / "reference.json")

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from pipelines.progress import PlainLines, duration
+from pipelines.run_state import gate_tags
 from pipelines.tracked_run import StageRun
 
 RATE_SECONDS = 60.0  # the ETA follows the speed of the last minute
@@ -68,6 +69,7 @@ class Monitor:
         self._nimg = 0
         self._latest: dict[str, float] = {}
         self._reasons: Counter[str] = Counter()
+        self._newest: tuple[Any, int] | None = None
         self._plain = PlainLines(clock)
         self._bar: Progress | None = None
 
@@ -112,6 +114,8 @@ class Monitor:
             self._log_gate(bool(event["open"]), str(event.get("reason", "")))
         elif kind == "message":
             self.say(str(event["text"]))
+        elif kind == "end" and self._newest is not None:
+            self.run.log_image(self._newest[0], "samples at the end", self._newest[1])
         self._nimg = max(nimg, 0)
         self._show(force=kind == "end" and self._plain.printed > 0)
 
@@ -153,14 +157,15 @@ class Monitor:
         images = np.asarray(event["images"])
         grid = sample_grid(images, labels=event.get("labels"))
         name = f"samples ema {event['sigma_rel']:g}" if "sigma_rel" in event else "samples"
-        self.run.log_image(grid, name, nimg)
+        self.run.log_image(grid, name, nimg, "no picture at step 0:\nmove the slider")
+        self._newest = grid, nimg
 
     def _log_gate(self, is_open: bool, reason: str) -> None:
         state = "open" if is_open else f"shut: {reason}"
         if not is_open:
             self._reasons[reason] += 1
         reasons = "; ".join(f"{name} x{count}" for name, count in self._reasons.most_common())
-        self.run.set_tags({"gate": state, "gate.reasons": reasons or "never shut"})
+        self.run.set_tags({"gate": state} | ({"gate.reasons": reasons} if reasons else {}))
 
     def _show(self, force: bool = False) -> None:
         kimg = f"{self._nimg / 1000:.1f}/{self.total_nimg / 1000:.1f} kimg"
@@ -168,3 +173,14 @@ class Monitor:
             self._bar.update(self._task, completed=self._nimg, kimg=kimg, figures=self.figures())
         else:
             self._plain.offer(lambda: f"{kimg}  {self.figures()}", force=force)
+
+
+def close_training(run: StageRun, summary: Mapping[str, Any], outcome: str) -> None:
+    """What the runs say of a finished training (train.json), on the child and on the parent.
+
+    outcome: identity.outcome; where an earlier run had the same one, its results are shown.
+    """
+    run.set_tags(gate_tags(summary))
+    if run.parent is not None:
+        run.parent.set_tags(gate_tags(summary))
+        run.parent.restore_results(outcome)

@@ -142,6 +142,20 @@ def is_dead(tags: Mapping[str, str]) -> bool:
         return True
 
 
+def gate_tags(train: Mapping[str, Any]) -> dict[str, str]:
+    """How much of the game was played with an open gate, and why not more; {} without a game."""
+    gate = train.get("gate")
+    if not gate:
+        return {}
+    plays = train.get("structure_plays", 0)
+    shut = sorted(gate["shut_reasons"].items(), key=lambda entry: (-entry[1], entry[0]))
+    reasons = "; ".join(f"{reason} x{count}" for reason, count in shut if count)
+    return {
+        "gate.open_fraction": f"{gate['open_fraction']:.3f}" if plays else "0.000",
+        "gate.shut_reasons": reasons or ("never shut" if plays else "never played"),
+    }
+
+
 def git_tags(folder: Path = Path()) -> dict[str, str]:
     """Commit, branch, and whether code or settings differ from the commit; {} outside git."""
 

@@ -117,18 +117,28 @@ class Store:
         """Content of a file at the top of a run's artifacts; None if it has none of that name."""
         if name not in {file.path for file in self.client.list_artifacts(run_id)}:
             return None
-        with tempfile.TemporaryDirectory() as folder:
-            return Path(self.client.download_artifacts(run_id, name, folder)).read_bytes()
+        return self._download(run_id, name)
 
-    def image_steps(self, run_id: str) -> set[tuple[str, int]]:
-        """(key, step) of the pictures in the image grid, from MLflow's own file names."""
-        found = set()
+    def _download(self, run_id: str, path: str) -> bytes:
+        with tempfile.TemporaryDirectory() as folder:
+            return Path(self.client.download_artifacts(run_id, path, folder)).read_bytes()
+
+    def image_files(self, run_id: str) -> dict[tuple[str, int], str]:
+        """{(key, step): file} of the image grid, from MLflow's own file names; the newest file."""
+        found: dict[tuple[str, int], tuple[int, str]] = {}
         for file in self.client.list_artifacts(run_id, "images"):
             # Written "key+step+100+timestamp+..." with "~" for "/"; once it was "%" and "#".
-            match = re.match(r"(.*)[+%]step[+%](\d+)[+%]timestamp", Path(file.path).name)
+            name = r"(.*)[+%]step[+%](\d+)[+%]timestamp[+%](\d+)[+%].*\.png"
+            match = re.fullmatch(name, Path(file.path).name)
             if match:
-                found.add((re.sub("[~#]", "/", match[1]), int(match[2])))
-        return found
+                place, time = (re.sub("[~#]", "/", match[1]), int(match[2])), int(match[3])
+                found[place] = max(found.get(place, (0, "")), (time, file.path))
+        return {place: path for place, (_, path) in found.items()}
+
+    def image(self, run_id: str, key: str, step: int) -> bytes | None:
+        """A PNG of the image grid; None if there is none."""
+        path = self.image_files(run_id).get((key, step))
+        return None if path is None else self._download(run_id, path)
 
     def maker(self, stage: str, item: str | None, fingerprint: str) -> Any | None:
         """The run that computed a result; not one that merely shows it."""
@@ -165,12 +175,44 @@ class Store:
         tags |= {"mlflow.parentRunId": parent_id, "level": "stage", "pipeline": pipeline}
         name = f"{run_state.child_name(stage, item)} (cached)"
         given = {key: value for key, value in tags.items() if value is not None}
+        given |= {key: v for key, v in maker.data.tags.items() if key.startswith("gate.")}
         run_id = self.create(name, {**given, **self.maker_tags(maker)})
         now = maker.info.end_time or maker.info.start_time
         metrics = [(key, value, 0, now) for key, value in maker.data.metrics.items()]
         self.write(run_id, metrics=metrics, params=maker.data.params)
         self.client.set_terminated(run_id, "FINISHED")
         return run_id
+
+    def restore_results(self, parent_id: str, outcome: str) -> bool:
+        """Show on a parent what another one with the same outcome found; False without one.
+
+        DVC runs no stage after train where its outputs are the same in every byte.
+        """
+        finished = self.search({"level": "parent", "outcome": outcome}, status="FINISHED")
+        maker = next((run for run in finished if run.info.run_id != parent_id), None)
+        own = self.client.get_run(parent_id).data.tags
+        if maker is None or own.get("outcome") == outcome:
+            return own.get("outcome") == outcome
+        now = maker.info.end_time or maker.info.start_time
+        metrics = [(key, value, 0, now) for key, value in maker.data.metrics.items()]
+        shown = ("best.item", "best.by", "metric_name", "outcome")
+        tags = {key: maker.data.tags[key] for key in shown if key in maker.data.tags}
+        link = f"#/experiments/{self.experiment_id}/runs/{maker.info.run_id}"
+        note = (
+            f"Trained to the same bytes as [{maker.info.run_name}]({link}): these are its results."
+        )
+        note = "\n\n".join(filter(None, [own.get("mlflow.note.content"), note]))
+        tags |= {"results_of": maker.info.run_id, "mlflow.note.content": note}
+        self.write(parent_id, metrics=metrics, tags=tags)
+        for name in ("metrics.json", "report.html", "fid_by_ema.csv"):
+            content = self.artifact(maker.info.run_id, name)
+            if content is not None:
+                self.client.log_text(parent_id, content.decode(), name)
+        for child in self.search({"mlflow.parentRunId": maker.info.run_id}):
+            made = child.data.tags
+            if made.get("stage") not in (None, "train"):
+                self.add_restored(parent_id, made["stage"], made.get("item"), made["fingerprint"])
+        return True
 
     def mark_dead_killed(self, pipeline_tag: str) -> None:
         """Runs that say RUNNING though their process on this machine is gone become KILLED."""

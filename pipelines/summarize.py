@@ -13,7 +13,9 @@ from pipelines.identity import (
     REPORTS,
     TRAIN,
     dvc_root,
+    item_fingerprint,
     item_name,
+    outcome,
     pipeline_tag,
     stage_fingerprint,
 )
@@ -29,8 +31,11 @@ from pipelines.results import (
     write_report,
     write_text,
 )
+from pipelines.run_state import gate_tags
 from pipelines.stage import parser, run_stage
 from pipelines.tracking import StageRun, stage_run
+
+CARD = "the slider is\n1000 x EMA length:\nmove it"  # at its step 0, which is no EMA length
 
 
 def main() -> None:
@@ -71,7 +76,8 @@ def track(run: StageRun, params: Params, inputs: Inputs) -> None:
     if parent is None:
         return
     by, best = best_item(inputs.items)
-    parent.set_tags({"best.item": best.item, "best.by": by, "metric_name": best.metric_name})
+    parent.set_tags({"best.item": best.item, "best.by": by, "metric_name": best.metric_name,
+                     "outcome": outcome(params), **gate_tags(inputs.train)})  # fmt: skip
     final = {name: metric.model_dump() for name, metric in best.metrics.items()}
     parent.log_metrics({**flat_metrics(final), "best_ema_length": best.ema_length})
     for item in inputs.items:
@@ -80,7 +86,10 @@ def track(run: StageRun, params: Params, inputs: Inputs) -> None:
             parent.log_metrics({f"{name}_by_ema/{item.sampler}": item.value(name)}, step)
         picture = inputs.pictures[item.item].get("samples")
         if picture:
-            parent.log_image(Image.open(io.BytesIO(picture)), f"samples {item.sampler}", step)
+            image = Image.open(io.BytesIO(picture))
+            parent.log_image(image, f"samples {item.sampler}", step, CARD)
+            if item is best:
+                parent.log_image(image, "samples")
     for name in ("loss", "denoising_loss", "held_out/loss", "held_out/gap"):
         for nimg, value in zip(*inputs.curves.get(name, ((), ())), strict=True):
             parent.log_metrics({name: float(value)}, int(nimg))
@@ -92,9 +101,8 @@ def track(run: StageRun, params: Params, inputs: Inputs) -> None:
     for stage in ("prepare", "reference", "train", "reconstruct"):
         run.add_restored(stage, stage_fingerprint(stage, params))
     for item in inputs.items:
-        sampling = (f"sampling.{item.sampler}",)
-        fingerprint = stage_fingerprint("evaluate", params, item_params=sampling)
-        run.add_restored("evaluate", f"{fingerprint}-{item.item}", item.item)
+        fingerprint = item_fingerprint(params, item.ema_length, item.sampler)
+        run.add_restored("evaluate", fingerprint, item.item)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from PIL import Image, ImageDraw, ImageFont
+
 if TYPE_CHECKING:
     from pipelines.run_store import Store
 
@@ -34,6 +36,8 @@ class StageRun:
         self.run_id = run_id
         self.parent = parent
         self.resumed = resumed
+        self.complete = False
+        """Whether the results are there already, so that no later stage need end this run."""
         self._store = store
         self._buffer: list[tuple[str, float, int, int]] = []
         self._flushed_at = time.monotonic()
@@ -84,14 +88,21 @@ class StageRun:
                 del self._buffer[: len(batch)]
         del self._buffer[:-KEEP_ENTRIES]
 
-    def log_image(self, image: Any, key: str, nimg: int = 0) -> None:
-        """Put a uint8 [H,W,C] array or a PIL image into the image grid, with a slider over nimg."""
+    def log_image(self, image: Any, key: str, nimg: int = 0, card: str = "") -> None:
+        """Put a uint8 [H,W,C] array or a PIL image into the image grid, with a slider over nimg.
+
+        card: what is said at step 0, where the slider of several pictures opens, if there is none.
+        """
         if self._store is None:
             return
         key = re.sub(r"[^a-zA-Z0-9_\-./ ]", "-", key)
         with self._guarded():
             if self._images is None:
-                self._images = self._store.image_steps(self.run_id) if self.resumed else set()
+                self._images = set(self._store.image_files(self.run_id)) if self.resumed else set()
+            others = {step for name, step in self._images if name == key} - {int(nimg)}
+            if card and nimg != 0 and others and 0 not in others:
+                self._store.client.log_image(self.run_id, text_card(card), key=key, step=0)
+                self._images.add((key, 0))
             if nimg == 0 or (key, int(nimg)) not in self._images:
                 self._store.client.log_image(self.run_id, image, key=key, step=int(nimg))
                 self._images.add((key, int(nimg)))
@@ -133,6 +144,12 @@ class StageRun:
             with self._guarded():
                 self._store.add_restored(self.parent.run_id, stage, item, fingerprint)
 
+    def restore_results(self, outcome: str) -> None:
+        """Show the results of a finished parent run with the same outcome, if there is one."""
+        if self._store is not None:
+            with self._guarded():
+                self.complete = self._store.restore_results(self.run_id, outcome)
+
     def end(self, status: str, error: BaseException | None = None) -> None:
         """Write what is buffered and set the final status; `error` becomes a tag."""
         if self._store is None:
@@ -169,3 +186,12 @@ def one_line(error: BaseException, limit: int = 200) -> str:
     """The first line of an error's message, with its kind."""
     text = str(error).strip().split("\n")[0]
     return f"{type(error).__name__}: {text}"[:limit]
+
+
+def text_card(text: str, side: int = 480) -> Image.Image:
+    """A white square that says something where there is no picture."""
+    card = Image.new("RGB", (side, side), "white")
+    font = ImageFont.load_default(side // 15)
+    middle = (side / 2, side / 2)
+    ImageDraw.Draw(card).text(middle, text, "black", font, anchor="mm", align="center", spacing=12)
+    return card

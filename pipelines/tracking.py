@@ -23,15 +23,22 @@ from pipelines.tracking_config import TrackingConfig
 __all__ = ["StageRun", "Store", "TrackingConfig", "open_store", "runs_page", "stage_run"]
 
 # Tags of the experiment: what it is, and a view of the runs table with the columns that matter.
-EXPERIMENT_NOTE = (
-    "One parent run per result; its children are the stages. A name reads: data set, form of the "
-    "game, seed, what differs from the nearest preset, fingerprint. Filter, say, by "
-    "``tags.level = 'parent'``, ``tags.`structure.kind` = 'graph'``, ``tags.preset = 'digits'``, "
-    "``tags.`git.dirty` = 'false'`` or ``tags.`dvc.experiment` != ''``. Steps count images."
-)
+# The page shows the note's first line; the arrow beside it unfolds the rest.
+EXPERIMENT_NOTE = """\
+One parent run per result; its children are the stages. The arrow at the right: names, filters.
+
+A name reads: data set, form of the game, seed, what differs from the nearest preset, fingerprint.
+Steps count images. Filters, for example:
+
+- ``tags.level = 'parent'``
+- ``tags.`structure.kind` = 'graph'``
+- ``tags.preset = 'digits'``
+- ``tags.`git.dirty` = 'false'``
+- ``tags.`dvc.experiment` = 'control'``
+"""
 VIEW = "results"
 VIEW_METRICS = ("kid", "kid_floor", "fd", "fd_floor", "conditional_accuracy", "structure_gap")
-VIEW_TAGS = ("structure.kind", "preset", "git.dirty", "dvc.experiment")
+VIEW_TAGS = ("structure.kind", "gate.open_fraction", "preset", "git.dirty", "dvc.experiment")
 
 
 def runs_page(experiment_id: str) -> str:
@@ -131,7 +138,7 @@ def stage_run(
         run.end(status, failure)
         if run.parent is not None:
             run.parent.flush()
-            if ends_parent or status != "FINISHED":
+            if ends_parent or run.parent.complete or status != "FINISHED":
                 run.parent.end(status, failure)
 
 

@@ -17,8 +17,16 @@ from filelock import FileLock, Timeout
 from dataset.store import ImageDataset
 from pipelines.cluster import describe_cluster, run_training
 from pipelines.generation import grid_cache
-from pipelines.identity import DATASET, TRAIN, Identity, dvc_root, pipeline_tag, stage_identity
-from pipelines.monitor import Monitor
+from pipelines.identity import (
+    DATASET,
+    TRAIN,
+    Identity,
+    dvc_root,
+    outcome,
+    pipeline_tag,
+    stage_identity,
+)
+from pipelines.monitor import Monitor, close_training
 from pipelines.params import Params, load_params
 from pipelines.stage import parser, run_stage
 from pipelines.tracking import stage_run
@@ -50,7 +58,8 @@ def main() -> None:
                 identity.save(folder)
                 train_run(params, folder, identity, run)
             run.log_artifact(folder / "train.json")
-        publish(folder, TRAIN)
+            publish(folder, TRAIN)
+            close_training(run, json.loads((folder / "train.json").read_text()), outcome(params))
 
 
 def train_run(params: Params, folder: Path, identity: Identity, run) -> None:

@@ -59,12 +59,17 @@ def write_runs(root: Path) -> SimpleNamespace:
                     loss = {"loss": kid + 100 / nimg}
                     monitor({"kind": "log", "nimg": nimg, "metrics": loss, "img_per_s": 50.0})
                     if nimg % 640 == 0:
-                        monitor({"kind": "samples", "nimg": nimg, "images": noise})
+                        monitor(
+                            {"kind": "samples", "nimg": nimg, "sigma_rel": 0.1, "images": noise}
+                        )
+                monitor({"kind": "end", "nimg": NIMG[-1]})
         with stage_run("summarize", params, f"{kind}00", f"summarize{kind}", root=root) as run:
             assert run.parent is not None
             run.parent.log_metrics({"kid": kid, "kid_floor": 0.001})
             for step in (50, 140):  # 1000 x EMA length
-                run.parent.log_image(Image.fromarray(noise[0, :, :, 0]), "samples heun18", step)
+                picture = Image.fromarray(noise[0, :, :, 0])
+                run.parent.log_image(picture, "samples heun18", step, "move the slider")
+            run.parent.log_image(picture, "samples")
             runs.parent[kind] = run.parent.run_id
         client = open_store(params.tracking, root).client
         runs.name[kind] = client.get_run(runs.parent[kind]).info.run_name
@@ -201,25 +206,49 @@ def test_a_metric_is_drawn_over_the_images_seen(browser, runs):
     browser.wait(f"a chart of the loss with {len(NIMG)} points", lambda: points() == len(NIMG))
 
 
+FIND_CARD = """return [...document.querySelectorAll('[data-testid$=compare-runs-card]')]
+               .find(card => card.innerText.split('\\n')[0] === arguments[0])"""
+
+
 @pytest.mark.parametrize(
-    "level, key, step", [("train", "samples", 1280), ("parent", "samples heun18", 140)]
-)
+    "level, key, step",
+    [("train", "samples ema 0.1", 1280), ("parent", "samples heun18", 140),
+     ("train", "samples at the end", None), ("parent", "samples", None)],
+)  # fmt: skip
 def test_the_image_grid_shows_the_pictures(browser, runs, level, key, step):
+    """As it opens, and where the slider has been moved to `step`."""
     run_id = getattr(runs, level)["none"]
     browser.open(f"{runs.base}/#/experiments/1/runs/{run_id}/model-metrics")
-    find = """return [...document.querySelectorAll('[data-testid$=compare-runs-card]')]
-              .find(card => card.innerText.split('\\n')[0] === arguments[0])"""
 
-    def width() -> int:
-        """Of the picture at `step`. The slider starts at step 0, where none was logged."""
-        card = browser.driver.execute_script(find, key)
+    def width(at: int | None) -> int:
+        card = browser.driver.execute_script(FIND_CARD, key)
         browser.driver.execute_script("arguments[0].scrollIntoView()", card)
         number = card.find_element("css selector", "input[type=number]")
-        if number.get_attribute("value") != str(step):
+        if at is not None and number.get_attribute("value") != str(at):
             number.send_keys(Keys.CONTROL, "a")
-            number.send_keys(str(step), Keys.TAB)
+            number.send_keys(str(at), Keys.TAB)
             return 0
         picture = card.find_element("css selector", ".rc-image-img")
         return int(picture.get_property("naturalWidth"))
 
-    browser.wait(f"the picture of {key!r} at step {step}", lambda: width() >= 8)
+    browser.wait(f"a picture of {key!r} as it opens", lambda: width(None) >= 8)
+    if step is not None:
+        browser.wait(f"the picture of {key!r} at step {step}", lambda: width(step) >= 8)
+
+
+def test_the_experiments_note_can_be_read_whole(browser, runs):
+    browser.open(runs.link)
+    browser.wait_text("One parent run per result")
+    button = "[data-component-id='mlflow.experiment.metadata_editor.expand_button']"
+    browser.wait("the arrow beside the note", lambda: browser.all(button))
+    first, last = (
+        "return [...document.querySelectorAll('p')]",
+        "return [...document.querySelectorAll('li')]",
+    )
+    shown = """.find(e => e.innerText.includes(arguments[0])).getBoundingClientRect().bottom
+               <= document.querySelector(arguments[1]).parentElement.getBoundingClientRect().bottom"""
+    assert browser.driver.execute_script(first + shown, "names, filters", button)
+    browser.all(button)[0].click()
+    folded = button.replace("expand", "collapse")
+    browser.wait("the last filter", lambda: browser.driver.execute_script(
+        last + shown, "dvc.experiment", folded))  # fmt: skip

@@ -1,6 +1,7 @@
 """Two runs written to a real store, read back, and set side by side."""
 
 import io
+import json
 import re
 from types import SimpleNamespace
 
@@ -70,6 +71,38 @@ def test_a_run_is_read_back_whole(runs):
 def test_a_cached_stage_is_read_where_it_was_made(store):
     run = read_run(store, compare.find_run(store, "bbbb2"))
     assert len(run.curves["denoising_loss"][0]) == 5
+
+
+REPORT = {
+    "items": {
+        "0.1-heun18": {
+            "ema_length": 0.1, "sampler": "heun18", "nfe": 35, "num_images": 64, "n": 20,
+            "kid": {"value": 0.2, "floor": 0.01, "floor_std": 0.02},
+        },
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("with_file", [True, False])
+def test_a_run_whose_evaluate_was_skipped_shows_its_final_metrics(store, tmp_path, with_file):
+    """The weights were the same in every byte, so that only summarize ran."""
+    tag = f"cccc{with_file}"
+    params = SimpleNamespace(tracking=CONFIG, model_dump=lambda mode: {"seed": 5})
+    root = store.lock.lock_file.rpartition("/.runs")[0]
+    with stage_run("summarize", params, tag, f"s-{tag}", root=root, param_keys=()) as run:
+        run.parent.log_metrics({"kid": 0.2, "kid_floor": 0.01, "kid_floor_std": 0.02})
+        run.parent.set_tags({"best.item": "0.1-heun18"})
+        for key, step in (("samples heun18", 100), ("samples", 0)):
+            run.parent.log_image(np.full([8, 8], 77, np.uint8), key, step)
+        if with_file:
+            (tmp_path / "metrics.json").write_text(json.dumps(REPORT))
+            run.parent.log_artifact(tmp_path / "metrics.json")
+    skipped = read_run(store, compare.find_run(store, tag))
+    assert skipped.items["0.1-heun18"]["kid"] == 0.2
+    assert np.asarray(Image.open(io.BytesIO(skipped.samples["0.1-heun18"])))[0, 0] == 77
+    _, rows = metric_rows([skipped, read_run(store, compare.find_run(store, "bbbb1"))])
+    (kid,) = [row for row in rows if row[0] == "KID"]
+    assert kid[1:4] == ["0.200", "0.160", "0.010 ± 0.020"]
 
 
 def test_rows_hold_what_differs_and_how_much(runs):

@@ -3,6 +3,7 @@
 import ast
 import re
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,51 @@ def test_code_and_init_weights_count(workspace):
     assert one.params == two.params and one.inputs != two.inputs
     with pytest.raises(ValueError, match=r"train\.init_from: nowhere"):
         stage_identity("train", changed(train={"init_from": "nowhere"}))
+
+
+def test_an_evaluate_item_is_known_by_its_weights_not_by_its_training(workspace):
+    def write(name, text):
+        path = workspace / "outputs" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    params = changed()
+    names = [identity.item_fingerprint(params, 0.1, "heun18")]
+    for name, text in (
+        ("train/train.json", "{}"),  # passed over
+        ("ema/0.1.safetensors", "1"),
+        ("ema/0.1.safetensors", "2"),
+        ("ema/0.1.json", "{}"),
+        ("ema/0.05.safetensors", "1"),  # another item's
+        ("reference/reference.json", "{}"),
+    ):
+        write(name, text)
+        names.append(identity.item_fingerprint(params, 0.1, "heun18"))
+    same = [a == b for a, b in pairwise(names)]
+    assert same == [True, False, False, False, True, False]
+    assert names[-1].endswith("-0.1-heun18")
+    assert identity.item_fingerprint(params, 0.1, "fast8") != names[-1]
+
+
+def test_outcome_is_that_of_the_bytes_not_of_the_training_code(workspace):
+    def write(name, text):
+        path = workspace / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    write("outputs/train/train.json", "{}")
+    write("outputs/train/snapshots/a.safetensors", "1")
+    before = identity.outcome(changed())
+    (workspace / "training" / "loop.py").open("a").write("# a remark\n")
+    assert identity.outcome(changed(cluster={"num_workers": 0}, train={"lr": 0.5})) == before
+    assert identity.outcome(changed(evaluation={"num_images": 65})) != before
+    assert identity.outcome(changed(ema={"lengths": [0.1]})) != before
+    assert identity.outcome(changed(samplers=["fast8"])) != before
+    write("outputs/train/snapshots/a.safetensors", "2")
+    after = identity.outcome(changed())
+    assert after != before
+    (workspace / "evaluation" / "judge.py").open("a").write("# a remark\n")
+    assert identity.outcome(changed()) != after
 
 
 def test_folder_names_stage_and_fingerprint(tmp_path):

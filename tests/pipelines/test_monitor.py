@@ -20,7 +20,7 @@ class FakeRun(StageRun):
     def log_metrics(self, metrics, nimg=0):
         self.metrics.append((nimg, dict(metrics)))
 
-    def log_image(self, image, key, nimg=0):
+    def log_image(self, image, key, nimg=0, card=""):
         self.images.append((nimg, key, np.asarray(image).shape))
 
     def set_tags(self, tags):
@@ -73,6 +73,26 @@ def test_samples_become_one_grid_image():
     ((nimg, key, shape),) = run.images
     assert (nimg, key) == (500, "samples ema 0.05")
     assert shape[0] == shape[1] >= 4 * 48
+
+
+def test_the_last_samples_have_a_grid_of_their_own():
+    """A grid with one picture opens at it."""
+    monitor, run, _ = plain_monitor()
+    monitor({"kind": "end", "nimg": 0})  # resumed after the last picture: nothing to show
+    assert run.images == []
+    for nimg in (500, 1000):
+        images = np.zeros([16, 8, 8, 1], np.uint8)
+        monitor({"kind": "samples", "nimg": nimg, "sigma_rel": 0.05, "images": images})
+    monitor({"kind": "end", "nimg": 1000})
+    assert [(nimg, key) for nimg, key, _ in run.images] == [
+        (500, "samples ema 0.05"), (1000, "samples ema 0.05"), (1000, "samples at the end"),
+    ]  # fmt: skip
+
+
+def test_a_gate_that_has_only_opened_is_not_said_to_be_never_shut():
+    monitor, run, _ = plain_monitor()
+    monitor({"kind": "gate", "nimg": 1920, "open": True, "reason": ""})
+    assert run.tags == {"gate": "open"}
 
 
 def test_plain_lines_are_rare_and_count_from_the_resumed_point(capsys):

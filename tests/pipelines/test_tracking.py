@@ -1,5 +1,6 @@
 """Runs as MLflow keeps them, read back through its own client."""
 
+import io
 import json
 import os
 import signal
@@ -11,8 +12,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pipelines import run_state, tracking
+from pipelines.monitor import close_training
 from pipelines.tracking import StageRun, TrackingConfig, open_store, stage_run
 
 CONFIG = TrackingConfig(system_metrics=False)
@@ -192,6 +195,77 @@ def test_cached_stage_points_at_its_maker(root, client):
     assert (computed.run_id, again.info.run_name) == (cached.info.run_id, "train")
     assert "made_by" not in again.data.tags
     assert again.data.metrics == {"loss": 0.25}
+
+
+def test_the_same_bytes_show_the_results_of_the_run_that_has_them(root, client, tmp_path):
+    """Code changed and weights did not: DVC runs no stage after train, nor summarize."""
+    with start("evaluate", root, "kkkk11", item="0.1-a", fingerprint="same") as made:
+        made.log_metrics({"kid": 0.25})
+    with start("summarize", root, "kkkk11") as run:
+        run.parent.log_metrics({"kid": 0.25, "kid_floor": 0.125})
+        run.parent.set_tags({"best.item": "0.1-a", "outcome": "o1"})
+        (tmp_path / "metrics.json").write_text("{}")
+        run.parent.log_artifact(tmp_path / "metrics.json")
+    with start("train", root, "kkkk22") as other:
+        close_training(other, {}, "o2")
+    assert client.get_run(other.parent.run_id).info.status == "RUNNING"
+    assert client.get_run(other.parent.run_id).data.metrics == {}
+    with start("train", root, "kkkk33") as again:
+        close_training(again, {}, "o1")
+    parent = client.get_run(again.parent.run_id)
+    assert parent.info.status == "FINISHED"
+    assert parent.data.metrics == {"kid": 0.25, "kid_floor": 0.125}
+    assert parent.data.tags["best.item"] == "0.1-a"
+    assert parent.data.tags["results_of"] == run.parent.run_id
+    assert "same bytes as" in parent.data.tags["mlflow.note.content"]
+    store = open_store(CONFIG, root)
+    assert store.artifact(again.parent.run_id, "metrics.json") == b"{}"
+    children = store.search({"mlflow.parentRunId": again.parent.run_id, "stage": "evaluate"})
+    assert [child.data.tags["made_by"] for child in children] == [made.run_id]
+
+
+def test_gate_is_told_on_child_and_parent_also_when_it_never_opened(root, client):
+    shut = {"discriminator wins by far": 2, "discriminator at chance": 7, "warming up": 0}
+    summary = {"structure_plays": 9, "gate": {"open_fraction": 0.0, "shut_reasons": shut}}
+    with start("train", root, "llll11", fingerprint="gated") as run:
+        close_training(run, summary, "o3")
+    told = {
+        "gate.open_fraction": "0.000",
+        "gate.shut_reasons": "discriminator at chance x7; discriminator wins by far x2",
+    }
+    with start("summarize", root, "llll22") as other:  # whose training DVC did not run
+        other.add_restored("train", "gated")
+    (cached,) = open_store(CONFIG, root).search({"mlflow.parentRunId": other.parent.run_id,
+                                                 "stage": "train"})  # fmt: skip
+    for run_id in (run.run_id, run.parent.run_id, cached.info.run_id):
+        assert told.items() <= client.get_run(run_id).data.tags.items()
+    assert run_state.gate_tags({"gate": {}}) == {}
+    never = {"structure_plays": 0, "gate": {"open_fraction": 0.0, "shut_reasons": {}}}
+    assert run_state.gate_tags(never)["gate.shut_reasons"] == "never played"
+    always = {"structure_plays": 4, "gate": {"open_fraction": 1.0, "shut_reasons": {}}}
+    assert run_state.gate_tags(always) == {
+        "gate.open_fraction": "1.000", "gate.shut_reasons": "never shut",
+    }  # fmt: skip
+
+
+def test_a_grid_of_several_pictures_says_so_where_it_opens(root):
+    """MLflow's slider opens at step 0, but for a grid with one picture."""
+    store = open_store(CONFIG, root)
+    with start("train", root, "mmmm11") as run:
+        run.log_image(np.full([8, 8, 3], 9, np.uint8), "samples a", 100, "move it")
+        assert set(store.image_files(run.run_id)) == {("samples a", 100)}
+        run.log_image(np.full([8, 8, 3], 9, np.uint8), "samples a", 200, "move it")
+        run.log_image(np.zeros([8, 8, 3], np.uint8), "real", 0)
+        run.log_image(np.zeros([8, 8, 3], np.uint8), "real", 100, "move it")
+    with start("train", root, "mmmm11") as run:  # resumed
+        run.log_image(np.full([8, 8, 3], 9, np.uint8), "samples a", 300, "move it")
+    places = {("samples a", step) for step in (0, 100, 200, 300)} | {("real", 0), ("real", 100)}
+    assert set(store.image_files(run.run_id)) == places
+    card, picture = (store.image(run.run_id, "samples a", step) for step in (0, 300))
+    assert np.asarray(Image.open(io.BytesIO(picture))).max() == 9
+    pixels = np.asarray(Image.open(io.BytesIO(card)).convert("L"))
+    assert pixels[0].min() == 255 and 0.001 < (pixels < 128).mean() < 0.2
+    assert store.image(run.run_id, "real", 300) is None
 
 
 def test_system_load_is_sampled(root, client, monkeypatch):
