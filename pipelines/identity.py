@@ -107,7 +107,8 @@ def outcome(params: Params) -> str:
     keys |= {f"sampling.{name}" for name in params.samplers}
     code = set[Path]().union(*(stage_code(stage) for stage in stages))
     code = {path for path in code if path.parts[0] != "training"}
-    files = [path for path in TRAIN.rglob("*") if path.is_file()]
+    # DVC puts a .gitignore beside its outputs, once the stage is over
+    files = [path for path in TRAIN.rglob("[!.]*") if path.is_file()]
     files += [path for path in (REFERENCE / "reference.json",) if path.is_file()]
     chosen = {key: _dotted(plain, key) for key in sorted(keys)}
     return _hash([chosen, dataset_hash(), code_hash(set(files)), code_hash(code)])[:16]

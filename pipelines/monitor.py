@@ -38,7 +38,12 @@ class Rate:
 
 
 def adversarial_share(metrics: Mapping[str, float]) -> float | None:
-    """lambda |grad L_adv| / |grad L_denoise| at the output convolution; None without a game."""
+    """lambda |grad L_adv| / |grad L_denoise| at the output convolution; None without a game.
+
+    While the gate is shut lambda is 0, and nobody measures |grad L_adv|.
+    """
+    if metrics.get("structure/lambda") == 0:
+        return 0.0
     needed = ("structure/lambda", "structure/adv_grad", "structure/denoise_grad")
     if not all(name in metrics for name in needed):
         return None
@@ -135,7 +140,8 @@ class Monitor:
                 parts.append(f"{name} {self._latest[key]:.4f}")
         share = adversarial_share(self._latest)
         if share is not None:
-            parts.append(f"game {share:.0%}")
+            shut = self._latest.get("structure/gate_open") == 0
+            parts.append("gate shut" if shut else f"game {share:.0%}")
         rate = self._rate.per_second()
         if rate:
             left = (self.total_nimg - self._nimg) / rate

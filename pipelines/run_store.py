@@ -210,7 +210,7 @@ class Store:
                 self.client.log_text(parent_id, content.decode(), name)
         for child in self.search({"mlflow.parentRunId": maker.info.run_id}):
             made = child.data.tags
-            if made.get("stage") not in (None, "train"):
+            if made.get("stage") in ("prepare", "reference", "evaluate", "summarize"):
                 self.add_restored(parent_id, made["stage"], made.get("item"), made["fingerprint"])
         return True
 

@@ -102,6 +102,7 @@ def test_outcome_is_that_of_the_bytes_not_of_the_training_code(workspace):
     write("outputs/train/snapshots/a.safetensors", "1")
     before = identity.outcome(changed())
     (workspace / "training" / "loop.py").open("a").write("# a remark\n")
+    write("outputs/train/.gitignore", "/snapshots")  # DVC's
     assert identity.outcome(changed(cluster={"num_workers": 0}, train={"lr": 0.5})) == before
     assert identity.outcome(changed(evaluation={"num_images": 65})) != before
     assert identity.outcome(changed(ema={"lengths": [0.1]})) != before

@@ -118,6 +118,18 @@ def test_figures_show_the_games_share():
     assert run.metrics[0][1]["structure/share"] == 0.125
 
 
+def test_figures_tell_a_gate_that_is_shut():
+    """The adversarial gradient is not measured then, so it is not among the metrics."""
+    monitor, run, _ = plain_monitor()
+    shut = {"structure/lambda": 0.0, "structure/denoise_grad": 4.0, "structure/gate_open": 0.0}
+    monitor(log(100, **shut))
+    assert monitor.figures() == "loss 0.5000  gate shut"
+    assert run.metrics[0][1]["structure/share"] == 0.0
+    shown = {"structure/lambda": 0.5, "structure/adv_grad": 1.0, "structure/denoise_grad": 4.0}
+    monitor(log(200, **shown, **{"structure/gate_open": 0.25}))
+    assert monitor.figures() == "loss 0.5000  game 12%"
+
+
 def test_live_bar_on_a_terminal():
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=100)
