@@ -46,8 +46,9 @@ class StructureConfig(
 
     kind: Literal["graph", "per_sample", "affinity", "none"] = "graph"
     """Discriminator: graph, per_sample (same network, no edges), affinity (paired), none."""
-    fakes: Literal["onestep", "onpolicy", "renoise"] = "onestep"
-    """Fakes: onestep (sigma <= sigma_data), onpolicy (on a sampler's path), or renoise."""
+    fakes: Literal["onestep", "onpolicy", "deployed", "renoise"] = "onestep"
+    """Fakes: deployed (the sampler's images, gradient through its steps), onpolicy (one denoising on
+    its path), onestep (of a real image under sigma <= sigma_data), renoise."""
     features: Literal["denoiser", "efficientnet_lite0", "pixels"] = "denoiser"
     """Psi, the frozen feature network; never the network of the metric."""
     loss: Literal["relativistic", "non_saturating"] = "relativistic"
@@ -77,10 +78,10 @@ class StructureConfig(
     """The game is played at every n-th optimiser step."""
     batch_size: Annotated[int, Field(ge=2)] | None = 64
     """Fakes (and reals) per play, over all workers; null: the training batch size."""
-    path_plays: Annotated[int, Field(ge=1)] = 1
-    """onpolicy: plays that share one run of the sampler, each at other noise levels of its path."""
     sampler: SamplerConfig | None = None
-    """The deployed sampler, whose path gives onpolicy fakes; null: DDIM, 8 steps on EDM's grid."""
+    """The deployed sampler, for deployed and onpolicy fakes; null: DDIM, 8 steps on EDM's grid."""
+    gradient_steps: Annotated[int, Field(ge=1)] | None = None
+    """deployed: the sampler's last evaluations, through which the gradient goes; null: all."""
     sigma_min: Positive = 0.03
     """Lowest noise level at which fakes are denoised."""
     sigma_max: Positive | None = None

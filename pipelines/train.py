@@ -65,7 +65,7 @@ def main() -> None:
 def train_run(params: Params, folder: Path, identity: Identity, run) -> None:
     """Train to the end, with a progress bar, on the cluster that params name."""
     settings = params.run_settings().model_copy(update={"grid_cache": str(grid_cache())})
-    if params.structure.fakes == "onpolicy" and params.structure.sampler is not None:
+    if params.structure.fakes in ("onpolicy", "deployed") and params.structure.sampler is not None:
         params.structure.sampler.time_grid(grid_cache())  # searched once, not by every worker
     print(f"train: {settings.total_nimg / 1000:g} kimg {describe_cluster(params.cluster)}, "
           f"run {identity.fingerprint}", flush=True)  # fmt: skip

@@ -1,5 +1,6 @@
 """What the game is played with: which real images, which fakes, at which noise."""
 
+import itertools
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,13 +30,13 @@ DEFAULT_SAMPLER = SamplerConfig(solver="ddim", steps=8)
 class GameBatch:
     """One worker's share of a play, drawn slot by slot. Images in data units."""
 
-    slots: Sequence[int]  # of the fakes; the reals' may be later ones
+    slots: Sequence[int]
     reals: Tensor  # [n, C, H, W]; paired forms: the sources of the fakes
     labels: Tensor  # int64 [n], of real and fake
     noise: Tensor  # unit normal [n, C, H, W], of the fakes
-    sigma: Tensor  # [n], where the fake is denoised with gradient
-    sources: Tensor | None  # [n, C, H, W], clean images the fakes start from; None: onpolicy
-    stop: Tensor | None  # int64 [n], which of the path's kept states; None: not onpolicy
+    sigma: Tensor  # [n], where the fake is denoised with gradient; deployed: the first noise level
+    sources: Tensor | None  # [n, C, H, W], clean images the fakes start from; None: pure noise
+    stop: Tensor | None  # int64 [n], place of sigma in the sampler's grid; None: not onpolicy
     renoise: tuple[Tensor, Tensor] | None  # unit normal for real and fake before Psi
 
 
@@ -45,6 +46,7 @@ class Fakes:
     onestep: a real image under noise sigma <= sigma_data. One step estimates a posterior mean,
     which at higher sigma is blurred by nature.
     onpolicy: a state on the sampler's own path (without its guidance), reached without gradient.
+    deployed: the sampler's final images, with gradient through its last `gradient_steps` evaluations.
     renoise: as onestep, up to the sigma at which real and fake are re-noised before Psi.
     Raises ValueError if the noise levels asked for do not exist.
     """
@@ -60,12 +62,13 @@ class Fakes:
         seed: int,
         grid_cache: Path | None = None,
     ):
-        self.kind, self.paired, self.path_plays = config.fakes, paired, config.path_plays
+        self.kind, self.paired, self.gradient_steps = config.fakes, paired, config.gradient_steps
         self.conditional, self.seed = conditional, seed
         self._sorted: tuple[ImageDataset, np.ndarray, LabelPools] | None = None
         limit = {
             "onestep": sigma_data,
             "onpolicy": 2 * sigma_data,
+            "deployed": 2 * sigma_data,
             "renoise": config.renoise_sigma,
         }[self.kind]
         self.low, self.high = config.sigma_min, config.sigma_max or limit
@@ -78,8 +81,10 @@ class Fakes:
             )
         self.sampler = sampler or DEFAULT_SAMPLER
         self.grid: Tensor | None = None
-        if self.kind == "onpolicy":
+        if self.kind in ("onpolicy", "deployed"):
             self.grid = self.sampler.time_grid(grid_cache)
+        if self.kind == "onpolicy":
+            assert self.grid is not None
             inner = self.grid[1:-1]
             inside = ((inner >= self.low) & (inner <= self.high)).nonzero()[:, 0] + 1
             if not len(inside):
@@ -88,12 +93,7 @@ class Fakes:
                     f"structure.sigma_min {self.low:g} and sigma_max {self.high:g}: widen these or "
                     "give the sampler more steps"
                 )
-            self.stops = inside.tolist()
-
-    @property
-    def plays_per_path(self) -> int:
-        """Plays that one run of the sampler serves, each at other states of its path."""
-        return 1 if self.grid is None else min(self.path_plays, len(self.stops))
+            self.stops = inside.numpy()
 
     def draw(
         self,
@@ -103,35 +103,34 @@ class Fakes:
         flip: bool = False,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
-        real_slots: Sequence[int] | None = None,
-        turn: int = 0,
     ) -> GameBatch:
         """The batch of the given image slots; each row depends on (seed, slot) alone.
 
-        `flip` mirrors half of the images, as training does. A later `turn` (onpolicy) takes other
-        states of the same paths, with reals of `real_slots`.
+        `flip` mirrors half of the images, as training does.
         """
-        real_slots = slots if real_slots is None else real_slots
         seed, train = self.seed, dataset.train_indices
         train_labels, pools = self._labels(dataset)
         chosen = slot_indices(seed, len(train), slots)
         labels = train_labels[chosen]
         sources = None
-        if self.kind != "onpolicy":
+        if self.grid is None:
             sources = self._images(dataset, train[chosen], slots, flip, "source")
         if self.paired:
             assert sources is not None
             reals = sources
         else:
-            drawn = unpaired_indices(seed, pools, labels, real_slots)
-            reals = self._images(dataset, train[drawn], real_slots, flip, "real")
+            drawn = unpaired_indices(seed, pools, labels, slots)
+            reals = self._images(dataset, train[drawn], slots, flip, "real")
         uniform = slot_uniform(seed, "structure/sigma", slots)
         stop = None
-        if self.grid is None:
+        if self.kind == "deployed":
+            assert self.grid is not None
+            sigma = np.full(len(slots), float(self.grid[0]))
+        elif self.grid is None:
             sigma = np.exp(np.log(self.low) + uniform * np.log(self.high / self.low))
         else:
-            stop = ((uniform * len(self.stops)).astype(np.int64) + turn) % len(self.stops)
-            sigma = self.grid.numpy()[np.array(self.stops)[stop]]
+            stop = self.stops[(uniform * len(self.stops)).astype(np.int64)]
+            sigma = self.grid.numpy()[stop]
 
         def put(array: np.ndarray | Tensor) -> Tensor:
             tensor = torch.as_tensor(array)
@@ -152,47 +151,66 @@ class Fakes:
             renoise=again,
         )
 
+    def images(self, denoiser: nn.Module, batch: GameBatch, noisy: Tensor, part: slice) -> Tensor:
+        """The fakes [n, C, H, W] of rows `part`, from the images that `noisy` made of the batch."""
+        labels = batch.labels[part]
+        if self.kind != "deployed":
+            return denoiser(noisy[part], batch.sigma[part], labels)
+        assert self.grid is not None
+        wanted = torch.is_grad_enabled()
+        without = 0 if self.gradient_steps is None else self.sampler.nfe - self.gradient_steps
+        evaluations = itertools.count()
+
+        def denoise(x: Tensor, sigma: Tensor) -> Tensor:
+            with torch.set_grad_enabled(wanted and next(evaluations) >= without):
+                return denoiser(x, sigma, labels)
+
+        return solve(
+            self.sampler.solver,
+            denoise,
+            noisy[part],
+            self.grid,
+            generators=self._generators(batch, part),
+            **self.sampler.solver_options,
+        )
+
     @torch.no_grad()
     def noisy(self, denoiser: nn.Module, batch: GameBatch, part: slice) -> Tensor:
         """The images [n, C, H, W] that rows `part` of the batch are denoised from, at their sigma.
 
-        Rows of a batch do not influence one another.
+        Rows of a batch do not influence one another. For deployed fakes: their unit noise.
         """
-        if batch.sources is None:
-            return self.at_stop(self.path(denoiser, batch, part), batch, part)
-        return batch.sources[part] + batch.sigma[part, None, None, None] * batch.noise[part]
-
-    def at_stop(self, path: Tensor, batch: GameBatch, part: slice) -> Tensor:
-        """Each row's state [n, C, H, W] of the path [n, S, C, H, W] at its own stop."""
-        assert batch.stop is not None
-        stop = batch.stop[part]
-        return path[torch.arange(len(stop), device=stop.device), stop]
-
-    @torch.no_grad()
-    def path(self, denoiser: nn.Module, batch: GameBatch, part: slice) -> Tensor:
-        """The sampler's states [n, S, C, H, W] of rows `part`, at every noise level in range."""
-        assert self.grid is not None
-        noise, labels = batch.noise[part], batch.labels[part]
-        states: list[Tensor] = []
+        noise = batch.noise[part]
+        if batch.sources is not None:
+            return batch.sources[part] + batch.sigma[part, None, None, None] * noise
+        if self.kind == "deployed":
+            return noise
+        assert batch.stop is not None and self.grid is not None
+        stop, labels = batch.stop[part], batch.labels[part]
+        last = int(stop.max())
+        states = torch.empty_like(noise)
 
         def keep(step: int, x: Tensor, denoised: Tensor) -> None:
-            if step + 1 in self.stops:
-                states.append(x)
-            if step + 1 == self.stops[-1]:
+            here = stop == step + 1
+            states[here] = x[here]
+            if step + 1 == last:
                 raise _Arrived
 
-        slots = batch.slots[part]
         with suppress(_Arrived):
             solve(
                 self.sampler.solver,
                 lambda x, sigma: denoiser(x, sigma, labels),
                 noise,
                 self.grid,
-                generators=[slot_generator(self.seed, "structure/path", s) for s in slots],
+                generators=self._generators(batch, part),
                 callback=keep,
                 **self.sampler.solver_options,
             )
-        return torch.stack(states, 1)
+        return states
+
+    def _generators(self, batch: GameBatch, part: slice) -> list[torch.Generator]:
+        """For a sampler that adds noise on its way; the same at every pass."""
+        return [slot_generator(self.seed, "structure/path", slot) for slot in batch.slots[part]]
 
     def _labels(self, dataset: ImageDataset) -> tuple[np.ndarray, LabelPools]:
         """Labels of the train set, and the images of each; sorted once for each data set."""

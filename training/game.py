@@ -79,9 +79,6 @@ class StructureGame:
         )
         self.adapted = bool(adapter_parameters(denoiser))
         """Whether the game moves the denoiser's adapter and nothing else of it."""
-        self.path: Tensor | None = None
-        """The sampler's states of the global batch [N, S, C, H, W], where several plays share them."""
-        self.path_start, self.path_turn = 0, 0
 
     @property
     def plays(self) -> int:
@@ -111,25 +108,11 @@ class StructureGame:
         return self.opened_at is not None and step % self.config.every == 0
 
     def draw(self, dataset: ImageDataset, nimg: int, *, flip: bool = False) -> GameBatch:
-        """This worker's share of the play at `nimg`: slots nimg .. nimg + batch_size - 1.
-
-        While a run of the sampler serves several plays, the fakes' slots are those of its first.
-        """
-        if self.path is None or self.path_turn + 1 >= self.fakes.plays_per_path:
-            self.path, self.path_start, self.path_turn = None, nimg, 0
-        else:
-            self.path_turn += 1
+        """This worker's share of the play at `nimg`: slots nimg .. nimg + batch_size - 1."""
         share = self.world.share(self.batch_size)
+        slots = range(nimg + share.start, nimg + share.stop)
         like = self.psi.mean
-        return self.fakes.draw(
-            dataset,
-            range(self.path_start + share.start, self.path_start + share.stop),
-            flip=flip,
-            device=like.device,
-            dtype=like.dtype,
-            real_slots=range(nimg + share.start, nimg + share.stop),
-            turn=self.path_turn,
-        )
+        return self.fakes.draw(dataset, slots, flip=flip, device=like.device, dtype=like.dtype)
 
     def play(
         self,
@@ -167,7 +150,9 @@ class StructureGame:
         wanted = [p.requires_grad and (moved is None or id(p) in moved) for p in parameters]
         player: nn.Module = AdaptedDenoiser(denoiser) if self.adapted else denoiser
         parts = _parts(len(batch.labels), micro_batch)
-        noisy = self._denoising(lambda: self._noisy(player, batch, parts))
+        noisy = self._denoising(
+            lambda: torch.cat([self.fakes.noisy(player, batch, part) for part in parts])
+        )
         # First pass. A share that fits in one part keeps its graph and needs no second.
         one_pass = moving and len(parts) == 1
         with torch.set_grad_enabled(one_pass):
@@ -203,17 +188,6 @@ class StructureGame:
         logs["skipped"] = float(self.skipped)
         return gradients, {name: value for name, value in logs.items() if math.isfinite(value)}
 
-    def _noisy(self, player: nn.Module, batch: GameBatch, parts: list[slice]) -> Tensor:
-        """The images that the fakes are denoised from, of this worker's share."""
-        everything = slice(0, len(batch.labels))
-        if self.fakes.plays_per_path == 1:
-            return torch.cat([self.fakes.noisy(player, batch, part) for part in parts])
-        if self.path is None:
-            states = torch.cat([self.fakes.path(player, batch, part) for part in parts])
-            self.path = self.world.all_gather(states.to(batch.noise.dtype))
-        share = self.world.share(self.batch_size)
-        return self.fakes.at_stop(self.path[share], batch, everything)
-
     def _weigh(
         self, denoiser: Denoiser, gradients: list[Tensor | None], denoise_norm: float
     ) -> dict[str, float]:
@@ -246,7 +220,7 @@ class StructureGame:
     def _fake_features(
         self, player: nn.Module, batch: GameBatch, noisy: Tensor, part: slice
     ) -> Tensor:
-        x = self._denoising(lambda: player(noisy[part], batch.sigma[part], batch.labels[part]))
+        x = self._denoising(lambda: self.fakes.images(player, batch, noisy, part))
         if batch.renoise is not None:
             x = x + self.config.renoise_sigma * batch.renoise[1][part]
         return self.psi(x)
@@ -290,15 +264,11 @@ class StructureGame:
             "gate": self.gate.state_dict(),
             "weight": self.weight.state_dict(),
         }
-        if self.config.kind != "none":
-            meta["path"] = [self.path_start, self.path_turn]
         if self.config.kind == "none":
             return {}, meta
         tensors = {f"opponent.{name}": value for name, value in self.opponent.state_dict().items()}
         if self.opened_at is not None:
             tensors |= {f"psi.{name}": value for name, value in self.psi.kept().items()}
-        if self.path is not None:
-            tensors["path"] = self.path
         return {name: value.detach() for name, value in tensors.items()}, meta
 
     def load_state_dict(self, tensors: dict[str, Tensor], meta: dict) -> None:
@@ -308,10 +278,6 @@ class StructureGame:
         self.weight.load_state_dict(meta["weight"])
         if self.config.kind == "none":
             return
-        self.path_start, self.path_turn = meta["path"]
-        self.path = tensors.get("path")
-        if self.path is not None:
-            self.path = self.path.to(self.psi.mean)
         self.opponent.load_state_dict(_under("opponent.", tensors))
         if self.opened_at is not None:
             self.psi.restore(_under("psi.", tensors))

@@ -50,7 +50,7 @@ class OwnGraph(World):
 
 
 def case(world: World, kind: str, fakes: str, dtype: torch.dtype, micro: int | None, plays: int,
-         rank: int = 0, **more):  # fmt: skip
+         rank: int = 0):  # fmt: skip
     data = random_images()
     torch.manual_seed(0)
     if dtype == torch.float64:
@@ -62,7 +62,7 @@ def case(world: World, kind: str, fakes: str, dtype: torch.dtype, micro: int | N
         denoiser = Denoiser(data.image_shape, data.num_classes, config)
         torch.nn.init.constant_(denoiser.unet.output_gain, 0.5)
     structure = StructureConfig(
-        kind=kind, fakes=fakes, k=5, width=16, statistics_images=100, lambda_cap=1e6, **more
+        kind=kind, fakes=fakes, k=5, width=16, statistics_images=100, lambda_cap=1e6
     )
     game = StructureGame(structure, denoiser, batch_size=BATCH, world=world, seed=3)
     game.gate = OpenGate(structure.gate)
@@ -108,12 +108,8 @@ def main(rank: int, folder: Path) -> None:
             results[f"{kind}/{dtype}/{split}"] = case(World(), kind, "onestep", dtype, micro, plays)
     if rank == 1:
         results["onpolicy/whole"] = case(World(), "graph", "onpolicy", torch.float64, 24, 1)
-        results["path/whole"] = case(
-            World(), "graph", "onpolicy", torch.float64, 24, 3, path_plays=2
-        )
-        results["adapter/whole"] = case(
-            World(), "graph", "onpolicy", torch.float32, 24, 1, rank=2, path_plays=2
-        )
+        results["deployed/whole"] = case(World(), "graph", "deployed", torch.float64, 24, 1)
+        results["adapter/whole"] = case(World(), "graph", "deployed", torch.float32, 24, 1, rank=2)
 
     meeting = f"file://{folder / 'meeting'}"
     dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=2)
@@ -128,10 +124,8 @@ def main(rank: int, folder: Path) -> None:
             )
     # On-policy fakes: the sampler's path is drawn slot by slot.
     results["onpolicy/workers"] = case(world, "graph", "onpolicy", torch.float64, None, 1)
-    results["path/workers"] = case(world, "graph", "onpolicy", torch.float64, None, 3, path_plays=2)
-    results["adapter/workers"] = case(
-        world, "graph", "onpolicy", torch.float32, None, 1, rank=2, path_plays=2
-    )
+    results["deployed/workers"] = case(world, "graph", "deployed", torch.float64, None, 1)
+    results["adapter/workers"] = case(world, "graph", "deployed", torch.float32, None, 1, rank=2)
     torch.save(results, folder / f"{rank}.pt")
     dist.destroy_process_group()
 

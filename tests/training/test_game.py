@@ -243,18 +243,16 @@ def test_a_batch_that_workers_cannot_share_is_refused():
     [
         ("graph", "onestep", "denoiser"),
         ("graph", "onpolicy", "denoiser"),
-        ("graph", "onpolicy, shared path", "denoiser"),
+        ("graph", "deployed", "denoiser"),
         ("per_sample", "renoise", "pixels"),
         ("affinity", "onestep", "denoiser"),
     ],
 )
 def test_resumes_bitwise(kind, fakes, features):
     data = toys.random_images()
-    fakes, _, shared = fakes.partition(", ")
     config = StructureConfig(
         kind=kind,
         fakes=fakes,
-        path_plays=2 if shared else 1,
         features=features,
         width=8,
         lr=5e-3,
@@ -279,17 +277,16 @@ def test_resumes_bitwise(kind, fakes, features):
 
     denoiser, game = make(0)
     game.open(0, denoiser, data)
-    advance(denoiser, game, range(11))  # so in the middle of a shared path
-    assert (game.path is not None) == bool(shared)
+    advance(denoiser, game, range(12))
     tensors, meta = game.state_dict()
     saved = {name: value.clone() for name, value in tensors.items()}
     weights = {name: value.clone() for name, value in denoiser.state_dict().items()}
-    expected, expected_logs = advance(denoiser, game, range(11, 15))
+    expected, expected_logs = advance(denoiser, game, range(12, 15))
 
     other, resumed = make(1)
     other.load_state_dict(weights)
     resumed.load_state_dict(saved, json.loads(json.dumps(meta)))
-    found, logs = advance(other, resumed, range(11, 15))
+    found, logs = advance(other, resumed, range(12, 15))
     assert logs == expected_logs and expected_logs["structure/gate_open"]
     for one, two in zip(expected, found, strict=True):
         assert (one is None and two is None) or torch.equal(one, two)

@@ -34,7 +34,7 @@ def denoiser(x, sigma, labels):
     return share * x + 0.1 * labels[:, None, None, None]
 
 
-@pytest.mark.parametrize("kind", ["onestep", "onpolicy", "renoise"])
+@pytest.mark.parametrize("kind", ["onestep", "onpolicy", "deployed", "renoise"])
 def test_each_row_depends_on_its_slot_alone(kind):
     source = fakes(kind)
     whole = source.draw(DATA, range(300, 316), flip=True)
@@ -115,11 +115,38 @@ def test_onpolicy_states_lie_on_the_path_of_the_sampler(sampler):
         callback=keep,
     )
     assert len(batch.stop.unique()) > 1
-    for row, place in enumerate(batch.stop.tolist()):
-        stop = source.stops[place]
+    for row, stop in enumerate(batch.stop.tolist()):
         assert torch.equal(states[row], path[stop][row])
         assert batch.sigma[row] == grid[stop].float()
         assert 0.03 <= grid[stop] <= 1.0
+
+
+@pytest.mark.parametrize("steps", [None, 3, 1])
+def test_deployed_fakes_are_the_samplers_images_with_gradient_at_their_end(steps):
+    sampler = SamplerConfig(solver="unipc", steps=6, grid="arctan")
+    source = fakes("deployed", sampler=sampler, gradient_steps=steps)
+    batch = source.draw(DATA, range(8))
+    scale = torch.ones(6, requires_grad=True)  # one factor for each evaluation
+    calls = iter(range(100))
+
+    def scaled(x, sigma, labels):
+        return scale[next(calls) % 6] * denoiser(x, sigma, labels)
+
+    part = slice(2, 6)
+    noisy = source.noisy(scaled, batch, slice(0, 8))
+    images = source.images(scaled, batch, noisy, part)
+    expected = solve(
+        "unipc",
+        lambda x, sigma: denoiser(x, sigma, batch.labels[part]),
+        batch.noise[part],
+        sampler.time_grid(),
+    )
+    assert torch.equal(images.detach(), expected)
+    images.square().sum().backward()
+    carried = (scale.grad != 0).tolist()
+    assert carried == [step >= 6 - (steps or 6) for step in range(6)]
+    with torch.no_grad():
+        assert not source.images(scaled, batch, noisy, part).requires_grad
 
 
 def test_an_onpolicy_path_with_an_exact_denoiser_ends_in_the_exact_marginal():

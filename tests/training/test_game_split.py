@@ -65,10 +65,10 @@ def test_the_shortcuts_would_be_noticed(results, kind, sabotage):
 
 
 @pytest.mark.parametrize(
-    ("name", "tolerance"), [("onpolicy", 1e-10), ("path", 1e-10), ("adapter", 1e-5)]
+    ("name", "tolerance"), [("onpolicy", 1e-10), ("deployed", 1e-10), ("adapter", 1e-5)]
 )
 def test_onpolicy_fakes_do_not_depend_on_the_split(results, name, tolerance):
-    """Alone, with three plays on two runs of the sampler, and moving an adapter."""
+    """One denoising of its path, its final images, and these moving an adapter."""
     whole, workers = results[f"{name}/whole"], results[f"{name}/workers"]
     for one, other in zip(whole["edges"], workers["edges"], strict=True):
         assert torch.equal(one, other)

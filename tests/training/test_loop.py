@@ -85,7 +85,7 @@ def test_interrupted_run_equals_uninterrupted(folder, tmp_path, game):
 
 def adapter_settings(game):
     structure = StructureConfig(
-        kind=game, fakes="onpolicy", path_plays=2, start_kimg=0.03, every=2, width=8, k=3,
+        kind=game, fakes="deployed", start_kimg=0.03, every=2, width=8, k=3,
         statistics_images=32, batch_size=16, adapter_lr=0.01, lr=0.01,
         gate=GateConfig(chance_margin=0.0, min_plays=1, win_gap=1e6, smoothing=0.0),
     )  # fmt: skip
