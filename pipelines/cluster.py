@@ -7,6 +7,7 @@ a small mailbox actor, so nothing but the run's own folder has to be shared.
 import json
 import logging
 import os
+import signal
 import socket
 import threading
 import uuid
@@ -185,12 +186,30 @@ def train_on_ray(
     )
     reader.start()
     try:
-        trainer.fit()
+        with _interrupt_kept():
+            trainer.fit()
     except Exception as error:
         raise ClusterError(root_cause(error)) from error
     finally:
         stop.set()
         reader.join(timeout=60)
+
+
+@contextmanager
+def _interrupt_kept() -> Iterator[None]:
+    """Ctrl-C as KeyboardInterrupt: Ray Train puts a handler in its place and exits instead."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as stop:
+        if stop.code == 128 + signal.SIGTERM:  # tracking's
+            raise
+        raise KeyboardInterrupt from None
+    finally:
+        signal.signal(signal.SIGINT, before or signal.default_int_handler)
 
 
 def _forward_events(ray, mailbox, report: Report, stop: threading.Event) -> None:

@@ -153,6 +153,26 @@ def test_kill_9_and_the_same_command_resumes(clone, tmp_path, workers):
     assert [row.split(",")[0] for row in curves[0]] == [row.split(",")[0] for row in curves[1]]
 
 
+def test_ctrl_c_under_ray_is_told_and_tracked_as_such(tmp_path):
+    """Ray Train puts its own handler in the place of Python's."""
+    from mlflow.tracking import MlflowClient
+
+    work = Clone(tmp_path / "stopped", cluster={"num_workers": 2}, train={"total_kimg": 6.4})
+    work.run("python", "-m", "pipelines.prepare")
+    process = work.start("python", "-m", "pipelines.train")
+    deadline = time.time() + 240
+    while not checkpoints(work.folder) and time.time() < deadline:
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "interrupted: the same command goes on" in said and "Traceback" not in said, said
+    client = MlflowClient(f"sqlite:///{work.folder}/mlflow.db")
+    runs = client.search_runs(["1"], "tags.stage = 'train'")
+    assert {run.info.status for run in runs} == {"KILLED"}
+
+
 def test_bad_params_are_one_message(clone, tmp_path):
     work = Clone(tmp_path / "bad", train={"lr": -1})
     out = work.run("python", "-m", "pipelines.prepare", ok=False)
