@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
+from pydantic import ValidationError
 
 from dataset.pixels import to_uint8
 from evaluation.classifier import classifier_accuracy
@@ -185,6 +186,8 @@ def main(arguments: list[str] | None = None) -> None:
             options.images,
             options.seed,
         )
+    except ValidationError as error:
+        parser.error(error.errors()[0]["msg"].removeprefix("Value error, "))
     except (ValueError, OSError) as error:
         parser.error(str(error))
     write_report(table, options.out)

@@ -28,6 +28,7 @@ import yaml
 
 from dataset.pixels import to_uint8
 from dataset.store import ImageDataset
+from discriminators.config import StructureConfig
 from evaluation.config import EvaluationConfig
 from evaluation.judge import judge
 from evaluation.pictures import sample_grid
@@ -116,14 +117,20 @@ def arm_settings(raw: dict, values: dict, options: argparse.Namespace, seed: int
         "train.init_from": str(options.init),
         "train.total_kimg": kimg,
         "train.lr": options.lr,
-        "train.lr_ramp_kimg": min(5.0, kimg / 8),
+        "train.lr_ramp_kimg": min(5.0, options.kimg / 8),
         "train.lr_decay_kimg": 0.0,
-        "train.held_out_every_kimg": kimg / 4,
+        "train.held_out_every_kimg": options.kimg / 4,
         "structure.start_kimg": 0.0,
         "ema.snapshots": snapshots,
     }
     params = check_params(with_values(raw, common | values), "the study's params")
-    return params.run_settings().model_copy(update={"sample_every_kimg": None})
+    settings = params.run_settings().model_copy(update={"sample_every_kimg": None})
+    if params.structure.kind == "none":  # nothing of the game is left in a control
+        plain = params.model.model_copy(update={"adapter_rank": 0})
+        settings = settings.model_copy(
+            update={"structure": StructureConfig(kind="none"), "model": plain}
+        )
+    return settings
 
 
 def plain_weights(path: Path) -> bytes:

@@ -1,0 +1,106 @@
+"""The structure study: its arithmetic, and one tiny run of the command, twice."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from studies.structure import main, parse
+from studies.structure_report import closer, columns
+
+MODEL = {"channels": 8, "blocks": 1, "attention_resolutions": [], "structural_blocks": []}
+PARAMS = Path(__file__).parents[2] / "params.yaml"
+
+
+def rows(arm, seed, kimg, value, metric="kid", floor=0.1):
+    return {"arm": arm, "seed": seed, "kimg": kimg, "sampler": "few", "metric": metric,
+            "value": value, "floor": floor, "floor_std": 0.01}  # fmt: skip
+
+
+def test_closer_to_the_floor_is_a_share_of_the_controls_distance():
+    table = pd.DataFrame(
+        [rows("control", s, 8, 0.5 + 0.1 * s) for s in range(3)]
+        + [rows("graph", s, 8, 0.1 + 0.25 * (0.4 + 0.1 * s)) for s in range(3)]
+    )
+    found = closer(table[table.arm == "graph"], table[table.arm == "control"], "kid")
+    assert found.n == 3 and found.mean == pytest.approx(0.75)
+    below = table[table.arm == "graph"].assign(
+        value=0.0
+    )  # below the floor is not better than at it
+    assert closer(below, table[table.arm == "control"], "kid").mean < 1
+
+
+def test_the_longer_control_has_a_column_of_its_own():
+    table = pd.DataFrame(
+        [rows("start", -1, 0, 1.0), rows("control", 0, 8, 0.5), rows("control", 0, 10, 0.4),
+         rows("graph", 0, 8, 0.3)]
+    )  # fmt: skip
+    assert list(columns(table, 8)) == ["start", "control", "graph", "control, 10 kimg"]
+
+
+@pytest.fixture(scope="module")
+def params(tmp_path_factory):
+    raw = yaml.safe_load(PARAMS.read_text())
+    raw["model"] |= MODEL | {"adapter_rank": 2}
+    raw["train"] |= {"batch_size": 32, "held_out_images": 16}
+    raw["structure"] |= {
+        "fakes": "deployed", "every": 2, "batch_size": 16, "width": 8,
+        "gate": {"chance_margin": 0.0, "min_plays": 1, "smoothing": 0.0},
+        "sampler": {"solver": "ddim", "grid": "karras", "steps": 3},
+    }  # fmt: skip
+    raw["sampling"] = {
+        name: {"solver": "ddim", "grid": "karras", "steps": steps}
+        for name, steps in (("few", 3), ("long", 5))
+    }
+    raw["samplers"] = ["long"]
+    path = tmp_path_factory.mktemp("params") / "params.yaml"
+    path.write_text(yaml.safe_dump(raw))
+    return path
+
+
+@pytest.mark.timeout(600)
+def test_command_trains_judges_and_goes_on(material, params, tmp_path, capsys):
+    line = ["--params", str(params), "--init", str(material.weights), "--dataset",
+            str(material.dataset), "--reference", str(material.reference), "--seeds", "0,1",
+            "--kimg", "0.256", "--deployed", "few", "--long", "long", "--images", "32",
+            "--draws", "2", "--jobs", "1", "--out", str(tmp_path / "out")]  # fmt: skip
+    main(line)
+    table = pd.read_csv(tmp_path / "out" / "structure.csv")
+    assert set(table.arm) == {"start", "control", "graph"}
+    assert set(table[table.arm == "control"].kimg) == {0.256, 0.32}
+    kid = table[table.metric == "kid"].set_index(["arm", "seed", "kimg", "sampler"]).value
+    assert np.isfinite(kid).all()
+    # The long sampler leaves the adapter off, and there the arm is its control.
+    assert kid["graph", 0, 0.256, "long"] == kid["control", 0, 0.256, "long"]
+    assert kid["graph", 0, 0.256, "few"] != kid["control", 0, 0.256, "few"]
+    assert kid["control", 0, 0.32, "few"] != kid["control", 0, 0.256, "few"]
+    text = (tmp_path / "out" / "structure.md").read_text()
+    assert "closer to the floor by" in text and "time per image" in text
+    assert (tmp_path / "out" / "structure.png").stat().st_size > 10_000
+
+    # Again: nothing is trained or drawn anew.
+    judged = tmp_path / "out" / "judged" / "graph-0-0.256-few.json"
+    stamp = judged.stat().st_mtime_ns
+    runs = [json.loads(p.read_text()) for p in tmp_path.glob("out/runs/*/seconds.json")]
+    main(line)
+    assert judged.stat().st_mtime_ns == stamp and len(runs) == 4
+    assert (tmp_path / "out" / "structure.md").read_text() == text
+    with pytest.raises(ValueError, match="other settings"):
+        main([*line, "--lr", "0.001"])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--arms", "grap"], ["--arm", "x:structure.gamma"], ["--deployed", "fast9"],
+     ["--length", "0.3"], ["--init", "missing.safetensors"], ["--seeds", "a"]],
+)  # fmt: skip
+def test_bad_arguments_end_in_one_line(arguments, material, params, capsys):
+    line = ["--params", str(params), "--init", str(material.weights), "--dataset",
+            str(material.dataset), "--reference", str(material.reference),
+            "--deployed", "few", "--long", "long"]  # fmt: skip
+    with pytest.raises(SystemExit):
+        parse([*line, *arguments])
+    assert "error:" in capsys.readouterr().err.splitlines()[-1]
