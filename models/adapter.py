@@ -29,7 +29,7 @@ class AdaptedDenoiser(nn.Module):
 
     def __init__(self, denoiser: nn.Module):
         super().__init__()
-        if not adapter_parameters(denoiser):
+        if not isinstance(denoiser, nn.Module) or not adapter_parameters(denoiser):
             raise ValueError(
                 "the sampler switches on the denoiser's adapter, but this denoiser has none: "
                 "train it with model.adapter_rank above 0, or set the sampler's adapter to false"

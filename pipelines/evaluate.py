@@ -11,13 +11,14 @@ from dataset.store import ImageDataset
 from evaluation.judge import judge
 from evaluation.pictures import nearest_grid, sample_grid
 from evaluation.reference import Reference, load_reference
-from pipelines.generation import generate_images, generation_labels, grid_cache
+from pipelines.generation import generate_images, generation_labels
 from pipelines.identity import (
     DATASET,
     EMA,
     EVALUATE,
     REFERENCE,
     dvc_root,
+    grid_cache,
     item_fingerprint,
     item_name,
     length_name,

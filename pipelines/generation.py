@@ -13,14 +13,9 @@ from models.denoiser import load_denoiser
 from pipelines.cluster import spread
 from pipelines.cluster_config import ClusterConfig
 from pipelines.guides import make_guides
-from pipelines.identity import dvc_root
+from pipelines.identity import grid_cache
 from sampling.config import SamplerConfig
 from sampling.generate import generate_batches
-
-
-def grid_cache() -> Path:
-    """Where optimised time grids are kept."""
-    return dvc_root() / ".runs" / "grids"
 
 
 def generation_labels(dataset: ImageDataset, seed: int, count: int) -> np.ndarray:

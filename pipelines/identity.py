@@ -39,6 +39,11 @@ def dvc_root() -> Path:
     return Path(os.environ.get("DVC_ROOT") or ".").resolve()
 
 
+def grid_cache() -> Path:
+    """Where optimised time grids are kept."""
+    return dvc_root() / ".runs" / "grids"
+
+
 def length_name(length: float) -> str:
     """How an EMA length is written in file and item names; DVC writes 0.10 as 0.1."""
     return f"{length:g}"

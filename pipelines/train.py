@@ -16,12 +16,12 @@ from filelock import FileLock, Timeout
 
 from dataset.store import ImageDataset
 from pipelines.cluster import describe_cluster, run_training
-from pipelines.generation import grid_cache
 from pipelines.identity import (
     DATASET,
     TRAIN,
     Identity,
     dvc_root,
+    grid_cache,
     outcome,
     pipeline_tag,
     stage_identity,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -40,7 +40,7 @@ def generate_batches(
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}: at least one image a batch")
     if sampler.adapter:
-        denoiser = AdaptedDenoiser(denoiser)
+        denoiser = AdaptedDenoiser(cast(torch.nn.Module, denoiser))
     guided = guide_denoiser(denoiser, sampler.guidance, guide)
     sigmas = sampler.time_grid(cache_dir)
     place = torch.device(device) if device is not None else _home(denoiser)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -161,6 +162,8 @@ class Fakes:
         without = 0 if self.gradient_steps is None else self.sampler.nfe - self.gradient_steps
         evaluations = itertools.count()
 
+        options: dict[str, Any] = dict(self.sampler.solver_options)
+
         def denoise(x: Tensor, sigma: Tensor) -> Tensor:
             with torch.set_grad_enabled(wanted and next(evaluations) >= without):
                 return denoiser(x, sigma, labels)
@@ -171,7 +174,7 @@ class Fakes:
             noisy[part],
             self.grid,
             generators=self._generators(batch, part),
-            **self.sampler.solver_options,
+            **options,
         )
 
     @torch.no_grad()
