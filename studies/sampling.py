@@ -6,6 +6,7 @@ trained models; for the latter also KID and FD beside their floor and the 50-ste
 
   python -m studies.sampling
   python -m studies.sampling --model outputs/ema/0.1.safetensors --reference outputs/reference
+  python -m studies.sampling --model A --reference REF_A --model B --reference REF_B --names a,b
   python -m studies.sampling --no-mixtures --model big.safetensors --nfe 5,8,12 --images 128
 
 Writes sampling.csv (every run), sampling.md (tables with the winners) and sampling.png.
@@ -89,12 +90,14 @@ def mixtures(images: int) -> Iterator[Subject]:
         yield Subject(name, denoiser, noise)
 
 
-def trained(path: Path, reference: Path | None, images: int, seed: int) -> Subject:
+def trained(
+    path: Path, reference: Path | None, images: int, seed: int, name: str | None = None
+) -> Subject:
     """A trained model, its labels in turn; with a reference, judged by KID and FD."""
     denoiser = load_denoiser(path)
     noise = image_noise(image_generators(seed, range(images)), denoiser.image_shape)
     labels = torch.arange(images) % denoiser.num_classes if denoiser.num_classes else None
-    subject = Subject(f"{path.parent.name}/{path.stem}", denoiser, noise, labels)
+    subject = Subject(name or f"{path.parent.name}/{path.stem}", denoiser, noise, labels)
     if reference is not None:
         real = load_reference(reference)
         subject.judge = partial(_judge, real)
@@ -185,9 +188,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--reference",
         type=Path,
+        action="append",
+        default=[],
         metavar="FOLDER",
-        help="outputs/reference of its data set, for KID and FD",
+        help="outputs/reference of its data set, for KID and FD; once, or once for each --model",
     )
+    parser.add_argument("--names", metavar="A,B", help="of the models, for the tables")
     parser.add_argument("--no-mixtures", action="store_true", help="trained models only")
     parser.add_argument("--nfe", default=",".join(map(str, NFE)), help="default: %(default)s")
     parser.add_argument("--images", type=int, default=256, help="per run (default: %(default)s)")
@@ -210,10 +216,17 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error(f"--nfe starts at 2 and --images at {2 * PARTS}")
     if not options.model and options.no_mixtures:
         parser.error("nothing to study: give --model FILE or leave out --no-mixtures")
+    count = len(options.model)
+    references = options.reference * count if len(options.reference) == 1 else options.reference
+    references = references or [None] * count
+    names = options.names.split(",") if options.names else [None] * count
+    if not len(references) == len(names) == count:
+        parser.error("give --reference once or once for each --model, and a name for each")
     subjects = [] if options.no_mixtures else list(mixtures(options.images))
     try:
         subjects += [
-            trained(path, options.reference, options.images, options.seed) for path in options.model
+            trained(path, reference, options.images, options.seed, name)
+            for path, reference, name in zip(options.model, references, names, strict=True)
         ]
     except (ValueError, OSError) as error:
         parser.error(str(error))

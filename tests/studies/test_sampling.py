@@ -49,7 +49,14 @@ def test_command_writes_table_and_figure(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--nfe", "a"], ["--nfe", "1"], ["--no-mixtures"], ["--model", "missing.safetensors"]],
+    [
+        ["--nfe", "a"],
+        ["--nfe", "1"],
+        ["--no-mixtures"],
+        ["--model", "missing.safetensors"],
+        ["--model", "a", "--names", "a,b"],
+        ["--model", "a", "--reference", "b", "--reference", "c"],
+    ],
 )
 def test_bad_arguments_end_in_one_line(arguments, capsys, tmp_path):
     with pytest.raises(SystemExit) as end:
