@@ -57,6 +57,8 @@ def command_line() -> argparse.ArgumentParser:
     how.add_argument("--sigma-max", type=float)
     how.add_argument("--solver-option", action="append", default=[], metavar="KEY=VALUE")
     how.add_argument("--grid-option", action="append", default=[], metavar="KEY=VALUE")
+    how.add_argument("--adapter", action=argparse.BooleanOptionalAction, help="switch on the "
+                     "adapter that the structure game trained for its sampler")  # fmt: skip
     how.add_argument("--guide", action="append", default=[], metavar="KIND=WEIGHT",
                      help=f"KIND one of {', '.join(FREE)}; may be repeated, innermost first")  # fmt: skip
     how.add_argument("--guide-weights", help="autoguidance: the guiding denoiser's weights")
@@ -94,7 +96,7 @@ def chosen_sampler(args: argparse.Namespace) -> SamplerConfig:
             raise ValueError(f"--sampler {args.sampler}: {args.params} has {', '.join(known)}")
         settings = known[args.sampler].model_dump()
     given = {"solver": args.solver, "grid": args.grid_name, "steps": args.steps,
-             "sigma_min": args.sigma_min, "sigma_max": args.sigma_max}  # fmt: skip
+             "sigma_min": args.sigma_min, "sigma_max": args.sigma_max, "adapter": args.adapter}  # fmt: skip
     settings |= {key: value for key, value in given.items() if value is not None}
     for key, words in (("solver_options", args.solver_option), ("grid_options", args.grid_option)):
         if words:
