@@ -17,6 +17,8 @@ structure.md and structure.png.
 import argparse
 import json
 import multiprocessing
+import os
+import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -25,6 +27,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 import yaml
+from filelock import FileLock
 
 from dataset.pixels import to_uint8
 from dataset.store import ImageDataset
@@ -71,21 +74,33 @@ class Question:
 
 
 def train_arm(settings: str, dataset: str, folder: str) -> float:
-    """Train one arm in this process, or go on with it; returns its training time in seconds."""
-    torch.set_num_threads(1)
+    """Train one arm in this process, or go on with it; returns the seconds it took.
+
+    The time is that of the last start: a run that was interrupted looks faster than it was.
+    """
     place, clock = Path(folder), Path(folder) / "seconds.json"
-    spent = json.loads(clock.read_text()) if clock.exists() else 0.0
-    if not (place / "train.json").exists():
-        start = time.monotonic()
-        train(RunSettings.model_validate_json(settings), ImageDataset(dataset), place, World())
-        spent += time.monotonic() - start
-        clock.write_text(json.dumps(spent))
-    return spent
+    with FileLock(place / ".lock", timeout=0):  # Timeout says which folder another process holds
+        if not (place / "train.json").exists():
+            start = time.monotonic()
+            train(RunSettings.model_validate_json(settings), ImageDataset(dataset), place, World())
+            clock.write_text(json.dumps(time.monotonic() - start))
+    return json.loads(clock.read_text()) if clock.exists() else float("nan")
+
+
+def start_worker(parent: int) -> None:
+    """One thread a process, and no life beyond the parent's, however that ends."""
+    torch.set_num_threads(1)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def judge_images(question: Question, dataset: str, reference: str, config: str, out: str) -> dict:
     """Draw the images of a question and judge them; {metric: {value, floor, ...}}."""
-    torch.set_num_threads(1)
     settings, place = EvaluationConfig.model_validate_json(config), Path(out)
     images_of = ImageDataset(dataset)
     labels = generation_labels(images_of, GENERATION_SEED, settings.num_images)
@@ -180,7 +195,8 @@ def main(arguments: list[str] | None = None) -> None:
     _same_settings(runs)
     options.out.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(options.jobs, mp_context=context) as pool:
+    pool = ProcessPoolExecutor(options.jobs, context, start_worker, (os.getpid(),))
+    with pool:
         seconds = _train_all(pool, runs, options)
         found = _judge_all(pool, questions(raw, runs, options), base, options)
     rows = [
