@@ -148,11 +148,25 @@ def arm_settings(raw: dict, values: dict, options: argparse.Namespace, seed: int
     return settings
 
 
-def plain_weights(path: Path) -> bytes:
-    """The weights without an adapter's, to see whether two denoisers are the same."""
-    tensors, _ = load_tensors(path)
-    names = sorted(name for name in tensors if ".adapter." not in name)
-    return b"".join(tensors[name].numpy().tobytes() for name in names)
+def same_plain(folder: Path, control: Path) -> int:
+    """At how many common snapshots an arm is its control, bit by bit, but for its adapter.
+
+    Raises ValueError where it is not, or where no snapshot is common.
+    """
+    names = [path.name for path in sorted((folder / "snapshots").glob("*.safetensors"))]
+    common = [name for name in names if (control / "snapshots" / name).exists()]
+    for name in common:
+        own, _ = load_tensors(folder / "snapshots" / name)
+        other, _ = load_tensors(control / "snapshots" / name)
+        changed = [key for key in other if not torch.equal(own[key], other[key])]
+        if changed:
+            raise ValueError(f"{folder.name} is not its control with the adapter off: {changed[0]}")
+    if not common:
+        raise ValueError(
+            f"{folder.name} and its control have no snapshot at the same image: choose --kimg so "
+            "that it is a multiple of four training batches"
+        )
+    return len(common)
 
 
 def questions(raw: dict, runs: dict, options: argparse.Namespace) -> list[Question]:
@@ -169,8 +183,8 @@ def questions(raw: dict, runs: dict, options: argparse.Namespace) -> list[Questi
             nimg = min(settings.snapshot_nimgs, key=lambda n: abs(n - 1000 * kimg))
             weights = folder / "snapshots" / snapshot_name(nimg, options.length)
             for name in names:
-                if name == options.long and kimg != options.kimg:
-                    continue
+                if name == options.long and (adapted or kimg != options.kimg):
+                    continue  # with its adapter off, an arm is its control: see same_plain
                 on = adapted and name in options.deployed
                 setting = params.sampling[name].model_copy(update={"adapter": on})
                 out.append(Question(arm, seed, kimg, name, str(weights), setting.model_dump_json()))
@@ -198,6 +212,12 @@ def main(arguments: list[str] | None = None) -> None:
     pool = ProcessPoolExecutor(options.jobs, context, start_worker, (os.getpid(),))
     with pool:
         seconds = _train_all(pool, runs, options)
+        for (arm, seed), (settings, folder) in runs.items():
+            if arm != CONTROL and settings.model.adapter_rank:
+                count = same_plain(folder, runs[CONTROL, seed][1])
+                print(
+                    f"{arm}, seed {seed}: adapter off, {count} snapshots are the control's bitwise"
+                )
         found = _judge_all(pool, questions(raw, runs, options), base, options)
     rows = [
         {"arm": q.arm, "seed": q.seed, "kimg": q.kimg, "sampler": q.sampler, "metric": name}
@@ -240,36 +260,26 @@ def _train_all(pool: ProcessPoolExecutor, runs: dict, options: argparse.Namespac
 def _judge_all(
     pool: ProcessPoolExecutor, asked: list[Question], params: Params, options: argparse.Namespace
 ) -> list[tuple[Question, dict]]:
-    """Metrics of every question. Equal weights under an equal sampler are judged once."""
+    """Metrics of every question; those that lie there already are read."""
     config = params.evaluation.model_copy(
         update={"num_images": options.images, "floor_draws": options.draws}
     )
-    by_content: dict[tuple, Question] = {}
-    for question in asked:
-        content = _content(question)
-        by_content.setdefault(content, question)
     tasks, found = {}, {}
-    with progress("structure: images judged", len(by_content)) as report:
-        for content, question in by_content.items():
+    with progress("structure: images judged", len(asked)) as report:
+        for question in asked:
             name = f"{question.arm}-{question.seed}-{question.kimg:g}-{question.sampler}.json"
             out = options.out / "judged" / name
             if out.exists() and json.loads(out.read_text())["setting"] == question.setting:
-                found[content] = json.loads(out.read_text())["metrics"]
+                found[question] = json.loads(out.read_text())["metrics"]
                 continue
             task = pool.submit(judge_images, question, str(options.dataset),
                                str(options.reference), config.model_dump_json(), str(out))  # fmt: skip
-            tasks[task] = content
+            tasks[task] = question
         report(len(found))
         for task in as_completed(tasks):
             found[tasks[task]] = task.result()
             report(len(found))
-    return [(question, found[_content(question)]) for question in asked]
-
-
-def _content(question: Question) -> tuple:
-    adapted = json.loads(question.setting)["adapter"]
-    weights = question.weights if adapted else hash(plain_weights(Path(question.weights)))
-    return weights, question.setting
+    return [(question, found[question]) for question in asked]
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:

@@ -38,7 +38,9 @@ def write_report(
     parts = [f"# The structure game: {kimg:g} kimg from one warm start\n", _cost(seconds_per_kimg)]
     for sampler in (*deployed, long):
         here = table[table.sampler == sampler]
-        parts.append(f"## Sampler {sampler}{' (adapter off)' if sampler == long else ''}\n")
+        parts.append(f"## Sampler {sampler}\n")
+        if sampler == long:
+            parts.append("The adapter is off; an arm that trained one is its control there.\n")
         parts += [_values(here, kimg), _differences(here, kimg)]
     (out / "structure.md").write_text("\n".join(parts))
     _figure(table[table.sampler == deployed[0]], kimg, out / "structure.png")

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.torch import load_file
 
 sys.path.insert(0, str(Path(__file__).parent))
 from clone import Clone
@@ -177,6 +178,29 @@ def test_bad_params_are_one_message(clone, tmp_path):
     work = Clone(tmp_path / "bad", train={"lr": -1})
     out = work.run("python", "-m", "pipelines.prepare", ok=False)
     assert "train.lr: -1" in out and "Traceback" not in out
+
+
+def test_a_game_for_the_deployed_sampler_goes_through(tmp_path):
+    """The adapter is trained, averaged, reconstructed, and used by the sampler that asks for it."""
+    few = {"solver": "ddim", "grid": "karras", "steps": 3}
+    work = Clone(
+        tmp_path / "clone", cluster={"num_workers": 0}, tracking={"enabled": False},
+        model={"adapter_rank": 2}, ema={"lengths": [0.1]}, evaluation={"num_images": 32},
+        structure={"fakes": "deployed", "sampler": few, "gradient_steps": 2, "adapter_lr": 0.01,
+                   "batch_size": 16},
+        samplers=["off", "on"],
+        sampling={"off": few, "on": {**few, "adapter": True}},
+    )  # fmt: skip
+    work.run("dvc", "repro")
+    tensors = load_file(work.folder / "outputs/ema/0.1.safetensors")
+    up = [tensor for name, tensor in tensors.items() if name.endswith(".adapter.up")]
+    assert up and any(tensor.abs().max() > 0 for tensor in up)
+    off, on = (
+        json.loads((work.folder / f"outputs/evaluate/0.1-{name}/metrics.json").read_text())
+        for name in ("off", "on")
+    )
+    assert off["metrics"]["fd"]["value"] != on["metrics"]["fd"]["value"]
+    assert off["metrics"]["fd"]["floor"] == on["metrics"]["fd"]["floor"]
 
 
 def test_a_folder_of_mixed_modes_goes_through(tmp_path):

@@ -63,6 +63,10 @@ def test_every_problem_is_told_at_once():
         ({"ema": {"snapshots": 1}}, "ema.snapshots: 1"),
         ({"ema": {"tracked": [0.1, 0.1]}}, "ema.tracked"),
         ({"samplers": ["nope"]}, "samplers: 'nope'"),
+        (
+            {"sampling": {"heun18": {"adapter": True}}},
+            "heun18.adapter: true, but model.adapter_rank",
+        ),
         ({"dataset": {"source": "image_folder"}}, "dataset: .*needs path"),
         ({"evaluation": {"extractor": "inception"}}, "inception-2015-12-05.pt"),
         ({"cluster": {"num_workers": [2, 3]}}, "multiple of 3 workers"),
