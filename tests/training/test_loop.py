@@ -64,19 +64,25 @@ class Interrupted(Exception):
     pass
 
 
-@pytest.mark.parametrize("game", ["none", "graph"])
-def test_interrupted_run_equals_uninterrupted(folder, tmp_path, game):
-    data, config = ImageDataset(folder), settings(game=game, checkpoint_every_s=0)
-    train(config, data, tmp_path / "whole", World())
+def train_whole_and_interrupted(config, data, folder) -> list[dict]:
+    """A run in `whole`, and one in `cut` that stops at image 80 and goes on; its later events."""
+    train(config, data, folder / "whole", World())
 
     def stop_at(event):
         if event["kind"] == "checkpoint" and event["nimg"] == 80:
             raise Interrupted
 
     with pytest.raises(Interrupted):
-        train(config, data, tmp_path / "cut", World(), stop_at)
+        train(config, data, folder / "cut", World(), stop_at)
     events = []
-    train(config, data, tmp_path / "cut", World(), events.append)
+    train(config, data, folder / "cut", World(), events.append)
+    return events
+
+
+@pytest.mark.parametrize("game", ["none", "graph"])
+def test_interrupted_run_equals_uninterrupted(folder, tmp_path, game):
+    data, config = ImageDataset(folder), settings(game=game, checkpoint_every_s=0)
+    events = train_whole_and_interrupted(config, data, tmp_path)
     assert events[0] == {"kind": "start", "nimg": 80, "total_nimg": 128, "resumed": True}
     assert_same(final(tmp_path / "whole"), final(tmp_path / "cut"), rtol=0, atol=0)
     for name in ("curves.csv", "train.json"):
@@ -111,15 +117,7 @@ def test_a_game_for_the_adapter_leaves_the_denoiser_bitwise_its_control(folder, 
 
 def test_an_interrupted_game_for_the_adapter_equals_uninterrupted(folder, tmp_path):
     data, config = ImageDataset(folder), adapter_settings("graph")
-    train(config, data, tmp_path / "whole", World())
-
-    def stop_at(event):
-        if event["kind"] == "checkpoint" and event["nimg"] == 80:
-            raise Interrupted
-
-    with pytest.raises(Interrupted):
-        train(config, data, tmp_path / "cut", World(), stop_at)
-    train(config, data, tmp_path / "cut", World())
+    train_whole_and_interrupted(config, data, tmp_path)
     assert_same(final(tmp_path / "whole"), final(tmp_path / "cut"), rtol=0, atol=0)
 
 
