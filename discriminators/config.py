@@ -69,9 +69,13 @@ class StructureConfig(
     """Weight of the gradient penalties R1 (real) and R2 (fake) on the features."""
     lr: Positive = 5e-4
     """Learning rate of the discriminator (Adam, betas 0 and 0.99)."""
+    opponent_steps: Annotated[int, Field(ge=1)] = 1
+    """Steps of the discriminator per play; those after the first see rows of recent plays, mixed."""
+    recent_plays: Annotated[int, Field(ge=1)] = 16
+    """Plays whose features are kept for these further steps."""
     adapter_lr: Positive = 1e-3
-    """Learning rate of the denoiser's adapter, where model.adapter_rank gives it one; the game then
-    moves the adapter alone, and lambda has no part in it."""
+    """First learning rate of the denoiser's adapter, where model.adapter_rank gives it one; it falls
+    linearly to 0 at the end of training. The game then moves the adapter alone, without lambda."""
     start_kimg: NonNegative = 50.0
     """Warm-up: thousands of images of plain denoising before the game starts."""
     every: Annotated[int, Field(ge=1)] = 4
@@ -88,8 +92,8 @@ class StructureConfig(
     """Highest such level; null: sigma_data (onestep), twice that (onpolicy), renoise_sigma."""
     renoise_sigma: Positive = 0.5
     """Noise level to which reals and fakes are re-noised before Psi, for fakes: renoise."""
-    feature_sigma: Positive = 0.1
-    """Noise level that the denoiser's encoder is told when it serves as Psi."""
+    feature_sigmas: Annotated[tuple[Positive, ...], Field(min_length=1)] = (0.1,)
+    """Noise levels that the denoiser's encoder is told when it serves as Psi; each adds features."""
     statistics_images: Annotated[int, Field(ge=2)] = 2048
     """Real images whose mean and deviation standardise Psi's features."""
     refresh_kimg: Positive | None = None

@@ -9,14 +9,17 @@ from discriminators.knn_graph import knn_graph
 from discriminators.losses import LOSSES, gradient_penalty, pair_accuracy
 from discriminators.structure_conv import StructureConv
 
+SHORTEST = 0.05
+"""Added to squared edge lengths in units of the real batch's, before the logarithm."""
+
 
 class GraphDiscriminator(Form):
     """Graph convolutions over the kNN graph of one set of features [N, F]; logits [N].
 
     Real and fake are separate graphs: a joint one would leak which is which. The layers are
     residual, h + LayerNorm(conv(h)): the norm stands on the update alone, so distances between
-    nodes, and with them the density of the cloud, reach every layer. Each logit is the node's own
-    plus one of the whole graph (from the mean of its nodes).
+    nodes, and with them the density of the cloud, reach every layer. Every edge carries its length
+    in units of the real batch's.
     """
 
     paired = False
@@ -28,10 +31,9 @@ class GraphDiscriminator(Form):
         self.objective_d, self.objective_g = LOSSES[config.loss]
         width = config.width
         self.input = nn.Linear(num_features, width)
-        self.convs = nn.ModuleList(StructureConv(width) for _ in range(config.layers))
+        self.convs = nn.ModuleList(StructureConv(width, 2) for _ in range(config.layers))
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(config.layers))
-        self.node_head = _head(width)
-        self.graph_head = _head(width)
+        self.head = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 1))
 
     def edges(self, features: Tensor) -> Tensor:
         """edge_index int64 [2, E] of a set of features [N, F]; no gradient."""
@@ -40,23 +42,29 @@ class GraphDiscriminator(Form):
     def neighbours(self, num_samples: int) -> int:
         return min(self.k, num_samples - 1)
 
-    def pooled(self, h: Tensor) -> Tensor:
-        """What the graph logit is made from, [N, width] -> [1, width]."""
-        return h.mean(0, keepdim=True)
+    def unit(self, real: Tensor) -> Tensor:
+        """Mean squared length of the edges of a real batch [N, F]; a scalar, no gradient."""
+        real = real.detach()
+        lengths = _squared_lengths(real, knn_graph(real, self.k))
+        return (lengths.sum() / max(len(lengths), 1)).clamp_min(1e-6)
 
-    def forward(self, features: Tensor, labels: Tensor) -> Tensor:
-        """features [N, F], labels int64 [N] -> logits [N]."""
+    def forward(self, features: Tensor, labels: Tensor, unit: Tensor | None = None) -> Tensor:
+        """features [N, F], labels int64 [N] -> logits [N]; `unit` of the real batch, None: its own."""
+        unit = self.unit(features) if unit is None else unit
         edge_index = self.edges(features)
+        length = (_squared_lengths(features, edge_index) / unit + SHORTEST).log()
         same_label = (labels[edge_index[0]] == labels[edge_index[1]]).to(features.dtype)
+        edges = torch.stack([length, same_label], 1)  # [E, 2]
         h = self.input(features)  # [N, width]
         for conv, norm in zip(self.convs, self.norms, strict=True):
-            h = h + norm(conv(h, edge_index, same_label))
-        return (self.node_head(h) + self.graph_head(self.pooled(h)))[:, 0]
+            h = h + norm(conv(h, edge_index, edges))
+        return self.head(h)[:, 0]
 
     def loss_d(self, real: Tensor, fake: Tensor, labels: Tensor) -> LossD:
         real = real.detach().requires_grad_()
         fake = fake.detach().requires_grad_()
-        real_logits, fake_logits = self(real, labels), self(fake, labels)
+        unit = self.unit(real)
+        real_logits, fake_logits = self(real, labels, unit), self(fake, labels, unit)
         r1, r2 = gradient_penalty(real_logits, real), gradient_penalty(fake_logits, fake)
         report = {
             "real_logit": real_logits.mean(),
@@ -70,22 +78,21 @@ class GraphDiscriminator(Form):
         return LossD(adversarial, 0.5 * self.gamma * (r1 + r2), report)
 
     def loss_g(self, real: Tensor, fake: Tensor, labels: Tensor) -> Tensor:
+        unit = self.unit(real)
         with torch.no_grad():
-            real_logits = self(real, labels)
-        return self.objective_g(real_logits, self(fake, labels))
+            real_logits = self(real, labels, unit)
+        return self.objective_g(real_logits, self(fake, labels, unit))
 
     @torch.no_grad()
     def soften(self, factor: float) -> None:
-        for head in (self.node_head, self.graph_head):
-            for parameter in head[-1].parameters():
-                parameter.mul_(factor)
+        for parameter in self.head[-1].parameters():
+            parameter.mul_(factor)
 
 
 class PerSampleDiscriminator(GraphDiscriminator):
     """The same network without edges: each logit depends on its own sample only.
 
-    Each node's one neighbour is itself, and the graph logit is made from the node alone, so the
-    number of parameters is that of the graph form.
+    Each node's one neighbour is itself, so the number of parameters is that of the graph form.
     """
 
     def edges(self, features: Tensor) -> Tensor:
@@ -94,9 +101,7 @@ class PerSampleDiscriminator(GraphDiscriminator):
     def neighbours(self, num_samples: int) -> int:
         return 0
 
-    def pooled(self, h: Tensor) -> Tensor:
-        return h
 
-
-def _head(width: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 1))
+def _squared_lengths(features: Tensor, edge_index: Tensor) -> Tensor:
+    """Of each edge, [E]; a sum of squares, so its gradient is finite at duplicated points."""
+    return (features[edge_index[0]] - features[edge_index[1]]).square().sum(-1)

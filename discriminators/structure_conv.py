@@ -9,30 +9,30 @@ with warnings.catch_warnings():
     # torch-geometric 2.8 uses torch.jit.script, which newer versions of torch deprecate.
     warnings.simplefilter("ignore", FutureWarning)
     warnings.simplefilter("ignore", DeprecationWarning)
-    from torch_geometric.nn import EdgeConv
+    from torch_geometric.utils import scatter
 
 
-class StructureConv(EdgeConv):
-    r"""EdgeConv (Wang et al., arXiv 1801.07829) that also sees distance and label.
+class StructureConv(nn.Module):
+    r"""EdgeConv (Wang et al., arXiv 1801.07829) that also sees distances and features of the edges.
 
     .. math::
         h'_i = \mathrm{mean}_{j \in N(i)}\; \phi([h_i,\; h_j - h_i,\; \log(1 + |h_i - h_j|^2),\;
-        [y_i = y_j]])
+        a_{ij}])
 
-    h [N, width], edge_index int64 [2, E], same_label [E] -> [N, width]. The squared distance is a
-    sum of squares, never a root, so its gradients are finite at duplicated points. A node without
-    edges gets zero.
+    h [N, width], edge_index int64 [2, E], edges a [E, edge_width] -> [N, width]. The squared distance
+    is a sum of squares, never a root, so its gradients are finite at duplicated points. A node
+    without edges gets zero. (Not a `MessagePassing`, of which each process leaves a generated file
+    in the temporary folder.)
     """
 
-    def __init__(self, width: int):
-        network = nn.Sequential(nn.Linear(2 * width + 2, width), nn.SiLU(), nn.Linear(width, width))
-        super().__init__(network, aggr="mean")
+    def __init__(self, width: int, edge_width: int):
+        super().__init__()
+        inputs = 2 * width + 1 + edge_width
+        self.nn = nn.Sequential(nn.Linear(inputs, width), nn.SiLU(), nn.Linear(width, width))
 
-    def forward(self, h: Tensor, edge_index: Tensor, same_label: Tensor) -> Tensor:
-        # propagate_type: (x: Tensor, same_label: Tensor)
-        return self.propagate(edge_index, x=h, same_label=same_label)
-
-    def message(self, x_i: Tensor, x_j: Tensor, same_label: Tensor) -> Tensor:
-        difference = x_j - x_i  # [E, width]
+    def forward(self, h: Tensor, edge_index: Tensor, edges: Tensor) -> Tensor:
+        neighbour, centre = edge_index
+        difference = h[neighbour] - h[centre]  # [E, width]
         distance = difference.square().sum(-1, keepdim=True).log1p()  # [E, 1]
-        return self.nn(torch.cat([x_i, difference, distance, same_label[:, None]], -1))
+        messages = self.nn(torch.cat([h[centre], difference, distance, edges], -1))
+        return scatter(messages, centre, dim_size=len(h), reduce="mean")

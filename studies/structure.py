@@ -127,6 +127,8 @@ def arm_settings(raw: dict, values: dict, options: argparse.Namespace, seed: int
                  ) -> RunSettings:  # fmt: skip
     """The settings of one arm: those of params, a fine-tune of the given weights, its own values."""
     snapshots = round(kimg / options.snapshot_kimg)
+    deployed = {key: value for key, value in raw["sampling"][options.deployed[0]].items()
+                if key != "adapter"}  # fmt: skip
     common = {
         "seed": seed,
         "train.init_from": str(options.init),
@@ -136,8 +138,11 @@ def arm_settings(raw: dict, values: dict, options: argparse.Namespace, seed: int
         "train.lr_decay_kimg": 0.0,
         "train.held_out_every_kimg": options.kimg / 4,
         "structure.start_kimg": 0.0,
+        "structure.sampler": deployed,
         "ema.snapshots": snapshots,
     }
+    if options.every:
+        common["structure.every"] = options.every
     params = check_params(with_values(raw, common | values), "the study's params")
     settings = params.run_settings().model_copy(update={"sample_every_kimg": None})
     if params.structure.kind == "none":  # nothing of the game is left in a control
@@ -303,7 +308,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--snapshot-kimg", type=float, help="distance of snapshots (default: a quarter of --kimg)")
     add("--lr", type=float, default=0.005, help="of the fine-tune (default: %(default)s)")
     add("--length", type=float, default=0.1, help="EMA length judged, one of ema.tracked")
-    add("--deployed", default="fast8", help="sampler names under `sampling` (default: %(default)s)")
+    add("--deployed", default="fast8",
+        help="sampler names under `sampling`; the game is played on the first (default: %(default)s)")  # fmt: skip
+    add("--every", type=int, help="play at every n-th step (default: structure.every of params)")
     add("--long", default="heun18", help="the sampler of full length (default: %(default)s)")
     add("--images", type=int, default=2048, help="judged per question (default: %(default)s)")
     add("--draws", type=int, default=10, help="floor draws (default: %(default)s)")

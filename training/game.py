@@ -100,6 +100,7 @@ class StructureGame:
         self.psi.standardise(self._statistics_batches(dataset))
         self.world.broadcast_(self.psi.mean)
         self.world.broadcast_(self.psi.scale)
+        self.opponent.recent.clear()
         self.opened_at = nimg
         self.gate.start()
 
@@ -164,7 +165,7 @@ class StructureGame:
         labels = self.world.all_gather(batch.labels)
 
         wins = self.gate.reason == WINS
-        logs = self.opponent.step(real, fake, labels, learn=not wins)
+        logs = self.opponent.learn(real, fake, labels, self.plays, learn=not wins)
         if wins:
             self.opponent.form.soften(SOFTENING)
         logs |= {

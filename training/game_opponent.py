@@ -1,5 +1,7 @@
 """The denoiser's opponent: a discriminator with its optimiser, the same on every worker."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -7,6 +9,7 @@ from dataset.sampler import slot_generator
 from discriminators.config import StructureConfig
 from discriminators.form import Form
 from discriminators.forms import make_form
+from training.recent_plays import RecentPlays
 from training.world import World
 
 ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
@@ -26,7 +29,24 @@ class Opponent:
         self.form: Form = make_form(config, num_features, form_seed)
         self.form.to(like.device, like.dtype)
         self.optimizer = torch.optim.Adam(self.form.parameters(), lr=config.lr, betas=(0.0, 0.99))
-        self.world = world
+        self.world, self.seed, self.steps = world, seed, config.opponent_steps
+        self.recent = RecentPlays(config.recent_plays)
+
+    def learn(
+        self, real: Tensor, fake: Tensor, labels: Tensor, play: int, *, learn: bool = True
+    ) -> dict[str, float]:
+        """The `opponent_steps` of a play: one on its own batch, the others on rows of recent plays.
+
+        `play` counts the plays. Returns what to log, of the play's own batch while it was new.
+        """
+        report = self.step(real, fake, labels, learn=learn)
+        if self.steps > 1 and all(map(math.isfinite, report.values())):
+            self.recent.add(real, fake, labels)
+            for number in range(1, self.steps if learn else 1):
+                place = play * self.steps + number
+                generator = slot_generator(self.seed, "structure/recent plays", place)
+                self.step(*self.recent.mixed(len(real), generator))
+        return report
 
     def step(
         self, real: Tensor, fake: Tensor, labels: Tensor, *, learn: bool = True
@@ -64,12 +84,13 @@ class Opponent:
         return loss.item(), self.world.broadcast_(gradient.contiguous())
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Weights and Adam's state, flat."""
+        """Weights, Adam's state and the recent plays, flat."""
         tensors = {f"form.{name}": value for name, value in self.form.state_dict().items()}
         for name, parameter in self.form.named_parameters():
             for key, value in self.optimizer.state.get(parameter, {}).items():
                 tensors[f"optimizer.{key}.{name}"] = torch.as_tensor(value)
-        return tensors
+        recent = self.recent.state_dict()
+        return tensors | {f"recent.{name}": value for name, value in recent.items()}
 
     def load_state_dict(self, tensors: dict[str, Tensor]) -> None:
         self.form.load_state_dict(
@@ -82,3 +103,5 @@ class Opponent:
                 if value is not None:
                     place = "cpu" if key == "step" else parameter.device
                     self.optimizer.state[parameter][key] = value.clone().to(place)
+        kept = {n.removeprefix("recent."): t for n, t in tensors.items() if n.startswith("recent.")}
+        self.recent.load_state_dict(kept, next(self.form.parameters()))

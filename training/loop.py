@@ -44,6 +44,14 @@ def learning_rate(settings: RunSettings, nimg: int) -> float:
     return rate
 
 
+def adapter_learning_rate(settings: RunSettings, nimg: int) -> float:
+    """structure.adapter_lr at the game's start, falling linearly to 0 at the end of training."""
+    structure, total = settings.structure, 1000 * settings.train.total_kimg
+    start = min(1000 * structure.start_kimg, total)
+    left = (total - nimg) / max(total - start, 1.0)
+    return structure.adapter_lr * min(max(left, 0.0), 1.0)
+
+
 def train(settings: RunSettings, dataset: ImageDataset, folder: Path, world: World,
           report: Report = lambda event: None) -> dict:  # fmt: skip
     """Train, or go on training, the run whose state lives in `folder`; returns its summary.
@@ -95,7 +103,7 @@ def train(settings: RunSettings, dataset: ImageDataset, folder: Path, world: Wor
         rate = learning_rate(settings, after)
         state.optimizer.param_groups[0]["lr"] = rate
         for group in state.optimizer.param_groups[1:]:  # the adapter's, which the game moves
-            group["lr"] = settings.structure.adapter_lr
+            group["lr"] = adapter_learning_rate(settings, after)
         norm = torch.nn.utils.clip_grad_norm_(parameters, settings.train.grad_clip).item()
         if torch.isfinite(torch.tensor([norm, metrics["loss"]])).all():
             state.optimizer.step()

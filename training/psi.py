@@ -1,7 +1,7 @@
 """Psi, the frozen features in which the structure of a batch is seen."""
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -76,17 +76,21 @@ class Psi(nn.Module):
 class DenoiserFeatures(nn.Module):
     """Mean and deviation over the pixels of each channel, once per resolution of the encoder.
 
-    The deepest state of each resolution is taken. The encoder is told the noise level `sigma`, and
-    no labels: the features are to show the image, not what it was meant to be.
+    The deepest state of each resolution is taken. The encoder is told each of the noise levels
+    `sigmas` in turn (a low one shows fine texture, a high one shape), and no labels: the features
+    are to show the image, not what it was meant to be.
     """
 
-    def __init__(self, denoiser: Denoiser, sigma: float):
+    def __init__(self, denoiser: Denoiser, sigmas: Sequence[float]):
         super().__init__()
         self.denoiser = copy.deepcopy(denoiser)
-        self.sigma = sigma
+        self.sigmas = tuple(sigmas)
 
     def forward(self, x: Tensor) -> Tensor:
-        hidden = self.denoiser.encode(x, x.new_full((len(x),), self.sigma), None)
+        return torch.cat([self._at(x, sigma) for sigma in self.sigmas], 1)
+
+    def _at(self, x: Tensor, sigma: float) -> Tensor:
+        hidden = self.denoiser.encode(x, x.new_full((len(x),), sigma), None)
         states = {state.shape[-2:]: state for state in (*hidden.skips, hidden.bottleneck)}
         pooled = []
         for state in states.values():
@@ -107,7 +111,7 @@ def make_psi(config: StructureConfig, denoiser: Denoiser, image_shape: tuple[int
     if config.features == "denoiser":
         renoised = config.fakes == "renoise"
         network = DenoiserFeatures(
-            denoiser, config.renoise_sigma if renoised else config.feature_sigma
+            denoiser, (config.renoise_sigma,) if renoised else config.feature_sigmas
         )
     elif config.features == "efficientnet_lite0":
         network = load_extractor("efficientnet_lite0")

@@ -7,11 +7,11 @@ from discriminators.structure_conv import StructureConv
 
 def make(n=9, width=6, k=3):
     torch.manual_seed(0)
-    conv = StructureConv(width).double()
+    conv = StructureConv(width, 1).double()
     h = torch.randn(n, width, dtype=torch.float64)
     labels = torch.arange(n) % 2
     edges = knn_graph(h, k)
-    same = (labels[edges[0]] == labels[edges[1]]).double()
+    same = (labels[edges[0]] == labels[edges[1]]).double()[:, None]
     return conv, h, labels, edges, same
 
 
@@ -46,5 +46,5 @@ def test_finite_at_duplicates():
 
 def test_a_node_without_edges_gets_zero():
     conv, h, *_ = make()
-    alone = conv(h, torch.empty(2, 0, dtype=torch.int64), torch.empty(0, dtype=torch.float64))
+    alone = conv(h, torch.empty(2, 0, dtype=torch.int64), torch.empty(0, 1, dtype=torch.float64))
     assert alone.shape == h.shape and not alone.any()

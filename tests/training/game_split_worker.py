@@ -20,6 +20,7 @@ from training.gate import Gate
 from training.world import World
 
 BATCH = 64
+RECENT = {"opponent_steps": 4, "recent_plays": 2}
 PRECISIONS = ((torch.float64, 2), (torch.float32, 1))  # and plays
 
 
@@ -50,7 +51,7 @@ class OwnGraph(World):
 
 
 def case(world: World, kind: str, fakes: str, dtype: torch.dtype, micro: int | None, plays: int,
-         rank: int = 0):  # fmt: skip
+         rank: int = 0, **settings):  # fmt: skip
     data = random_images()
     torch.manual_seed(0)
     if dtype == torch.float64:
@@ -62,7 +63,13 @@ def case(world: World, kind: str, fakes: str, dtype: torch.dtype, micro: int | N
         denoiser = Denoiser(data.image_shape, data.num_classes, config)
         torch.nn.init.constant_(denoiser.unet.output_gain, 0.5)
     structure = StructureConfig(
-        kind=kind, fakes=fakes, k=5, width=16, statistics_images=100, lambda_cap=1e6
+        kind=kind,
+        fakes=fakes,
+        k=5,
+        width=16,
+        statistics_images=100,
+        lambda_cap=1e6,
+        **settings,
     )
     game = StructureGame(structure, denoiser, batch_size=BATCH, world=world, seed=3)
     game.gate = OpenGate(structure.gate)
@@ -109,6 +116,8 @@ def main(rank: int, folder: Path) -> None:
     if rank == 1:
         results["onpolicy/whole"] = case(World(), "graph", "onpolicy", torch.float64, 24, 1)
         results["deployed/whole"] = case(World(), "graph", "deployed", torch.float64, 24, 1)
+        results["renoise/whole"] = case(World(), "graph", "renoise", torch.float64, 24, 1)
+        results["recent/whole"] = case(World(), "graph", "onestep", torch.float64, 24, 3, **RECENT)
         results["adapter/whole"] = case(World(), "graph", "deployed", torch.float32, 24, 1, rank=2)
 
     meeting = f"file://{folder / 'meeting'}"
@@ -125,6 +134,8 @@ def main(rank: int, folder: Path) -> None:
     # On-policy fakes: the sampler's path is drawn slot by slot.
     results["onpolicy/workers"] = case(world, "graph", "onpolicy", torch.float64, None, 1)
     results["deployed/workers"] = case(world, "graph", "deployed", torch.float64, None, 1)
+    results["renoise/workers"] = case(world, "graph", "renoise", torch.float64, None, 1)
+    results["recent/workers"] = case(world, "graph", "onestep", torch.float64, None, 3, **RECENT)
     results["adapter/workers"] = case(world, "graph", "deployed", torch.float32, None, 1, rank=2)
     torch.save(results, folder / f"{rank}.pt")
     dist.destroy_process_group()

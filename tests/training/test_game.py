@@ -239,16 +239,16 @@ def test_a_batch_that_workers_cannot_share_is_refused():
 
 
 @pytest.mark.parametrize(
-    "kind, fakes, features",
+    "kind, fakes, features, opponent_steps",
     [
-        ("graph", "onestep", "denoiser"),
-        ("graph", "onpolicy", "denoiser"),
-        ("graph", "deployed", "denoiser"),
-        ("per_sample", "renoise", "pixels"),
-        ("affinity", "onestep", "denoiser"),
+        ("graph", "onestep", "denoiser", 1),
+        ("graph", "onpolicy", "denoiser", 1),
+        ("graph", "deployed", "denoiser", 3),
+        ("per_sample", "renoise", "pixels", 1),
+        ("affinity", "onestep", "denoiser", 2),
     ],
 )
-def test_resumes_bitwise(kind, fakes, features):
+def test_resumes_bitwise(kind, fakes, features, opponent_steps):
     data = toys.random_images()
     config = StructureConfig(
         kind=kind,
@@ -258,7 +258,9 @@ def test_resumes_bitwise(kind, fakes, features):
         lr=5e-3,
         start_kimg=0.0,
         batch_size=16,
-        gate=QUICK_GATE,
+        opponent_steps=opponent_steps,
+        recent_plays=3,
+        gate=GateConfig(min_plays=3, smoothing=0.5, win_gap=100.0),
     )
 
     def make(seed):

@@ -56,7 +56,7 @@ def test_a_feature_that_never_varies_is_not_blown_up():
 
 
 def test_pools_each_resolution_of_the_encoder_once():
-    network = DenoiserFeatures(denoiser(), sigma=0.1)
+    network = DenoiserFeatures(denoiser(), (0.1,))
     hidden = network.denoiser.encode(images(), torch.full((50,), 0.1), None)
     full = [skip for skip in hidden.skips if skip.shape[-1] == 8][-1]
     expected = torch.cat(
@@ -112,9 +112,10 @@ def test_restores_what_it_keeps(features):
 
 
 def test_is_told_the_noise_level_to_which_images_are_renoised():
-    assert make_psi(StructureConfig(feature_sigma=0.2), denoiser(), SHAPE).network.sigma == 0.2
+    config = StructureConfig(feature_sigmas=(0.2, 0.4))
+    assert make_psi(config, denoiser(), SHAPE).network.sigmas == (0.2, 0.4)
     config = StructureConfig(fakes="renoise", renoise_sigma=0.7)
-    assert make_psi(config, denoiser(), SHAPE).network.sigma == 0.7
+    assert make_psi(config, denoiser(), SHAPE).network.sigmas == (0.7,)
 
 
 def test_an_external_network():
@@ -135,3 +136,14 @@ def test_missing_weights_are_told_before_training(monkeypatch):
     monkeypatch.setattr("training.psi.load_extractor", missing)
     with pytest.raises(ValueError, match="not installed"):
         make_psi(StructureConfig(features="efficientnet_lite0"), denoiser(), SHAPE)
+
+
+def test_several_noise_levels_stand_side_by_side():
+    config = StructureConfig(feature_sigmas=(0.1, 0.5))
+    both = make_psi(config, denoiser(), SHAPE).raw(images())
+    alone = [
+        make_psi(StructureConfig(feature_sigmas=(sigma,)), denoiser(), SHAPE).raw(images())
+        for sigma in (0.1, 0.5)
+    ]
+    assert torch.equal(both, torch.cat(alone, 1))
+    assert not torch.allclose(*alone)

@@ -65,13 +65,22 @@ def test_the_shortcuts_would_be_noticed(results, kind, sabotage):
 
 
 @pytest.mark.parametrize(
-    ("name", "tolerance"), [("onpolicy", 1e-10), ("deployed", 1e-10), ("adapter", 1e-5)]
+    ("name", "tolerance"),
+    [
+        ("onpolicy", 1e-10),
+        ("deployed", 1e-10),
+        ("renoise", 1e-10),
+        ("recent", 1e-10),
+        ("adapter", 1e-5),
+    ],
 )
-def test_onpolicy_fakes_do_not_depend_on_the_split(results, name, tolerance):
-    """One denoising of its path, its final images, and these moving an adapter."""
+def test_other_fakes_do_not_depend_on_the_split(results, name, tolerance):
+    """One denoising of the sampler's path, its final images, these moving an adapter; fakes noised
+    again; a discriminator that learns from recent plays too."""
     whole, workers = results[f"{name}/whole"], results[f"{name}/workers"]
     for one, other in zip(whole["edges"], workers["edges"], strict=True):
         assert torch.equal(one, other)
     assert whole["gradient"].norm() > 1e-6
-    assert distance(whole["gradient"], workers["gradient"]) < tolerance
+    for what in ("gradient", "discriminator"):
+        assert distance(whole[what], workers[what]) < tolerance, what
     assert workers["lambda"] == pytest.approx(whole["lambda"], rel=tolerance)

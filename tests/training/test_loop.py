@@ -18,7 +18,7 @@ from models.power_ema import EMAConfig
 from models.weights import load_tensors
 from training.checkpoint import load_latest
 from training.config import NoiseConfig, TrainConfig
-from training.loop import TrainingDiverged, learning_rate, train
+from training.loop import TrainingDiverged, adapter_learning_rate, learning_rate, train
 from training.settings import RunSettings
 from training.snapshots import list_snapshots, reconstruct
 from training.world import World
@@ -229,6 +229,14 @@ def test_learning_rate():
         update={"lr": 1.0, "lr_ramp_kimg": 1.0, "lr_decay_kimg": 4.0})})  # fmt: skip
     rates = [learning_rate(config, n) for n in (500, 1000, 4000, 16000)]
     np.testing.assert_allclose(rates, [0.5, 1.0, 1.0, 0.5])
+
+
+def test_the_adapters_learning_rate_falls_to_zero_at_the_end():
+    config = settings(total_kimg=2.0, game="graph")
+    structure = config.structure.model_copy(update={"adapter_lr": 1.0, "start_kimg": 1.0})
+    config = config.model_copy(update={"structure": structure})
+    rates = [adapter_learning_rate(config, n) for n in (0, 1000, 1500, 2000, 2064)]
+    np.testing.assert_allclose(rates, [1.0, 1.0, 0.5, 0.0, 0.0])
 
 
 def test_bf16_follows_fp32_with_fp32_weights(folder, tmp_path):

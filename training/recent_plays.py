@@ -1,0 +1,57 @@
+"""Features of the last plays, from which the discriminator learns more than once."""
+
+import torch
+from torch import Tensor
+
+FIELDS = ("real", "fake", "labels")
+
+
+class RecentPlays:
+    """The features of the last `size` plays, each of the whole global batch.
+
+    A batch mixed from them has a graph that was never seen before, at a small part of the cost of
+    new fakes (Shrivastava et al., arXiv 1612.07828, keep past fakes to the same end).
+    """
+
+    def __init__(self, size: int):
+        self.size = size
+        self._plays: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    def __len__(self) -> int:
+        return len(self._plays)
+
+    def add(self, real: Tensor, fake: Tensor, labels: Tensor) -> None:
+        """Keep a play (features [N, F], labels [N]); the oldest goes when there are too many."""
+        self._plays.append((real.detach(), fake.detach(), labels))
+        del self._plays[: -self.size]
+
+    def mixed(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """`count` rows (fewer if fewer are kept) drawn without replacement: real, fake, labels.
+
+        Row i of real and of fake share their label, and a paired form's rows stay pairs.
+        """
+        kept = [torch.cat(column) for column in zip(*self._plays, strict=True)]
+        rows = torch.randperm(len(kept[0]), generator=generator)[:count].to(kept[0].device)
+        real, fake, labels = (column[rows] for column in kept)
+        return real, fake, labels
+
+    def clear(self) -> None:
+        """Forget all: the features have changed."""
+        self._plays.clear()
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Flat tensors, by place and field."""
+        return {
+            f"{place}.{name}": value
+            for place, play in enumerate(self._plays)
+            for name, value in zip(FIELDS, play, strict=True)
+        }
+
+    def load_state_dict(self, tensors: dict[str, Tensor], like: Tensor) -> None:
+        """Take up the state of `state_dict`, on the device of `like`."""
+        count = len(tensors) // len(FIELDS)
+        at = {name: value.clone().to(like.device) for name, value in tensors.items()}
+        self._plays = [
+            (at[f"{place}.real"], at[f"{place}.fake"], at[f"{place}.labels"])
+            for place in range(count)
+        ]
