@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -19,10 +20,12 @@ def save_weights(path: Path, tensors: dict[str, Tensor], description: dict) -> N
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    beside = temporary.with_suffix(".json.tmp")
+    beside.write_text(json.dumps(description, indent=1, sort_keys=True) + "\n")
     save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary)
+    shutil.copymode(beside, temporary)  # safetensors makes files that only their owner can read
     os.replace(temporary, path)
-    temporary.write_text(json.dumps(description, indent=1, sort_keys=True) + "\n")
-    os.replace(temporary, path.with_suffix(".json"))
+    os.replace(beside, path.with_suffix(".json"))
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict]:
