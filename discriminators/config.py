@@ -71,7 +71,7 @@ class StructureConfig(
     """Learning rate of the discriminator (Adam, betas 0 and 0.99)."""
     opponent_steps: Annotated[int, Field(ge=1)] = 1
     """Steps of the discriminator per play; those after the first see rows of recent plays, mixed."""
-    recent_plays: Annotated[int, Field(ge=1)] = 16
+    recent_plays: Annotated[int, Field(ge=2)] = 16
     """Plays whose features are kept for these further steps."""
     adapter_lr: Positive = 1e-3
     """First learning rate of the denoiser's adapter, where model.adapter_rank gives it one; it falls
@@ -93,7 +93,8 @@ class StructureConfig(
     renoise_sigma: Positive = 0.5
     """Noise level to which reals and fakes are re-noised before Psi, for fakes: renoise."""
     feature_sigmas: Annotated[tuple[Positive, ...], Field(min_length=1)] = (0.1,)
-    """Noise levels that the denoiser's encoder is told when it serves as Psi; each adds features."""
+    """Noise levels that the denoiser's encoder is told when it serves as Psi; each adds features. (Fakes of
+    kind renoise: renoise_sigma.)"""
     statistics_images: Annotated[int, Field(ge=2)] = 2048
     """Real images whose mean and deviation standardise Psi's features."""
     refresh_kimg: Positive | None = None

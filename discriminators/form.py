@@ -26,6 +26,9 @@ class Form(nn.Module):
         """Other samples that each one is compared with in a batch of that size; logged as k."""
         raise NotImplementedError
 
+    def calibrate(self, real: Tensor, batch_size: int) -> None:
+        """Learn of real features [M, F] before the first play of `batch_size`; nothing by default."""
+
     def loss_d(self, real: Tensor, fake: Tensor, labels: Tensor) -> LossD:
         """Loss of the discriminator. The features are constants here."""
         raise NotImplementedError

@@ -10,7 +10,7 @@ from discriminators.losses import LOSSES, gradient_penalty, pair_accuracy
 from discriminators.structure_conv import StructureConv
 
 SHORTEST = 0.05
-"""Added to squared edge lengths in units of the real batch's, before the logarithm."""
+"""Added to squared edge lengths, in units of real ones, before the logarithm."""
 
 
 class GraphDiscriminator(Form):
@@ -19,15 +19,17 @@ class GraphDiscriminator(Form):
     Real and fake are separate graphs: a joint one would leak which is which. The layers are
     residual, h + LayerNorm(conv(h)): the norm stands on the update alone, so distances between
     nodes, and with them the density of the cloud, reach every layer. Every edge carries its length
-    in units of the real batch's.
+    in a unit of real images (see `calibrate`).
     """
 
     paired = False
+    unit: Tensor
 
     def __init__(self, num_features: int, config: StructureConfig):
         super().__init__()
         self.k = config.k
         self.gamma = config.gamma
+        self.register_buffer("unit", torch.ones(()))
         self.objective_d, self.objective_g = LOSSES[config.loss]
         width = config.width
         self.input = nn.Linear(num_features, width)
@@ -42,17 +44,19 @@ class GraphDiscriminator(Form):
     def neighbours(self, num_samples: int) -> int:
         return min(self.k, num_samples - 1)
 
-    def unit(self, real: Tensor) -> Tensor:
-        """Mean squared length of the edges of a real batch [N, F]; a scalar, no gradient."""
-        real = real.detach()
-        lengths = _squared_lengths(real, knn_graph(real, self.k))
-        return (lengths.sum() / max(len(lengths), 1)).clamp_min(1e-6)
+    @torch.no_grad()
+    def calibrate(self, real: Tensor, batch_size: int) -> None:
+        """Take the unit of length from real features [M, F]: mean squared length of the edges in
+        graphs of `batch_size`. (That of a play's own reals would tell which set they are.)"""
+        batches = real.split(min(batch_size, len(real)))
+        whole = [batch for batch in batches if len(batch) == len(batches[0])]
+        lengths = [_squared_lengths(batch, knn_graph(batch, self.k)) for batch in whole]
+        self.unit.copy_(torch.cat(lengths).mean().clamp_min(1e-6))
 
-    def forward(self, features: Tensor, labels: Tensor, unit: Tensor | None = None) -> Tensor:
-        """features [N, F], labels int64 [N] -> logits [N]; `unit` of the real batch, None: its own."""
-        unit = self.unit(features) if unit is None else unit
+    def forward(self, features: Tensor, labels: Tensor) -> Tensor:
+        """features [N, F], labels int64 [N] -> logits [N]."""
         edge_index = self.edges(features)
-        length = (_squared_lengths(features, edge_index) / unit + SHORTEST).log()
+        length = (_squared_lengths(features, edge_index) / self.unit + SHORTEST).log()
         same_label = (labels[edge_index[0]] == labels[edge_index[1]]).to(features.dtype)
         edges = torch.stack([length, same_label], 1)  # [E, 2]
         h = self.input(features)  # [N, width]
@@ -63,8 +67,7 @@ class GraphDiscriminator(Form):
     def loss_d(self, real: Tensor, fake: Tensor, labels: Tensor) -> LossD:
         real = real.detach().requires_grad_()
         fake = fake.detach().requires_grad_()
-        unit = self.unit(real)
-        real_logits, fake_logits = self(real, labels, unit), self(fake, labels, unit)
+        real_logits, fake_logits = self(real, labels), self(fake, labels)
         r1, r2 = gradient_penalty(real_logits, real), gradient_penalty(fake_logits, fake)
         report = {
             "real_logit": real_logits.mean(),
@@ -78,10 +81,9 @@ class GraphDiscriminator(Form):
         return LossD(adversarial, 0.5 * self.gamma * (r1 + r2), report)
 
     def loss_g(self, real: Tensor, fake: Tensor, labels: Tensor) -> Tensor:
-        unit = self.unit(real)
         with torch.no_grad():
-            real_logits = self(real, labels, unit)
-        return self.objective_g(real_logits, self(fake, labels, unit))
+            real_logits = self(real, labels)
+        return self.objective_g(real_logits, self(fake, labels))
 
     @torch.no_grad()
     def soften(self, factor: float) -> None:

@@ -18,6 +18,7 @@ import argparse
 import json
 import multiprocessing
 import os
+import re
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -127,8 +128,7 @@ def arm_settings(raw: dict, values: dict, options: argparse.Namespace, seed: int
                  ) -> RunSettings:  # fmt: skip
     """The settings of one arm: those of params, a fine-tune of the given weights, its own values."""
     snapshots = round(kimg / options.snapshot_kimg)
-    deployed = {key: value for key, value in raw["sampling"][options.deployed[0]].items()
-                if key != "adapter"}  # fmt: skip
+    deployed = check_params(raw).sampling[options.deployed[0]].model_copy(update={"adapter": False})
     common = {
         "seed": seed,
         "train.init_from": str(options.init),
@@ -138,10 +138,10 @@ def arm_settings(raw: dict, values: dict, options: argparse.Namespace, seed: int
         "train.lr_decay_kimg": 0.0,
         "train.held_out_every_kimg": options.kimg / 4,
         "structure.start_kimg": 0.0,
-        "structure.sampler": deployed,
+        "structure.sampler": deployed.model_dump(mode="json"),
         "ema.snapshots": snapshots,
     }
-    if options.every:
+    if options.every is not None:
         common["structure.every"] = options.every
     params = check_params(with_values(raw, common | values), "the study's params")
     settings = params.run_settings().model_copy(update={"sample_every_kimg": None})
@@ -344,7 +344,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 def _own_arm(text: str) -> tuple[str, dict]:
     name, _, pairs = text.partition(":")
     values = {}
-    for pair in pairs.split(","):
+    for pair in re.split(r",(?=[\w.]+=)", pairs):  # not within a list
         key, equals, value = pair.partition("=")
         if not (name and equals):
             raise ValueError(f"--arm {text}: write NAME:KEY=VALUE,KEY=VALUE")

@@ -100,7 +100,7 @@ class StructureGame:
         self.psi.standardise(self._statistics_batches(dataset))
         self.world.broadcast_(self.psi.mean)
         self.world.broadcast_(self.psi.scale)
-        self.opponent.recent.clear()
+        self.opponent.open(self._statistics_features(dataset), self.batch_size)
         self.opened_at = nimg
         self.gate.start()
 
@@ -122,7 +122,7 @@ class StructureGame:
         micro_batch: int | None,
         denoise_grad: Tensor,
     ) -> tuple[list[Tensor | None], dict[str, float]]:
-        """One step of the discriminator, and the adversarial gradient of the denoiser.
+        """The discriminator's steps, and the adversarial gradient of the denoiser.
 
         Called by all workers at once. The denoiser plays in evaluation mode, as it is deployed.
 
@@ -165,7 +165,7 @@ class StructureGame:
         labels = self.world.all_gather(batch.labels)
 
         wins = self.gate.reason == WINS
-        logs = self.opponent.learn(real, fake, labels, self.plays, learn=not wins)
+        logs = self.opponent.observe(real, fake, labels, self.plays, train=not wins)
         if wins:
             self.opponent.form.soften(SOFTENING)
         logs |= {
@@ -248,6 +248,10 @@ class StructureGame:
                 noise = slot_normal(self.seed, "structure/statistics", slots, dataset.image_shape)
                 images = images + self.config.renoise_sigma * noise
             yield images.to(self.psi.mean.device)
+
+    @torch.no_grad()
+    def _statistics_features(self, dataset: ImageDataset) -> Tensor:
+        return torch.cat([self.psi(batch) for batch in self._statistics_batches(dataset)])
 
     def observe_held_out(self, held_out: Sequence[float], train: Sequence[float]) -> None:
         """Denoising losses per sigma bin at fixed noise, the same on every worker (see Gate).

@@ -32,26 +32,35 @@ class Opponent:
         self.world, self.seed, self.steps = world, seed, config.opponent_steps
         self.recent = RecentPlays(config.recent_plays)
 
-    def learn(
-        self, real: Tensor, fake: Tensor, labels: Tensor, play: int, *, learn: bool = True
+    def open(self, real: Tensor, batch_size: int) -> None:
+        """Begin with new features: those of real images [M, F], to be played in batches."""
+        self.form.calibrate(real, batch_size)
+        for buffer in self.form.buffers():
+            self.world.broadcast_(buffer)
+        self.recent.clear()
+
+    def observe(
+        self, real: Tensor, fake: Tensor, labels: Tensor, play: int, *, train: bool = True
     ) -> dict[str, float]:
         """The `opponent_steps` of a play: one on its own batch, the others on rows of recent plays.
 
-        `play` counts the plays. Returns what to log, of the play's own batch while it was new.
+        `play` counts the plays; without `train` nothing is learned. Returns what to log, of the
+        play's own batch while it was new.
         """
-        report = self.step(real, fake, labels, learn=learn)
+        report = self.step(real, fake, labels, train=train)
         if self.steps > 1 and all(map(math.isfinite, report.values())):
             self.recent.add(real, fake, labels)
-            for number in range(1, self.steps if learn else 1):
-                place = play * self.steps + number
-                generator = slot_generator(self.seed, "structure/recent plays", place)
-                self.step(*self.recent.mixed(len(real), generator))
+            if train and len(self.recent) > 1:  # one play alone gives the same graph again
+                for number in range(1, self.steps):
+                    place = play * self.steps + number
+                    generator = slot_generator(self.seed, "structure/recent plays", place)
+                    self.step(*self.recent.mixed(len(real), generator))
         return report
 
     def step(
-        self, real: Tensor, fake: Tensor, labels: Tensor, *, learn: bool = True
+        self, real: Tensor, fake: Tensor, labels: Tensor, *, train: bool = True
     ) -> dict[str, float]:
-        """One optimiser step (none if not to `learn`, or not finite); returns what to log.
+        """One optimiser step (none if not to `train`, or not finite); returns what to log.
 
         The numbers are those before the step, so the batch is new to the discriminator.
         """
@@ -68,7 +77,7 @@ class Opponent:
         numbers = torch.stack([value.detach().reshape(()) for value in report.values()])
         shared = self.world.broadcast_(torch.cat([*flat, numbers]))
         *pieces, numbers = shared.split([p.numel() for p in parameters] + [len(report)])
-        if learn and torch.isfinite(shared).all():
+        if train and torch.isfinite(shared).all():
             for parameter, piece in zip(parameters, pieces, strict=True):
                 parameter.grad = piece.view_as(parameter)
             self.optimizer.step()

@@ -136,6 +136,8 @@ def train(settings: RunSettings, dataset: ImageDataset, folder: Path, world: Wor
                 tell({"kind": "held_out", "nimg": after, "metrics": values})
         if _crossed(before, after, settings.train.log_every_kimg) or done:
             values = state.close_window() | {"lr": rate, "skipped_steps": state.skipped_steps}
+            for group in state.optimizer.param_groups[1:]:
+                values["structure/adapter_lr"] = group["lr"]
             state.last_metrics |= values
             curves.append(after, values)
             if chief:

@@ -131,3 +131,45 @@ def test_softening_scales_the_logits(kind):
     before = form(x, NO_LABELS)
     form.soften(0.5)
     torch.testing.assert_close(form(x, NO_LABELS), 0.5 * before)
+
+
+def test_edges_carry_their_length_in_units_of_real_ones():
+    """With the nodes' own features hidden, what is left is length over unit."""
+    form, x = forms("graph"), features(64, 0)
+    with torch.no_grad():
+        form.input.weight.zero_()
+    form.calibrate(features(256, 1), 64)
+    unit = form.unit.clone()
+    before = form(x, NO_LABELS)
+    assert not torch.allclose(form(2 * x, NO_LABELS), before)
+    form.calibrate(2 * features(256, 1), 64)
+    torch.testing.assert_close(form.unit, 4 * unit)
+    torch.testing.assert_close(form(2 * x, NO_LABELS), before)
+    fake = features(64, 2).requires_grad_()
+    form.loss_g(x, fake, NO_LABELS).backward()
+    assert fake.grad.norm() > 1e-6  # the denoiser can follow a length
+
+
+def test_the_unit_is_that_of_graphs_as_large_as_those_played():
+    """Neighbours in a large set are nearer: the unit must not come from another size."""
+    form, real = forms("graph"), features(512, 1)
+    found = {}
+    for size in (16, 64, 500):
+        form.calibrate(real, size)
+        found[size] = form.unit.item()
+    assert found[16] > found[64] > found[500] > 0
+
+
+def test_equal_distributions_are_not_told_apart():
+    """Nothing in the form says which set is the real one."""
+    form = forms("graph")
+    form.calibrate(features(2048, 1), 64)
+    optimizer = torch.optim.Adam(form.parameters(), lr=3e-3, betas=(0.0, 0.99))
+    accuracy = []
+    for step in range(60):
+        loss = form.loss_d(features(64, 10 + 2 * step), features(64, 11 + 2 * step), NO_LABELS)
+        accuracy.append(loss.report["accuracy"].item())
+        optimizer.zero_grad()
+        (loss.adversarial + loss.penalty).backward()
+        optimizer.step()
+    assert abs(sum(accuracy[20:]) / 40 - 0.5) < 0.03

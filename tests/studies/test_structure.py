@@ -49,7 +49,7 @@ def params(tmp_path_factory):
     raw["structure"] |= {
         "fakes": "deployed", "every": 2, "batch_size": 16, "width": 8,
         "gate": {"chance_margin": 0.0, "min_plays": 1, "smoothing": 0.0},
-        "sampler": {"solver": "ddim", "grid": "karras", "steps": 3},
+        "sampler": {"solver": "ddim", "grid": "karras", "steps": 4},
     }  # fmt: skip
     raw["sampling"] = {
         name: {"solver": "ddim", "grid": "karras", "steps": steps}
@@ -66,13 +66,16 @@ def test_command_trains_judges_and_goes_on(material, params, tmp_path, capsys):
     line = ["--params", str(params), "--init", str(material.weights), "--dataset",
             str(material.dataset), "--reference", str(material.reference), "--seeds", "0,1",
             "--kimg", "0.256", "--deployed", "few", "--long", "long", "--images", "32",
-            "--draws", "2", "--jobs", "1", "--out", str(tmp_path / "out")]  # fmt: skip
+            "--draws", "2", "--jobs", "1", "--every", "1", "--out", str(tmp_path / "out")]  # fmt: skip
     main(line)
     table = pd.read_csv(tmp_path / "out" / "structure.csv")
     assert set(table.arm) == {"start", "control", "graph"}
     assert set(table[table.arm == "control"].kimg) == {0.256, 0.32}
     kid = table[table.metric == "kid"].set_index(["arm", "seed", "kimg", "sampler"]).value
     assert np.isfinite(kid).all()
+    # The game is played on the sampler that is judged, whatever the params would have it play on.
+    game = json.loads((tmp_path / "out/runs/graph-0/settings.json").read_text())["structure"]
+    assert game["sampler"]["steps"] == 3 and game["every"] == 1
     # The long sampler leaves the adapter off, and there the arm is its control, bit by bit.
     assert ("graph", 0, 0.256, "long") not in kid.index
     assert "graph, seed 1: adapter off, 8 snapshots are the control's bitwise" in (
@@ -93,6 +96,13 @@ def test_command_trains_judges_and_goes_on(material, params, tmp_path, capsys):
     assert (tmp_path / "out" / "structure.md").read_text() == text
     with pytest.raises(ValueError, match="other settings"):
         main([*line, "--lr", "0.001"])
+
+
+def test_an_arm_may_hold_a_list(material, params):
+    line = ["--params", str(params), "--init", str(material.weights), "--deployed", "few",
+            "--long", "long", "--arm", "wide:structure.feature_sigmas=[0.1,1.0],structure.k=3"]  # fmt: skip
+    values = {"structure.feature_sigmas": [0.1, 1.0], "structure.k": 3}
+    assert parse(line).arm == [("wide", values)]
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_interrupted_run_equals_uninterrupted(folder, tmp_path, game):
 def adapter_settings(game):
     structure = StructureConfig(
         kind=game, fakes="deployed", start_kimg=0.03, every=2, width=8, k=3,
-        statistics_images=32, batch_size=16, adapter_lr=0.01, lr=0.01,
+        statistics_images=32, batch_size=16, adapter_lr=0.01, lr=0.01, opponent_steps=3,
         gate=GateConfig(chance_margin=0.0, min_plays=1, win_gap=1e6, smoothing=0.0),
     )  # fmt: skip
     model = SMALL.model_copy(update={"adapter_rank": 2})
@@ -117,8 +117,11 @@ def test_a_game_for_the_adapter_leaves_the_denoiser_bitwise_its_control(folder, 
 
 def test_an_interrupted_game_for_the_adapter_equals_uninterrupted(folder, tmp_path):
     data, config = ImageDataset(folder), adapter_settings("graph")
-    train_whole_and_interrupted(config, data, tmp_path)
+    events = train_whole_and_interrupted(config, data, tmp_path)
     assert_same(final(tmp_path / "whole"), final(tmp_path / "cut"), rtol=0, atol=0)
+    assert any(name.endswith("recent.0.fake") for name in final(tmp_path / "cut")[0])
+    logged = [e["metrics"] for e in events if e["kind"] == "log"]
+    assert logged[-1]["structure/adapter_lr"] == 0 < logged[0]["structure/adapter_lr"] < 0.01
 
 
 def test_damaged_checkpoint_is_named_and_the_one_before_it_used(folder, tmp_path):

@@ -55,7 +55,7 @@ def test_state_goes_round():
 
 @pytest.mark.parametrize("kind", ["graph", "per_sample"])
 def test_more_steps_tell_apart_sooner(kind):
-    """Fakes that stand still, of which 12 plays of one step show little: the reason to remember."""
+    """Fakes that stand still, of which 12 plays of one step each show little."""
     accuracy = {}
     for steps in (1, 8):
         config = StructureConfig(
