@@ -1,0 +1,200 @@
+"""What can a discriminator see? It alone learns; the generated images and the real ones stand still.
+
+  python -m studies.discriminator outputs/ema/0.1.safetensors --sampler fast8
+  python -m studies.discriminator WEIGHTS --sampler fast8 --kinds graph,per_sample --steps 600
+
+For each kind: its accuracy (area under the ROC curve; 0.5 is chance) on real and generated images
+that it never learned from, against the steps it has taken, with the settings of `structure` (Psi,
+batch, k, gamma, lr). Beside it the floor, the same with real images in place of the generated ones: a
+discriminator that tells these apart has a leak. Writes discriminator.csv and discriminator.png.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from dataset.sampler import LabelPools, slot_generator, unpaired_indices
+from dataset.store import ImageDataset
+from discriminators.config import StructureConfig
+from models.denoiser import load_denoiser
+from pipelines.charts import COLOURS, INK, new_figure, png, style
+from pipelines.generation import generation_labels
+from pipelines.params import load_params
+from pipelines.progress import progress
+from sampling.generate import generate
+from studies.structure_report import markdown
+from training.game_opponent import Opponent
+from training.psi import Psi, make_psi
+from training.world import World
+
+GENERATION_SEED = 30_000
+CHUNK = 256
+TEST_BATCHES = 16
+
+Set = tuple[Tensor, Tensor]  # features [N, F], labels int64 [N]
+
+
+def pictures(psi: Psi, images: Tensor) -> Tensor:
+    """Psi's features [N, F] of images in data units, part by part."""
+    with torch.no_grad():
+        return torch.cat([psi(part) for part in images.split(CHUNK)])
+
+
+def batches(real: Set, fake: Set, size: int, seed: int, stream: str
+            ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:  # fmt: skip
+    """Endless batches real, fake [size, F], labels; reals are drawn with the labels of the fakes.
+
+    Both with replacement: in a small set duplicates would tell which is which.
+    """
+    pools = LabelPools(real[1].numpy())
+    number = 0
+    while True:
+        generator = slot_generator(seed, f"study/{stream}", number)
+        rows = torch.randint(len(fake[0]), (size,), generator=generator)
+        labels = fake[1][rows]
+        slots = range(number * size, (number + 1) * size)
+        drawn = torch.from_numpy(unpaired_indices(seed, pools, labels.numpy(), slots))
+        yield real[0][drawn], fake[0][rows], labels
+        number += 1
+
+
+def accuracy_by_steps(
+    config: StructureConfig, train: tuple[Set, Set], test: tuple[Set, Set],
+    size: int, steps: list[int], seed: int,
+) -> dict[int, float]:  # fmt: skip
+    """Train one discriminator on (real, fake); {steps: accuracy on the test sets}."""
+    (real, _), _ = train
+    opponent = Opponent(config, real.shape[1], real, World(), seed)
+    opponent.open(real[: config.statistics_images], size)
+    found, source = {}, batches(*train, size, seed, "train")
+    for step in range(max(steps) + 1):
+        if step in steps:
+            unseen = batches(*test, size, seed, "test")
+            tried = [opponent.step(*next(unseen), train=False) for _ in range(TEST_BATCHES)]
+            found[step] = float(np.mean([report["accuracy"] for report in tried]))
+        opponent.step(*next(source))
+    return found
+
+
+def halves(one: Set) -> tuple[Set, Set]:
+    """Every other row."""
+    return (one[0][::2], one[1][::2]), (one[0][1::2], one[1][1::2])
+
+
+def run(options: argparse.Namespace) -> pd.DataFrame:
+    """The whole study; one row per kind, seed and number of steps."""
+    params = load_params(options.params)
+    config, sampler = params.structure, params.sampling[options.sampler]
+    dataset, denoiser = ImageDataset(options.dataset), load_denoiser(options.weights)
+    psi = make_psi(config, denoiser, dataset.image_shape)
+    rng = np.random.default_rng(GENERATION_SEED)
+
+    def real_set(indices: np.ndarray) -> Set:
+        chosen = rng.permutation(indices)[: 2 * options.images]
+        images, labels = dataset.batch(chosen)
+        if not denoiser.num_classes:
+            labels = torch.full_like(labels, -1)
+        return pictures(psi, images), labels
+
+    statistics, _ = dataset.batch(dataset.train_indices[: config.statistics_images])
+    psi.standardise(statistics.split(CHUNK))
+    learned, held_out = real_set(dataset.train_indices), real_set(dataset.held_out_indices)
+    wanted = generation_labels(dataset, GENERATION_SEED, 2 * options.images)
+    labels = torch.from_numpy(wanted)
+    images = generate(
+        denoiser, sampler, GENERATION_SEED, range(len(labels)),
+        labels if denoiser.num_classes else None, CHUNK,
+    )  # fmt: skip
+    train_fake, test_fake = halves((pictures(psi, images.clamp(-1, 1)), labels))
+    subjects = {
+        "generated": ((learned, train_fake), (held_out, test_fake)),
+        "real images (floor)": (halves(learned), halves(held_out)),
+    }
+    size = config.batch_size or params.train.batch_size
+    steps = sorted({round(options.steps * share / 12) for share in range(13)})
+    rows, total, done = [], len(options.kinds) * len(options.seeds) * len(subjects), 0
+    with progress("discriminator: trained", total) as report:
+        for kind in options.kinds:
+            own = config.model_copy(update={"kind": kind})
+            for seed in options.seeds:
+                for subject, (train, test) in subjects.items():
+                    found = accuracy_by_steps(own, train, test, size, steps, seed)
+                    rows += [
+                        {"kind": kind, "subject": subject, "seed": seed, "steps": step,
+                         "accuracy": value}
+                        for step, value in found.items()
+                    ]  # fmt: skip
+                    report(done := done + 1)
+    return pd.DataFrame(rows)
+
+
+def draw(table: pd.DataFrame) -> bytes:
+    """Mean accuracy over seeds against steps, with the range over seeds; floors dashed."""
+    figure = new_figure((6.4, 4.0))
+    axes = figure.subplots()
+    style(axes, "accuracy on images never learned from")
+    for colour, (kind, own) in zip(COLOURS, table.groupby("kind", sort=False), strict=False):
+        for subject, rows in own.groupby("subject", sort=False):
+            by_steps = rows.groupby("steps").accuracy
+            floor = subject != "generated"
+            axes.plot(by_steps.mean(), "--" if floor else "-", color=colour,
+                      label=f"{kind}, {subject}")  # fmt: skip
+            axes.fill_between(by_steps.min().index, by_steps.min(), by_steps.max(),
+                              color=colour, alpha=0.08 if floor else 0.2)  # fmt: skip
+    axes.axhline(0.5, color=INK, linewidth=0.6)
+    axes.set_xlabel("steps of the discriminator")
+    axes.legend(fontsize=8)
+    return png(figure)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Train, measure, draw."""
+    parser = argparse.ArgumentParser(
+        prog="python -m studies.discriminator",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("weights", type=Path, help="weights file (.safetensors)")
+    add("--params", default="params.yaml")
+    add("--sampler", required=True, help="a name under `sampling`")
+    add("--kinds", default="graph,per_sample", help="default: %(default)s")
+    add("--seeds", default="0,1,2", help="default: %(default)s")
+    add("--steps", type=int, default=600, help="default: %(default)s")
+    add("--images", type=int, default=2048, help="of each test set (default: %(default)s)")
+    add("--dataset", type=Path, default=Path("outputs/dataset"), metavar="FOLDER")
+    add("--out", type=Path, default=Path("reports/studies/discriminator"), metavar="FOLDER")
+    options = parser.parse_args(arguments)
+    options.kinds = options.kinds.split(",")
+    unknown = set(options.kinds) - {"graph", "per_sample"}
+    if unknown:
+        parser.error(f"--kinds {', '.join(unknown)}: the unpaired kinds are graph and per_sample")
+    try:
+        options.seeds = [int(part) for part in options.seeds.split(",")]
+        names = load_params(options.params).sampling
+        if options.sampler not in names:
+            parser.error(f"--sampler {options.sampler}: params name {', '.join(names)}")
+        table = run(options)
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+    options.out.mkdir(parents=True, exist_ok=True)
+    table.to_csv(options.out / "discriminator.csv", index=False, float_format="%.4f")
+    (options.out / "discriminator.png").write_bytes(draw(table))
+    steps = sorted(table.steps.unique())
+    lines = [
+        [str(kind), str(subject), *(f"{mean[s]:.3f} ± {spread[s]:.3f}" for s in steps)]
+        for (kind, subject), rows in table.groupby(["kind", "subject"], sort=False)
+        for mean, spread in [(rows.groupby("steps").accuracy.mean(),
+                              rows.groupby("steps").accuracy.std())]
+    ]  # fmt: skip
+    print(markdown(["discriminator", "tells real images from", *map(str, steps)], lines))
+    print(f"wrote {options.out}/discriminator.csv and discriminator.png")
+
+
+if __name__ == "__main__":
+    main()
