@@ -5,10 +5,10 @@ image, flip, label dropout, sigma, noise) derives from (seed, nimg + j), so the 
 depend on how the batch is split over workers and micro-batches.
 """
 
-import contextlib
 import json
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -19,7 +19,7 @@ from training.checkpoint import load_latest, save_checkpoint
 from training.curves import Curves
 from training.held_out import HeldOutLoss
 from training.objective import denoising_loss
-from training.preview import ema_denoiser, preview
+from training.preview import averaged, ema_denoiser, preview
 from training.settings import RunSettings
 from training.setup import build_state
 from training.snapshots import save_snapshot
@@ -201,7 +201,10 @@ def play_game(settings, state: TrainState, dataset, world, step: int, tell) -> d
     was_open = game.gate.open
     batch = game.draw(dataset, state.nimg, flip=settings.train.horizontal_flip)
     micro = settings.micro_batch
-    gradients, logs = game.play(state.denoiser, batch, micro, at_output)
+    # An adapter is deployed upon averaged weights; those in training scatter round these.
+    deployed = averaged(state, settings.ema.tracked[-1]) if game.adapted else nullcontext()
+    with deployed:
+        gradients, logs = game.play(state.denoiser, batch, micro, at_output)
     for parameter, gradient in zip(state.denoiser.parameters(), gradients, strict=True):
         if gradient is not None:
             world.all_reduce_sum_(gradient)
@@ -223,7 +226,7 @@ def autocast(settings: RunSettings, world: World):
     """bf16 autocast where the settings ask for it."""
     if settings.train.precision == "bf16":
         return torch.autocast(world.device.type, dtype=torch.bfloat16)
-    return contextlib.nullcontext()
+    return nullcontext()
 
 
 def summarise(settings: RunSettings, state: TrainState) -> dict:
