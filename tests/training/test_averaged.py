@@ -1,0 +1,84 @@
+"""The network in training, bearing its averaged weights for a while."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from dataset.config import DatasetConfig
+from dataset.prepare import prepare_dataset
+from dataset.store import ImageDataset
+from discriminators.config import StructureConfig
+from models.config import ModelConfig
+from pipelines.params import load_params
+from training import loop
+from training.preview import averaged
+from training.setup import build_state
+from training.world import World
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("digits") / "dataset"
+    prepare_dataset(DatasetConfig(), folder)
+    return ImageDataset(folder)
+
+
+@pytest.fixture
+def settings():
+    base = load_params(Path(__file__).parents[2] / "params.yaml").run_settings()
+    model = ModelConfig(
+        channels=8, blocks=1, attention_resolutions=(), structural_blocks=(), adapter_rank=2
+    )
+    structure = StructureConfig(
+        fakes="deployed", start_kimg=0.0, every=1, width=8, k=3, statistics_images=32, batch_size=16
+    )
+    return base.model_copy(update={"model": model, "structure": structure})
+
+
+@pytest.fixture
+def state(settings, data):
+    """A state whose averages are half of its weights."""
+    state = build_state(settings, data, World())
+    for sigma_rel in state.ema.averages:
+        for mean, parameter in zip(
+            state.ema.averages[sigma_rel], state.denoiser.parameters(), strict=True
+        ):
+            mean.copy_(parameter.detach() / 2 + 1)
+    return state
+
+
+def test_bears_the_averages_and_then_its_own_again(state):
+    parameters = dict(state.denoiser.named_parameters())
+    before = {name: p.detach().clone() for name, p in parameters.items()}
+    with averaged(state, 0.1):
+        for name, parameter in state.denoiser.named_parameters():
+            assert parameter is parameters[name]
+            expected = before[name] if ".adapter." in name else before[name] / 2 + 1
+            assert torch.equal(parameter, expected), name
+    for name, parameter in state.denoiser.named_parameters():
+        assert torch.equal(parameter, before[name]), name
+
+
+def test_an_error_inside_leaves_the_weights_as_they_were(state):
+    before = state.denoiser.output_conv_weight.detach().clone()
+    with pytest.raises(KeyboardInterrupt), averaged(state, 0.1):
+        raise KeyboardInterrupt
+    assert torch.equal(state.denoiser.output_conv_weight, before)
+
+
+def test_an_adapter_is_played_upon_the_averages(settings, state, data, monkeypatch):
+    """And a game that moves the denoiser itself upon the weights that it moves."""
+    seen = []
+    own = state.denoiser.output_conv_weight.detach().clone()
+    state.denoiser.output_conv_weight.grad = torch.zeros_like(own)
+
+    def play(denoiser, batch, micro, at_output):
+        seen.append(denoiser.output_conv_weight.detach().clone())
+        return [None for _ in denoiser.parameters()], {}
+
+    monkeypatch.setattr(state.game, "play", play)
+    for adapted in (True, False):
+        monkeypatch.setattr(state.game, "adapted", adapted)
+        loop.play_game(settings, state, data, World(), 0, lambda event: None)
+    assert torch.equal(seen[0], own / 2 + 1) and torch.equal(seen[1], own)
