@@ -99,7 +99,8 @@ def test_command_trains_judges_and_goes_on(material, params, tmp_path, capsys):
 
 
 def test_an_arm_may_hold_a_list(material, params):
-    line = ["--params", str(params), "--init", str(material.weights), "--deployed", "few",
+    line = ["--params", str(params), "--init", str(material.weights), "--dataset",
+            str(material.dataset), "--reference", str(material.reference), "--deployed", "few",
             "--long", "long", "--arm", "wide:structure.feature_sigmas=[0.1,1.0],structure.k=3"]  # fmt: skip
     values = {"structure.feature_sigmas": [0.1, 1.0], "structure.k": 3}
     assert parse(line).arm == [("wide", values)]
