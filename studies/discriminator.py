@@ -39,7 +39,7 @@ TEST_BATCHES = 16
 Set = tuple[Tensor, Tensor]  # features [N, F], labels int64 [N]
 
 
-def pictures(psi: Psi, images: Tensor) -> Tensor:
+def features_of(psi: Psi, images: Tensor) -> Tensor:
     """Psi's features [N, F] of images in data units, part by part."""
     with torch.no_grad():
         return torch.cat([psi(part) for part in images.split(CHUNK)])
@@ -99,7 +99,7 @@ def run(options: argparse.Namespace) -> pd.DataFrame:
         images, labels = dataset.batch(chosen)
         if not denoiser.num_classes:
             labels = torch.full_like(labels, -1)
-        return pictures(psi, images), labels
+        return features_of(psi, images), labels
 
     statistics, _ = dataset.batch(dataset.train_indices[: config.statistics_images])
     psi.standardise(statistics.split(CHUNK))
@@ -110,7 +110,7 @@ def run(options: argparse.Namespace) -> pd.DataFrame:
         denoiser, sampler, GENERATION_SEED, range(len(labels)),
         labels if denoiser.num_classes else None, CHUNK,
     )  # fmt: skip
-    train_fake, test_fake = halves((pictures(psi, images.clamp(-1, 1)), labels))
+    train_fake, test_fake = halves((features_of(psi, images.clamp(-1, 1)), labels))
     subjects = {
         "generated": ((learned, train_fake), (held_out, test_fake)),
         "real images (floor)": (halves(learned), halves(held_out)),

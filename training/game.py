@@ -16,7 +16,7 @@ from models.denoiser import Denoiser
 from sampling.config import SamplerConfig
 from training.adaptive_weight import AdaptiveWeight
 from training.fakes import Fakes, GameBatch
-from training.game_opponent import Opponent
+from training.game_opponent import Opponent, under
 from training.gate import WINS, Gate
 from training.psi import Psi, make_psi
 from training.world import World
@@ -97,10 +97,10 @@ class StructureGame:
     def open(self, nimg: int, ema_denoiser: Denoiser, dataset: ImageDataset) -> None:
         """Build Psi from the EMA denoiser and its statistics from real training images."""
         self.psi.refresh(ema_denoiser)
-        self.psi.standardise(self._statistics_batches(dataset))
+        real = self.psi.standardise(self._statistics_batches(dataset))
         self.world.broadcast_(self.psi.mean)
         self.world.broadcast_(self.psi.scale)
-        self.opponent.open(self._statistics_features(dataset), self.batch_size)
+        self.opponent.open(real, self.batch_size)
         self.opened_at = nimg
         self.gate.start()
 
@@ -249,10 +249,6 @@ class StructureGame:
                 images = images + self.config.renoise_sigma * noise
             yield images.to(self.psi.mean.device)
 
-    @torch.no_grad()
-    def _statistics_features(self, dataset: ImageDataset) -> Tensor:
-        return torch.cat([self.psi(batch) for batch in self._statistics_batches(dataset)])
-
     def observe_held_out(self, held_out: Sequence[float], train: Sequence[float]) -> None:
         """Denoising losses per sigma bin at fixed noise, the same on every worker (see Gate).
 
@@ -283,9 +279,9 @@ class StructureGame:
         self.weight.load_state_dict(meta["weight"])
         if self.config.kind == "none":
             return
-        self.opponent.load_state_dict(_under("opponent.", tensors))
+        self.opponent.load_state_dict(under("opponent.", tensors))
         if self.opened_at is not None:
-            self.psi.restore(_under("psi.", tensors))
+            self.psi.restore(under("psi.", tensors))
 
 
 def _accumulate(
@@ -310,10 +306,6 @@ def _parts(count: int, size: int | None) -> list[slice]:
     """Rows 0 .. count in consecutive slices of at most `size`."""
     step = count if size is None else min(size, count)
     return [slice(start, min(start + step, count)) for start in range(0, count, step)]
-
-
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
 
 
 @contextmanager

@@ -102,9 +102,7 @@ class Opponent:
         return tensors | {f"recent.{name}": value for name, value in recent.items()}
 
     def load_state_dict(self, tensors: dict[str, Tensor]) -> None:
-        self.form.load_state_dict(
-            {n.removeprefix("form."): t for n, t in tensors.items() if n.startswith("form.")}
-        )
+        self.form.load_state_dict(under("form.", tensors))
         self.optimizer.state.clear()
         for name, parameter in self.form.named_parameters():
             for key in ADAM_STATE:
@@ -112,5 +110,9 @@ class Opponent:
                 if value is not None:
                     place = "cpu" if key == "step" else parameter.device
                     self.optimizer.state[parameter][key] = value.clone().to(place)
-        kept = {n.removeprefix("recent."): t for n, t in tensors.items() if n.startswith("recent.")}
-        self.recent.load_state_dict(kept, next(self.form.parameters()))
+        self.recent.load_state_dict(under("recent.", tensors), next(self.form.parameters()))
+
+
+def under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin with the prefix, by the rest of their names."""
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}

@@ -44,17 +44,19 @@ class Psi(nn.Module):
         return (self.raw(x) - self.mean) * self.scale
 
     @torch.no_grad()
-    def standardise(self, batches: Iterable[Tensor]) -> None:
-        """Take mean and standard deviation from batches of real images.
+    def standardise(self, batches: Iterable[Tensor]) -> Tensor:
+        """Take mean and standard deviation from batches of real images; returns their features.
 
         A feature that hardly varies (under a tenth of the root mean square of all deviations) is
         scaled as if it did: the least deviation of a fake would otherwise outweigh all the rest.
         """
-        features = torch.cat([self.raw(batch).double() for batch in batches])  # [N, F]
+        raw = torch.cat([self.raw(batch) for batch in batches])  # [N, F]
+        features = raw.double()
         deviation = features.std(0, correction=0)
         floor = max(0.1 * deviation.square().mean().sqrt().item(), 1e-3)
         self.mean.copy_(features.mean(0))
         self.scale.copy_(1.0 / deviation.clamp_min(floor))
+        return (raw - self.mean) * self.scale
 
     def refresh(self, ema_denoiser: Denoiser) -> None:
         """Copy the weights of the EMA denoiser, if Psi is made of one."""
