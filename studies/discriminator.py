@@ -10,6 +10,7 @@ discriminator that tells these apart has a leak. Writes discriminator.csv and di
 """
 
 import argparse
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from dataset.sampler import LabelPools, slot_generator, unpaired_indices
+from dataset.sampler import LabelPools, slot_indices, unpaired_indices
 from dataset.store import ImageDataset
 from discriminators.config import StructureConfig
 from models.denoiser import load_denoiser
@@ -35,6 +36,7 @@ from training.world import World
 GENERATION_SEED = 30_000
 CHUNK = 256
 TEST_BATCHES = 16
+OWN_STREAM = {"train": 0, "test": 1000}  # added to the seed
 
 Set = tuple[Tensor, Tensor]  # features [N, F], labels int64 [N]
 
@@ -49,18 +51,15 @@ def batches(real: Set, fake: Set, size: int, seed: int, stream: str
             ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:  # fmt: skip
     """Endless batches real, fake [size, F], labels; reals are drawn with the labels of the fakes.
 
-    Both with replacement: in a small set duplicates would tell which is which.
+    Both without replacement, as training draws them: duplicates would tell which is which.
     """
     pools = LabelPools(real[1].numpy())
-    number = 0
-    while True:
-        generator = slot_generator(seed, f"study/{stream}", number)
-        rows = torch.randint(len(fake[0]), (size,), generator=generator)
+    for start in itertools.count(step=size):
+        slots = range(start, start + size)
+        rows = torch.from_numpy(slot_indices(seed + OWN_STREAM[stream], len(fake[0]), slots))
         labels = fake[1][rows]
-        slots = range(number * size, (number + 1) * size)
         drawn = torch.from_numpy(unpaired_indices(seed, pools, labels.numpy(), slots))
         yield real[0][drawn], fake[0][rows], labels
-        number += 1
 
 
 def accuracy_by_steps(
@@ -101,7 +100,8 @@ def run(options: argparse.Namespace) -> pd.DataFrame:
             labels = torch.full_like(labels, -1)
         return features_of(psi, images), labels
 
-    statistics, _ = dataset.batch(dataset.train_indices[: config.statistics_images])
+    some = rng.permutation(dataset.train_indices)[: config.statistics_images]
+    statistics, _ = dataset.batch(some)
     psi.standardise(statistics.split(CHUNK))
     learned, held_out = real_set(dataset.train_indices), real_set(dataset.held_out_indices)
     wanted = generation_labels(dataset, GENERATION_SEED, 2 * options.images)

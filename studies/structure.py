@@ -210,7 +210,7 @@ def main(arguments: list[str] | None = None) -> None:
         kimg = options.control_kimg if arm == CONTROL else options.kimg
         for seed in options.seeds:
             settings = arm_settings(raw, values, options, seed, kimg)
-            runs[arm, seed] = settings, options.out / "runs" / f"{arm}-{seed}"
+            runs[arm, seed] = settings, options.out / "runs" / f"{arm}-{seed}-{kimg:g}"
     _same_settings(runs)
     options.out.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("spawn")
@@ -304,7 +304,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         help="an arm of your own, e.g. hard:structure.gamma=0.1; may be repeated")  # fmt: skip
     add("--seeds", default="0,1,2,3,4", help="default: %(default)s")
     add("--kimg", type=float, default=64.0, help="length of each arm (default: %(default)s)")
-    add("--control-kimg", type=float, help="length of the control (default: a quarter longer)")
+    add("--control-kimg", type=float,
+        help="length of the control (default: a quarter longer; the report names that of equal "
+        "wall-clock: the same command with it trains the control anew and keeps the rest)")  # fmt: skip
     add("--snapshot-kimg", type=float, help="distance of snapshots (default: a quarter of --kimg)")
     add("--lr", type=float, default=0.005, help="of the fine-tune (default: %(default)s)")
     add("--length", type=float, default=0.1, help="EMA length judged, one of ema.tracked")
@@ -353,4 +355,7 @@ def _own_arm(text: str) -> tuple[str, dict]:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"error: {error}") from None

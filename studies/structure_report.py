@@ -35,7 +35,10 @@ def write_report(
 
     table: one row per arm, seed, kimg, sampler and metric with value, floor, floor_std.
     """
-    parts = [f"# The structure game: {kimg:g} kimg from one warm start\n", _cost(seconds_per_kimg)]
+    parts = [
+        f"# The structure game: {kimg:g} kimg from one warm start\n",
+        _cost(seconds_per_kimg, kimg),
+    ]
     for sampler in (*deployed, long):
         here = table[table.sampler == sampler]
         parts.append(f"## Sampler {sampler}\n")
@@ -134,7 +137,7 @@ def _share(found: Difference | None) -> str:
     return f"{found.mean:.0%} [{found.low:.0%}, {found.high:.0%}]"
 
 
-def _cost(seconds_per_kimg: dict[tuple[str, int], float]) -> str:
+def _cost(seconds_per_kimg: dict[tuple[str, int], float], kimg: float) -> str:
     control = {seed: s for (arm, seed), s in seconds_per_kimg.items() if arm == "control"}
     lines = []
     for arm in dict.fromkeys(arm for arm, _ in seconds_per_kimg):
@@ -144,10 +147,12 @@ def _cost(seconds_per_kimg: dict[tuple[str, int], float]) -> str:
             if name == arm and control.get(seed)
         ]
         if arm != "control" and ratios:
-            lines.append([arm, f"{median(ratios):.2f}", f"{min(ratios):.2f} to {max(ratios):.2f}"])
+            lines.append([arm, f"{median(ratios):.2f}", f"{min(ratios):.2f} to {max(ratios):.2f}",
+                          f"{kimg * median(ratios):.0f}"])  # fmt: skip
     if not lines:
         return ""
-    head = ["arm", "time per image over the control's (median)", "range over seeds"]
+    head = ["arm", "time per image over the control's (median)", "range over seeds",
+            "equal wall-clock: --control-kimg"]  # fmt: skip
     return markdown(head, lines)
 
 

@@ -123,6 +123,13 @@ def test_unpaired_draws_are_independent_of_what_the_slots_show():
     assert abs((shown == drawn).sum() - by_chance) < 5 * by_chance**0.5
 
 
+def test_unpaired_draws_hold_no_image_twice_within_a_pool():
+    for label, count in [(0, (LABELS == 0).sum()), (-1, len(LABELS))]:
+        drawn = unpaired_indices(0, LABELS, np.full(2 * count, label), range(2 * count))
+        assert len(np.unique(drawn[:count])) == len(np.unique(drawn[count:])) == count
+        assert (drawn[:count] != drawn[count:]).any()
+
+
 def test_pools_are_the_same_as_plain_labels():
     pooled = unpaired_indices(0, LabelPools(LABELS), FAKE_LABELS, SLOTS)
     assert (pooled == unpaired_indices(0, LABELS, FAKE_LABELS, SLOTS)).all()

@@ -74,7 +74,7 @@ def test_command_trains_judges_and_goes_on(material, params, tmp_path, capsys):
     kid = table[table.metric == "kid"].set_index(["arm", "seed", "kimg", "sampler"]).value
     assert np.isfinite(kid).all()
     # The game is played on the sampler that is judged, whatever the params would have it play on.
-    game = json.loads((tmp_path / "out/runs/graph-0/settings.json").read_text())["structure"]
+    game = json.loads((tmp_path / "out/runs/graph-0-0.256/settings.json").read_text())["structure"]
     assert game["sampler"]["steps"] == 3 and game["every"] == 1
     # The long sampler leaves the adapter off, and there the arm is its control, bit by bit.
     assert ("graph", 0, 0.256, "long") not in kid.index
@@ -84,7 +84,7 @@ def test_command_trains_judges_and_goes_on(material, params, tmp_path, capsys):
     assert kid["graph", 0, 0.256, "few"] != kid["control", 0, 0.256, "few"]
     assert kid["control", 0, 0.32, "few"] != kid["control", 0, 0.256, "few"]
     text = (tmp_path / "out" / "structure.md").read_text()
-    assert "closer to the floor by" in text and "time per image" in text
+    assert "closer to the floor by" in text and "--control-kimg" in text
     assert (tmp_path / "out" / "structure.png").stat().st_size > 10_000
 
     # Again: nothing is trained or drawn anew.
@@ -96,6 +96,14 @@ def test_command_trains_judges_and_goes_on(material, params, tmp_path, capsys):
     assert (tmp_path / "out" / "structure.md").read_text() == text
     with pytest.raises(ValueError, match="other settings"):
         main([*line, "--lr", "0.001"])
+
+    # A control of another length: it alone is trained.
+    main([*line, "--seeds", "0", "--control-kimg", "0.384"])
+    names = {p.parent.name for p in tmp_path.glob("out/runs/*/seconds.json")}
+    graphs, controls = {"graph-0-0.256", "graph-1-0.256"}, {"control-0-0.32", "control-1-0.32"}
+    assert names == graphs | controls | {"control-0-0.384"}
+    assert judged.stat().st_mtime_ns == stamp
+    assert "control, 0.384 kimg" in (tmp_path / "out" / "structure.md").read_text()
 
 
 def test_an_arm_may_hold_a_list(material, params):
