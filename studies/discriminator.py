@@ -7,11 +7,15 @@ For each kind: its accuracy (area under the ROC curve; 0.5 is chance) on real an
 that it never learned from, against the steps it has taken, with the settings of `structure` (Psi,
 batch, k, gamma, lr). Beside it the floor, the same with real images in place of the generated ones: a
 discriminator that tells these apart has a leak. Writes discriminator.csv and discriminator.png.
+
+Before that, what Psi shows at all: metrics of local structure in its features, at each of
+`structure.feature_sigmas` alone and at all of them. A Psi in which generated images look like real
+ones cannot teach anything.
 """
 
 import argparse
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +26,7 @@ from torch import Tensor
 from dataset.sampler import LabelPools, slot_indices, unpaired_indices
 from dataset.store import ImageDataset
 from discriminators.config import StructureConfig
+from evaluation.manifold import structure_metrics
 from models.denoiser import load_denoiser
 from pipelines.charts import COLOURS, INK, new_figure, png, style
 from pipelines.generation import generation_labels
@@ -30,7 +35,7 @@ from pipelines.progress import progress
 from sampling.generate import generate
 from studies.structure_report import markdown
 from training.game_opponent import Opponent
-from training.psi import Psi, make_psi
+from training.psi import DenoiserFeatures, Psi, make_psi
 from training.world import World
 
 GENERATION_SEED = 30_000
@@ -85,6 +90,27 @@ def halves(one: Set) -> tuple[Set, Set]:
     return (one[0][::2], one[1][::2]), (one[0][1::2], one[1][1::2])
 
 
+SEEN = ("knn_two_sample", "coverage", "recall", "lid_ratio")
+
+
+def sight(real: Tensor, others: dict[str, Tensor], per_sigma: int, sigmas: Sequence[float]
+          ) -> list[list[str]]:  # fmt: skip
+    """Rows of a table: each noise level (`per_sigma` features each), each set beside `real`."""
+    views = {
+        f"{sigma:g}": slice(place * per_sigma, (place + 1) * per_sigma)
+        for place, sigma in enumerate(sigmas)
+    }
+    if len(views) != 1:
+        views["all"] = slice(None)
+    rows = []
+    for view, part in views.items():
+        for name, features in others.items():
+            found = structure_metrics(real[:, part].numpy(), features[:, part].numpy(), 5)
+            found["lid_ratio"] = found["lid_generated"] / found["lid_real"]
+            rows.append([view, name, *(f"{found[key]:.3f}" for key in SEEN)])
+    return rows
+
+
 def run(options: argparse.Namespace) -> pd.DataFrame:
     """The whole study; one row per kind, seed and number of steps."""
     params = load_params(options.params)
@@ -111,6 +137,11 @@ def run(options: argparse.Namespace) -> pd.DataFrame:
         labels if denoiser.num_classes else None, CHUNK,
     )  # fmt: skip
     train_fake, test_fake = halves((features_of(psi, images.clamp(-1, 1)), labels))
+    sigmas = psi.network.sigmas if isinstance(psi.network, DenoiserFeatures) else ()
+    unseen, floor = halves(held_out)
+    shown = sight(unseen[0], {"generated": test_fake[0], "real images (floor)": floor[0]},
+                  psi.num_features // max(1, len(sigmas)), sigmas)  # fmt: skip
+    print(markdown(["Psi at sigma", "images", *SEEN], shown))
     subjects = {
         "generated": ((learned, train_fake), (held_out, test_fake)),
         "real images (floor)": (halves(learned), halves(held_out)),

@@ -14,7 +14,8 @@ PARAMS = Path(__file__).parents[2] / "params.yaml"
 @pytest.fixture(scope="module")
 def line(material, tmp_path_factory) -> list[str]:
     raw = yaml.safe_load(PARAMS.read_text())
-    raw["structure"] |= {"width": 16, "batch_size": 32, "gamma": 0.1, "lr": 0.005}
+    raw["structure"] |= {"width": 16, "batch_size": 32, "gamma": 0.1, "lr": 0.005,
+                         "feature_sigmas": [0.05, 0.5]}  # fmt: skip
     raw["sampling"] = {"few": {"solver": "ddim", "grid": "karras", "steps": 3}}
     raw["samplers"] = ["few"]
     path = tmp_path_factory.mktemp("params") / "params.yaml"
@@ -29,9 +30,18 @@ def test_tells_generated_images_and_not_real_ones(line, tmp_path, capsys):
     last = table[table.steps == 24].set_index(["kind", "subject"]).accuracy
     for kind in ("graph", "per_sample"):
         assert last[kind, "generated"] > 0.95
-        assert abs(last[kind, "real images (floor)"] - 0.5) < 0.2
+        assert last[kind, "real images (floor)"] < 0.7  # no leak; 96 images scatter by 0.1
     assert (tmp_path / "discriminator.png").stat().st_size > 10_000
-    assert "per_sample" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "per_sample" in out
+    # Psi shows images of 3 steps of an untrained denoiser as such, and real images as real.
+    seen = {
+        row.split(" | ")[1]: row.split(" | ")
+        for row in out.splitlines()
+        if row.startswith("| all |")
+    }
+    generated, floor = (float(seen[name][2]) for name in ("generated", "real images (floor)"))
+    assert generated > 0.9 and abs(floor - 0.5) < 0.1
 
 
 @pytest.mark.parametrize(
