@@ -73,7 +73,7 @@ class GraphDiscriminator(Form):
             "real_logit": real_logits.mean(),
             "fake_logit": fake_logits.mean(),
             "logit_gap": real_logits.mean() - fake_logits.mean(),
-            "accuracy": pair_accuracy(real_logits, fake_logits),
+            "accuracy": pair_accuracy(real_logits, fake_logits, labels),
             "r1": r1,
             "r2": r2,
         }

@@ -45,10 +45,13 @@ def gradient_penalty(logits: Tensor, features: Tensor) -> Tensor:
     return gradient.square().sum(-1).mean()
 
 
-def pair_accuracy(real: Tensor, fake: Tensor) -> Tensor:
-    """Share of (real, fake) pairs in which the real logit is the larger; ties count half.
+def pair_accuracy(real: Tensor, fake: Tensor, labels: Tensor) -> Tensor:
+    """Share of (real, fake) pairs of one label in which the real logit is larger; ties count half.
 
-    The area under the ROC curve: 0.5 is chance, whatever the logits' offset. Logits [N], [M].
+    The area under the ROC curve: 0.5 is chance, whatever the logits' offset. Other pairs say nothing:
+    the losses compare within a label only, and leave each label an offset of its own.
+    Logits [N]; labels int64 [N] of both.
     """
     difference = real.detach()[:, None] - fake.detach()[None, :]
-    return 0.5 + 0.5 * difference.sign().mean()
+    same = (labels[:, None] == labels[None, :]).to(difference.dtype)
+    return 0.5 + 0.5 * (same * difference.sign()).sum() / same.sum()

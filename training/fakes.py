@@ -168,7 +168,7 @@ class Fakes:
             with torch.set_grad_enabled(wanted and next(evaluations) >= without):
                 return denoiser(x, sigma, labels)
 
-        return solve(
+        images = solve(
             self.sampler.solver,
             denoise,
             noisy[part],
@@ -176,6 +176,8 @@ class Fakes:
             generators=self._generators(batch, part),
             **options,
         )
+        # What lies beyond black and white is lost in a picture: nothing to learn from.
+        return images.clamp(-1, 1)
 
     @torch.no_grad()
     def noisy(self, denoiser: nn.Module, batch: GameBatch, part: slice) -> Tensor:

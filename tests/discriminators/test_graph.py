@@ -37,7 +37,8 @@ def accuracy_on_density(form, steps=40, batches=10) -> float:
     with torch.no_grad():
         for seed in range(10_000, 10_000 + batches):
             real, fake = density_batches(seed)
-            found.append(pair_accuracy(form(real, NO_LABELS), form(fake, NO_LABELS)).item())
+            logits = form(real, NO_LABELS), form(fake, NO_LABELS)
+            found.append(pair_accuracy(*logits, NO_LABELS).item())
     return sum(found) / len(found)
 
 

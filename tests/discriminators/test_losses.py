@@ -48,9 +48,20 @@ def test_penalty_of_a_linear_logit_is_its_squared_slope():
     torch.testing.assert_close(slope.grad, 2 * slope.detach())
 
 
-def test_accuracy_is_the_area_under_the_roc_curve():
-    real = torch.randn(30, generator=torch.Generator().manual_seed(0)) + 0.5
-    fake = torch.randn(20, generator=torch.Generator().manual_seed(1))
-    expected = roc_auc_score([1] * 30 + [0] * 20, torch.cat([real, fake]).numpy())
-    assert pair_accuracy(real, fake).item() == pytest.approx(expected, abs=1e-6)
-    assert pair_accuracy(real, real).item() == pytest.approx(0.5)
+def test_accuracy_is_the_area_under_the_roc_curve_within_a_label():
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(60) % 3
+    real = torch.randn(60, generator=generator) + 0.5
+    fake = torch.randn(60, generator=generator)
+    areas = [
+        roc_auc_score([1] * 20 + [0] * 20, torch.cat([real[own], fake[own]]).numpy())
+        for own in (labels == label for label in range(3))
+    ]
+    expected = sum(areas) / 3
+    assert pair_accuracy(real, fake, labels).item() == pytest.approx(expected, abs=1e-6)
+    # The losses compare within a label, so each label's logits may have an offset of their own.
+    offset = 10.0 * labels
+    assert pair_accuracy(real + offset, fake + offset, labels).item() == pytest.approx(
+        expected, abs=1e-6
+    )
+    assert pair_accuracy(real, real, labels).item() == pytest.approx(0.5)

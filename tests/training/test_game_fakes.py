@@ -141,7 +141,8 @@ def test_deployed_fakes_are_the_samplers_images_with_gradient_at_their_end(steps
         batch.noise[part],
         sampler.time_grid(),
     )
-    assert torch.equal(images.detach(), expected)
+    assert expected.abs().max() > 1  # pictures show nothing beyond black and white
+    assert torch.equal(images.detach(), expected.clamp(-1, 1))
     images.square().sum().backward()
     carried = (scale.grad != 0).tolist()
     assert carried == [step >= 6 - (steps or 6) for step in range(6)]
