@@ -40,8 +40,11 @@ class Rate:
 def adversarial_share(metrics: Mapping[str, float]) -> float | None:
     """lambda |grad L_adv| / |grad L_denoise| at the output convolution; None without a game.
 
-    While the gate is shut lambda is 0, and nobody measures |grad L_adv|.
+    While the gate is shut lambda is 0, and nobody measures |grad L_adv|. None for an adapter too:
+    the denoising loss does not move it, so there is nothing to have a share of.
     """
+    if "structure/adapter_lr" in metrics:
+        return None
     if metrics.get("structure/lambda") == 0:
         return 0.0
     needed = ("structure/lambda", "structure/adv_grad", "structure/denoise_grad")
@@ -116,7 +119,7 @@ class Monitor:
         elif kind == "samples":
             self._log_samples(event, nimg)
         elif kind == "gate":
-            self._log_gate(bool(event["open"]), str(event.get("reason", "")))
+            self._log_gate(event)
         elif kind == "message":
             self.say(str(event["text"]))
         elif kind == "end" and self._newest is not None:
@@ -139,9 +142,9 @@ class Monitor:
             if key in self._latest:
                 parts.append(f"{name} {self._latest[key]:.4f}")
         share = adversarial_share(self._latest)
-        if share is not None:
+        if "structure/gate_open" in self._latest or share is not None:
             shut = self._latest.get("structure/gate_open") == 0
-            parts.append("gate shut" if shut else f"game {share:.0%}")
+            parts.append("gate shut" if shut else "game" if share is None else f"game {share:.0%}")
         rate = self._rate.per_second()
         if rate:
             left = (self.total_nimg - self._nimg) / rate
@@ -166,10 +169,10 @@ class Monitor:
         self.run.log_image(grid, name, nimg, "no picture at step 0:\nmove the slider")
         self._newest = grid, nimg
 
-    def _log_gate(self, is_open: bool, reason: str) -> None:
-        state = "open" if is_open else f"shut: {reason}"
-        if not is_open:
-            self._reasons[reason] += 1
+    def _log_gate(self, event: Mapping[str, Any]) -> None:
+        state = "open" if event["open"] else f"shut: {event.get('explanation', event['reason'])}"
+        if not event["open"]:
+            self._reasons[str(event["reason"])] += 1
         reasons = "; ".join(f"{name} x{count}" for name, count in self._reasons.most_common())
         self.run.set_tags({"gate": state} | ({"gate.reasons": reasons} if reasons else {}))
 

@@ -30,6 +30,8 @@ from pipelines.monitor import Monitor, close_training
 from pipelines.params import Params, load_params
 from pipelines.stage import parser, run_stage
 from pipelines.tracking import stage_run
+from training.setup import build_state
+from training.world import World
 
 
 def main() -> None:
@@ -67,6 +69,9 @@ def train_run(params: Params, folder: Path, identity: Identity, run) -> None:
     settings = params.run_settings().model_copy(update={"grid_cache": str(grid_cache())})
     if params.structure.fakes in ("onpolicy", "deployed") and params.structure.sampler is not None:
         params.structure.sampler.time_grid(grid_cache())  # searched once, not by every worker
+    # Settings that do not fit and feature networks without weights are told here, in one line,
+    # before any worker starts.
+    build_state(settings, ImageDataset(DATASET), World())
     print(f"train: {settings.total_nimg / 1000:g} kimg {describe_cluster(params.cluster)}, "
           f"run {identity.fingerprint}", flush=True)  # fmt: skip
     with Monitor(settings.total_nimg, run) as monitor:

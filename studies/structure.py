@@ -22,7 +22,6 @@ import re
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -30,21 +29,13 @@ import torch
 import yaml
 from filelock import FileLock
 
-from dataset.pixels import to_uint8
 from dataset.store import ImageDataset
 from discriminators.config import StructureConfig
-from evaluation.config import EvaluationConfig
-from evaluation.judge import judge
-from evaluation.pictures import sample_grid
-from evaluation.reference import load_reference
-from models.denoiser import load_denoiser
 from models.weights import load_tensors
-from pipelines.generation import generation_labels
 from pipelines.overrides import check_key, known_keys, with_values
-from pipelines.params import Params, check_params, read_yaml
+from pipelines.params import check_params, read_yaml
 from pipelines.progress import progress
-from sampling.config import SamplerConfig
-from sampling.generate import generate
+from studies.structure_images import Question, judge_all
 from studies.structure_report import write_report
 from training.loop import train
 from training.settings import RunSettings
@@ -59,19 +50,6 @@ ARMS: dict[str, dict] = {
     "affinity": {"structure.kind": "affinity", "structure.fakes": "onestep"},
     "onestep": {"structure.kind": "graph", "structure.fakes": "onestep"},
 }
-GENERATION_SEED = 20_000  # of the images judged, the same for all
-
-
-@dataclass(frozen=True)
-class Question:
-    """One set of images to judge."""
-
-    arm: str
-    seed: int
-    kimg: float
-    sampler: str
-    weights: str
-    setting: str  # SamplerConfig as JSON
 
 
 def train_arm(settings: str, dataset: str, folder: str) -> float:
@@ -98,30 +76,6 @@ def start_worker(parent: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-def judge_images(question: Question, dataset: str, reference: str, config: str, out: str) -> dict:
-    """Draw the images of a question and judge them; {metric: {value, floor, ...}}."""
-    settings, place = EvaluationConfig.model_validate_json(config), Path(out)
-    images_of = ImageDataset(dataset)
-    labels = generation_labels(images_of, GENERATION_SEED, settings.num_images)
-    denoiser = load_denoiser(question.weights)
-    images = generate(
-        denoiser,
-        SamplerConfig.model_validate_json(question.setting),
-        GENERATION_SEED,
-        range(settings.num_images),
-        torch.from_numpy(labels) if denoiser.num_classes else None,
-        settings.batch_size,
-    )
-    pixels = to_uint8(images)
-    result = judge(pixels, labels, load_reference(Path(reference)), settings, GENERATION_SEED)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    sample_grid(pixels[:64]).save(place.with_suffix(".png"))
-    temporary = place.with_suffix(".tmp")
-    temporary.write_text(json.dumps(asdict(question) | {"metrics": result["metrics"]}, indent=1))
-    temporary.replace(place)
-    return result["metrics"]
 
 
 def arm_settings(raw: dict, values: dict, options: argparse.Namespace, seed: int, kimg: float
@@ -223,7 +177,11 @@ def main(arguments: list[str] | None = None) -> None:
                 print(
                     f"{arm}, seed {seed}: adapter off, {count} snapshots are the control's bitwise"
                 )
-        found = _judge_all(pool, questions(raw, runs, options), base, options)
+        config = base.evaluation.model_copy(
+            update={"num_images": options.images, "floor_draws": options.draws}
+        )
+        asked, folder = questions(raw, runs, options), options.out / "judged"
+        found = judge_all(pool, asked, config, options.dataset, options.reference, folder)
     rows = [
         {"arm": q.arm, "seed": q.seed, "kimg": q.kimg, "sampler": q.sampler, "metric": name}
         | {key: entry.get(key) for key in ("value", "floor", "floor_std")}
@@ -260,31 +218,6 @@ def _train_all(pool: ProcessPoolExecutor, runs: dict, options: argparse.Namespac
             seconds[tasks[task]] = task.result()
             report(done)
     return seconds
-
-
-def _judge_all(
-    pool: ProcessPoolExecutor, asked: list[Question], params: Params, options: argparse.Namespace
-) -> list[tuple[Question, dict]]:
-    """Metrics of every question; those that lie there already are read."""
-    config = params.evaluation.model_copy(
-        update={"num_images": options.images, "floor_draws": options.draws}
-    )
-    tasks, found = {}, {}
-    with progress("structure: images judged", len(asked)) as report:
-        for question in asked:
-            name = f"{question.arm}-{question.seed}-{question.kimg:g}-{question.sampler}.json"
-            out = options.out / "judged" / name
-            if out.exists() and json.loads(out.read_text())["setting"] == question.setting:
-                found[question] = json.loads(out.read_text())["metrics"]
-                continue
-            task = pool.submit(judge_images, question, str(options.dataset),
-                               str(options.reference), config.model_dump_json(), str(out))  # fmt: skip
-            tasks[task] = question
-        report(len(found))
-        for task in as_completed(tasks):
-            found[tasks[task]] = task.result()
-            report(len(found))
-    return [(question, found[question]) for question in asked]
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:

@@ -34,6 +34,7 @@ class GameBatch:
     slots: Sequence[int]
     reals: Tensor  # [n, C, H, W]; paired forms: the sources of the fakes
     labels: Tensor  # int64 [n], of real and fake
+    shown: Tensor  # int64 [n], which training images the reals are
     noise: Tensor  # unit normal [n, C, H, W], of the fakes
     sigma: Tensor  # [n], where the fake is denoised with gradient; deployed: the first noise level
     sources: Tensor | None  # [n, C, H, W], clean images the fakes start from; None: pure noise
@@ -46,7 +47,7 @@ class Fakes:
 
     onestep: a real image under noise sigma <= sigma_data. One step estimates a posterior mean,
     which at higher sigma is blurred by nature.
-    onpolicy: a state on the sampler's own path (without its guidance), reached without gradient.
+    onpolicy: a state on the sampler's own path, reached without gradient.
     deployed: the sampler's final images, with gradient through its last `gradient_steps` evaluations.
     renoise: as onestep, up to the sigma at which real and fake are re-noised before Psi.
     Raises ValueError if the noise levels asked for do not exist.
@@ -81,6 +82,11 @@ class Fakes:
                 f"of {self.kind} fakes: lower it"
             )
         self.sampler = sampler or DEFAULT_SAMPLER
+        if self.sampler.guidance and self.kind in ("onpolicy", "deployed"):
+            raise ValueError(
+                "structure.sampler has guidance, which the game does not play: remove it there (a "
+                "sampler under `sampling` may still have it)"
+            )
         self.grid: Tensor | None = None
         if self.kind in ("onpolicy", "deployed"):
             self.grid = self.sampler.time_grid(grid_cache)
@@ -118,7 +124,7 @@ class Fakes:
             sources = self._images(dataset, train[chosen], slots, flip, "source")
         if self.paired:
             assert sources is not None
-            reals = sources
+            reals, drawn = sources, chosen
         else:
             drawn = unpaired_indices(seed, pools, labels, slots)
             reals = self._images(dataset, train[drawn], slots, flip, "real")
@@ -145,6 +151,7 @@ class Fakes:
             slots=slots,
             reals=put(reals),
             labels=put(labels),
+            shown=put(drawn),
             noise=normal("noise"),
             sigma=put(sigma),
             sources=None if sources is None else put(sources),

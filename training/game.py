@@ -162,10 +162,12 @@ class StructureGame:
             reals = torch.cat([self._real_features(batch, part) for part in parts])
         fake = self.world.all_gather(torch.cat(local))  # [N, F], the global batch
         real = self.world.all_gather(reals)
-        labels = self.world.all_gather(batch.labels)
+        labels, shown = self.world.all_gather(
+            torch.stack([batch.labels, batch.shown], 1)
+        ).T.contiguous()
 
         wins = self.gate.reason == WINS
-        logs = self.opponent.observe(real, fake, labels, self.plays, train=not wins)
+        logs = self.opponent.observe(real, fake, labels, shown, self.plays, train=not wins)
         if wins:
             self.opponent.form.soften(SOFTENING)
         logs |= {
@@ -249,13 +251,15 @@ class StructureGame:
                 images = images + self.config.renoise_sigma * noise
             yield images.to(self.psi.mean.device)
 
-    def observe_held_out(self, held_out: Sequence[float], train: Sequence[float]) -> None:
+    def observe_held_out(
+        self, held_out: Sequence[float], train: Sequence[float], nimg: int = 0, memory: float = 0.0
+    ) -> None:
         """Denoising losses per sigma bin at fixed noise, the same on every worker (see Gate).
 
         Of a denoiser that the game does not move they say nothing about the game.
         """
         if self.config.kind == "none" or not self.adapted:
-            self.gate.observe_held_out(held_out, train)
+            self.gate.observe_held_out(held_out, train, nimg, memory)
 
     def state_dict(self) -> tuple[dict[str, Tensor], dict]:
         """Flat tensors and a JSON-able dict: all that later plays depend on."""

@@ -40,16 +40,23 @@ class Opponent:
         self.recent.clear()
 
     def observe(
-        self, real: Tensor, fake: Tensor, labels: Tensor, play: int, *, train: bool = True
+        self,
+        real: Tensor,
+        fake: Tensor,
+        labels: Tensor,
+        shown: Tensor,
+        play: int,
+        *,
+        train: bool = True,
     ) -> dict[str, float]:
         """The `opponent_steps` of a play: one on its own batch, the others on rows of recent plays.
 
-        `play` counts the plays; without `train` nothing is learned. Returns what to log, of the
-        play's own batch while it was new.
+        `shown` names the images that the reals are of, int64 [N]; `play` counts the plays; without
+        `train` nothing is learned. Returns what to log, of the play's own batch while it was new.
         """
         report = self.step(real, fake, labels, train=train)
         if self.steps > 1 and all(map(math.isfinite, report.values())):
-            self.recent.add(real, fake, labels)
+            self.recent.add(real, fake, labels, shown)
             if train and len(self.recent) > 1:  # one play alone gives the same graph again
                 for number in range(1, self.steps):
                     place = play * self.steps + number

@@ -35,8 +35,9 @@ class Gate:
     *Held-out loss worsened*: in some sigma bin the distance of the held-out denoising loss from the
     train loss (overfitting), or the held-out loss itself (a bias lifts both), is more than
     `max_worsening` (relative) above what it was at that bin's best held-out loss. It opens when the
-    loss has recovered without the game. If instead the loss gets worse still without the game, the
-    game was not the cause, and the new loss becomes the reference.
+    loss has recovered without the game. If instead the loss is no better though the game has paused
+    for longer than the averages remember, the game was not the cause, and the new loss becomes the
+    reference.
     """
 
     def __init__(self, config: GateConfig):
@@ -49,6 +50,7 @@ class Gate:
         self.worsening = 0.0
         """Relative worsening in the worst sigma bin at the last held-out measurement."""
         self._worsened = False
+        self._paused_at = 0  # images seen when the loss was first found to have worsened
         self._reference: tuple[list[float], list[float]] | None = None  # held-out, train; per bin
         self._trusted = 0
         self._accuracy = _Smoothed(config.smoothing)
@@ -103,9 +105,12 @@ class Gate:
             self._accuracy.add(accuracy)
             self._gap.add(gap)
 
-    def observe_held_out(self, held_out: Sequence[float], train: Sequence[float]) -> None:
+    def observe_held_out(
+        self, held_out: Sequence[float], train: Sequence[float], nimg: int = 0, memory: float = 0.0
+    ) -> None:
         """Take note of the denoising loss per sigma bin, measured with the same noise each time.
 
+        nimg: images seen; memory: how many of the last ones the measured average still remembers.
         A bin that is not finite is not judged. Raises ValueError if the number of bins changes.
         """
         held_out, train = [float(v) for v in held_out], [float(v) for v in train]
@@ -128,7 +133,10 @@ class Gate:
                 self._reference[0][place], self._reference[1][place] = held_out[place], train[place]
         self.worst_bin, self.worsening = _worst(self._reference, (held_out, train))
         self._worsened = self.worsening > self.config.max_worsening
-        if was_shut and self._worsened and self.worsening >= before:
+        if not was_shut:
+            self._paused_at = nimg
+        forgotten = nimg - self._paused_at >= memory
+        if was_shut and self._worsened and forgotten and self.worsening >= before:
             self._reference = (held_out, train)
             self._worsened, self.worsening, self.worst_bin = False, 0.0, -1
 
@@ -151,6 +159,7 @@ class Gate:
             "worst_bin": self.worst_bin,
             "worsening": self.worsening,
             "worsened": self._worsened,
+            "paused_at": self._paused_at,
             "reference": None if self._reference is None else [list(v) for v in self._reference],
             "trusted": self._trusted,
             "accuracy": self._accuracy.state_dict(),
@@ -165,6 +174,7 @@ class Gate:
         self.worst_bin = state["worst_bin"]
         self.worsening = state["worsening"]
         self._worsened = state["worsened"]
+        self._paused_at = state["paused_at"]
         reference = state["reference"]
         self._reference = None if reference is None else (reference[0], reference[1])
         self._trusted = state["trusted"]

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from dataset.store import ImageDataset
+from models.power_ema import sigma_rel_to_gamma
 from training.batches import draw_batch
 from training.checkpoint import load_latest, save_checkpoint
 from training.curves import Curves
@@ -76,7 +77,6 @@ def train(settings: RunSettings, dataset: ImageDataset, folder: Path, world: Wor
     tell({"kind": "start", "nimg": state.nimg, "total_nimg": settings.total_nimg,
           "resumed": resumed is not None})  # fmt: skip
 
-    parameters = list(state.denoiser.parameters())
     own_parameters = state.optimizer.param_groups[0]["params"]  # all but an adapter's
     forward = torch.compile(state.denoiser) if settings.train.compile else state.denoiser
     state.denoiser.train()
@@ -97,6 +97,9 @@ def train(settings: RunSettings, dataset: ImageDataset, folder: Path, world: Wor
 
         # The structure game adds its gradient every few steps.
         if state.game is not None:
+            if state.game.opened_at is None and state.game.needs_opening(before):
+                # What the denoiser could do before the first play is what the gate compares with.
+                observe_held_out(settings, state, held_out, before)
             metrics |= play_game(settings, state, dataset, world, step, tell)
 
         # Optimiser step, forced weight normalisation, averages; a non-finite step is skipped.
@@ -104,7 +107,7 @@ def train(settings: RunSettings, dataset: ImageDataset, folder: Path, world: Wor
         state.optimizer.param_groups[0]["lr"] = rate
         for group in state.optimizer.param_groups[1:]:  # the adapter's, which the game moves
             group["lr"] = adapter_learning_rate(settings, after)
-        norm = torch.nn.utils.clip_grad_norm_(parameters, settings.train.grad_clip).item()
+        norm = clip_gradients(state.optimizer, settings.train.grad_clip)
         if torch.isfinite(torch.tensor([norm, metrics["loss"]])).all():
             state.optimizer.step()
             state.denoiser.normalize_weights()
@@ -124,12 +127,9 @@ def train(settings: RunSettings, dataset: ImageDataset, folder: Path, world: Wor
         # Curves, held-out loss, pictures, snapshots, checkpoint.
         done = after == settings.total_nimg
         if _crossed(before, after, settings.train.held_out_every_kimg) or done:
-            averaged = ema_denoiser(state, settings.ema.tracked[0])
-            values, train_bins, held_bins = held_out.measure(averaged)
-            if state.game is not None:
-                was_open = state.game.gate.open
-                state.game.observe_held_out(held_bins, train_bins)
-                tell_gate(state, was_open, tell)
+            reason = gate_reason(state)
+            values = observe_held_out(settings, state, held_out, after)
+            tell_gate(state, reason, tell)
             state.last_metrics |= values
             curves.append(after, values)
             if chief:
@@ -194,11 +194,13 @@ def play_game(settings, state: TrainState, dataset, world, step: int, tell) -> d
     """One play of the structure game where it is due; adds its gradient to the denoiser's."""
     game, at_output = state.game, state.denoiser.output_conv_weight.grad
     assert game is not None and at_output is not None
+    reason = gate_reason(state)
     if game.needs_opening(state.nimg):
         game.open(state.nimg, ema_denoiser(state, settings.ema.tracked[0]), dataset)
+        tell_gate(state, reason, tell)
+        reason = gate_reason(state)
     if not game.due(step):
         return {}
-    was_open = game.gate.open
     batch = game.draw(dataset, state.nimg, flip=settings.train.horizontal_flip)
     micro = settings.micro_batch
     # An adapter is deployed upon averaged weights; those in training scatter round these.
@@ -209,17 +211,46 @@ def play_game(settings, state: TrainState, dataset, world, step: int, tell) -> d
         if gradient is not None:
             world.all_reduce_sum_(gradient)
             parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
-    tell_gate(state, was_open, tell)
+    tell_gate(state, reason, tell)
     state.plays += 1
     return logs
 
 
-def tell_gate(state: TrainState, was_open: bool, tell: Report) -> None:
-    """An event when the gate has opened or shut."""
-    assert state.game is not None
-    gate = state.game.gate
-    if gate.open != was_open:
-        tell({"kind": "gate", "nimg": state.nimg, "open": gate.open, "reason": gate.reason})
+def observe_held_out(
+    settings: RunSettings, state: TrainState, held_out: HeldOutLoss, nimg: int
+) -> dict[str, float]:
+    """Measure the held-out loss of the average that the gate judges; the curve's values."""
+    length = settings.ema.tracked[0]
+    values, train_bins, held_bins = held_out.measure(ema_denoiser(state, length))
+    if state.game is not None:
+        # The mean age of what a power-function average holds is nimg / (gamma + 2); twice that.
+        memory = 2 * nimg / (sigma_rel_to_gamma(length) + 2)
+        state.game.observe_held_out(held_bins, train_bins, nimg, memory)
+    return values
+
+
+def clip_gradients(optimizer: torch.optim.Optimizer, limit: float) -> float:
+    """Scale down gradients above the limit; the norm of all before that.
+
+    Each group by itself: an adapter's gradient must not shorten the denoiser's own step.
+    """
+    norms = [
+        torch.nn.utils.clip_grad_norm_(group["params"], limit) for group in optimizer.param_groups
+    ]
+    return float(torch.stack(norms).norm())
+
+
+def gate_reason(state: TrainState) -> str:
+    """Why the gate is shut; '' where it is open, or where there is no game."""
+    return "" if state.game is None else state.game.gate.reason
+
+
+def tell_gate(state: TrainState, reason: str, tell: Report) -> None:
+    """An event when the gate has opened, shut, or is shut for another reason than `reason`."""
+    if state.game is not None and state.game.gate.reason != reason:
+        gate = state.game.gate
+        tell({"kind": "gate", "nimg": state.nimg, "open": gate.open, "reason": gate.reason,
+              "explanation": gate.explanation})  # fmt: skip
 
 
 def autocast(settings: RunSettings, world: World):

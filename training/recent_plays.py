@@ -1,9 +1,10 @@
 """Features of the last plays, from which the discriminator learns more than once."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
-FIELDS = ("real", "fake", "labels")
+FIELDS = ("real", "fake", "labels", "shown")
 
 
 class RecentPlays:
@@ -15,23 +16,29 @@ class RecentPlays:
 
     def __init__(self, size: int):
         self.size = size
-        self._plays: list[tuple[Tensor, Tensor, Tensor]] = []
+        self._plays: list[tuple[Tensor, ...]] = []
 
     def __len__(self) -> int:
         return len(self._plays)
 
-    def add(self, real: Tensor, fake: Tensor, labels: Tensor) -> None:
-        """Keep a play (features [N, F], labels [N]); the oldest goes when there are too many."""
-        self._plays.append((real.detach(), fake.detach(), labels))
+    def add(self, real: Tensor, fake: Tensor, labels: Tensor, shown: Tensor) -> None:
+        """Keep a play; the oldest goes when there are too many.
+
+        Features [N, F], labels [N], and which image each real is of, int64 [N].
+        """
+        self._plays.append((real.detach(), fake.detach(), labels, shown))
         del self._plays[: -self.size]
 
     def mixed(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """`count` rows (fewer if fewer are kept) drawn without replacement: real, fake, labels.
 
-        Row i of real and of fake share their label, and a paired form's rows stay pairs.
+        Row i of real and of fake share their label, and a paired form's rows stay pairs. No image
+        is shown twice: duplicates, which fakes have none of, would tell the real set.
         """
-        kept = [torch.cat(column) for column in zip(*self._plays, strict=True)]
-        rows = torch.randperm(len(kept[0]), generator=generator)[:count].to(kept[0].device)
+        *kept, shown = (torch.cat(column) for column in zip(*self._plays, strict=True))
+        order = torch.randperm(len(shown), generator=generator)
+        _, first = np.unique(shown.cpu()[order].numpy(), return_index=True)
+        rows = order[np.sort(first)[:count]].to(shown.device)
         real, fake, labels = (column[rows] for column in kept)
         return real, fake, labels
 
@@ -51,7 +58,4 @@ class RecentPlays:
         """Take up the state of `state_dict`, on the device of `like`."""
         count = len(tensors) // len(FIELDS)
         at = {name: value.clone().to(like.device) for name, value in tensors.items()}
-        self._plays = [
-            (at[f"{place}.real"], at[f"{place}.fake"], at[f"{place}.labels"])
-            for place in range(count)
-        ]
+        self._plays = [tuple(at[f"{place}.{name}"] for name in FIELDS) for place in range(count)]

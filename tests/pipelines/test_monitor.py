@@ -52,7 +52,9 @@ def test_events_reach_the_run_with_images_as_steps():
         monitor({"kind": "start", "nimg": 0, "total_nimg": 100_000, "resumed": False})
         monitor(log(960, lr=0.01))
         monitor({"kind": "held_out", "nimg": 960, "metrics": {"held_out/loss": 0.6}})
-        monitor({"kind": "gate", "nimg": 960, "open": False, "reason": "D is at chance"})
+        monitor({"kind": "gate", "nimg": 960, "open": False, "reason": "D is at chance",
+                 "explanation": "D is at chance: 0.51"})  # fmt: skip
+        assert run.tags["gate"] == "shut: D is at chance: 0.51"
         monitor({"kind": "gate", "nimg": 1920, "open": True, "reason": ""})
         monitor({"kind": "from a later version", "nimg": 1920})
         monitor({"kind": "end", "nimg": 100_000})
@@ -128,6 +130,10 @@ def test_figures_tell_a_gate_that_is_shut():
     shown = {"structure/lambda": 0.5, "structure/adv_grad": 1.0, "structure/denoise_grad": 4.0}
     monitor(log(200, **shown, **{"structure/gate_open": 0.25}))
     assert monitor.figures() == "loss 0.5000  game 12%"
+    adapter = {"structure/adapter_lr": 0.1, "structure/gate_open": 1.0}  # has no share of anything
+    monitor(log(300, **shown | adapter))
+    assert monitor.figures() == "loss 0.5000  game"
+    assert run.metrics[-1][1]["structure/share"] is None
 
 
 def test_live_bar_on_a_terminal():

@@ -2,12 +2,19 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 
-from pipelines.identity import Identity
+import pipelines.train
+from dataset.prepare import prepare_dataset
+from models.extractors import ExtractorError
+from pipelines.identity import DATASET, Identity
+from pipelines.overrides import with_values
+from pipelines.params import check_params, read_yaml
 from pipelines.train import locked, offer_or_adopt, publish
 
+PARAMS = Path(__file__).parents[2] / "params.yaml"
 NEW = Identity("train", "params", "inputs", "new code")
 OLD = Identity("train", "params", "inputs", "old code")
 
@@ -79,3 +86,19 @@ def test_publish_replaces_what_lay_there(tmp_path):
     assert found == {"train.json", "curves.csv", "snapshots/1-0.05.safetensors",
                      "snapshots/1-0.05.json"}  # fmt: skip
     assert os.stat(out / "train.json").st_ino == os.stat(folder / "train.json").st_ino
+
+
+def test_missing_weights_of_psi_are_told_before_any_worker_starts(tmp_path, monkeypatch):
+    chosen = {"structure.features": "efficientnet_lite0", "evaluation.extractor": "classifier"}
+    params = check_params(with_values(read_yaml(PARAMS), chosen))
+
+    def missing(name):
+        raise ExtractorError(f"{name} needs a package that is not installed")
+
+    monkeypatch.chdir(tmp_path)
+    prepare_dataset(params.dataset, DATASET)
+    monkeypatch.setattr("training.psi.load_extractor", missing)
+    monkeypatch.setattr(pipelines.train, "grid_cache", lambda: tmp_path)
+    monkeypatch.setattr(pipelines.train, "run_training", lambda *_: pytest.fail("workers started"))
+    with pytest.raises(ValueError, match="not installed"):
+        pipelines.train.train_run(params, tmp_path / "run", NEW, None)

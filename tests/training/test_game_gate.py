@@ -86,6 +86,17 @@ def test_a_worsening_without_the_game_is_not_held_against_it():
     assert made.open
 
 
+def test_the_pause_must_outlast_the_memory_of_the_averages():
+    made = winning(gate())
+    worse = [1.0, 2.04], [1.0, 2.0]
+    made.observe_held_out(*worse, nimg=1000, memory=500)
+    for nimg in (1200, 1400):  # an average that lags goes on getting worse for a while
+        made.observe_held_out([1.0, 2.05 + nimg / 1e5], [1.0, 2.0], nimg=nimg, memory=500)
+        assert made.reason == WORSENED
+    made.observe_held_out([1.0, 2.07], [1.0, 2.0], nimg=1600, memory=500)
+    assert made.open
+
+
 def test_the_reference_is_each_bin_at_its_best():
     made = winning(gate())
     made.observe_held_out([0.9, 1.5], [0.8, 1.2])  # a larger gap, but a better denoiser

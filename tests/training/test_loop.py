@@ -18,8 +18,17 @@ from models.power_ema import EMAConfig
 from models.weights import load_tensors
 from training.checkpoint import load_latest
 from training.config import NoiseConfig, TrainConfig
-from training.loop import TrainingDiverged, adapter_learning_rate, learning_rate, train
+from training.held_out import HeldOutLoss
+from training.loop import (
+    TrainingDiverged,
+    adapter_learning_rate,
+    clip_gradients,
+    learning_rate,
+    train,
+)
+from training.preview import ema_denoiser
 from training.settings import RunSettings
+from training.setup import build_state
 from training.snapshots import list_snapshots, reconstruct
 from training.world import World
 
@@ -34,8 +43,10 @@ def settings(total_kimg=0.128, game="none", **changes):
         train=TrainConfig(total_kimg=total_kimg, batch_size=16, lr=1e-3, lr_ramp_kimg=0.03,
                           log_every_kimg=0.016, held_out_every_kimg=0.064, held_out_images=16,
                           **train_changes),
-        structure=StructureConfig(kind=game, start_kimg=0.03, every=2, width=8, k=3,
-                                  statistics_images=32),
+        structure=StructureConfig(
+            kind=game, start_kimg=0.03, every=2, width=8, k=3, statistics_images=32, lr=0.01,
+            gate=GateConfig(chance_margin=0.0, min_plays=1, win_gap=1e6, smoothing=0.0,
+                            max_worsening=100.0)),
         ema=EMAConfig(snapshots=4), **changes,
     )  # fmt: skip
 
@@ -85,6 +96,8 @@ def test_interrupted_run_equals_uninterrupted(folder, tmp_path, game):
     events = train_whole_and_interrupted(config, data, tmp_path)
     assert events[0] == {"kind": "start", "nimg": 80, "total_nimg": 128, "resumed": True}
     assert_same(final(tmp_path / "whole"), final(tmp_path / "cut"), rtol=0, atol=0)
+    if game == "graph":  # and it has moved the denoiser
+        assert final(tmp_path / "cut")[1]["game"]["gate"]["open_plays"] >= 1
     for name in ("curves.csv", "train.json"):
         assert (tmp_path / "whole" / name).read_text() == (tmp_path / "cut" / name).read_text()
 
@@ -147,7 +160,7 @@ def test_accumulation_changes_nothing_but_rounding(folder, tmp_path, micro):
 
 
 def test_two_workers_follow_the_curve_of_one(folder, tmp_path, free_port):
-    config = settings(0.064, game="graph")
+    config = settings(game="graph")
     train(config, ImageDataset(folder), tmp_path / "one", World())
     worker = Path(__file__).parent / "loop_worker.py"
     ranks = [
@@ -166,11 +179,43 @@ def test_two_workers_follow_the_curve_of_one(folder, tmp_path, free_port):
         for run in ("one", "two")
     ]
     assert len(curves[0]) == len(curves[1]) >= 4
+    moved = [point["structure/lambda"] for point in curves[0] if "structure/lambda" in point]
+    assert any(moved)  # the game has had its part in the denoiser's steps
     for a, b in zip(*curves, strict=True):
         assert a.keys() == b.keys()
         for name in ("loss", "denoising_loss", "held_out/loss"):
             if name in a:
                 assert a[name] == pytest.approx(b[name], rel=2e-4), (a["nimg"], name)
+
+
+def test_clipping_an_adapters_gradient_leaves_the_denoisers_alone():
+    plain, adapter = (torch.nn.Parameter(torch.zeros(4)) for _ in range(2))
+    optimizer = torch.optim.Adam([{"params": [plain]}, {"params": [adapter]}])
+    plain.grad, adapter.grad = torch.full((4,), 0.25), torch.full((4,), 300.0)
+    assert clip_gradients(optimizer, 1.0) == pytest.approx((0.5**2 + 600.0**2) ** 0.5)
+    assert torch.equal(plain.grad, torch.full((4,), 0.25))
+    assert adapter.grad.norm().item() == pytest.approx(1.0, rel=1e-5)
+
+
+def test_the_gate_compares_with_what_was_before_the_first_play(folder, tmp_path):
+    """Even where no measurement of the curve lies before it."""
+    base = settings(0.064, game="graph")
+    config = base.model_copy(
+        update={"structure": base.structure.model_copy(
+                    update={"start_kimg": 0.0, "gate": GateConfig(min_plays=100)}),
+                "train": base.train.model_copy(update={"held_out_every_kimg": 100.0, "lr": 1.0, "lr_ramp_kimg": 0.0})}
+    )  # fmt: skip
+    events = []
+    train(config, ImageDataset(folder), tmp_path / "run", World(), events.append)
+    assert [e["nimg"] for e in events if e["kind"] == "held_out"] == [64]
+    gates = [e["reason"] for e in events if e["kind"] == "gate"]
+    assert gates[0] == "discriminator at chance"
+    reference = final(tmp_path / "run")[1]["game"]["gate"]["reference"]
+    start = HeldOutLoss(config, ImageDataset(folder), World())
+    untrained = ema_denoiser(build_state(config, ImageDataset(folder), World()), 0.05)
+    _, _, held = start.measure(untrained)
+    assert reference[0] == pytest.approx(held)  # the end is far worse at this learning rate
+    assert gates[-1] == "held-out loss worsened"
 
 
 def test_seeds_differ_and_repeat(folder, tmp_path):

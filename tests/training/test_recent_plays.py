@@ -20,7 +20,7 @@ def filled(size=3, plays=5, rows=4) -> RecentPlays:
     recent = RecentPlays(size)
     for play in range(plays):
         real = (10 * play + torch.arange(float(rows)))[:, None]
-        recent.add(real, -real, (10 * play + torch.arange(rows)))
+        recent.add(real, -real, (10 * play + torch.arange(rows)), 10 * play + torch.arange(rows))
     return recent
 
 
@@ -42,6 +42,21 @@ def test_rows_stay_together_and_are_drawn_once():
     again, _, _ = recent.mixed(8, torch.Generator().manual_seed(1))
     other, _, _ = recent.mixed(8, torch.Generator().manual_seed(2))
     assert torch.equal(again, real) and not torch.equal(other, real)
+
+
+def test_no_real_image_is_shown_twice():
+    recent = RecentPlays(4)
+    for play in range(4):  # images 0 .. 5 in every play, with other fakes
+        real = torch.arange(6.0)[:, None]
+        recent.add(real, real + 10 * play, torch.arange(6) % 2, torch.arange(6))
+    plays = set()
+    for seed in range(20):
+        real, fake, labels = recent.mixed(5, torch.Generator().manual_seed(seed))
+        assert len(real.unique()) == 5
+        assert torch.equal(real[:, 0].long() % 2, labels)
+        plays |= {int(value) // 10 for value in fake[:, 0]}
+    assert plays == {0, 1, 2, 3}
+    assert len(recent.mixed(24, torch.Generator().manual_seed(0))[0]) == 6  # there are no more
 
 
 def test_state_goes_round():

@@ -1,0 +1,96 @@
+"""Images of a study's weights, drawn and judged; what was judged before is read."""
+
+import hashlib
+import json
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from dataset.pixels import to_uint8
+from dataset.store import ImageDataset
+from evaluation.config import EvaluationConfig
+from evaluation.judge import judge
+from evaluation.pictures import sample_grid
+from evaluation.reference import load_reference
+from models.denoiser import load_denoiser
+from pipelines.generation import generation_labels
+from pipelines.progress import progress
+from sampling.config import SamplerConfig
+from sampling.generate import generate
+
+GENERATION_SEED = 20_000  # of the images judged, the same for all
+
+
+@dataclass(frozen=True)
+class Question:
+    """One set of images to judge."""
+
+    arm: str
+    seed: int
+    kimg: float
+    sampler: str
+    weights: str
+    setting: str  # SamplerConfig as JSON
+
+
+def judge_images(question: Question, dataset: str, reference: str, config: str, out: str) -> dict:
+    """Draw the images of a question and judge them; {metric: {value, floor, ...}}."""
+    settings, place = EvaluationConfig.model_validate_json(config), Path(out)
+    images_of = ImageDataset(dataset)
+    labels = generation_labels(images_of, GENERATION_SEED, settings.num_images)
+    denoiser = load_denoiser(question.weights)
+    images = generate(
+        denoiser,
+        SamplerConfig.model_validate_json(question.setting),
+        GENERATION_SEED,
+        range(settings.num_images),
+        torch.from_numpy(labels) if denoiser.num_classes else None,
+        settings.batch_size,
+    )
+    pixels = to_uint8(images)
+    result = judge(pixels, labels, load_reference(Path(reference)), settings, GENERATION_SEED)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    sample_grid(pixels[:64]).save(place.with_suffix(".png"))
+    temporary = place.with_suffix(".tmp")
+    facts = {"made_of": made_of(question, reference, config), "metrics": result["metrics"]}
+    temporary.write_text(json.dumps(asdict(question) | facts, indent=1))
+    temporary.replace(place)
+    return result["metrics"]
+
+
+def made_of(question: Question, reference: str, config: str) -> str:
+    """Fingerprint of all that decides the metrics of a question."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in (Path(question.weights), *sorted(Path(reference).glob("*.json"))):
+        digest.update(path.read_bytes())
+    digest.update(f"{question.setting}\n{config}\n{GENERATION_SEED}".encode())
+    return digest.hexdigest()
+
+
+def judge_all(
+    pool: ProcessPoolExecutor,
+    asked: list[Question],
+    config: EvaluationConfig,
+    dataset: Path,
+    reference: Path,
+    folder: Path,
+) -> list[tuple[Question, dict]]:
+    """Metrics of every question, in order; those that lie in the folder already are read."""
+    tasks, found = {}, {}
+    facts = str(reference), config.model_dump_json()
+    with progress("structure: images judged", len(asked)) as report:
+        for question in asked:
+            name = f"{question.arm}-{question.seed}-{question.kimg:g}-{question.sampler}.json"
+            out = folder / name
+            kept = json.loads(out.read_text()) if out.exists() else {}
+            if kept.get("made_of") == made_of(question, *facts):
+                found[question] = kept["metrics"]
+                continue
+            tasks[pool.submit(judge_images, question, str(dataset), *facts, str(out))] = question
+        report(len(found))
+        for task in as_completed(tasks):
+            found[tasks[task]] = task.result()
+            report(len(found))
+    return [(question, found[question]) for question in asked]
