@@ -11,6 +11,11 @@ from discriminators.form import Form, LossD
 from discriminators.losses import gradient_penalty
 
 
+MOST = 2.0
+"""Largest gap that is reported, far below any sensible gate.win_gap: distances of cosines are
+bounded, so an encoder cannot win by far, and there are no logits to be scaled down if it did."""
+
+
 class AffinityDiscriminator(Form):
     r"""Distance between the pairwise-affinity matrices of the sources and of their fakes.
 
@@ -53,7 +58,7 @@ class AffinityDiscriminator(Form):
 
         There are no logits. For the gate, the "logit gap" is the distance in units of that between
         the sources and themselves in another order: 0 when nothing is told apart, 1 when the fakes
-        stand in no relation to their sources. The "accuracy" maps this to 0.5 .. 1.
+        stand in no relation to their sources, at most 2. The "accuracy" maps this to 0.5 .. 1.
         """
         real = real.detach().requires_grad_()
         fake = fake.detach().requires_grad_()
@@ -61,7 +66,7 @@ class AffinityDiscriminator(Form):
         r1, r2 = gradient_penalty(distances, real), gradient_penalty(distances, fake)
         with torch.no_grad():
             unrelated = self.distances(real, real.roll(1, 0)).mean()
-            gap = (distances.mean() / unrelated.clamp_min(1e-12)).clamp_max(10)
+            gap = (distances.mean() / unrelated.clamp_min(1e-12)).clamp_max(MOST)
         report = {
             "distance": distances.mean(),
             "logit_gap": gap,

@@ -24,7 +24,8 @@ class GateConfig(
     chance_margin: Annotated[float, Field(ge=0, lt=0.5)] = 0.05
     """The discriminator is at chance while its smoothed accuracy is below 0.5 plus this margin."""
     win_gap: Positive = 6.0
-    """The discriminator wins by far while its smoothed real-minus-fake logit gap is above this."""
+    """The discriminator wins by far while its smoothed real-minus-fake logit gap is above this.
+    (The gap of an affinity ends at 2.)"""
     max_worsening: Positive = 0.01
     """Tolerated worsening of the held-out denoising loss, or of its distance from the train loss, in
     any sigma bin, relative to the bin's best held-out loss (0.01 = 1%)."""

@@ -69,3 +69,13 @@ def test_duplicates_have_finite_gradients(n):
     assert torch.isfinite(fake.grad).all()
     assert all(p.grad is None or torch.isfinite(p.grad).all() for p in discriminator.parameters())
     assert all(torch.isfinite(value) for value in loss.report.values())
+
+
+def test_an_encoder_that_aligns_all_reals_does_not_win_by_far():
+    """There are no logits to be scaled down, so a gap above win_gap would stop both players."""
+    discriminator = form()
+    discriminator.encoder = nn.Identity()
+    real, fake = pair()
+    aligned = torch.ones(1, 6, dtype=torch.float64) + 1e-4 * real
+    gap = discriminator.loss_d(aligned, fake, LABELS).report["logit_gap"]
+    assert gap == 2.0 < StructureConfig().gate.win_gap
