@@ -10,7 +10,6 @@ from discriminators.config import StructureConfig
 from discriminators.form import Form, LossD
 from discriminators.losses import gradient_penalty
 
-
 MOST = 2.0
 """Largest gap that is reported, far below any sensible gate.win_gap: distances of cosines are
 bounded, so an encoder cannot win by far, and there are no logits to be scaled down if it did."""
