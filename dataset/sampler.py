@@ -63,7 +63,6 @@ class LabelPools:
         self.values, self.starts, self.counts = np.unique(
             labels[self.order], return_index=True, return_counts=True
         )
-        self._shuffled: dict[tuple[int, int], tuple[int, np.ndarray]] = {}  # the last of each pool
 
     def spans(self, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Start and length in `order` of the pool of each wanted label; -1 is all images."""
@@ -77,37 +76,39 @@ class LabelPools:
         starts = np.where(wanted == -1, 0, self.starts[place])
         return starts, np.where(wanted == -1, len(self.order), self.counts[place])
 
-    def shuffled(self, seed: int, label: int, number: int, count: int) -> np.ndarray:
-        """Permutation `number` of the `count` images of one pool."""
-        kept = self._shuffled.get((seed, label))
-        if kept is None or kept[0] != number:
-            draw = _SlotDraw(seed, f"unpaired {label} of {count}").at(number)
-            kept = self._shuffled[seed, label] = number, draw.permutation(count)
-        return kept[1]
-
 
 def unpaired_indices(
     seed: int, labels: np.ndarray | LabelPools, fake_labels: np.ndarray, slots: Slots
 ) -> np.ndarray:
-    """For each slot a uniform draw among training images with the fake's label.
+    """For each slot an independent uniform draw among training images with the fake's label.
 
     labels: int64 [N] of the train set, or LabelPools of it where many calls follow; fake_labels:
     int64 [B], -1 = any image. Returns int64 [B], positions in the train set. Independent of which
-    image the slot itself shows, and without replacement: a pool of n images gives none twice within
-    n slots, or duplicates would tell a small set of real images from generated ones. (Slot s takes
-    entry s % n of the pool's permutation number s // n: twice only across the end of one.)
-    Raises ValueError for a label without a training image.
+    image the slot itself shows. Raises ValueError for a label without a training image.
     """
     pools = labels if isinstance(labels, LabelPools) else LabelPools(np.asarray(labels))
-    wanted, numbers = np.asarray(fake_labels, dtype=np.int64), _as_slots(slots)
+    starts, counts = pools.spans(np.asarray(fake_labels, dtype=np.int64))
+    uniform = slot_uniform(seed, "unpaired", slots)
+    assert len(uniform) == len(counts), (len(uniform), len(counts))
+    return pools.order[starts + np.floor(uniform * counts).astype(np.int64)]
+
+
+def unpaired_batch(seed: int, pools: LabelPools, fake_labels: np.ndarray, play: int) -> np.ndarray:
+    """`unpaired_indices` for a whole batch at once, of which no image is drawn twice.
+
+    Duplicates, which generated images have none of, would tell a small real set from them. Depends
+    on (seed, play) and the labels of the whole batch, fake_labels int64 [B]; returns int64 [B]. Only
+    a label that the batch holds more often than there are images begins its pool again.
+    """
+    wanted = np.asarray(fake_labels, dtype=np.int64)
     starts, counts = pools.spans(wanted)
-    assert len(numbers) == len(counts), (len(numbers), len(counts))
-    drawn = np.empty(len(numbers), dtype=np.int64)
-    rounds = numbers // counts
-    for label, number in set(zip(wanted.tolist(), rounds.tolist(), strict=True)):
-        here = (wanted == label) & (rounds == number)
-        order = pools.shuffled(seed, label, number, int(counts[here][0]))
-        drawn[here] = order[numbers[here] % len(order)]
+    drawn = np.empty(len(wanted), dtype=np.int64)
+    for label in np.unique(wanted):
+        here = np.flatnonzero(wanted == label)
+        count = counts[here[0]]
+        generator = _SlotDraw(seed, f"unpaired {label}").at(play)
+        chosen = generator.choice(count, size=min(len(here), count), replace=False)
+        drawn[here] = chosen[np.arange(len(here)) % count]
     return pools.order[starts + drawn]
 
 

@@ -6,13 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from discriminators.config import StructureConfig
+from discriminators.config import AFFINITY_MOST, StructureConfig
 from discriminators.form import Form, LossD
 from discriminators.losses import gradient_penalty
-
-MOST = 2.0
-"""Largest gap that is reported, far below any sensible gate.win_gap: distances of cosines are
-bounded, so an encoder cannot win by far, and there are no logits to be scaled down if it did."""
 
 
 class AffinityDiscriminator(Form):
@@ -65,7 +61,7 @@ class AffinityDiscriminator(Form):
         r1, r2 = gradient_penalty(distances, real), gradient_penalty(distances, fake)
         with torch.no_grad():
             unrelated = self.distances(real, real.roll(1, 0)).mean()
-            gap = (distances.mean() / unrelated.clamp_min(1e-12)).clamp_max(MOST)
+            gap = (distances.mean() / unrelated.clamp_min(1e-12)).clamp_max(AFFINITY_MOST)
         report = {
             "distance": distances.mean(),
             "logit_gap": gap,

@@ -9,6 +9,8 @@ from sampling.config import SamplerConfig
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+AFFINITY_MOST = 2.0
+"""Largest gap that an affinity reports: distances of cosines are bounded, and it has no logits."""
 
 
 class GateConfig(
@@ -109,6 +111,11 @@ class StructureConfig(
             raise ValueError(
                 f"fakes is {self.fakes!r} but kind 'affinity' compares fakes with their own "
                 "sources: set fakes to 'onestep'"
+            )
+        if self.kind == "affinity" and self.gate.win_gap < AFFINITY_MOST:
+            raise ValueError(
+                f"gate.win_gap {self.gate.win_gap:g} could shut the gate of kind 'affinity' for good, "
+                f"which has no logits to scale down: set it to {AFFINITY_MOST:g} or more"
             )
         if self.sigma_max is not None and self.sigma_max < self.sigma_min:
             raise ValueError(

@@ -48,8 +48,8 @@ def gradient_penalty(logits: Tensor, features: Tensor) -> Tensor:
 def pair_accuracy(real: Tensor, fake: Tensor, labels: Tensor) -> Tensor:
     """Share of (real, fake) pairs of one label in which the real logit is larger; ties count half.
 
-    The area under the ROC curve: 0.5 is chance, whatever the logits' offset. Other pairs say nothing:
-    the losses compare within a label only, and leave each label an offset of its own.
+    The area under the ROC curve: 0.5 is chance, whatever the logits' offset. Other pairs say little:
+    the relativistic losses compare within a label only and leave each label an offset of its own.
     Logits [N]; labels int64 [N] of both.
     """
     difference = real.detach()[:, None] - fake.detach()[None, :]

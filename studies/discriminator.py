@@ -23,7 +23,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from dataset.sampler import LabelPools, slot_indices, unpaired_indices
+from dataset.sampler import LabelPools, slot_indices, unpaired_batch
 from dataset.store import ImageDataset
 from discriminators.config import StructureConfig
 from evaluation.manifold import structure_metrics
@@ -63,7 +63,7 @@ def batches(real: Set, fake: Set, size: int, seed: int, stream: str
         slots = range(start, start + size)
         rows = torch.from_numpy(slot_indices(seed + OWN_STREAM[stream], len(fake[0]), slots))
         labels = fake[1][rows]
-        drawn = torch.from_numpy(unpaired_indices(seed, pools, labels.numpy(), slots))
+        drawn = torch.from_numpy(unpaired_batch(seed, pools, labels.numpy(), start))
         yield real[0][drawn], fake[0][rows], labels
 
 
@@ -131,15 +131,16 @@ def run(options: argparse.Namespace) -> pd.DataFrame:
     psi.standardise(statistics.split(CHUNK))
     learned, held_out = real_set(dataset.train_indices), real_set(dataset.held_out_indices)
     wanted = generation_labels(dataset, GENERATION_SEED, 2 * options.images)
-    labels = torch.from_numpy(wanted)
+    labels = torch.from_numpy(wanted if denoiser.num_classes else np.full_like(wanted, -1))
     images = generate(
         denoiser, sampler, GENERATION_SEED, range(len(labels)),
         labels if denoiser.num_classes else None, CHUNK,
     )  # fmt: skip
     train_fake, test_fake = halves((features_of(psi, images.clamp(-1, 1)), labels))
     sigmas = psi.network.sigmas if isinstance(psi.network, DenoiserFeatures) else ()
-    unseen, floor = halves(held_out)
-    shown = sight(unseen[0], {"generated": test_fake[0], "real images (floor)": floor[0]},
+    (unseen, _), (floor, _) = halves(held_out)
+    n = min(map(len, (unseen, floor, test_fake[0])))  # the metrics depend on the number of images
+    shown = sight(unseen[:n], {"generated": test_fake[0][:n], "real images (floor)": floor[:n]},
                   psi.num_features // max(1, len(sigmas)), sigmas)  # fmt: skip
     print(markdown(["Psi at sigma", "images", *SEEN], shown))
     subjects = {

@@ -16,6 +16,7 @@ structure.md and structure.png.
 
 import argparse
 import json
+import math
 import multiprocessing
 import os
 import re
@@ -82,7 +83,11 @@ def arm_settings(raw: dict, values: dict, options: argparse.Namespace, seed: int
                  ) -> RunSettings:  # fmt: skip
     """The settings of one arm: those of params, a fine-tune of the given weights, its own values."""
     snapshots = round(kimg / options.snapshot_kimg)
-    deployed = check_params(raw).sampling[options.deployed[0]].model_copy(update={"adapter": False})
+    deployed = (
+        check_params(raw)
+        .sampling[options.deployed[0]]
+        .model_copy(update={"adapter": False, "guidance": ()})
+    )
     common = {
         "seed": seed,
         "train.init_from": str(options.init),
@@ -191,7 +196,8 @@ def main(arguments: list[str] | None = None) -> None:
     table = pd.DataFrame(rows)
     table.to_csv(options.out / "structure.csv", index=False, float_format="%.6g")
     per_kimg = {key: spent / runs[key][0].train.total_kimg for key, spent in seconds.items()}
-    write_report(table, per_kimg, options.kimg, options.deployed, options.long, options.out)
+    write_report(table, per_kimg, options.kimg, options.deployed, options.long, options.out,
+                 options.snapshot_kimg)  # fmt: skip
     print((options.out / "structure.md").read_text())
 
 
@@ -262,6 +268,13 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     options.deployed = options.deployed.split(",")
     options.control_kimg = options.control_kimg or 1.25 * options.kimg
     options.snapshot_kimg = options.snapshot_kimg or options.kimg / 4
+    for flag, kimg in (("--kimg", options.kimg), ("--control-kimg", options.control_kimg)):
+        steps = kimg / options.snapshot_kimg
+        if abs(steps - round(steps)) > 1e-6:
+            parser.error(
+                f"{flag} {kimg:g} is not a multiple of the distance of snapshots, "
+                f"{options.snapshot_kimg:g} kimg: try {options.snapshot_kimg * math.ceil(steps):g}"
+            )
     for name in options.arms:
         if name not in ARMS:
             parser.error(f"--arms {name}: known are {', '.join(ARMS)}")

@@ -61,7 +61,7 @@ def judge_images(question: Question, dataset: str, reference: str, config: str, 
 
 
 def made_of(question: Question, reference: str, config: str) -> str:
-    """Fingerprint of all that decides the metrics of a question."""
+    """Fingerprint of what decides the metrics of a question, but for the code."""
     digest = hashlib.blake2b(digest_size=16)
     for path in (Path(question.weights), *sorted(Path(reference).glob("*.json"))):
         digest.update(path.read_bytes())

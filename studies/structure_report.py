@@ -1,5 +1,6 @@
 """Tables and figure of studies/structure.py: every arm beside its control and the floor."""
 
+import math
 from pathlib import Path
 from statistics import median
 
@@ -30,14 +31,16 @@ def write_report(
     deployed: list[str],
     long: str,
     out: Path,
+    snapshot_kimg: float,
 ) -> None:
     """structure.md and structure.png.
 
-    table: one row per arm, seed, kimg, sampler and metric with value, floor, floor_std.
+    table: one row per arm, seed, kimg, sampler and metric with value, floor, floor_std;
+    snapshot_kimg: distance of the snapshots, of which a longer control takes a whole number.
     """
     parts = [
         f"# The structure game: {kimg:g} kimg from one warm start\n",
-        _cost(seconds_per_kimg, kimg),
+        _cost(seconds_per_kimg, kimg, snapshot_kimg),
     ]
     for sampler in (*deployed, long):
         here = table[table.sampler == sampler]
@@ -137,7 +140,7 @@ def _share(found: Difference | None) -> str:
     return f"{found.mean:.0%} [{found.low:.0%}, {found.high:.0%}]"
 
 
-def _cost(seconds_per_kimg: dict[tuple[str, int], float], kimg: float) -> str:
+def _cost(seconds_per_kimg: dict[tuple[str, int], float], kimg: float, snapshot_kimg: float) -> str:
     control = {seed: s for (arm, seed), s in seconds_per_kimg.items() if arm == "control"}
     lines = []
     for arm in dict.fromkeys(arm for arm, _ in seconds_per_kimg):
@@ -147,8 +150,9 @@ def _cost(seconds_per_kimg: dict[tuple[str, int], float], kimg: float) -> str:
             if name == arm and control.get(seed)
         ]
         if arm != "control" and ratios:
+            equal = snapshot_kimg * math.ceil(kimg * median(ratios) / snapshot_kimg)
             lines.append([arm, f"{median(ratios):.2f}", f"{min(ratios):.2f} to {max(ratios):.2f}",
-                          f"{kimg * median(ratios):.0f}"])  # fmt: skip
+                          f"{equal:g}"])  # fmt: skip
     if not lines:
         return ""
     head = ["arm", "time per image over the control's (median)", "range over seeds",

@@ -17,7 +17,7 @@ from dataset.sampler import (
     slot_indices,
     slot_normal,
     slot_uniform,
-    unpaired_indices,
+    unpaired_batch,
 )
 from dataset.store import ImageDataset
 from discriminators.config import StructureConfig
@@ -107,13 +107,16 @@ class Fakes:
         dataset: ImageDataset,
         slots: Sequence[int],
         *,
+        play: range | None = None,
         flip: bool = False,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> GameBatch:
-        """The batch of the given image slots; each row depends on (seed, slot) alone.
+        """The batch of the given image slots, which are part of those of `play` (None: all of them).
 
-        `flip` mirrors half of the images, as training does.
+        Each row depends on (seed, slot) alone, but for the independent reals, of which a play
+        shows none twice: these depend on the whole play. `flip` mirrors half of the images, as
+        training does.
         """
         seed, train = self.seed, dataset.train_indices
         train_labels, pools = self._labels(dataset)
@@ -126,7 +129,10 @@ class Fakes:
             assert sources is not None
             reals, drawn = sources, chosen
         else:
-            drawn = unpaired_indices(seed, pools, labels, slots)
+            whole = range(min(slots), max(slots) + 1) if play is None else play
+            wanted = train_labels[slot_indices(seed, len(train), whole)]
+            drawn = unpaired_batch(seed, pools, wanted, whole.start)
+            drawn = drawn[np.asarray(slots) - whole.start]
             reals = self._images(dataset, train[drawn], slots, flip, "real")
         uniform = slot_uniform(seed, "structure/sigma", slots)
         stop = None

@@ -111,9 +111,11 @@ class StructureGame:
     def draw(self, dataset: ImageDataset, nimg: int, *, flip: bool = False) -> GameBatch:
         """This worker's share of the play at `nimg`: slots nimg .. nimg + batch_size - 1."""
         share = self.world.share(self.batch_size)
-        slots = range(nimg + share.start, nimg + share.stop)
+        play = range(nimg, nimg + self.batch_size)
         like = self.psi.mean
-        return self.fakes.draw(dataset, slots, flip=flip, device=like.device, dtype=like.dtype)
+        return self.fakes.draw(
+            dataset, play[share], play=play, flip=flip, device=like.device, dtype=like.dtype
+        )
 
     def play(
         self,

@@ -35,9 +35,9 @@ class Gate:
     *Held-out loss worsened*: in some sigma bin the distance of the held-out denoising loss from the
     train loss (overfitting), or the held-out loss itself (a bias lifts both), is more than
     `max_worsening` (relative) above what it was at that bin's best held-out loss. It opens when the
-    loss has recovered without the game. If instead the loss is no better though the game has paused
-    for longer than the averages remember, the game was not the cause, and the new loss becomes the
-    reference.
+    loss has recovered without the game. If instead the loss no longer improves though the game has
+    paused for longer than the averages remember, what is left is not the game's, and the new loss
+    becomes the reference.
     """
 
     def __init__(self, config: GateConfig):
@@ -174,7 +174,7 @@ class Gate:
         self.worst_bin = state["worst_bin"]
         self.worsening = state["worsening"]
         self._worsened = state["worsened"]
-        self._paused_at = state["paused_at"]
+        self._paused_at = state.get("paused_at", 0)
         reference = state["reference"]
         self._reference = None if reference is None else (reference[0], reference[1])
         self._trusted = state["trusted"]

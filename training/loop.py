@@ -6,6 +6,7 @@ depend on how the batch is split over workers and micro-batches.
 """
 
 import json
+import math
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -237,7 +238,7 @@ def clip_gradients(optimizer: torch.optim.Optimizer, limit: float) -> float:
     norms = [
         torch.nn.utils.clip_grad_norm_(group["params"], limit) for group in optimizer.param_groups
     ]
-    return float(torch.stack(norms).norm())
+    return math.hypot(*map(float, norms))
 
 
 def gate_reason(state: TrainState) -> str:

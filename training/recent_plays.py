@@ -56,6 +56,8 @@ class RecentPlays:
 
     def load_state_dict(self, tensors: dict[str, Tensor], like: Tensor) -> None:
         """Take up the state of `state_dict`, on the device of `like`."""
+        if "0.shown" not in tensors:  # of a version that did not note it: begin anew
+            tensors = {}
         count = len(tensors) // len(FIELDS)
         at = {name: value.clone().to(like.device) for name, value in tensors.items()}
         self._plays = [tuple(at[f"{place}.{name}"] for name in FIELDS) for place in range(count)]

@@ -10,6 +10,7 @@ from dataset.sampler import (
     slot_indices,
     slot_normal,
     slot_uniform,
+    unpaired_batch,
     unpaired_indices,
 )
 
@@ -123,11 +124,23 @@ def test_unpaired_draws_are_independent_of_what_the_slots_show():
     assert abs((shown == drawn).sum() - by_chance) < 5 * by_chance**0.5
 
 
-def test_unpaired_draws_hold_no_image_twice_within_a_pool():
-    for label, count in [(0, (LABELS == 0).sum()), (-1, len(LABELS))]:
-        drawn = unpaired_indices(0, LABELS, np.full(2 * count, label), range(2 * count))
-        assert len(np.unique(drawn[:count])) == len(np.unique(drawn[count:])) == count
-        assert (drawn[:count] != drawn[count:]).any()
+def test_a_batch_of_unpaired_draws_holds_no_image_twice():
+    pools, seen = LabelPools(LABELS), np.zeros(300, dtype=int)
+    for play in range(200):
+        wanted = np.random.default_rng(play).choice([0, 1, 2, 5], size=64)
+        drawn = unpaired_batch(0, pools, wanted, play)
+        assert (LABELS[drawn] == wanted).all()
+        assert len(np.unique(drawn)) == 64
+        assert (drawn == unpaired_batch(0, pools, wanted, play)).all()
+        np.add.at(seen, drawn, 1)
+    for label in (0, 1, 2, 5):  # uniform within a label
+        counts = seen[label == LABELS]
+        assert counts.min() > 0.4 * counts.mean() and counts.max() < 1.8 * counts.mean()
+    anywhere = unpaired_batch(0, pools, np.full(300, -1), 7)
+    assert (np.sort(anywhere) == np.arange(300)).all()
+    few = unpaired_batch(0, pools, np.full(100, 0), 7)  # fewer images than are wanted
+    assert set(np.bincount(few, minlength=300)[LABELS == 0]) <= {100 // (LABELS == 0).sum() + i
+                                                                for i in (0, 1)}  # fmt: skip
 
 
 def test_pools_are_the_same_as_plain_labels():

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from discriminators.affinity import AffinityDiscriminator
-from discriminators.config import StructureConfig
+from discriminators.config import GateConfig, StructureConfig
 
 LABELS = torch.zeros(16, dtype=torch.int64)
 
@@ -79,3 +79,8 @@ def test_an_encoder_that_aligns_all_reals_does_not_win_by_far():
     aligned = torch.ones(1, 6, dtype=torch.float64) + 1e-4 * real
     gap = discriminator.loss_d(aligned, fake, LABELS).report["logit_gap"]
     assert gap == 2.0 < StructureConfig().gate.win_gap
+
+
+def test_a_gate_that_an_affinity_could_shut_for_good_is_refused():
+    with pytest.raises(ValueError, match=r"gate\.win_gap 1\.5"):
+        StructureConfig(kind="affinity", gate=GateConfig(win_gap=1.5))

@@ -35,14 +35,14 @@ def denoiser(x, sigma, labels):
 
 
 @pytest.mark.parametrize("kind", ["onestep", "onpolicy", "deployed", "renoise"])
-def test_each_row_depends_on_its_slot_alone(kind):
-    source = fakes(kind)
-    whole = source.draw(DATA, range(300, 316), flip=True)
+def test_each_row_depends_on_its_slot_and_the_play_alone(kind):
+    source, play = fakes(kind), range(300, 316)
+    whole = source.draw(DATA, play, flip=True)
     start = source.noisy(denoiser, whole, slice(0, 16))
     for first in (0, 5):
-        part = source.draw(DATA, range(300 + first, 300 + first + 4), flip=True)
+        part = source.draw(DATA, play[first : first + 4], play=play, flip=True)
         rows = slice(first, first + 4)
-        for name in ("reals", "labels", "noise", "sigma", "sources", "stop"):
+        for name in ("reals", "labels", "shown", "noise", "sigma", "sources", "stop"):
             value = getattr(whole, name)
             assert value is None or torch.equal(value[rows], getattr(part, name)), name
         assert torch.equal(start[rows], source.noisy(denoiser, part, slice(0, 4)))

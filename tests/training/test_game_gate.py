@@ -144,7 +144,7 @@ def test_new_features_must_earn_their_accuracy_anew():
 
 def test_state_survives_json():
     made = winning(gate(win_gap=2.0))
-    made.observe_held_out([1.0, 2.04], [1.0, 2.0])
+    made.observe_held_out([1.0, 2.04], [1.0, 2.0], nimg=1000, memory=500)
     copy = Gate(made.config)
     copy.load_state_dict(json.loads(json.dumps(made.state_dict())))
     for each in (made, copy):

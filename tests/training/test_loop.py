@@ -14,10 +14,11 @@ from dataset.prepare import prepare_dataset
 from dataset.store import ImageDataset
 from discriminators.config import GateConfig, StructureConfig
 from models.config import ModelConfig
-from models.power_ema import EMAConfig
+from models.power_ema import EMAConfig, sigma_rel_to_gamma
 from models.weights import load_tensors
 from training.checkpoint import load_latest
 from training.config import NoiseConfig, TrainConfig
+from training.gate import Gate
 from training.held_out import HeldOutLoss
 from training.loop import (
     TrainingDiverged,
@@ -195,9 +196,11 @@ def test_clipping_an_adapters_gradient_leaves_the_denoisers_alone():
     assert clip_gradients(optimizer, 1.0) == pytest.approx((0.5**2 + 600.0**2) ** 0.5)
     assert torch.equal(plain.grad, torch.full((4,), 0.25))
     assert adapter.grad.norm().item() == pytest.approx(1.0, rel=1e-5)
+    adapter.grad = None  # a step without a play
+    assert clip_gradients(optimizer, 1.0) == pytest.approx(0.5)
 
 
-def test_the_gate_compares_with_what_was_before_the_first_play(folder, tmp_path):
+def test_the_gate_compares_with_what_was_before_the_first_play(folder, tmp_path, monkeypatch):
     """Even where no measurement of the curve lies before it."""
     base = settings(0.064, game="graph")
     config = base.model_copy(
@@ -205,9 +208,18 @@ def test_the_gate_compares_with_what_was_before_the_first_play(folder, tmp_path)
                     update={"start_kimg": 0.0, "gate": GateConfig(min_plays=100)}),
                 "train": base.train.model_copy(update={"held_out_every_kimg": 100.0, "lr": 1.0, "lr_ramp_kimg": 0.0})}
     )  # fmt: skip
-    events = []
+    events, told = [], []
+    observe = Gate.observe_held_out
+
+    def spy(self, held_out, train, nimg, memory):
+        told.append((nimg, memory))
+        observe(self, held_out, train, nimg, memory)
+
+    monkeypatch.setattr(Gate, "observe_held_out", spy)
     train(config, ImageDataset(folder), tmp_path / "run", World(), events.append)
     assert [e["nimg"] for e in events if e["kind"] == "held_out"] == [64]
+    assert told == [(0, 0.0), (64, pytest.approx(128 / (sigma_rel_to_gamma(0.05) + 2)))]
+    assert final(tmp_path / "run")[1]["game"]["gate"]["paused_at"] == 64
     gates = [e["reason"] for e in events if e["kind"] == "gate"]
     assert gates[0] == "discriminator at chance"
     reference = final(tmp_path / "run")[1]["game"]["gate"]["reference"]
