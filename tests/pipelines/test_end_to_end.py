@@ -187,7 +187,8 @@ def test_a_game_for_the_deployed_sampler_goes_through(tmp_path):
         tmp_path / "clone", cluster={"num_workers": 0}, tracking={"enabled": False},
         model={"adapter_rank": 2}, ema={"lengths": [0.1]}, evaluation={"num_images": 32},
         structure={"fakes": "deployed", "sampler": few, "gradient_steps": 2, "adapter_lr": 0.01,
-                   "batch_size": 16},
+                   "batch_size": 16,  # a gate that opens on the first accuracy above one half
+                   "gate": {"chance_margin": 0.0, "min_plays": 1, "smoothing": 0.0}},
         samplers=["off", "on"],
         sampling={"off": few, "on": {**few, "adapter": True}},
     )  # fmt: skip
