@@ -1,25 +1,25 @@
-"""What does the structure game bring? Fine-tunes with it and without, from one warm start.
+"""What does the structure game bring? Trains with it and without, from one warm start or from scratch.
 
-Every arm starts from the same weights and sees the same images in the same order; seeds pair the
-arms. The control trains longer than the others, so that its snapshots answer for equal images and
-for equal wall-clock. Images are drawn by the deployed sampler (few steps; the adapter on, where the
-arm trained one) and by the long one (adapter off), and judged beside the real-versus-real floor.
+Every arm starts from the same weights (of --init; without it, of its seed, on the params' own schedule)
+and sees the same images in the same order; seeds pair the arms. The control trains longer than the
+others, so that its snapshots answer for equal images and for equal wall-clock. Images are drawn by
+the deployed sampler (few steps; the adapter on, where the arm trained one) and by the long one
+(adapter off), and judged beside the real-versus-real floor.
 
   python -m studies.structure --init outputs/ema/0.1.safetensors
   python -m studies.structure --init WEIGHTS --arms graph,per_sample --seeds 0,1,2 --kimg 64
+  python -m studies.structure --deployed fast8
   python -m studies.structure --init WEIGHTS --arm strong:structure.adapter_lr=0.003 --deployed few5
 
 Needs outputs/dataset and outputs/reference of the same params. Finished runs and images judged are
 kept in the output folder: the same command goes on where it stopped. Writes structure.csv,
-structure.md and structure.png.
+structure.md, structure.png and, with --at, tradeoff.png.
 """
 
 import argparse
 import json
-import math
 import multiprocessing
 import os
-import re
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -27,7 +27,6 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-import yaml
 from filelock import FileLock
 
 from dataset.store import ImageDataset
@@ -37,20 +36,13 @@ from pipelines.overrides import check_key, known_keys, with_values
 from pipelines.params import check_params, read_yaml
 from pipelines.progress import progress
 from studies.structure_images import Question, judge_all
+from studies.structure_options import ARMS, CONTROL, parse
 from studies.structure_report import write_report
+from studies.structure_tradeoff import draw_tradeoff
 from training.loop import train
 from training.settings import RunSettings
 from training.snapshots import snapshot_name
 from training.world import World
-
-CONTROL = "control"
-ARMS: dict[str, dict] = {
-    CONTROL: {"structure.kind": "none"},
-    "graph": {"structure.kind": "graph"},
-    "per_sample": {"structure.kind": "per_sample"},
-    "affinity": {"structure.kind": "affinity", "structure.fakes": "onestep"},
-    "onestep": {"structure.kind": "graph", "structure.fakes": "onestep"},
-}
 
 
 def train_arm(settings: str, dataset: str, folder: str) -> float:
@@ -90,18 +82,24 @@ def arm_settings(raw: dict, values: dict, options: argparse.Namespace, seed: int
     )
     common = {
         "seed": seed,
-        "train.init_from": str(options.init),
+        "train.init_from": str(options.init) if options.init else None,
         "train.total_kimg": kimg,
-        "train.lr": options.lr,
-        "train.lr_ramp_kimg": min(5.0, options.kimg / 8),
-        "train.lr_decay_kimg": 0.0,
-        "train.held_out_every_kimg": options.kimg / 4,
-        "structure.start_kimg": 0.0,
         "structure.sampler": deployed.model_dump(mode="json"),
         "ema.snapshots": snapshots,
     }
+    if options.init:
+        common |= {
+            "train.lr_ramp_kimg": min(5.0, options.kimg / 8),
+            "train.lr_decay_kimg": 0.0,
+            "train.held_out_every_kimg": options.kimg / 4,
+            "structure.start_kimg": 0.0,
+        }
+    if options.lr is not None:
+        common["train.lr"] = options.lr
     if options.every is not None:
         common["structure.every"] = options.every
+    # Which arm is judged with its adapter, questions() says.
+    common |= {f"sampling.{name}.adapter": False for name in raw.get("sampling", {})}
     params = check_params(with_values(raw, common | values), "the study's params")
     settings = params.run_settings().model_copy(update={"sample_every_kimg": None})
     if params.structure.kind == "none":  # nothing of the game is left in a control
@@ -139,15 +137,16 @@ def questions(raw: dict, runs: dict, options: argparse.Namespace) -> list[Questi
     names = [*options.deployed, options.long]
     for name in names:
         plain = params.sampling[name].model_copy(update={"adapter": False})
-        out.append(Question("start", -1, 0.0, name, str(options.init), plain.model_dump_json()))
+        if options.init:
+            out.append(Question("start", -1, 0.0, name, str(options.init), plain.model_dump_json()))
     for (arm, seed), (settings, folder) in runs.items():
         adapted = settings.model.adapter_rank > 0 and arm != CONTROL
-        times = [options.kimg, *([settings.train.total_kimg] if arm == CONTROL else [])]
-        for kimg in dict.fromkeys(times):
+        longer = [settings.train.total_kimg] if arm == CONTROL else []
+        for kimg in sorted({*options.at, options.kimg, *longer}):
             nimg = min(settings.snapshot_nimgs, key=lambda n: abs(n - 1000 * kimg))
             weights = folder / "snapshots" / snapshot_name(nimg, options.length)
             for name in names:
-                if name == options.long and (adapted or kimg != options.kimg):
+                if name == options.long and (adapted or kimg > options.kimg):
                     continue  # with its adapter off, an arm is its control: see same_plain
                 on = adapted and name in options.deployed
                 setting = params.sampling[name].model_copy(update={"adapter": on})
@@ -157,7 +156,7 @@ def questions(raw: dict, runs: dict, options: argparse.Namespace) -> list[Questi
 
 def main(arguments: list[str] | None = None) -> None:
     """Train, judge, report."""
-    options = parse(arguments)
+    options = parse(arguments, __doc__)
     raw = read_yaml(options.params)
     arms = {name: ARMS[name] for name in options.arms} | dict(options.arm)
     base = check_params(raw)
@@ -198,6 +197,8 @@ def main(arguments: list[str] | None = None) -> None:
     per_kimg = {key: spent / runs[key][0].train.total_kimg for key, spent in seconds.items()}
     write_report(table, per_kimg, options.kimg, options.deployed, options.long, options.out,
                  options.snapshot_kimg)  # fmt: skip
+    if options.at:
+        draw_tradeoff(table, options.kimg, options.deployed[0], options.long, options.out)
     print((options.out / "structure.md").read_text())
 
 
@@ -224,80 +225,6 @@ def _train_all(pool: ProcessPoolExecutor, runs: dict, options: argparse.Namespac
             seconds[tasks[task]] = task.result()
             report(done)
     return seconds
-
-
-def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """The command line; every mistake is one clear line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m studies.structure",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add("--params", default="params.yaml", help="settings of data, model, game and samplers")
-    add("--init", type=Path, required=True, metavar="FILE", help="weights to start from")
-    add("--dataset", type=Path, default=Path("outputs/dataset"), metavar="FOLDER")
-    add("--reference", type=Path, default=Path("outputs/reference"), metavar="FOLDER")
-    add("--arms", default="graph", help=f"of {', '.join(ARMS)} (the control is always there)")
-    add("--arm", action="append", default=[], metavar="NAME:KEY=VALUE,...",
-        help="an arm of your own, e.g. hard:structure.gamma=0.1; may be repeated")  # fmt: skip
-    add("--seeds", default="0,1,2,3,4", help="default: %(default)s")
-    add("--kimg", type=float, default=64.0, help="length of each arm (default: %(default)s)")
-    add("--control-kimg", type=float,
-        help="length of the control (default: a quarter longer; the report names that of equal "
-        "wall-clock: the same command with it trains the control anew and keeps the rest)")  # fmt: skip
-    add("--snapshot-kimg", type=float, help="distance of snapshots (default: a quarter of --kimg)")
-    add("--lr", type=float, default=0.005, help="of the fine-tune (default: %(default)s)")
-    add("--length", type=float, default=0.1, help="EMA length judged, one of ema.tracked")
-    add("--deployed", default="fast8",
-        help="sampler names under `sampling`; the game is played on the first (default: %(default)s)")  # fmt: skip
-    add("--every", type=int, help="play at every n-th step (default: structure.every of params)")
-    add("--long", default="heun18", help="the sampler of full length (default: %(default)s)")
-    add("--images", type=int, default=2048, help="judged per question (default: %(default)s)")
-    add("--draws", type=int, default=10, help="floor draws (default: %(default)s)")
-    add("--jobs", type=int, default=2, help="processes at once (default: %(default)s)")
-    add("--out", type=Path, default=Path("reports/studies/structure"), metavar="FOLDER")
-    options = parser.parse_args(arguments)
-    try:
-        options.seeds = [int(part) for part in options.seeds.split(",")]
-        options.arm = [_own_arm(text) for text in options.arm]
-        params = check_params(read_yaml(options.params))
-    except (ValueError, yaml.YAMLError) as error:
-        parser.error(str(error))
-    options.arms = [name for name in options.arms.split(",") if name]
-    options.deployed = options.deployed.split(",")
-    options.control_kimg = options.control_kimg or 1.25 * options.kimg
-    options.snapshot_kimg = options.snapshot_kimg or options.kimg / 4
-    for flag, kimg in (("--kimg", options.kimg), ("--control-kimg", options.control_kimg)):
-        steps = kimg / options.snapshot_kimg
-        if abs(steps - round(steps)) > 1e-6:
-            parser.error(
-                f"{flag} {kimg:g} is not a multiple of the distance of snapshots, "
-                f"{options.snapshot_kimg:g} kimg: try {options.snapshot_kimg * math.ceil(steps):g}"
-            )
-    for name in options.arms:
-        if name not in ARMS:
-            parser.error(f"--arms {name}: known are {', '.join(ARMS)}")
-    for name in (*options.deployed, options.long):
-        if name not in params.sampling:
-            parser.error(f"sampler {name}: params name {', '.join(params.sampling)}")
-    if options.length not in params.ema.tracked:
-        parser.error(f"--length {options.length:g}: tracked are {params.ema.tracked}")
-    for path in (options.init, options.dataset / "dataset.json", options.reference):
-        if not path.exists():
-            parser.error(f"{path} does not exist: run dvc repro first")
-    return options
-
-
-def _own_arm(text: str) -> tuple[str, dict]:
-    name, _, pairs = text.partition(":")
-    values = {}
-    for pair in re.split(r",(?=[\w.]+=)", pairs):  # not within a list
-        key, equals, value = pair.partition("=")
-        if not (name and equals):
-            raise ValueError(f"--arm {text}: write NAME:KEY=VALUE,KEY=VALUE")
-        values[key] = yaml.safe_load(value)
-    return name, values
 
 
 if __name__ == "__main__":

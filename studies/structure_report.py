@@ -38,8 +38,9 @@ def write_report(
     table: one row per arm, seed, kimg, sampler and metric with value, floor, floor_std;
     snapshot_kimg: distance of the snapshots, of which a longer control takes a whole number.
     """
+    origin = "one warm start" if "start" in set(table.arm) else "scratch"
     parts = [
-        f"# The structure game: {kimg:g} kimg from one warm start\n",
+        f"# The structure game: {kimg:g} kimg from {origin}\n",
         _cost(seconds_per_kimg, kimg, snapshot_kimg),
     ]
     for sampler in (*deployed, long):
@@ -54,11 +55,11 @@ def write_report(
 
 def columns(table: pd.DataFrame, kimg: float) -> dict[str, pd.DataFrame]:
     """Name of a column -> its rows: the start, the control, every arm, the longer control."""
-    out = {"start": table[table.arm == "start"]}
+    out = {"start": table[table.arm == "start"]} if "start" in set(table.arm) else {}
     out["control"] = table[(table.arm == "control") & (table.kimg == kimg)]
     for arm in table.arm.unique():
         if arm not in ("start", "control"):
-            out[arm] = table[table.arm == arm]
+            out[arm] = table[(table.arm == arm) & (table.kimg == kimg)]
     longer = table[(table.arm == "control") & (table.kimg > kimg)]
     if len(longer):
         out[f"control, {longer.kimg.max():g} kimg"] = longer

@@ -8,8 +8,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from studies.structure import main, parse
+from studies.structure import main
+from studies.structure_options import parse
 from studies.structure_report import closer, columns
+from studies.structure_tradeoff import tradeoff_points
 
 MODEL = {"channels": 8, "blocks": 1, "attention_resolutions": [], "structural_blocks": []}
 PARAMS = Path(__file__).parents[2] / "params.yaml"
@@ -39,6 +41,25 @@ def test_the_longer_control_has_a_column_of_its_own():
          rows("graph", 0, 8, 0.3)]
     )  # fmt: skip
     assert list(columns(table, 8)) == ["start", "control", "graph", "control, 10 kimg"]
+
+
+def test_a_tradeoff_starts_at_the_start_and_an_adapter_leaves_the_long_sampler_alone():
+    def row(arm, seed, kimg, sampler, value):
+        return rows(arm, seed, kimg, value) | {"sampler": sampler}
+
+    table = pd.DataFrame(
+        [row("start", -1, 0, "few", 1.0), row("start", -1, 0, "long", 0.3)]
+        + [row("control", s, 4, "long", 0.2 + 0.2 * s) for s in (0, 1, 9)]
+        + [row("control", 0, 10, "few", 0.7)]
+        + [row("adapted", s, 4, "few", 0.5 + 0.1 * s) for s in (0, 1)]
+        + [row("moved", 0, 4, "few", 0.6), row("moved", 0, 4, "long", 0.9)]
+    )
+    adapted = tradeoff_points(table, "adapted", "kid", "few", "long", 8)
+    assert adapted.kimg.tolist() == [0, 4]
+    assert adapted.long.tolist() == pytest.approx([0.3, 0.3])  # the control's, of the same seeds
+    assert adapted.deployed.tolist() == pytest.approx([1.0, 0.55])
+    moved = tradeoff_points(table, "moved", "kid", "few", "long", 8)
+    assert moved.long.tolist() == [0.3, 0.9] and moved.deployed.tolist() == [1.0, 0.6]
 
 
 @pytest.fixture(scope="module")
@@ -106,17 +127,45 @@ def test_command_trains_judges_and_goes_on(material, params, tmp_path, capsys):
     assert "control, 0.384 kimg" in (tmp_path / "out" / "structure.md").read_text()
 
 
+@pytest.mark.timeout(600)
+def test_from_scratch_and_without_an_adapter(material, params, tmp_path):
+    """Without --init the params' own schedule; an arm may do without the adapter that a sampler names."""
+    raw = yaml.safe_load(params.read_text())
+    raw["sampling"]["few_game"] = raw["sampling"]["few"] | {"adapter": True}
+    raw["structure"]["start_kimg"] = 0.128
+    raw["train"]["lr_ramp_kimg"] = 0.0
+    own = tmp_path / "params.yaml"
+    own.write_text(yaml.safe_dump(raw))
+    main(["--params", str(own), "--dataset", str(material.dataset), "--reference",
+          str(material.reference), "--seeds", "0", "--kimg", "0.256", "--control-kimg", "0.256",
+          "--deployed", "few", "--long", "long", "--images", "32", "--draws", "2", "--jobs", "1",
+          "--every", "1", "--arms", "", "--arm", "plain:model.adapter_rank=0", "--at", "0.128",
+          "--out", str(tmp_path / "out")])  # fmt: skip
+    settings = json.loads((tmp_path / "out/runs/plain-0-0.256/settings.json").read_text())
+    assert settings["train"]["init_from"] is None and settings["structure"]["start_kimg"] == 0.128
+    assert settings["train"]["lr"] == raw["train"]["lr"]
+    table = pd.read_csv(tmp_path / "out" / "structure.csv")
+    kid = table[table.metric == "kid"].set_index(["arm", "kimg", "sampler"]).value
+    assert set(table.arm) == {"control", "plain"}
+    # Before the game begins the arm is its control; afterwards it is not, under the long sampler too.
+    assert kid["plain", 0.128, "few"] == kid["control", 0.128, "few"]
+    assert kid["plain", 0.128, "long"] == kid["control", 0.128, "long"]
+    assert kid["plain", 0.256, "long"] != kid["control", 0.256, "long"]
+    assert "from scratch" in (tmp_path / "out" / "structure.md").read_text()
+    assert (tmp_path / "out" / "tradeoff.png").stat().st_size > 10_000
+
+
 def test_an_arm_may_hold_a_list(material, params):
     line = ["--params", str(params), "--init", str(material.weights), "--dataset",
             str(material.dataset), "--reference", str(material.reference), "--deployed", "few",
             "--long", "long", "--arm", "wide:structure.feature_sigmas=[0.1,1.0],structure.k=3"]  # fmt: skip
     values = {"structure.feature_sigmas": [0.1, 1.0], "structure.k": 3}
-    assert parse(line).arm == [("wide", values)]
+    assert parse(line, None).arm == [("wide", values)]
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--arms", "grap"], ["--arm", "x:structure.gamma"], ["--deployed", "fast9"],
+    [["--at", "0.1"], ["--at", "500"], ["--control-kimg", "16"], ["--arms", "grap"], ["--arm", "x:structure.gamma"], ["--deployed", "fast9"],
      ["--length", "0.3"], ["--init", "missing.safetensors"], ["--seeds", "a"]],
 )  # fmt: skip
 def test_bad_arguments_end_in_one_line(arguments, material, params, capsys):
@@ -124,5 +173,5 @@ def test_bad_arguments_end_in_one_line(arguments, material, params, capsys):
             str(material.dataset), "--reference", str(material.reference),
             "--deployed", "few", "--long", "long"]  # fmt: skip
     with pytest.raises(SystemExit):
-        parse([*line, *arguments])
+        parse([*line, *arguments], None)
     assert "error:" in capsys.readouterr().err.splitlines()[-1]
