@@ -27,7 +27,7 @@ class AffinityDiscriminator(Form):
 
     def __init__(self, num_features: int, config: StructureConfig):
         super().__init__()
-        self.gamma = config.gamma
+        self.gamma_r1, self.gamma_r2 = config.gammas
         widths = [num_features] + [config.width] * config.layers
         layers: list[nn.Module] = []
         for before, after in pairwise(widths):
@@ -69,7 +69,7 @@ class AffinityDiscriminator(Form):
             "r1": r1,
             "r2": r2,
         }
-        return LossD(-distances.mean(), 0.5 * self.gamma * (r1 + r2), report)
+        return LossD(-distances.mean(), 0.5 * (self.gamma_r1 * r1 + self.gamma_r2 * r2), report)
 
     def loss_g(self, real: Tensor, fake: Tensor, labels: Tensor) -> Tensor:
         return self.distances(real.detach(), fake).mean()

@@ -70,6 +70,8 @@ class StructureConfig(
     """Exponential smoothing of the two gradient norms in lambda, per play (0 = none)."""
     gamma: NonNegative = 0.01
     """Weight of the gradient penalties R1 (real) and R2 (fake) on the features."""
+    gamma_r2: NonNegative | None = None
+    """Weight of R2 where it is to be another; null: gamma."""
     lr: Positive = 5e-4
     """Learning rate of the discriminator (Adam, betas 0 and 0.99)."""
     opponent_steps: Annotated[int, Field(ge=1)] = 1
@@ -88,7 +90,8 @@ class StructureConfig(
     sampler: SamplerConfig | None = None
     """The deployed sampler, for deployed and onpolicy fakes; null: DDIM, 8 steps on EDM's grid."""
     gradient_steps: Annotated[int, Field(ge=1)] | None = None
-    """deployed: the sampler's last evaluations, through which the gradient goes; null: all."""
+    """deployed: the sampler's last evaluations, through which the gradient goes (null: all). onpolicy:
+    the denoising and the steps of the path before it, so many in all (null: the denoising alone)."""
     sigma_min: Positive = 0.03
     """Lowest noise level at which fakes are denoised."""
     sigma_max: Positive | None = None
@@ -104,6 +107,11 @@ class StructureConfig(
     """Thousands of images after which Psi is copied anew from the EMA denoiser; null: never."""
     gate: GateConfig = GateConfig()
     """When the game pauses."""
+
+    @property
+    def gammas(self) -> tuple[float, float]:
+        """Weights of R1 and of R2."""
+        return self.gamma, self.gamma if self.gamma_r2 is None else self.gamma_r2
 
     @model_validator(mode="after")
     def _combinations_make_sense(self) -> "StructureConfig":

@@ -9,7 +9,7 @@ class LossD(NamedTuple):
     """The discriminator's loss in its two parts, and what is worth logging of it."""
 
     adversarial: Tensor  # []
-    penalty: Tensor  # [], gamma / 2 (R1 + R2)
+    penalty: Tensor  # [], (gamma R1 + gamma_r2 R2) / 2
     report: dict[str, Tensor]  # scalars; "accuracy" (0.5 = chance) and "logit_gap" drive the gate
 
 

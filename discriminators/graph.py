@@ -28,7 +28,7 @@ class GraphDiscriminator(Form):
     def __init__(self, num_features: int, config: StructureConfig):
         super().__init__()
         self.k = config.k
-        self.gamma = config.gamma
+        self.gamma_r1, self.gamma_r2 = config.gammas
         self.register_buffer("unit", torch.ones(()))
         self.objective_d, self.objective_g = LOSSES[config.loss]
         width = config.width
@@ -78,7 +78,7 @@ class GraphDiscriminator(Form):
             "r2": r2,
         }
         adversarial = self.objective_d(real_logits, fake_logits)
-        return LossD(adversarial, 0.5 * self.gamma * (r1 + r2), report)
+        return LossD(adversarial, 0.5 * (self.gamma_r1 * r1 + self.gamma_r2 * r2), report)
 
     def loss_g(self, real: Tensor, fake: Tensor, labels: Tensor) -> Tensor:
         with torch.no_grad():

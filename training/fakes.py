@@ -47,7 +47,8 @@ class Fakes:
 
     onestep: a real image under noise sigma <= sigma_data. One step estimates a posterior mean,
     which at higher sigma is blurred by nature.
-    onpolicy: a state on the sampler's own path, reached without gradient.
+    onpolicy: a state on the sampler's own path, denoised once; with gradient_steps n > 1 the n - 1 steps
+    of the sampler before it carry gradient too, what lies before these does not.
     deployed: the sampler's final images, with gradient through its last `gradient_steps` evaluations.
     renoise: as onestep, up to the sigma at which real and fake are re-noised before Psi.
     Raises ValueError if the noise levels asked for do not exist.
@@ -65,6 +66,8 @@ class Fakes:
         grid_cache: Path | None = None,
     ):
         self.kind, self.paired, self.gradient_steps = config.fakes, paired, config.gradient_steps
+        self.short = self.kind == "onpolicy" and (config.gradient_steps or 1) > 1
+        """Whether a stretch of the path before the state carries gradient, not the denoising alone."""
         self.conditional, self.seed = conditional, seed
         self._sorted: tuple[ImageDataset, np.ndarray, LabelPools] | None = None
         limit = {
@@ -169,7 +172,8 @@ class Fakes:
         """The fakes [n, C, H, W] of rows `part`, from the images that `noisy` made of the batch."""
         labels = batch.labels[part]
         if self.kind != "deployed":
-            return denoiser(noisy[part], batch.sigma[part], labels)
+            states = self._stretch(denoiser, batch, part) if self.short else noisy[part]
+            return denoiser(states, batch.sigma[part], labels)
         assert self.grid is not None
         wanted = torch.is_grad_enabled()
         without = 0 if self.gradient_steps is None else self.sampler.nfe - self.gradient_steps
@@ -196,29 +200,45 @@ class Fakes:
     def noisy(self, denoiser: nn.Module, batch: GameBatch, part: slice) -> Tensor:
         """The images [n, C, H, W] that rows `part` of the batch are denoised from, at their sigma.
 
-        Rows of a batch do not influence one another. For deployed fakes: their unit noise.
+        Rows of a batch do not influence one another. For fakes whose path carries gradient: their
+        unit noise.
         """
         noise = batch.noise[part]
         if batch.sources is not None:
             return batch.sources[part] + batch.sigma[part, None, None, None] * noise
-        if self.kind == "deployed":
-            return noise
+        return (
+            noise if self.kind == "deployed" or self.short else self._stretch(denoiser, batch, part)
+        )
+
+    def _stretch(self, denoiser: nn.Module, batch: GameBatch, part: slice) -> Tensor:
+        """States [n, C, H, W] on the sampler's path, each row's at its own stop.
+
+        Where gradients are wanted, the last gradient_steps - 1 steps before a row's stop carry them.
+        """
         assert batch.stop is not None and self.grid is not None
         stop, labels = batch.stop[part], batch.labels[part]
-        last = int(stop.max())
-        states = torch.empty_like(noise)
+        last, states, taken = int(stop.max()), torch.empty_like(batch.noise[part]), 0
+        first = stop - ((self.gradient_steps or 1) - 1)  # [n], the first step with gradient
+        wanted = torch.is_grad_enabled()
+
+        def denoise(x: Tensor, sigma: Tensor) -> Tensor:
+            carries = first <= taken
+            with torch.set_grad_enabled(wanted and bool(carries.any())):
+                denoised = denoiser(x, sigma, labels)
+            return torch.where(carries[:, None, None, None], denoised, denoised.detach())
 
         def keep(step: int, x: Tensor, denoised: Tensor) -> None:
-            here = stop == step + 1
-            states[here] = x[here]
-            if step + 1 == last:
+            nonlocal states, taken
+            taken = step + 1
+            states = torch.where((stop == taken)[:, None, None, None], x, states)
+            if taken == last:
                 raise _Arrived
 
         with suppress(_Arrived):
             solve(
                 self.sampler.solver,
-                lambda x, sigma: denoiser(x, sigma, labels),
-                noise,
+                denoise,
+                batch.noise[part],
                 self.grid,
                 generators=self._generators(batch, part),
                 callback=keep,

@@ -99,8 +99,11 @@ def test_graph_is_wired_as_promised():
     assert form.neighbours(64) == 4 and form.neighbours(3) == 2
     loss = form.loss_d(features(64, 0), features(64, 1), NO_LABELS)
     assert set(loss.report) == {"real_logit", "fake_logit", "logit_gap", "accuracy", "r1", "r2"}
-    expected = 0.5 * form.gamma * (loss.report["r1"] + loss.report["r2"])
+    expected = 0.5 * form.gamma_r1 * (loss.report["r1"] + loss.report["r2"])
     torch.testing.assert_close(loss.penalty, expected)
+    form.gamma_r1, form.gamma_r2 = StructureConfig(gamma=0.2, gamma_r2=0.0).gammas
+    loss = form.loss_d(features(64, 0), features(64, 1), NO_LABELS)
+    torch.testing.assert_close(loss.penalty, 0.1 * loss.report["r1"])
 
 
 @pytest.mark.parametrize("kind", ["graph", "per_sample"])

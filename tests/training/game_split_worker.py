@@ -21,6 +21,7 @@ from training.world import World
 
 BATCH = 64
 RECENT = {"opponent_steps": 4, "recent_plays": 2}
+PATH = {"gradient_steps": 2}
 PRECISIONS = ((torch.float64, 2), (torch.float32, 1))  # and plays
 
 
@@ -115,6 +116,7 @@ def main(rank: int, folder: Path) -> None:
             results[f"{kind}/{dtype}/{split}"] = case(World(), kind, "onestep", dtype, micro, plays)
     if rank == 1:
         results["onpolicy/whole"] = case(World(), "graph", "onpolicy", torch.float64, 24, 1)
+        results["path/whole"] = case(World(), "graph", "onpolicy", torch.float64, 24, 1, **PATH)
         results["deployed/whole"] = case(World(), "graph", "deployed", torch.float64, 24, 1)
         results["renoise/whole"] = case(World(), "graph", "renoise", torch.float64, 24, 1)
         results["recent/whole"] = case(World(), "graph", "onestep", torch.float64, 24, 3, **RECENT)
@@ -133,6 +135,7 @@ def main(rank: int, folder: Path) -> None:
             )
     # On-policy fakes: the sampler's path is drawn slot by slot.
     results["onpolicy/workers"] = case(world, "graph", "onpolicy", torch.float64, None, 1)
+    results["path/workers"] = case(world, "graph", "onpolicy", torch.float64, None, 1, **PATH)
     results["deployed/workers"] = case(world, "graph", "deployed", torch.float64, None, 1)
     results["renoise/workers"] = case(world, "graph", "renoise", torch.float64, None, 1)
     results["recent/workers"] = case(world, "graph", "onestep", torch.float64, None, 3, **RECENT)

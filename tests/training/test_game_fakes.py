@@ -121,6 +121,34 @@ def test_onpolicy_states_lie_on_the_path_of_the_sampler(sampler):
         assert 0.03 <= grid[stop] <= 1.0
 
 
+@pytest.mark.parametrize("solver", ["ddim", "unipc"])
+def test_onpolicy_gradient_may_reach_back_along_the_path(solver):
+    """Each row's gradient comes from its own last steps; the fakes are those of one denoising."""
+    sampler = SamplerConfig(solver=solver, steps=8)
+    source = fakes("onpolicy", sampler=sampler, gradient_steps=3)
+    alone = fakes("onpolicy", sampler=sampler)
+    batch, everything = source.draw(DATA, range(8)), slice(0, 8)
+    grid = sampler.time_grid().float()
+    scale = torch.ones(8, 9, requires_grad=True)  # one factor for each row and noise level
+
+    def scaled(x, sigma, labels):
+        level = (grid[None, :] - sigma[:, None]).abs().argmin(1)
+        return scale[torch.arange(len(x)), level, None, None, None] * denoiser(x, sigma, labels)
+
+    noisy = source.noisy(scaled, batch, everything)
+    images = source.images(scaled, batch, noisy, everything)
+    once = alone.images(scaled, batch, alone.noisy(scaled, batch, everything), everything)
+    assert torch.equal(images, once)
+    (carried,) = torch.autograd.grad(images.square().sum(), scale)
+    (carried_once,) = torch.autograd.grad(once.square().sum(), scale)
+    assert len(batch.stop.unique()) > 1
+    for row, stop in enumerate(batch.stop.tolist()):
+        assert carried[row].nonzero()[:, 0].tolist() == list(range(max(stop - 2, 0), stop + 1))
+        assert carried_once[row].nonzero()[:, 0].tolist() == [stop]
+    with torch.no_grad():
+        assert not source.images(scaled, batch, noisy, everything).requires_grad
+
+
 @pytest.mark.parametrize("steps", [None, 3, 1])
 def test_deployed_fakes_are_the_samplers_images_with_gradient_at_their_end(steps):
     sampler = SamplerConfig(solver="unipc", steps=6, grid="arctan")
