@@ -77,28 +77,13 @@ class LabelPools:
         return starts, np.where(wanted == -1, len(self.order), self.counts[place])
 
 
-def unpaired_indices(
-    seed: int, labels: np.ndarray | LabelPools, fake_labels: np.ndarray, slots: Slots
-) -> np.ndarray:
-    """For each slot an independent uniform draw among training images with the fake's label.
-
-    labels: int64 [N] of the train set, or LabelPools of it where many calls follow; fake_labels:
-    int64 [B], -1 = any image. Returns int64 [B], positions in the train set. Independent of which
-    image the slot itself shows. Raises ValueError for a label without a training image.
-    """
-    pools = labels if isinstance(labels, LabelPools) else LabelPools(np.asarray(labels))
-    starts, counts = pools.spans(np.asarray(fake_labels, dtype=np.int64))
-    uniform = slot_uniform(seed, "unpaired", slots)
-    assert len(uniform) == len(counts), (len(uniform), len(counts))
-    return pools.order[starts + np.floor(uniform * counts).astype(np.int64)]
-
-
 def unpaired_batch(seed: int, pools: LabelPools, fake_labels: np.ndarray, play: int) -> np.ndarray:
-    """`unpaired_indices` for a whole batch at once, of which no image is drawn twice.
+    """For each fake an independent draw among training images with its label, none drawn twice.
 
     Duplicates, which generated images have none of, would tell a small real set from them. Depends
-    on (seed, play) and the labels of the whole batch, fake_labels int64 [B]; returns int64 [B]. Only
-    a label that the batch holds more often than there are images begins its pool again.
+    on (seed, play) and the labels of the whole batch, fake_labels int64 [B], -1 = any image; returns
+    int64 [B], positions in the train set. Only a label that the batch holds more often than there are
+    images begins its pool again. Raises ValueError for a label without a training image.
     """
     wanted = np.asarray(fake_labels, dtype=np.int64)
     starts, counts = pools.spans(wanted)

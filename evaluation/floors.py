@@ -44,22 +44,6 @@ def draw_metrics(
     return {name: np.array([row[name] for row in rows], np.float64) for name in rows[0]}
 
 
-def floors(
-    measure: Measure,
-    train_features: np.ndarray,
-    held_out_features: np.ndarray,
-    n: int,
-    draws: int,
-    seed: int,
-) -> dict[str, dict[str, float]]:
-    """Mean and standard deviation of metric(n train images, n held-out images), by name."""
-    drawn = draw_metrics(measure, train_features, held_out_features, n, draws, seed)
-    return {
-        name: {"mean": float(values.mean()), "std": float(values.std(ddof=1))}
-        for name, values in drawn.items()
-    }
-
-
 def _pick(features: np.ndarray, n: int, generator: np.random.Generator) -> np.ndarray:
     chosen = generator.choice(len(features), n, replace=False)
     return np.asarray(features[np.sort(chosen)])

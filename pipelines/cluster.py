@@ -124,6 +124,9 @@ def _worker(config: dict) -> None:
 
     from training.loop import train
 
+    os.chdir(
+        config["here"]
+    )  # Ray starts workers in a folder of its own; params name files from here
     settings = RunSettings.model_validate_json(config["settings"])
     mailbox = ray.get_actor(config["mailbox"], namespace=config["namespace"])
     world = World.current(get_device())
@@ -142,6 +145,33 @@ def _worker(config: dict) -> None:
     )
 
 
+def worker_scaling(cluster: ClusterConfig, gpus: float, resources: dict[str, float] | None) -> Any:
+    """Ray Train's ScalingConfig on a cluster with so many GPUs.
+
+    resources: of each worker, as of `train_on_ray`. With cluster.use_gpu null GPUs are used where there
+    is one for each worker; where there are too few, that is told.
+    """
+    from ray.train import ScalingConfig
+
+    use_gpu = cluster.use_gpu
+    if resources is not None:
+        use_gpu = resources.get("GPU", 0) > 0
+    elif use_gpu is None:
+        use_gpu = gpus >= cluster.fewest_workers
+        if gpus and not use_gpu:
+            print(
+                f"train: {gpus:g} GPU for {cluster.fewest_workers} workers: training on processors; "
+                f"set cluster.num_workers to {gpus:g} to use it",
+                flush=True,
+            )
+    workers: Any = cluster.num_workers  # (min, max): elastic
+    return ScalingConfig(
+        num_workers=workers,
+        use_gpu=use_gpu,
+        resources_per_worker=resources or ({"GPU": 1} if use_gpu else {"CPU": 1}),
+    )
+
+
 def train_on_ray(
     ray: Any, settings: RunSettings, dataset_folder: Path, folder: Path, cluster: ClusterConfig,
     report: Report, *, enrich: Callable[[dict], dict] | None = None,
@@ -152,13 +182,11 @@ def train_on_ray(
     enrich: changes an event where it arises, in the worker of rank 0 (it is sent there).
     resources: of each worker, e.g. {"CPU": 1, "GPU": 0.5}; None: a GPU, or else a processor.
     """
-    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train import FailureConfig, RunConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
     unique = uuid.uuid4().hex[:12]
-    use_gpu = cluster.use_gpu
-    if use_gpu is None:
-        use_gpu = ray.cluster_resources().get("GPU", 0) >= cluster.fewest_workers
+    scaling = worker_scaling(cluster, ray.cluster_resources().get("GPU", 0), resources)
     name, namespace = f"mailbox-{unique}", ray.get_runtime_context().namespace
     mailbox = ray.remote(Mailbox).options(name=name, num_cpus=0).remote()
     storage = Path(cluster.storage).resolve() if cluster.storage else folder.parent / "ray"
@@ -167,13 +195,10 @@ def train_on_ray(
         train_loop_config={
             "settings": settings.model_dump_json(), "dataset": str(dataset_folder.resolve()),
             "folder": str(folder.resolve()), "mailbox": name, "namespace": namespace,
-            "enrich": enrich,
+            "enrich": enrich, "here": str(Path.cwd()),
         },
-        torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
-        scaling_config=ScalingConfig(
-            num_workers=cluster.num_workers,  # type: ignore[arg-type]  # (min, max): elastic use_gpu=use_gpu,
-            resources_per_worker=resources or ({"GPU": 1} if use_gpu else {"CPU": 1}),
-        ),
+        torch_config=TorchConfig(backend="nccl" if scaling.use_gpu else "gloo"),
+        scaling_config=scaling,
         run_config=RunConfig(
             # a new name at each start: our checkpoints are the only source of resumption
             name=f"{folder.name}-{unique}", storage_path=str(storage),

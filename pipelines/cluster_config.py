@@ -18,7 +18,7 @@ class ClusterConfig(
     address: str | None = None
     """A running Ray cluster's address, or "auto"; null: a Ray on this machine."""
     use_gpu: bool | None = None
-    """Give each worker a GPU; null: if Ray sees any."""
+    """Give each worker a GPU; null: if Ray sees one for each of them."""
     micro_batch: Count | None = None
     """Images per forward pass of a worker; null: the worker's whole share of the batch."""
     checkpoint_every_s: Annotated[float, Field(ge=0)] = 30.0
@@ -26,7 +26,8 @@ class ClusterConfig(
     max_failures: Annotated[int, Field(ge=0)] = 2
     """How often a crashed worker group is started again from the last checkpoint."""
     storage: str | None = None
-    """Folder that all nodes share, for Ray's own state and checkpoints; null: .runs/ here."""
+    """Folder for Ray's own state of a training; null: .runs/ here. On several nodes all must share it, and
+    the project folder too, where data and checkpoints lie."""
     evaluate_workers: Annotated[int, Field(ge=0)] = 0
     """Ray workers that generate images in evaluate; 0: in the process below spread_above images."""
     spread_above: Count = 10_000

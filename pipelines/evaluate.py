@@ -50,7 +50,8 @@ def main() -> None:
                    item=item) as run:  # fmt: skip
         count = params.evaluation.num_images
         weights = EMA / f"{length_name(args.length)}.safetensors"
-        labels = generation_labels(dataset, params.seed, count)
+        conditional = params.model.class_conditional
+        labels = generation_labels(dataset, params.seed, count, conditional=conditional)
         start = time.monotonic()
         with progress(f"evaluate {item}: images", count) as bar:
             images = generate_images(weights, sampler, params.seed, labels, params.evaluation.

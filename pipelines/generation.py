@@ -18,12 +18,15 @@ from sampling.config import SamplerConfig
 from sampling.generate import generate_batches
 
 
-def generation_labels(dataset: ImageDataset, seed: int, count: int) -> np.ndarray:
+def generation_labels(
+    dataset: ImageDataset, seed: int, count: int, *, conditional: bool = True
+) -> np.ndarray:
     """Label of each generated image, int64 [count]: those of shuffled training images.
 
-    Image i's label depends on (seed, i) and the data set alone; -1 without labels.
+    Image i's label depends on (seed, i) and the data set alone; -1 without labels, or where the
+    denoiser is not `conditional`: its images were asked to show nothing, and are judged so.
     """
-    if not dataset.num_classes:
+    if not (dataset.num_classes and conditional):
         return np.full(count, -1, np.int64)
     labels = np.asarray(dataset.labels)[dataset.train_indices]
     return labels[slot_indices(seed, len(labels), range(count))]

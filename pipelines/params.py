@@ -119,6 +119,11 @@ def _mapping_without_duplicates(loader: _Loader, node: yaml.MappingNode) -> dict
 _Loader.add_constructor("tag:yaml.org,2002:map", _mapping_without_duplicates)
 
 
+def read_value(text: str) -> Any:
+    """One value as params.yaml would read it: 7e-4 is a number. Raises yaml.YAMLError."""
+    return yaml.load(text, _Loader)
+
+
 def read_yaml(path: str | Path) -> Any:
     """Plain data of a YAML file. Raises ParamsError with file and line."""
     try:
@@ -166,12 +171,14 @@ def combination_problems(params: Params) -> list[str]:
             )
             break
     game_batch = params.structure.batch_size
-    if params.structure.kind != "none" and game_batch and most > 1 and game_batch % most:
-        low = game_batch // most * most
-        out.append(
-            f"structure.batch_size: {game_batch} is not a multiple of {most} workers: "
-            f"use {f'{low} or ' if low else ''}{low + most}"
-        )
+    for workers in range(cluster.fewest_workers, most + 1):
+        if params.structure.kind != "none" and game_batch and workers > 1 and game_batch % workers:
+            low = game_batch // workers * workers
+            out.append(
+                f"structure.batch_size: {game_batch} is not a multiple of {workers} workers: "
+                f"use {f'{low} or ' if low else ''}{low + workers}"
+            )
+            break
     settings = params.run_settings()
     if settings.total_steps < params.ema.snapshots:
         out.append(

@@ -60,7 +60,8 @@ class QuickEvaluation:
         device = World.current().device
         denoiser = load_denoiser(weights, device)
         dataset, reference, held_out = _material(self)
-        labels = generation_labels(dataset, self.seed, self.num_images)
+        conditional = denoiser.num_classes > 0
+        labels = generation_labels(dataset, self.seed, self.num_images, conditional=conditional)
         asked = torch.from_numpy(labels) if denoiser.num_classes else None
         batches = generate_batches(
             denoiser, sampler, self.seed, range(self.num_images), asked, self.batch_size

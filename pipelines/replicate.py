@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from pipelines.dvc_command import run_dvc
 from pipelines.identity import DATASET, REPORTS, dvc_root, pipeline_tag
 from pipelines.overrides import check_key, known_keys, override_text, set_options, with_values
-from pipelines.params import DEFAULT_PATH, ParamsError, check_params, read_yaml
+from pipelines.params import DEFAULT_PATH, ParamsError, check_params, read_value, read_yaml
 from pipelines.replicate_report import Result, print_tables, summarise, write_figure
 from pipelines.results import write_text
 from pipelines.stage import run_stage
@@ -137,12 +137,12 @@ def parse_option(option: str) -> tuple[str, list[Any]]:
         else:
             parts[-1] += letter
     try:
-        values = [yaml.safe_load(part.replace(":", ": ") if "{" in part else part)
+        values = [read_value(part.replace(":", ": ") if "{" in part else part)
                   for part in parts]  # fmt: skip
     except yaml.YAMLError:
         raise ParamsError(f"-S {option}: the values cannot be read: check brackets and quotes"
                           ) from None  # fmt: skip
-    return key, [_number(value) for value in values]
+    return key, values
 
 
 def run_all(
@@ -228,16 +228,6 @@ def _show(line: str) -> None:
     """Pass on which stage runs, indented."""
     if line.startswith(("Running stage", "Stage ")):
         print(f"  {line}", flush=True)
-
-
-def _number(value: Any) -> Any:
-    """1e-3 is text in YAML 1.1 and a number to everyone else."""
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from PIL import Image
 from pydantic import ValidationError
 
@@ -22,7 +21,7 @@ from dataset.pixels import to_uint8
 from evaluation.pictures import sample_grid
 from models.denoiser import load_denoiser
 from pipelines.guides import make_guides
-from pipelines.params import DEFAULT_PATH, load_params
+from pipelines.params import DEFAULT_PATH, load_params, read_value
 from pipelines.progress import progress
 from pipelines.stage import run_stage
 from sampling.config import SamplerConfig
@@ -123,7 +122,7 @@ def option(word: str) -> tuple[str, Any]:
     key, sign, value = word.partition("=")
     if not sign or not key or not value:
         raise ValueError(f"{word!r} is not of the form KEY=VALUE")
-    return key, yaml.safe_load(value)
+    return key, read_value(value)
 
 
 def numbers(text: str, name: str) -> list[int]:

@@ -105,7 +105,8 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         params = load_params(options.params)
         settings = [params.sampling[name] for name in samplers]
-        dataset, reference = ImageDataset(options.dataset), load_reference(options.reference)
+        dataset = ImageDataset(options.dataset)
+        reference = load_reference(options.reference, params.evaluation.inception_path)
         labels = generation_labels(dataset, options.seed, options.images)
         batches = {"real, held out": real_batch(dataset, reference, labels)}
         for number, (name, path) in enumerate(zip(names, options.weights, strict=True), start=1):

@@ -130,8 +130,10 @@ def run(options: argparse.Namespace) -> pd.DataFrame:
     statistics, _ = dataset.batch(some)
     psi.standardise(statistics.split(CHUNK))
     learned, held_out = real_set(dataset.train_indices), real_set(dataset.held_out_indices)
-    wanted = generation_labels(dataset, GENERATION_SEED, 2 * options.images)
-    labels = torch.from_numpy(wanted if denoiser.num_classes else np.full_like(wanted, -1))
+    labels = torch.from_numpy(
+        generation_labels(dataset, GENERATION_SEED, 2 * options.images,
+                          conditional=denoiser.num_classes > 0)
+    )  # fmt: skip
     images = generate(
         denoiser, sampler, GENERATION_SEED, range(len(labels)),
         labels if denoiser.num_classes else None, CHUNK,

@@ -144,6 +144,7 @@ def main(arguments: list[str] | None = None) -> None:
         metavar="FOLDER",
         help="default: %(default)s",
     )
+    add("--inception-path", metavar="FILE", help="its weights, where the reference is Inception's")
     add("--kind", default="classifier_free", choices=["classifier_free", "autoguidance"])
     add("--guide", type=Path, metavar="FILE", help="weights of the guide, for autoguidance")
     add(
@@ -181,7 +182,7 @@ def main(arguments: list[str] | None = None) -> None:
             models,
             options.weights,
             sampler,
-            load_reference(options.reference),
+            load_reference(options.reference, options.inception_path),
             options.guide,
             options.images,
             options.seed,

@@ -91,15 +91,16 @@ def mixtures(images: int) -> Iterator[Subject]:
 
 
 def trained(
-    path: Path, reference: Path | None, images: int, seed: int, name: str | None = None
-) -> Subject:
+    path: Path, reference: Path | None, images: int, seed: int, name: str | None = None,
+    inception_path: str | None = None,
+) -> Subject:  # fmt: skip
     """A trained model, its labels in turn; with a reference, judged by KID and FD."""
     denoiser = load_denoiser(path)
     noise = image_noise(image_generators(seed, range(images)), denoiser.image_shape)
     labels = torch.arange(images) % denoiser.num_classes if denoiser.num_classes else None
     subject = Subject(name or f"{path.parent.name}/{path.stem}", denoiser, noise, labels)
     if reference is not None:
-        real = load_reference(reference)
+        real = load_reference(reference, inception_path)
         subject.judge = partial(_judge, real)
         sample = np.random.default_rng(seed).permutation(len(real.train_features))[:images]
         subject.floor = _distances(real, real.train_features[sample])  # in random order
@@ -194,6 +195,8 @@ def main(arguments: list[str] | None = None) -> None:
         help="outputs/reference of its data set, for KID and FD; once, or once for each --model",
     )
     parser.add_argument("--names", metavar="A,B", help="of the models, for the tables")
+    parser.add_argument("--inception-path", metavar="FILE",
+                        help="its weights, where a reference is Inception's")  # fmt: skip
     parser.add_argument("--no-mixtures", action="store_true", help="trained models only")
     parser.add_argument("--nfe", default=",".join(map(str, NFE)), help="default: %(default)s")
     parser.add_argument("--images", type=int, default=256, help="per run (default: %(default)s)")
@@ -225,7 +228,7 @@ def main(arguments: list[str] | None = None) -> None:
     subjects = [] if options.no_mixtures else list(mixtures(options.images))
     try:
         subjects += [
-            trained(path, reference, options.images, options.seed, name)
+            trained(path, reference, options.images, options.seed, name, options.inception_path)
             for path, reference, name in zip(options.model, references, names, strict=True)
         ]
     except (ValueError, OSError) as error:

@@ -31,6 +31,7 @@ from filelock import FileLock
 
 from dataset.store import ImageDataset
 from discriminators.config import StructureConfig
+from evaluation.reference import load_reference
 from models.weights import load_tensors
 from pipelines.overrides import check_key, known_keys, with_values
 from pipelines.params import check_params, read_yaml
@@ -170,6 +171,7 @@ def main(arguments: list[str] | None = None) -> None:
             settings = arm_settings(raw, values, options, seed, kimg)
             runs[arm, seed] = settings, options.out / "runs" / f"{arm}-{seed}-{kimg:g}"
     _same_settings(runs)
+    load_reference(options.reference, base.evaluation.inception_path)  # told before any training
     options.out.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(options.jobs, context, start_worker, (os.getpid(),))

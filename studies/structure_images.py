@@ -39,8 +39,10 @@ def judge_images(question: Question, dataset: str, reference: str, config: str, 
     """Draw the images of a question and judge them; {metric: {value, floor, ...}}."""
     settings, place = EvaluationConfig.model_validate_json(config), Path(out)
     images_of = ImageDataset(dataset)
-    labels = generation_labels(images_of, GENERATION_SEED, settings.num_images)
     denoiser = load_denoiser(question.weights)
+    labels = generation_labels(
+        images_of, GENERATION_SEED, settings.num_images, conditional=denoiser.num_classes > 0
+    )
     images = generate(
         denoiser,
         SamplerConfig.model_validate_json(question.setting),
@@ -50,7 +52,13 @@ def judge_images(question: Question, dataset: str, reference: str, config: str, 
         settings.batch_size,
     )
     pixels = to_uint8(images)
-    result = judge(pixels, labels, load_reference(Path(reference)), settings, GENERATION_SEED)
+    result = judge(
+        pixels,
+        labels,
+        load_reference(Path(reference), settings.inception_path),
+        settings,
+        GENERATION_SEED,
+    )
     place.parent.mkdir(parents=True, exist_ok=True)
     sample_grid(pixels[:64]).save(place.with_suffix(".png"))
     temporary = place.with_suffix(".tmp")

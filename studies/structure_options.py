@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from pipelines.params import check_params, read_yaml
+from pipelines.params import check_params, read_value, read_yaml
 
 CONTROL = "control"
 ARMS: dict[str, dict] = {
@@ -107,5 +107,7 @@ def _own_arm(text: str) -> tuple[str, dict]:
         key, equals, value = pair.partition("=")
         if not (name and equals):
             raise ValueError(f"--arm {text}: write NAME:KEY=VALUE,KEY=VALUE")
-        values[key] = yaml.safe_load(value)
+        if name in (CONTROL, "start"):
+            raise ValueError(f"--arm {text}: {name} is always there: choose another name")
+        values[key] = read_value(value)
     return name, values

@@ -90,6 +90,11 @@ class Fakes:
                 "structure.sampler has guidance, which the game does not play: remove it there (a "
                 "sampler under `sampling` may still have it)"
             )
+        if self.sampler.adapter:
+            raise ValueError(
+                "structure.sampler.adapter: the game always plays the adapter that the denoiser has: "
+                "leave it away there (a sampler under `sampling` switches it on)"
+            )
         self.grid: Tensor | None = None
         if self.kind in ("onpolicy", "deployed"):
             self.grid = self.sampler.time_grid(grid_cache)

@@ -17,7 +17,7 @@ from sampling.config import SamplerConfig
 from training.adaptive_weight import AdaptiveWeight
 from training.fakes import Fakes, GameBatch
 from training.game_opponent import Opponent, under
-from training.gate import WINS, Gate
+from training.gate import Gate
 from training.psi import Psi, make_psi
 from training.world import World
 
@@ -168,7 +168,7 @@ class StructureGame:
             torch.stack([batch.labels, batch.shown], 1)
         ).T.contiguous()
 
-        wins = self.gate.reason == WINS
+        wins = self.gate.wins
         logs = self.opponent.observe(real, fake, labels, shown, self.plays, train=not wins)
         if wins:
             self.opponent.form.soften(SOFTENING)

@@ -61,13 +61,18 @@ class Gate:
         return not self.reason
 
     @property
+    def wins(self) -> bool:
+        """Whether the discriminator wins by far, whatever else keeps the gate shut."""
+        return self.warm and self._gap.mean > self.config.win_gap
+
+    @property
     def reason(self) -> Reason:
         """The most serious reason for which the gate is shut, or '' where it is open."""
         if not self.warm:
             return WARMING_UP
         if self._worsened:
             return WORSENED
-        if self._gap.mean > self.config.win_gap:
+        if self.wins:
             return WINS
         needed = max(self.config.chance_margin, CERTAINTY * self._accuracy.standard_error)
         if self._trusted < self.config.min_plays or self._accuracy.mean - 0.5 <= needed:

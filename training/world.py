@@ -81,15 +81,6 @@ class World:
         dist.all_gather(parts, tensor)
         return torch.cat(parts)
 
-    def all_gather_grad(self, tensor: Tensor) -> Tensor:
-        """[n, ...] on each rank -> [size * n, ...] in rank order, differentiable.
-
-        The gradient that arrives at a rank's `tensor` is that of the *sum over ranks* of what each
-        computes from the result. So if every rank computes the same global loss, it must divide it
-        by `size` before its backward pass, and the parameter gradients are then summed over ranks.
-        """
-        return tensor if self.size == 1 else _AllGather.apply(tensor, self)
-
     def all_reduce_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Sum `.grad` over ranks, in place, in one exchange for each dtype.
 
@@ -111,18 +102,3 @@ class World:
             sizes = [g.numel() for g in gradients]
             for gradient, part in zip(gradients, total.split(sizes), strict=True):
                 gradient.copy_(part.view_as(gradient))
-
-
-class _AllGather(torch.autograd.Function):
-    """All-gather whose backward pass sums the gradient over ranks and keeps the own slice."""
-
-    @staticmethod
-    def forward(ctx, tensor: Tensor, world: World) -> Tensor:
-        ctx.world, ctx.local = world, len(tensor)
-        return world.all_gather(tensor)
-
-    @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
-        total = ctx.world.all_reduce_sum_(gradient.clone().contiguous())
-        start = ctx.world.rank * ctx.local
-        return total[start : start + ctx.local], None

@@ -11,7 +11,6 @@ from dataset.sampler import (
     slot_normal,
     slot_uniform,
     unpaired_batch,
-    unpaired_indices,
 )
 
 SLOTS = np.arange(100, 164)
@@ -22,9 +21,6 @@ DRAWS = {
     "normal": lambda slots: slot_normal(7, "noise", slots, (2, 3)).numpy(),
     "uniform": lambda slots: slot_uniform(7, "sigma", slots),
     "indices": lambda slots: slot_indices(7, 25, slots),
-    "unpaired": lambda slots: unpaired_indices(
-        7, LABELS, FAKE_LABELS[np.array(slots) - 100], slots
-    ),
     "generator": lambda slots: np.stack(
         [torch.rand(3, generator=slot_generator(7, "g", s)).numpy() for s in slots]
     ),
@@ -99,29 +95,13 @@ def test_far_slots_need_no_history():
     assert slot_indices(0, 1797, [far])[0] == slot_indices(0, 1797, range(far - 5, far + 5))[5]
 
 
-def test_unpaired_draws_have_the_fakes_label_and_are_uniform_within_it():
-    fake_labels = np.full(6000, 1)
-    drawn = unpaired_indices(0, LABELS, fake_labels, range(6000))
-    assert (LABELS[drawn] == 1).all()
-    counts = np.bincount(drawn, minlength=300)[LABELS == 1]
-    expected = 6000 / len(counts)
-    degrees = len(counts) - 1
-    assert ((counts - expected) ** 2 / expected).sum() < degrees + 4 * (2 * degrees) ** 0.5
-    anywhere = unpaired_indices(0, LABELS, np.full(6000, -1), range(6000))
-    assert len(np.unique(anywhere)) == 300
-
-
-def test_unpaired_draws_follow_the_fakes_label_distribution():
-    drawn = unpaired_indices(0, LABELS, FAKE_LABELS, SLOTS)
-    named = FAKE_LABELS >= 0
-    assert (LABELS[drawn][named] == FAKE_LABELS[named]).all()
-
-
 def test_unpaired_draws_are_independent_of_what_the_slots_show():
-    shown = slot_indices(0, 300, range(3000))
-    drawn = unpaired_indices(0, LABELS, LABELS[shown], range(3000))
-    by_chance = (1 / np.bincount(LABELS)[LABELS[shown]]).sum()
-    assert abs((shown == drawn).sum() - by_chance) < 5 * by_chance**0.5
+    pools, same, by_chance = LabelPools(LABELS), 0, 0.0
+    for play in range(0, 6400, 64):
+        shown = slot_indices(0, 300, range(play, play + 64))
+        same += (unpaired_batch(0, pools, LABELS[shown], play) == shown).sum()
+        by_chance += (1 / np.bincount(LABELS)[LABELS[shown]]).sum()
+    assert abs(same - by_chance) < 5 * by_chance**0.5
 
 
 def test_a_batch_of_unpaired_draws_holds_no_image_twice():
@@ -143,14 +123,7 @@ def test_a_batch_of_unpaired_draws_holds_no_image_twice():
                                                                 for i in (0, 1)}  # fmt: skip
 
 
-def test_pools_are_the_same_as_plain_labels():
-    pooled = unpaired_indices(0, LabelPools(LABELS), FAKE_LABELS, SLOTS)
-    assert (pooled == unpaired_indices(0, LABELS, FAKE_LABELS, SLOTS)).all()
-    unlabelled = unpaired_indices(0, np.full(10, -1), np.full(64, -1), SLOTS)
-    assert set(unlabelled.tolist()) == set(range(10))
-
-
 @pytest.mark.parametrize("label", [3, 4, 6, 99])
 def test_a_label_without_images_is_named(label):
     with pytest.raises(ValueError, match=f"no training image has label {label}: .*0, 1, 2, 5"):
-        unpaired_indices(0, LABELS, np.array([0, label]), [0, 1])
+        unpaired_batch(0, LabelPools(LABELS), np.array([0, label]), 0)

@@ -7,7 +7,13 @@ import torch
 from models.config import ModelConfig
 from models.denoiser import Denoiser, describe
 from models.weights import save_weights
-from pipelines.cluster import ClusterError, describe_cluster, ray_session, root_cause
+from pipelines.cluster import (
+    ClusterError,
+    describe_cluster,
+    ray_session,
+    root_cause,
+    worker_scaling,
+)
 from pipelines.cluster_config import ClusterConfig
 from pipelines.generation import generate_images
 from sampling.config import SamplerConfig
@@ -62,3 +68,28 @@ def test_where_it_runs_is_told():
     assert describe_cluster(ClusterConfig(num_workers=0)) == "in this process"
     assert "2 workers on a local Ray" in describe_cluster(ClusterConfig())
     assert "10.0.0.1:6379" in describe_cluster(ClusterConfig(address="10.0.0.1:6379"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "gpus", "resources", "each"),
+    [
+        ({}, 0, None, {"CPU": 1}),
+        ({}, 2, None, {"GPU": 1}),
+        ({"num_workers": (1, 4)}, 1, None, {"GPU": 1}),
+        ({"use_gpu": True}, 0, None, {"GPU": 1}),  # Ray waits for them
+        ({"use_gpu": False}, 2, None, {"CPU": 1}),
+        ({"use_gpu": True}, 1, {"CPU": 1, "GPU": 0.5}, {"CPU": 1, "GPU": 0.5}),
+        ({"use_gpu": False}, 1, {"CPU": 2}, {"CPU": 2}),
+    ],
+)
+def test_workers_get_the_gpus_that_are_there(settings, gpus, resources, each):
+    """Ray refuses GPUs for each worker without use_gpu, so both must agree."""
+    scaling = worker_scaling(ClusterConfig(**settings), gpus, resources)
+    assert scaling.resources_per_worker == each
+    assert scaling.use_gpu == ("GPU" in each)
+    assert scaling.num_workers == settings.get("num_workers", 2)
+
+
+def test_gpus_that_stay_unused_are_told(capsys):
+    assert not worker_scaling(ClusterConfig(), 1, None).use_gpu
+    assert "set cluster.num_workers to 1 to use it" in capsys.readouterr().out

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -154,11 +155,18 @@ def test_kill_9_and_the_same_command_resumes(clone, tmp_path, workers):
     assert [row.split(",")[0] for row in curves[0]] == [row.split(",")[0] for row in curves[1]]
 
 
-def test_ctrl_c_under_ray_is_told_and_tracked_as_such(tmp_path):
-    """Ray Train puts its own handler in the place of Python's."""
+def test_ctrl_c_under_ray_is_told_and_tracked_as_such(clone, tmp_path):
+    """Ray Train puts its own handler in the place of Python's.
+
+    And a fine-tune on Ray starts from weights that params name relative to the project.
+    """
     from mlflow.tracking import MlflowClient
 
-    work = Clone(tmp_path / "stopped", cluster={"num_workers": 2}, train={"total_kimg": 6.4})
+    work = Clone(tmp_path / "stopped", cluster={"num_workers": 2},
+                 train={"total_kimg": 6.4, "init_from": "start/0.1.safetensors"})  # fmt: skip
+    (work.folder / "start").mkdir()
+    for weights in (clone.folder / "outputs" / "ema").glob("0.1.*"):
+        shutil.copy(weights, work.folder / "start")
     work.run("python", "-m", "pipelines.prepare")
     process = work.start("python", "-m", "pipelines.train")
     deadline = time.time() + 240

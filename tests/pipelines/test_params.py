@@ -72,6 +72,14 @@ def test_every_problem_is_told_at_once():
         ({"cluster": {"num_workers": [2, 3]}}, "multiple of 3 workers"),
         ({"structure": {"batch_size": 33}}, "structure.batch_size: 33"),
         (
+            {
+                "train": {"batch_size": 96},
+                "structure": {"batch_size": 63},
+                "cluster": {"num_workers": [2, 3]},
+            },
+            "structure.batch_size: 63 is not a multiple of 2 workers",
+        ),
+        (
             {"model": {"structural_blocks": [{"kind": "self_attention", "heads": 5}]}},
             r"\[0\].heads",
         ),

@@ -161,11 +161,13 @@ def test_an_arm_may_hold_a_list(material, params):
             "--long", "long", "--arm", "wide:structure.feature_sigmas=[0.1,1.0],structure.k=3"]  # fmt: skip
     values = {"structure.feature_sigmas": [0.1, 1.0], "structure.k": 3}
     assert parse(line, None).arm == [("wide", values)]
+    own = parse([*line[:-1], "small:structure.adapter_lr=7e-4"], None).arm
+    assert own == [("small", {"structure.adapter_lr": 7e-4})]  # a number, as in params.yaml
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--at", "0.1"], ["--at", "500"], ["--control-kimg", "16"], ["--arms", "grap"], ["--arm", "x:structure.gamma"], ["--deployed", "fast9"],
+    [["--arm", "control:structure.k=3"], ["--at", "0.1"], ["--at", "500"], ["--control-kimg", "16"], ["--arms", "grap"], ["--arm", "x:structure.gamma"], ["--deployed", "fast9"],
      ["--length", "0.3"], ["--init", "missing.safetensors"], ["--seeds", "a"]],
 )  # fmt: skip
 def test_bad_arguments_end_in_one_line(arguments, material, params, capsys):

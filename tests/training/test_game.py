@@ -132,6 +132,18 @@ def test_a_discriminator_that_wins_by_far_is_brought_back():
     assert max(gaps) > 2.0
 
 
+def test_it_is_brought_back_too_while_the_held_out_loss_keeps_the_gate_shut():
+    game, denoiser, data = plane_game(gate=GateConfig(min_plays=1, smoothing=0.5, win_gap=2.0))
+    game.observe_held_out([1.0], [1.0])
+    game.observe_held_out([1.1], [1.0])
+    won = []
+    for number in range(150):
+        gradients, _ = play(game, denoiser, data, number)
+        assert gradients == [None, None] and game.gate.reason == WORSENED
+        won.append(game.gate.wins)
+    assert any(won) and not all(won[won.index(True) :])
+
+
 def test_logs_what_a_reader_needs():
     game, denoiser, data = plane_game()
     for number in range(40):
@@ -214,7 +226,7 @@ def test_degenerate_batches_have_finite_gradients(kind, batch_size, duplicates):
     config = StructureConfig(kind=kind, k=50, width=8, start_kimg=0.0, batch_size=batch_size)
     game = StructureGame(config, denoiser, batch_size=64, world=World(), seed=0)
     game.open(0, denoiser, data)
-    game.gate = SimpleNamespace(open=True, reason="", plays=0, observe_play=lambda *numbers: None)
+    game.gate = SimpleNamespace(open=True, wins=False, plays=0, observe_play=lambda *numbers: None)
     for number in range(3):
         batch = game.draw(data, number * batch_size)
         gradients, logs = game.play(

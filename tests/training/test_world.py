@@ -22,15 +22,9 @@ assert (world.rank, world.size, world.device.type) == (rank, 2, "cpu")
 assert world.share(6) == slice(3 * rank, 3 * rank + 3)
 whole = torch.arange(12.0, dtype=torch.float64).reshape(6, 2)
 
-# The gradient of the gathered tensor is that of the sum over ranks of what each computes.
 own = whole[world.share(6)].clone().requires_grad_()
-gathered = world.all_gather_grad(own)
-assert torch.equal(gathered, whole)
-((rank + 1) * (gathered.cumsum(0) ** 2).sum()).backward()
-leaf = whole.clone().requires_grad_()
-(3 * (leaf.cumsum(0) ** 2).sum()).backward()
-torch.testing.assert_close(own.grad, leaf.grad[world.share(6)], rtol=1e-12, atol=0)
-assert not world.all_gather(own).requires_grad
+gathered = world.all_gather(own)
+assert torch.equal(gathered, whole) and not gathered.requires_grad
 
 total = world.all_reduce_sum_(torch.full((2,), rank + 1.0))
 assert total.tolist() == [3.0, 3.0]
@@ -71,7 +65,6 @@ def test_alone_every_exchange_is_the_identity():
     world = World.current(device="cpu")
     assert (world.rank, world.size) == (0, 1)
     x = torch.randn(3, 2, requires_grad=True)
-    assert world.all_gather_grad(x) is x
     assert torch.equal(world.all_gather(x), x) and torch.equal(world.broadcast_(x), x)
     world.all_reduce_gradients([torch.nn.Parameter(x)])
     world.barrier()
