@@ -50,7 +50,7 @@ class StructureConfig(
     kind: Literal["graph", "per_sample", "affinity", "none"] = "graph"
     """Discriminator: graph, per_sample (same network, no edges), affinity (paired), none."""
     fakes: Literal["onestep", "onpolicy", "deployed", "renoise"] = "onestep"
-    """Fakes: deployed (the sampler's images, gradient through its steps), onpolicy (one denoising on
+    """Fakes: deployed (the sampler's images, gradient through its steps), onpolicy (a denoising on
     its path), onestep (of a real image under sigma <= sigma_data), renoise."""
     features: Literal["denoiser", "efficientnet_lite0", "pixels"] = "denoiser"
     """Psi, the frozen feature network; never the network of the metric."""

@@ -1,7 +1,7 @@
 """Ray objects: training workers, image generation spread over a cluster.
 
-Everything a worker needs travels as plain data and absolute paths; its events come back through
-a small mailbox actor, so nothing but the run's own folder has to be shared.
+Everything a worker needs travels as plain data and paths in the project folder, which all nodes
+share; its events come back through a small mailbox actor.
 """
 
 import json

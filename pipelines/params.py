@@ -6,6 +6,7 @@ value, and what is allowed; combinations are checked once each value is valid by
 
 import difflib
 import json
+import math
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -161,24 +162,19 @@ def combination_problems(params: Params) -> list[str]:
                 f"model.structural_blocks[{position}].heads: {block.heads} does not divide the "
                 f"{width} channels of the bottleneck (channels x last of channel_mult)"
             )
-    most = cluster.most_workers
-    for workers in range(cluster.fewest_workers, most + 1):
-        if workers > 1 and train.batch_size % workers:
-            low = train.batch_size // workers * workers
+    groups = range(max(1, cluster.fewest_workers), cluster.most_workers + 1)
+    unit = math.lcm(*groups)  # what any number of workers can share
+    shared = {"train.batch_size": train.batch_size}
+    if params.structure.kind != "none" and params.structure.batch_size:
+        shared["structure.batch_size"] = params.structure.batch_size
+    for key, size in shared.items():
+        odd = [workers for workers in groups if size % workers]
+        if odd:
+            low = size // unit * unit
             out.append(
-                f"train.batch_size: {train.batch_size} is not a multiple of {workers} workers "
-                f"(cluster.num_workers): use {f'{low} or ' if low else ''}{low + workers}"
+                f"{key}: {size} is not a multiple of {odd[0]} workers (cluster.num_workers): "
+                f"use {f'{low} or ' if low else ''}{low + unit}"
             )
-            break
-    game_batch = params.structure.batch_size
-    for workers in range(cluster.fewest_workers, most + 1):
-        if params.structure.kind != "none" and game_batch and workers > 1 and game_batch % workers:
-            low = game_batch // workers * workers
-            out.append(
-                f"structure.batch_size: {game_batch} is not a multiple of {workers} workers: "
-                f"use {f'{low} or ' if low else ''}{low + workers}"
-            )
-            break
     settings = params.run_settings()
     if settings.total_steps < params.ema.snapshots:
         out.append(

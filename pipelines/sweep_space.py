@@ -72,7 +72,7 @@ class Sweep:
         base = check_params(with_values(raw, {"cluster.num_workers": config.workers}))
         self.sampler = self._sampler(base)
         self.domains = self._domains(base)
-        self._check_metric()
+        self._check_metric(base)
         self._check_corners()
         self.base = self.params({})
 
@@ -149,8 +149,15 @@ class Sweep:
             )
         return domains
 
-    def _check_metric(self) -> None:
+    def _check_metric(self, base: Params) -> None:
         metric = self.config.metric
+        key = "model.class_conditional"
+        asked = (
+            self.domains[key].extremes if key in self.domains else [base.model.class_conditional]
+        )
+        if metric == "conditional_accuracy" and not all(asked):
+            raise ParamsError(f"{self.where}: metric: no trial reports conditional_accuracy where "
+                              f"{key} is false: choose kid")  # fmt: skip
         if metric not in DIRECTIONS:
             raise ParamsError(f"{self.where}: metric: no trial reports {metric!r}"
                               f"{nearest(metric, DIRECTIONS)}; there are "

@@ -75,6 +75,10 @@ def parse(arguments: list[str] | None, description: str | None) -> argparse.Name
         parser.error(
             f"--control-kimg {options.control_kimg:g} is shorter than --kimg {options.kimg:g}"
         )
+    start = params.structure.start_kimg
+    if not options.init and options.kimg <= start:
+        parser.error(f"--kimg {options.kimg:g}: from scratch the game begins after "
+                     f"structure.start_kimg, {start:g}: give more")  # fmt: skip
     for kimg in options.at:
         if not 0 < kimg <= options.kimg:
             parser.error(f"--at {kimg:g}: times are above 0 and up to --kimg, {options.kimg:g}")

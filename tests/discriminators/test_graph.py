@@ -101,9 +101,16 @@ def test_graph_is_wired_as_promised():
     assert set(loss.report) == {"real_logit", "fake_logit", "logit_gap", "accuracy", "r1", "r2"}
     expected = 0.5 * form.gamma_r1 * (loss.report["r1"] + loss.report["r2"])
     torch.testing.assert_close(loss.penalty, expected)
-    form.gamma_r1, form.gamma_r2 = StructureConfig(gamma=0.2, gamma_r2=0.0).gammas
+
+
+@pytest.mark.parametrize("kind", ["graph", "affinity"])
+def test_r2_may_have_a_weight_of_its_own(kind):
+    config = StructureConfig(kind=kind, width=16, gamma=0.2, gamma_r2=0.6)
+    form = make_form(config, num_features=8, seed=0).double()
     loss = form.loss_d(features(64, 0), features(64, 1), NO_LABELS)
-    torch.testing.assert_close(loss.penalty, 0.1 * loss.report["r1"])
+    expected = 0.1 * loss.report["r1"] + 0.3 * loss.report["r2"]
+    torch.testing.assert_close(loss.penalty, expected)
+    assert loss.report["r1"] > 0 and loss.report["r2"] > 0
 
 
 @pytest.mark.parametrize("kind", ["graph", "per_sample"])

@@ -193,7 +193,7 @@ def test_a_game_for_the_deployed_sampler_goes_through(tmp_path):
     few = {"solver": "ddim", "grid": "karras", "steps": 3}
     work = Clone(
         tmp_path / "clone", cluster={"num_workers": 0}, tracking={"enabled": False},
-        model={"adapter_rank": 2}, ema={"lengths": [0.1]}, evaluation={"num_images": 32},
+        model={"adapter_rank": 2, "class_conditional": False}, ema={"lengths": [0.1]}, evaluation={"num_images": 32},
         structure={"fakes": "deployed", "sampler": few, "gradient_steps": 2, "adapter_lr": 0.01,
                    "batch_size": 16,  # a gate that opens on the first accuracy above one half
                    "gate": {"chance_margin": 0.0, "min_plays": 1, "smoothing": 0.0}},
@@ -210,6 +210,7 @@ def test_a_game_for_the_deployed_sampler_goes_through(tmp_path):
     )
     assert off["metrics"]["fd"]["value"] != on["metrics"]["fd"]["value"]
     assert off["metrics"]["fd"]["floor"] == on["metrics"]["fd"]["floor"]
+    assert "conditional_accuracy" not in off["metrics"]  # nothing was asked for
 
 
 def test_a_folder_of_mixed_modes_goes_through(tmp_path):

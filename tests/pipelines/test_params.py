@@ -77,7 +77,7 @@ def test_every_problem_is_told_at_once():
                 "structure": {"batch_size": 63},
                 "cluster": {"num_workers": [2, 3]},
             },
-            "structure.batch_size: 63 is not a multiple of 2 workers",
+            "structure.batch_size: 63 is not a multiple of 2 workers .* use 60 or 66",
         ),
         (
             {"model": {"structural_blocks": [{"kind": "self_attention", "heads": 5}]}},

@@ -93,6 +93,12 @@ def test_empty_space(space):
     assert "space is empty" in refused(space)
 
 
+def test_an_unconditional_trial_has_no_conditional_accuracy():
+    space = {"model.class_conditional": {"choice": [True, False]}}
+    said = refused(space, metric="conditional_accuracy")
+    assert "no trial reports conditional_accuracy where model.class_conditional is false" in said
+
+
 def test_metric_that_nobody_reports():
     said = refused({"train.lr": {"uniform": [0.01, 0.02]}}, metric="kidd")
     assert "no trial reports 'kidd'" in said and "did you mean 'kid'?" in said

@@ -50,7 +50,8 @@ def test_a_tradeoff_starts_at_the_start_and_an_adapter_leaves_the_long_sampler_a
     table = pd.DataFrame(
         [row("start", -1, 0, "few", 1.0), row("start", -1, 0, "long", 0.3)]
         + [row("control", s, 4, "long", 0.2 + 0.2 * s) for s in (0, 1, 9)]
-        + [row("control", 0, 10, "few", 0.7)]
+        + [row("control", 0, 4, "few", 0.8)]
+        + [row("control", 0, 10, name, 0.7) for name in ("few", "long")]
         + [row("adapted", s, 4, "few", 0.5 + 0.1 * s) for s in (0, 1)]
         + [row("moved", 0, 4, "few", 0.6), row("moved", 0, 4, "long", 0.9)]
     )
@@ -58,6 +59,8 @@ def test_a_tradeoff_starts_at_the_start_and_an_adapter_leaves_the_long_sampler_a
     assert adapted.kimg.tolist() == [0, 4]
     assert adapted.long.tolist() == pytest.approx([0.3, 0.3])  # the control's, of the same seeds
     assert adapted.deployed.tolist() == pytest.approx([1.0, 0.55])
+    control = tradeoff_points(table, "control", "kid", "few", "long", 8)
+    assert control.kimg.tolist() == [0, 4]  # what only a longer control has is left out
     moved = tradeoff_points(table, "moved", "kid", "few", "long", 8)
     assert moved.long.tolist() == [0.3, 0.9] and moved.deployed.tolist() == [1.0, 0.6]
 
@@ -132,6 +135,7 @@ def test_from_scratch_and_without_an_adapter(material, params, tmp_path):
     """Without --init the params' own schedule; an arm may do without the adapter that a sampler names."""
     raw = yaml.safe_load(params.read_text())
     raw["sampling"]["few_game"] = raw["sampling"]["few"] | {"adapter": True}
+    raw["samplers"] = ["long", "few_game"]
     raw["structure"]["start_kimg"] = 0.128
     raw["train"]["lr_ramp_kimg"] = 0.0
     own = tmp_path / "params.yaml"
@@ -167,7 +171,7 @@ def test_an_arm_may_hold_a_list(material, params):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--arm", "control:structure.k=3"], ["--at", "0.1"], ["--at", "500"], ["--control-kimg", "16"], ["--arms", "grap"], ["--arm", "x:structure.gamma"], ["--deployed", "fast9"],
+    [["--arm", "control:structure.k=3"], ["--at", "0.1"], ["--at", "80"], ["--control-kimg", "16"], ["--arms", "grap"], ["--arm", "x:structure.gamma"], ["--deployed", "fast9"],
      ["--length", "0.3"], ["--init", "missing.safetensors"], ["--seeds", "a"]],
 )  # fmt: skip
 def test_bad_arguments_end_in_one_line(arguments, material, params, capsys):
