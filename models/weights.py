@@ -30,6 +30,15 @@ def save_weights(path: Path, tensors: dict[str, Tensor], description: dict) -> N
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict]:
     """Tensors and description of a pair of files. Raises WeightsError, naming the file."""
+    description = load_description(path)
+    try:
+        return load_file(path), description
+    except (SafetensorError, OSError) as error:
+        raise _damaged(path, error) from error
+
+
+def load_description(path: Path) -> dict:
+    """The description alone, where no tensor is wanted. Raises WeightsError, naming the file."""
     path = Path(path)
     for part in (path, path.with_suffix(".json")):
         if not part.is_file():
@@ -37,10 +46,13 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict]:
                 f"{part} does not exist: weights are a .safetensors file with a .json beside it"
             )
     try:
-        description = json.loads(path.with_suffix(".json").read_text())
-        return load_file(path), description
-    except (SafetensorError, json.JSONDecodeError, OSError) as error:
-        raise WeightsError(f"{path} is damaged ({error}): make it again or copy it anew") from error
+        return json.loads(path.with_suffix(".json").read_text())
+    except (json.JSONDecodeError, OSError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> WeightsError:
+    return WeightsError(f"{path} is damaged ({error}): make it again or copy it anew")
 
 
 def file_hash(path: str | Path) -> str:

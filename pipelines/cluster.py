@@ -124,9 +124,8 @@ def _worker(config: dict) -> None:
 
     from training.loop import train
 
-    os.chdir(
-        config["here"]
-    )  # Ray starts workers in a folder of its own; params name files from here
+    # Ray starts workers in a folder of its own; params name files relative to the project.
+    os.chdir(config["here"])
     settings = RunSettings.model_validate_json(config["settings"])
     mailbox = ray.get_actor(config["mailbox"], namespace=config["namespace"])
     world = World.current(get_device())

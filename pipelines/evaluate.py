@@ -11,7 +11,7 @@ from dataset.store import ImageDataset
 from evaluation.judge import judge
 from evaluation.pictures import nearest_grid, sample_grid
 from evaluation.reference import Reference, load_reference
-from models.denoiser import load_denoiser
+from models.weights import load_description
 from pipelines.generation import generate_images, generation_labels
 from pipelines.identity import (
     DATASET,
@@ -51,7 +51,7 @@ def main() -> None:
                    item=item) as run:  # fmt: skip
         count = params.evaluation.num_images
         weights = EMA / f"{length_name(args.length)}.safetensors"
-        conditional = load_denoiser(weights).num_classes > 0
+        conditional = load_description(weights)["num_classes"] > 0
         labels = generation_labels(dataset, params.seed, count, conditional=conditional)
         start = time.monotonic()
         with progress(f"evaluate {item}: images", count) as bar:

@@ -151,17 +151,16 @@ class Sweep:
 
     def _check_metric(self, base: Params) -> None:
         metric = self.config.metric
-        key = "model.class_conditional"
-        asked = (
-            self.domains[key].extremes if key in self.domains else [base.model.class_conditional]
-        )
-        if metric == "conditional_accuracy" and not all(asked):
-            raise ParamsError(f"{self.where}: metric: no trial reports conditional_accuracy where "
-                              f"{key} is false: choose kid")  # fmt: skip
         if metric not in DIRECTIONS:
             raise ParamsError(f"{self.where}: metric: no trial reports {metric!r}"
                               f"{nearest(metric, DIRECTIONS)}; there are "
                               f"{', '.join(DIRECTIONS)}")  # fmt: skip
+        key = "model.class_conditional"
+        domain = self.domains.get(key)
+        asked = domain.extremes if domain else (base.model.class_conditional,)
+        if metric == "conditional_accuracy" and not all(asked):
+            raise ParamsError(f"{self.where}: metric: no trial reports conditional_accuracy where "
+                              f"{key} is false: choose kid")  # fmt: skip
 
     def _corners(self) -> list[dict[str, Any]]:
         """Combinations of extreme values; all, or as many as hold each extreme value."""

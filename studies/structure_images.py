@@ -52,13 +52,8 @@ def judge_images(question: Question, dataset: str, reference: str, config: str, 
         settings.batch_size,
     )
     pixels = to_uint8(images)
-    result = judge(
-        pixels,
-        labels,
-        load_reference(Path(reference), settings.inception_path),
-        settings,
-        GENERATION_SEED,
-    )
+    real = load_reference(Path(reference), settings.inception_path)
+    result = judge(pixels, labels, real, settings, GENERATION_SEED)
     place.parent.mkdir(parents=True, exist_ok=True)
     sample_grid(pixels[:64]).save(place.with_suffix(".png"))
     temporary = place.with_suffix(".tmp")

@@ -38,7 +38,7 @@ def write_report(
     table: one row per arm, seed, kimg, sampler and metric with value, floor, floor_std;
     snapshot_kimg: distance of the snapshots, of which a longer control takes a whole number.
     """
-    origin = "one warm start" if "start" in set(table.arm) else "scratch"
+    origin = "one warm start" if (table.arm == "start").any() else "scratch"
     parts = [
         f"# The structure game: {kimg:g} kimg from {origin}\n",
         _cost(seconds_per_kimg, kimg, snapshot_kimg),
@@ -55,7 +55,8 @@ def write_report(
 
 def columns(table: pd.DataFrame, kimg: float) -> dict[str, pd.DataFrame]:
     """Name of a column -> its rows: the start, the control, every arm, the longer control."""
-    out = {"start": table[table.arm == "start"]} if "start" in set(table.arm) else {}
+    start = table[table.arm == "start"]
+    out = {"start": start} if len(start) else {}  # none from scratch
     out["control"] = table[(table.arm == "control") & (table.kimg == kimg)]
     for arm in table.arm.unique():
         if arm not in ("start", "control"):

@@ -66,8 +66,8 @@ class Fakes:
         grid_cache: Path | None = None,
     ):
         self.kind, self.paired, self.gradient_steps = config.fakes, paired, config.gradient_steps
-        self.short = self.kind == "onpolicy" and (config.gradient_steps or 1) > 1
-        """Whether a stretch of the path before the state carries gradient, not the denoising alone."""
+        self.reaches_back = self.kind == "onpolicy" and (config.gradient_steps or 1) > 1
+        """Whether steps of the path before the state carry gradient, not the denoising alone."""
         self.conditional, self.seed = conditional, seed
         self._sorted: tuple[ImageDataset, np.ndarray, LabelPools] | None = None
         limit = {
@@ -177,7 +177,7 @@ class Fakes:
         """The fakes [n, C, H, W] of rows `part`, from the images that `noisy` made of the batch."""
         labels = batch.labels[part]
         if self.kind != "deployed":
-            states = self._stretch(denoiser, batch, part) if self.short else noisy[part]
+            states = self._stretch(denoiser, batch, part) if self.reaches_back else noisy[part]
             return denoiser(states, batch.sigma[part], labels)
         assert self.grid is not None
         wanted = torch.is_grad_enabled()
@@ -211,9 +211,9 @@ class Fakes:
         noise = batch.noise[part]
         if batch.sources is not None:
             return batch.sources[part] + batch.sigma[part, None, None, None] * noise
-        return (
-            noise if self.kind == "deployed" or self.short else self._stretch(denoiser, batch, part)
-        )
+        if self.kind == "deployed" or self.reaches_back:
+            return noise
+        return self._stretch(denoiser, batch, part)
 
     def _stretch(self, denoiser: nn.Module, batch: GameBatch, part: slice) -> Tensor:
         """States [n, C, H, W] on the sampler's path, each row's at its own stop.
@@ -227,8 +227,10 @@ class Fakes:
         wanted = torch.is_grad_enabled()
 
         def denoise(x: Tensor, sigma: Tensor) -> Tensor:
-            carries = first <= taken
-            with torch.set_grad_enabled(wanted and bool(carries.any())):
+            if not wanted:
+                return denoiser(x, sigma, labels)
+            carries = (first <= taken) & (taken < stop)  # [n]
+            with torch.set_grad_enabled(bool(carries.any())):
                 denoised = denoiser(x, sigma, labels)
             return torch.where(carries[:, None, None, None], denoised, denoised.detach())
 

@@ -171,7 +171,8 @@ def test_an_arm_may_hold_a_list(material, params):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--arm", "control:structure.k=3"], ["--at", "0.1"], ["--at", "80"], ["--control-kimg", "16"], ["--arms", "grap"], ["--arm", "x:structure.gamma"], ["--deployed", "fast9"],
+    [["--arm", "control:structure.k=3"], ["--at", "0.1"], ["--at", "80"], ["--control-kimg", "16"],
+     ["--arms", "grap"], ["--arm", "x:structure.gamma"], ["--deployed", "fast9"],
      ["--length", "0.3"], ["--init", "missing.safetensors"], ["--seeds", "a"]],
 )  # fmt: skip
 def test_bad_arguments_end_in_one_line(arguments, material, params, capsys):
@@ -181,3 +182,14 @@ def test_bad_arguments_end_in_one_line(arguments, material, params, capsys):
     with pytest.raises(SystemExit):
         parse([*line, *arguments], None)
     assert "error:" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_from_scratch_the_game_must_have_time_to_begin(material, params, capsys):
+    raw = yaml.safe_load(params.read_text())
+    line = ["--params", str(params), "--dataset", str(material.dataset), "--reference",
+            str(material.reference), "--deployed", "few", "--long", "long"]  # fmt: skip
+    start = raw["structure"]["start_kimg"]
+    with pytest.raises(SystemExit):
+        parse([*line, "--kimg", str(start)], None)
+    assert "structure.start_kimg" in capsys.readouterr().err.splitlines()[-1]
+    assert parse(line, None).kimg == raw["train"]["total_kimg"]
