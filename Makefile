@@ -30,7 +30,7 @@ repro: setup  ## run the whole pipeline; PRESET=name puts a preset in place firs
 	dvc repro
 	@echo "done: open reports/report.html, look at outputs/evaluate/*/samples.png, or run: make ui"
 
-test: setup  ## lint, types, import contract, all tests
+test: setup  ## lint, types, import contract, tests
 	@$(MAKE) --no-print-directory lint
 	pytest
 

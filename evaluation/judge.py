@@ -39,8 +39,8 @@ def judge(
 
     Returns:
         A JSON-able dict {"metrics", "n", "metric_name", "protocol"}. Each metric is {"value", "std"
-        over draws (KID: over subsets), "floor", "floor_std"} or a part of that; numbers that are
-        undefined are None.
+        over draws, "floor", "floor_std" over draws} or a part of that; numbers that are undefined
+        are None.
     """
     if generated.dtype != np.uint8 or generated.ndim != 4 or len(generated) < 2:
         raise ValueError(
@@ -71,11 +71,11 @@ def judge(
     )  # fmt: skip
     metrics: dict[str, dict] = {}
     for name in drawn:
-        if name in ("kid_std", "mean_real_distance"):
+        if name == "mean_real_distance":
             continue
         metrics[name] = {
             "value": drawn[name].mean(),
-            "std": drawn["kid_std"].mean() if name == "kid" else drawn[name].std(ddof=1),
+            "std": drawn[name].std(ddof=1),
             "floor": floor_drawn[name].mean(),
             "floor_std": floor_drawn[name].std(ddof=1),
         }
@@ -112,7 +112,6 @@ def _measure(
     return {
         "fd": frechet_from_features(real, other),
         "kid": kid["value"],
-        "kid_std": kid["std"],
         **local.metrics,
         "lid_ratio": ratio,
         "lid_log_ratio": abs(float(np.log(ratio))),

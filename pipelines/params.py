@@ -155,6 +155,13 @@ def combination_problems(params: Params) -> list[str]:
             f"the {len(model.channel_mult)} levels of model.channel_mult: use "
             f"{f'{low} or ' if low else ''}{low + factor}, or fewer levels"
         )
+    sides = [side // 2**level for level in range(len(model.channel_mult))]
+    absent = [str(side) for side in model.attention_resolutions if side not in sides]
+    if absent and not side % factor:
+        out.append(
+            f"model.attention_resolutions: no level is {' or '.join(absent)} pixels wide: the levels "
+            f"of dataset.resolution {side} are {', '.join(map(str, sides))}; name some of these, or []"
+        )
     for position, block in enumerate(model.structural_blocks):
         width = model.channels * model.channel_mult[-1]
         if block.kind == "self_attention" and width % block.heads:

@@ -51,13 +51,15 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     arguments.add_argument("--seeds", default="5", metavar="N",
-                           help="how many, from params.yaml's seed on; or a list such as 3,7,11")  # fmt: skip
+                           help="how many, from params.yaml's seed on; or a list such as 3,7,11 "
+                           "(default: %(default)s)")  # fmt: skip
     arguments.add_argument("-S", "--set-param", action="append", default=[], metavar="KEY=A,B",
                            help="values of a key of params.yaml to compare; may be given again")  # fmt: skip
     arguments.add_argument("--item", metavar="LENGTH-SAMPLER",
                            help="compare this item of the evaluation, such as 0.1-heun18; "
                            "without: the best of each experiment by KID")  # fmt: skip
-    arguments.add_argument("--out", type=Path, default=REPORTS / "replicate", metavar="FOLDER")
+    arguments.add_argument("--out", type=Path, default=REPORTS / "replicate", metavar="FOLDER",
+                           help="(default: %(default)s)")  # fmt: skip
     args = arguments.parse_args()
     raw, root = read_yaml(DEFAULT_PATH), dvc_root()
     experiments = plan(raw, args.seeds, args.set_param)

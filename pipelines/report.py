@@ -149,7 +149,7 @@ def _metrics(best: Item) -> str:
     note = (
         "The floor is the same number between real images and other real images, at the same "
         f"count (n = {best.n}); a model cannot be expected to do better. "
-        "The standard deviations are over random draws."
+        "The standard deviations are over random draws of images; they say nothing of other seeds."
     )
     listing = table(("metric", "value ± std", "floor ± std"), rows, numeric=(1, 2))
     return section(f"Metrics of {best.item}", note, listing)

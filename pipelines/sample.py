@@ -47,24 +47,28 @@ def command_line() -> argparse.ArgumentParser:
     what.add_argument("--grid", type=Path, metavar="PNG", help="all images on one sheet")
     what.add_argument("--npz", type=Path, metavar="NPZ", help="arrays images, labels, seeds")
     how = out.add_argument_group("sampler")
-    how.add_argument("--sampler", help="a name under `sampling` in the params file")
+    how.add_argument("--sampler", help="a name under `sampling` in the params file; "
+                     "what is not given below comes from it (without it: heun on karras, 18 steps)")  # fmt: skip
     how.add_argument("--params", default=DEFAULT_PATH, help="(default: %(default)s)")
     how.add_argument("--solver", help="ddim, heun, dpmpp_2m, unipc, consistency")
-    how.add_argument("--grid-name", help="karras, log_snr, vp_time, quadratic, arctan, optimized")
-    how.add_argument("--steps", type=int)
-    how.add_argument("--sigma-min", type=float)
-    how.add_argument("--sigma-max", type=float)
+    how.add_argument("--grid-name",
+                     help="time grid: karras, log_snr, vp_time, quadratic, arctan, optimized")  # fmt: skip
+    how.add_argument("--steps", type=int, help="of the time grid")
+    how.add_argument("--sigma-min", type=float, help="noise level of the last step but the zero")
+    how.add_argument("--sigma-max", type=float, help="noise level of the start")
     how.add_argument("--solver-option", action="append", default=[], metavar="KEY=VALUE")
     how.add_argument("--grid-option", action="append", default=[], metavar="KEY=VALUE")
     how.add_argument("--adapter", action=argparse.BooleanOptionalAction, help="switch on the "
                      "adapter that the structure game trained for its sampler")  # fmt: skip
     how.add_argument("--guide", action="append", default=[], metavar="KIND=WEIGHT",
-                     help=f"KIND one of {', '.join(FREE)}; may be repeated, innermost first")  # fmt: skip
+                     help=f"KIND one of {', '.join(FREE)}; may be repeated, innermost first (intervals: in params)")  # fmt: skip
     how.add_argument("--guide-weights", help="autoguidance: the guiding denoiser's weights")
     how.add_argument("--classifier", type=Path, help="gradient: a classifier's weights, such as "
                      "outputs/reference/classifier.safetensors")  # fmt: skip
-    how.add_argument("--batch-size", type=int, default=256)
-    how.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    how.add_argument("--batch-size", type=int, default=256,
+                     help="images at once; decides no image (default: %(default)s)")  # fmt: skip
+    how.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu",
+                     help="(default: %(default)s)")  # fmt: skip
     return out
 
 

@@ -1,41 +1,52 @@
 """What the discriminator sees: the neighbour graph of a batch, drawn in the plane.
 
   python -m studies.batch_graph outputs/ema/0.1.safetensors --sampler fast8
-  python -m studies.batch_graph before.safetensors after.safetensors --sampler fast8,fast8
+  python -m studies.batch_graph control.safetensors game.safetensors --sampler few5,few5_game
 
 One panel of real held-out images and one for each weights file (generated from the same seeds and
 labels): points are the two leading principal components of the reals' features, lines join each
-image to its k nearest neighbours in the full feature space. Writes batch_graph.png.
+image to its k nearest neighbours in the full feature space. A sampler with `adapter: true` switches
+the adapter of its weights on. Writes batch_graph.png.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import torch
 from matplotlib.collections import LineCollection
+from matplotlib.lines import Line2D
 
 from dataset.pixels import to_uint8
 from dataset.store import ImageDataset
 from discriminators.knn_graph import knn_graph
 from evaluation.reference import Reference, load_reference
 from models.denoiser import load_denoiser
-from pipelines.charts import COLOURS, INK, MUTED, new_figure, png
+from pipelines.charts import INK, MUTED, new_figure, png
 from pipelines.generation import generation_labels
 from pipelines.params import load_params
 from sampling.config import SamplerConfig
 from sampling.generate import generate
 
 
-def real_batch(dataset: ImageDataset, reference: Reference, labels: np.ndarray) -> np.ndarray:
-    """Features [N, F] of held-out images with the given labels, in their order."""
-    own = np.asarray(dataset.labels)[dataset.held_out_indices]
+def matching_rows(own: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Places in `own` whose labels are `labels`, in order; a place repeats only when all are used."""
+    places = {label: np.flatnonzero(own == label) for label in set(labels.tolist()) if label >= 0}
+    everywhere = np.arange(len(own))
     taken: dict[int, int] = {}
     rows = []
     for label in labels.tolist():
-        places = np.flatnonzero(own == label) if label >= 0 else np.arange(len(own))
-        rows.append(places[taken.get(label, 0) % len(places)])
+        of_label = places.get(label, everywhere)
+        rows.append(of_label[taken.get(label, 0) % len(of_label)])
         taken[label] = taken.get(label, 0) + 1
+    return np.asarray(rows)
+
+
+def real_batch(dataset: ImageDataset, reference: Reference, labels: np.ndarray) -> np.ndarray:
+    """Features [N, F] of held-out images with the given labels, in their order."""
+    rows = matching_rows(np.asarray(dataset.labels)[dataset.held_out_indices], labels)
     return np.asarray(reference.held_out_features[rows], np.float64)
 
 
@@ -49,30 +60,45 @@ def generated_batch(
     return np.asarray(reference.extractor.features(to_uint8(images), 256), np.float64)
 
 
-def draw(batches: dict[str, np.ndarray], labels: np.ndarray, k: int) -> bytes:
-    """PNG with one panel per batch; the first gives the axes, as it is the real one."""
-    first = next(iter(batches.values()))
+def draw(
+    batches: list[tuple[str, np.ndarray]], labels: np.ndarray, k: int, names: Sequence[str] = ()
+) -> bytes:
+    """PNG with one panel per batch; the first gives the axes, as it is the real one.
+
+    Args:
+        batches: titles and features [N, F].
+        labels: int64 [N], the same for every batch; -1: none.
+        k: neighbours.
+        names: of the labels, for the key (default: their numbers).
+    """
+    first = batches[0][1]
     centre = first.mean(0)
     axes_of = np.linalg.svd(first - centre, full_matrices=False)[2][:2]  # [2, F]
-    planes = {name: (batch - centre) @ axes_of.T for name, batch in batches.items()}
-    reach = 1.1 * max(float(np.abs(points).max()) for points in planes.values())
-    figure = new_figure((4.0 * len(batches), 4.3))
+    planes = [(batch - centre) @ axes_of.T for _, batch in batches]
+    reach = 1.1 * max(float(np.abs(points).max()) for points in planes)
+    palette = matplotlib.colormaps["tab10" if labels.max() < 10 else "tab20"].colors
+    colours = [palette[label % len(palette)] for label in labels.tolist()]
+    figure = new_figure((4.0 * len(batches), 4.6))
     panels = np.atleast_1d(figure.subplots(1, len(batches)))
-    for axes, (name, batch) in zip(panels, batches.items(), strict=True):
-        points, (sources, centres) = planes[name], knn_graph(torch.from_numpy(batch), k).numpy()
+    for axes, points, (name, batch) in zip(panels, planes, batches, strict=True):
+        sources, centres = knn_graph(torch.from_numpy(batch), k).numpy()
         distance = np.linalg.norm(batch[sources] - batch[centres], axis=1).mean()
         lines = np.stack([points[sources], points[centres]], 1)  # [E, 2, 2]
-        axes.add_collection(LineCollection(list(lines), colors=MUTED, linewidths=0.4, alpha=0.5))
-        colours = [COLOURS[label % len(COLOURS)] for label in labels.tolist()]
-        axes.scatter(*points.T, c=colours, s=14, zorder=2)
+        axes.add_collection(LineCollection(list(lines), colors=MUTED, linewidths=0.4, alpha=0.35))
+        axes.scatter(*points.T, c=colours, s=16, zorder=2)
         axes.set_title(f"{name}\nmean distance to {k} neighbours {distance:.2f}", fontsize=10)
         axes.set_xlim(-reach, reach)
         axes.set_ylim(-reach, reach)
         axes.set_xticks([])
         axes.set_yticks([])
         axes.set_aspect("equal")
-    figure.supxlabel("first principal component of the real batch; colours are classes",
-                     fontsize=9, color=INK)  # fmt: skip
+        axes.set_xlabel("first principal component of the real batch", fontsize=8, color=INK)
+    panels[0].set_ylabel("second principal component", fontsize=8, color=INK)
+    shown = sorted(set(labels.tolist()) - {-1})
+    if 0 < len(shown) <= len(palette):
+        keys = [Line2D([], [], marker="o", linestyle="", color=palette[n]) for n in shown]
+        titles = [names[n] if n < len(names) else str(n) for n in shown]
+        figure.legend(keys, titles, loc="outside lower center", ncols=10, fontsize=8, frameon=False)
     return png(figure)
 
 
@@ -86,20 +112,19 @@ def main(arguments: list[str] | None = None) -> None:
     add = parser.add_argument
     add("weights", nargs="+", type=Path, help="weights files (.safetensors)")
     add("--names", help="titles of the panels, separated by commas (default: the file names)")
-    add("--params", default="params.yaml")
+    add("--params", default="params.yaml", help="default: %(default)s")
     add("--sampler", required=True, help="a name under `sampling`, or one for each weights file")
-    add("--adapter", default="", help="numbers of the files whose adapter is on, e.g. 2")
     add("--dataset", type=Path, default=Path("outputs/dataset"), metavar="FOLDER")
     add("--reference", type=Path, default=Path("outputs/reference"), metavar="FOLDER")
-    add("--images", type=int, default=128)
+    add("--images", type=int, default=64, help="in each batch (default: %(default)s)")
     add("-k", type=int, default=8, help="neighbours (default: %(default)s)")
-    add("--seed", type=int, default=0)
-    add("--out", type=Path, default=Path("reports/studies/batch_graph.png"), metavar="FILE")
+    add("--seed", type=int, default=0, help="of labels and images (default: %(default)s)")
+    add("--out", type=Path, default=Path("reports/studies/batch_graph.png"), metavar="FILE",
+        help="default: %(default)s")  # fmt: skip
     options = parser.parse_args(arguments)
-    names = (options.names or ",".join(path.stem for path in options.weights)).split(",")
+    names = options.names.split(",") if options.names else [path.stem for path in options.weights]
     samplers = options.sampler.split(",")
     samplers = samplers * len(options.weights) if len(samplers) == 1 else samplers
-    on = {int(part) for part in options.adapter.split(",") if part}
     if not len(names) == len(samplers) == len(options.weights):
         parser.error("--names and --sampler take one entry for each weights file")
     try:
@@ -108,16 +133,16 @@ def main(arguments: list[str] | None = None) -> None:
         dataset = ImageDataset(options.dataset)
         reference = load_reference(options.reference, params.evaluation.inception_path)
         labels = generation_labels(dataset, options.seed, options.images)
-        batches = {"real, held out": real_batch(dataset, reference, labels)}
-        for number, (name, path) in enumerate(zip(names, options.weights, strict=True), start=1):
-            setting = settings[number - 1].model_copy(update={"adapter": number in on})
-            batches[name] = generated_batch(path, setting, reference, labels, options.seed)
+        batches = [("real, held out", real_batch(dataset, reference, labels))]
+        for name, path, setting in zip(names, options.weights, settings, strict=True):
+            batch = generated_batch(path, setting, reference, labels, options.seed)
+            batches.append((name, batch))
     except KeyError as error:
         parser.error(f"--sampler {error}: params name {', '.join(params.sampling)}")
     except (ValueError, OSError) as error:
         parser.error(str(error))
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_bytes(draw(batches, labels, options.k))
+    options.out.write_bytes(draw(batches, labels, options.k, dataset.label_names))
     print(f"wrote {options.out}")
 
 

@@ -195,7 +195,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     add = parser.add_argument
     add("weights", type=Path, help="weights file (.safetensors)")
-    add("--params", default="params.yaml")
+    add("--params", default="params.yaml", help="default: %(default)s")
     add("--sampler", required=True, help="a name under `sampling`")
     add("--kinds", default="graph,per_sample", help="default: %(default)s")
     add("--seeds", default="0,1,2", help="default: %(default)s")

@@ -145,7 +145,8 @@ def main(arguments: list[str] | None = None) -> None:
         help="default: %(default)s",
     )
     add("--inception-path", metavar="FILE", help="its weights, where the reference is Inception's")
-    add("--kind", default="classifier_free", choices=["classifier_free", "autoguidance"])
+    add("--kind", default="classifier_free", choices=["classifier_free", "autoguidance"],
+        help="of guidance (default: %(default)s)")  # fmt: skip
     add("--guide", type=Path, metavar="FILE", help="weights of the guide, for autoguidance")
     add(
         "--weights",
@@ -155,11 +156,11 @@ def main(arguments: list[str] | None = None) -> None:
         help="guidance weights; 1 is the plain denoiser (default: 0.5 to 3)",
     )
     add("--interval", type=_numbers, metavar="LO,HI", help="guide only at these noise levels")
-    add("--solver", default="unipc")
-    add("--grid", default="optimized")
+    add("--solver", default="unipc", help="default: %(default)s")
+    add("--grid", default="optimized", help="time grid (default: %(default)s)")
     add("--steps", type=int, default=12, help="of the time grid (default: %(default)s)")
     add("--images", type=int, default=512, help="per setting (default: %(default)s)")
-    add("--seed", type=int, default=0)
+    add("--seed", type=int, default=0, help="of the noise (default: %(default)s)")
     add("--out", type=Path, default=Path("reports/studies"), metavar="FOLDER",
         help="default: %(default)s")  # fmt: skip
     options = parser.parse_args(arguments)

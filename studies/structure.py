@@ -13,7 +13,7 @@ the deployed sampler (few steps; the adapter on, where the arm trained one) and 
 
 Needs outputs/dataset and outputs/reference of the same params. Finished runs and images judged are
 kept in the output folder: the same command goes on where it stopped. Writes structure.csv,
-structure.md, structure.png and, with --at, tradeoff.png.
+structure.md, structure.png, samples.png (each arm's images side by side) and, with --at, tradeoff.png.
 """
 
 import argparse
@@ -39,6 +39,7 @@ from pipelines.progress import progress
 from studies.structure_images import Question, judge_all
 from studies.structure_options import ARMS, CONTROL, parse
 from studies.structure_report import write_report
+from studies.structure_samples import draw_samples
 from studies.structure_tradeoff import draw_tradeoff
 from training.loop import train
 from training.settings import RunSettings
@@ -199,6 +200,8 @@ def main(arguments: list[str] | None = None) -> None:
     per_kimg = {key: spent / runs[key][0].train.total_kimg for key, spent in seconds.items()}
     write_report(table, per_kimg, options.kimg, options.deployed, options.long, options.out,
                  options.snapshot_kimg)  # fmt: skip
+    draw_samples(asked, options.kimg, options.deployed[0], options.dataset, folder,
+                 options.out / "samples.png")  # fmt: skip
     if options.at:
         draw_tradeoff(table, options.kimg, options.deployed[0], options.long, options.out)
     print((options.out / "structure.md").read_text())

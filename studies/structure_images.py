@@ -21,6 +21,7 @@ from sampling.config import SamplerConfig
 from sampling.generate import generate
 
 GENERATION_SEED = 20_000  # of the images judged, the same for all
+SHOWN_IMAGES = 64  # of those judged, in the picture beside each file of metrics
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,17 @@ def judge_images(question: Question, dataset: str, reference: str, config: str, 
     real = load_reference(Path(reference), settings.inception_path)
     result = judge(pixels, labels, real, settings, GENERATION_SEED)
     place.parent.mkdir(parents=True, exist_ok=True)
-    sample_grid(pixels[:64]).save(place.with_suffix(".png"))
+    sample_grid(pixels[:SHOWN_IMAGES]).save(place.with_suffix(".png"))
     temporary = place.with_suffix(".tmp")
     facts = {"made_of": made_of(question, reference, config), "metrics": result["metrics"]}
     temporary.write_text(json.dumps(asdict(question) | facts, indent=1))
     temporary.replace(place)
     return result["metrics"]
+
+
+def picture_of(folder: Path, question: Question) -> Path:
+    """Where the picture of a question lies; its metrics are in the .json beside it."""
+    return folder / f"{question.arm}-{question.seed}-{question.kimg:g}-{question.sampler}.png"
 
 
 def made_of(question: Question, reference: str, config: str) -> str:
@@ -85,8 +91,7 @@ def judge_all(
     facts = str(reference), config.model_dump_json()
     with progress("structure: images judged", len(asked)) as report:
         for question in asked:
-            name = f"{question.arm}-{question.seed}-{question.kimg:g}-{question.sampler}.json"
-            out = folder / name
+            out = picture_of(folder, question).with_suffix(".json")
             kept = json.loads(out.read_text()) if out.exists() else {}
             if kept.get("made_of") == made_of(question, *facts):
                 found[question] = kept["metrics"]

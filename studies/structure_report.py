@@ -178,15 +178,18 @@ def _figure(table: pd.DataFrame, kimg: float, path: Path) -> None:
         if not pd.isna(entry.floor):
             reach = 0.0 if pd.isna(entry.floor_std) else 2 * entry.floor_std
             axes.axhspan(entry.floor - reach, entry.floor + reach, color=MUTED, alpha=0.25)
+            axes.axhline(entry.floor, color=MUTED, linewidth=1, linestyle=":")
         for place, rows in enumerate(shown.values()):
             found = by_seed(rows, metric)
             colour = COLOURS[place % len(COLOURS)]
             axes.plot([place] * len(found), list(found.values()), "o", color=colour, alpha=0.6)
             axes.plot(place, np.mean(list(found.values())), "D", color=colour, markersize=8)
-        names = [name.replace(", ", "\n") for name in shown]
+        titles = {"start": "warm start"}
+        names = [titles.get(name, name).replace(", ", "\n") for name in shown]
         axes.set_xticks(range(len(names)), names, fontsize=8)
     figure.supxlabel(
-        "dots: seeds; diamonds: mean; grey band: real images against real ones, two deviations",
+        "dots: seeds (each a mean over draws of images); diamonds: their mean; dotted: real images "
+        "against real ones, grey: two standard deviations of single draws",
         fontsize=9, color=MUTED,
     )  # fmt: skip
     path.write_bytes(png(figure))

@@ -37,6 +37,8 @@ def test_real_images_are_at_the_floor_of_every_metric(train, reference):
     for name in WITH_FLOOR:
         assert metrics[name]["value"] == pytest.approx(metrics[name]["floor"], rel=1e-5), name
         assert metrics[name]["floor_std"] > 0
+    for name in ("fd", "kid", "coverage"):  # both are deviations over the same draws
+        assert metrics[name]["std"] == pytest.approx(metrics[name]["floor_std"], rel=1e-4), name
     assert not metrics["structure_gap"]["resolvable"]
     assert metrics["fd_train_full"]["value"] == pytest.approx(0, abs=1e-6)
     assert metrics["conditional_accuracy"]["value"] > 0.97

@@ -58,6 +58,10 @@ def test_every_problem_is_told_at_once():
     ("changes", "told"),
     [
         ({"dataset": {"resolution": 9}}, "dataset.resolution: 9 .* use 8 or 10"),
+        (
+            {"model": {"attention_resolutions": [8, 16]}},
+            "model.attention_resolutions: no level is 16 pixels wide: .* are 8, 4;",
+        ),
         ({"train": {"batch_size": 127}}, "train.batch_size: 127 .* use 126 or 128"),
         ({"train": {"total_kimg": 1}}, "ema.snapshots: 16 .* 8 steps"),
         ({"ema": {"snapshots": 1}}, "ema.snapshots: 1"),

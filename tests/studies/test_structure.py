@@ -1,5 +1,6 @@
 """The structure study: its arithmetic, and one tiny run of the command, twice."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from PIL import Image
 
 from studies.structure import main
 from studies.structure_options import parse
@@ -110,6 +112,11 @@ def test_command_trains_judges_and_goes_on(material, params, tmp_path, capsys):
     text = (tmp_path / "out" / "structure.md").read_text()
     assert "closer to the floor by" in text and "--control-kimg" in text
     assert (tmp_path / "out" / "structure.png").stat().st_size > 10_000
+    # Four panels (real, start, control, graph), of which the last two differ.
+    sheet = np.asarray(Image.open(tmp_path / "out" / "samples.png").convert("L"), float)
+    assert sheet.shape[1] == 4 * 544
+    panels = np.split(sheet[100:], 4, axis=1)
+    assert all((a != b).any() for a, b in itertools.combinations(panels, 2))
 
     # Again: nothing is trained or drawn anew.
     judged = tmp_path / "out" / "judged" / "graph-0-0.256-few.json"

@@ -1,0 +1,44 @@
+"""Images of each arm side by side, of the same seeds and labels, beside real ones."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from dataset.store import ImageDataset
+from evaluation.pictures import sample_grid
+from pipelines.charts import new_figure, png
+from pipelines.generation import generation_labels
+from studies.batch_graph import matching_rows
+from studies.structure_images import GENERATION_SEED, SHOWN_IMAGES, Question, picture_of
+
+
+def draw_samples(
+    asked: list[Question], kimg: float, sampler: str, dataset: Path, folder: Path, path: Path
+) -> None:
+    """A sheet of real held-out images, then what the start and each arm of the first seed made of the
+    same labels and noise at equal images, by one sampler.
+
+    asked: what was judged, its pictures in `folder`; dataset: where the real images are.
+    """
+    seed = min(question.seed for question in asked if question.arm != "start")
+    chosen = [
+        question
+        for question in asked
+        if question.sampler == sampler
+        and (question.arm == "start" or (question.seed, question.kimg) == (seed, kimg))
+    ]
+    images = ImageDataset(dataset)
+    labels = generation_labels(images, GENERATION_SEED, SHOWN_IMAGES)
+    held_out = np.asarray(images.held_out_indices)
+    rows = held_out[matching_rows(np.asarray(images.labels)[held_out], labels)]
+    sheets = [("real, held out", sample_grid(np.asarray(images.images[rows])))]
+    for question in chosen:
+        title = "warm start" if question.arm == "start" else question.arm
+        sheets.append((title, Image.open(picture_of(folder, question))))
+    figure = new_figure((3.2 * len(sheets), 3.5))
+    for axes, (title, sheet) in zip(figure.subplots(1, len(sheets)), sheets, strict=True):
+        axes.imshow(sheet, interpolation="nearest")
+        axes.set_title(title, fontsize=11)
+        axes.axis("off")
+    path.write_bytes(png(figure))
