@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from models.attention import BALANCE, CosineAttention
 from models.config import ModelConfig
+from models.dropout import SlotDropout
 from models.mp_layers import MPConv, MPFourier, mp_cat, mp_silu, mp_sum, pixel_norm
 from models.structural_blocks import make_structural_block
 
@@ -27,7 +28,7 @@ class ResidualBlock(nn.Module):
     def __init__(self, in_channels: int, channels: int, embedding: int, *, encoder: bool,
                  resample: str = "keep", heads: int = 0, dropout: float = 0.0):  # fmt: skip
         super().__init__()
-        self.encoder, self.resample, self.dropout = encoder, resample, dropout
+        self.encoder, self.resample, self.dropout = encoder, resample, SlotDropout(dropout)
         self.skip = MPConv(in_channels, channels, 1) if in_channels != channels else None
         self.conv0 = MPConv(channels if encoder else in_channels, channels, 3)
         self.modulation = MPConv(embedding, channels)
@@ -47,9 +48,7 @@ class ResidualBlock(nn.Module):
         y = self.conv0(mp_silu(x))
         scale = self.modulation(embedding, gain=self.modulation_gain) + 1.0  # [B, C]
         y = mp_silu(y * scale[:, :, None, None].to(y.dtype))
-        if self.dropout and self.training:
-            y = F.dropout(y, self.dropout)
-        y = self.conv1(y)
+        y = self.conv1(self.dropout(y))
         if not self.encoder and self.skip is not None:
             x = self.skip(x)
         x = mp_sum(x, y, BALANCE)

@@ -54,7 +54,12 @@ def ray_session(cluster: ClusterConfig, *, dashboard: bool = False) -> Iterator[
         }
         options["address"] = cluster.address
     else:
-        options |= {"include_dashboard": dashboard, "dashboard_host": "127.0.0.1"}
+        # "local": a Ray that runs here already, which Ray would join by itself, is somebody's cluster.
+        options |= {
+            "address": "local",
+            "include_dashboard": dashboard,
+            "dashboard_host": "127.0.0.1",
+        }
     try:
         ray.init(
             runtime_env=runtime, log_to_driver=False, logging_level=logging.ERROR,
@@ -83,6 +88,12 @@ def _check_address(address: str) -> None:
         ) from error
 
 
+def hide_gpus(cluster: ClusterConfig) -> None:
+    """Where cluster.use_gpu is false, let nothing in this process or its Ray see a GPU."""
+    if cluster.use_gpu is False:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
 def _worker_environment(cluster: ClusterConfig) -> dict[str, str]:
     """One thread per worker where workers = cores, no spinning, and this copy of the code."""
     threads = max(1, (os.cpu_count() or 1) // max(1, cluster.most_workers))
@@ -92,6 +103,8 @@ def _worker_environment(cluster: ClusterConfig) -> dict[str, str]:
         "OMP_WAIT_POLICY": "passive",
         "RAY_TRAIN_ENABLE_STATE_TRACKING": "0",
     }
+    if cluster.use_gpu is False:
+        environment["CUDA_VISIBLE_DEVICES"] = ""
     if not cluster.address:
         # A workspace copy must not import the code of the installed checkout.
         environment["PYTHONPATH"] = os.pathsep.join(
@@ -277,7 +290,13 @@ def spread(
         gpu = cluster.use_gpu
         if gpu is None:
             gpu = ray.cluster_resources().get("GPU", 0) >= 1
-        task = ray.remote(function).options(num_cpus=1, num_gpus=1 if gpu else 0)
+        # So many processors each that about evaluate_workers of them run at a time.
+        total = int(ray.cluster_resources().get("CPU", 1))
+        share = max(1, total // cluster.evaluate_workers) if cluster.evaluate_workers else 1
+        task = ray.remote(function).options(
+            num_cpus=share, num_gpus=1 if gpu else 0,
+            runtime_env={"env_vars": {"OMP_NUM_THREADS": str(share)}},
+        )  # fmt: skip
         references = [task.remote(*values) for values in arguments]
         waiting = list(references)
         while waiting:

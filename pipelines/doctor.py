@@ -4,6 +4,7 @@ import os
 import shutil
 
 from pipelines.cluster import describe_cluster
+from pipelines.combinations import remarks
 from pipelines.params import load_params
 from pipelines.stage import parser, run_stage
 
@@ -33,6 +34,8 @@ def main() -> None:
         "afterwards: reports/report.html, outputs/evaluate/*/samples.png, and `make ui`",
         flush=True,
     )
+    for remark in remarks(params):
+        print(f"note      {remark}", flush=True)
 
 
 if __name__ == "__main__":

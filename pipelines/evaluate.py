@@ -12,7 +12,9 @@ from evaluation.judge import judge
 from evaluation.pictures import nearest_grid, sample_grid
 from evaluation.reference import Reference, load_reference
 from models.weights import load_description
+from pipelines.cluster import hide_gpus
 from pipelines.generation import generate_images, generation_labels
+from pipelines.guides import with_guiding_files
 from pipelines.identity import (
     DATASET,
     EMA,
@@ -38,10 +40,11 @@ def main() -> None:
     arguments.add_argument("--sampler", required=True, help="a name under `sampling` in params")
     args = arguments.parse_args()
     params = load_params(args.params)
+    hide_gpus(params.cluster)
     if args.sampler not in params.sampling:
         raise ValueError(f"--sampler {args.sampler}: params name {', '.join(params.sampling)}")
     item = item_name(args.length, args.sampler)
-    sampler = params.sampling[args.sampler]
+    sampler = with_guiding_files(params.sampling[args.sampler], args.sampler)
     fingerprint = item_fingerprint(params, args.length, args.sampler)
     dataset = ImageDataset(DATASET)
     reference = load_reference(REFERENCE, params.evaluation.inception_path)

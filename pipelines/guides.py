@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from models.denoiser import load_denoiser
 from models.extractors import load_classifier
+from pipelines.identity import guiding_file
 from sampling.config import SamplerConfig
 
 
@@ -27,6 +28,17 @@ class ClassifierLogProb:
         clean = self.denoiser(x, sigma).float()
         logits = self.classifier.classify(clean)
         return torch.log_softmax(logits, 1).gather(1, labels[:, None])[:, 0]
+
+
+def with_guiding_files(sampler: SamplerConfig, name: str) -> SamplerConfig:
+    """The sampler with the full paths of its guiding weights. Raises ParamsError for missing ones."""
+    entries = tuple(
+        entry
+        if entry.weights is None
+        else entry.model_copy(update={"weights": str(guiding_file(entry.weights, name))})
+        for entry in sampler.guidance
+    )
+    return sampler.model_copy(update={"guidance": entries})
 
 
 def make_guides(
@@ -54,5 +66,5 @@ def make_guides(
                     "guidance gradient needs a classifier that is not the metric's: use it with "
                     "python -m pipelines.sample --classifier FILE, not in evaluate"
                 )
-            guides["gradient"] = ClassifierLogProb(denoiser, load_classifier(classifier))
+            guides["gradient"] = ClassifierLogProb(denoiser, load_classifier(classifier).to(device))
     return guides or None

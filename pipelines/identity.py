@@ -8,6 +8,7 @@ DVC_ROOT, so changed params never resume from old weights and the same command d
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,9 @@ class Identity:
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(asdict(self) | {"fingerprint": self.fingerprint}, indent=1)
-        (folder / "identity.json").write_text(text + "\n")
+        temporary = folder / ".identity.json.tmp"
+        temporary.write_text(text + "\n")
+        temporary.replace(folder / "identity.json")
 
 
 def stage_identity(stage: str, params: Params, *, item_params: tuple[str, ...] = ()) -> Identity:
@@ -97,7 +100,9 @@ def item_fingerprint(params: Params, length: float, sampler: str) -> str:
     identity = stage_identity("evaluate", params, item_params=(f"sampling.{sampler}",))
     files = [EMA / f"{length_name(length)}{end}" for end in (".safetensors", ".json")]
     weights = [file_hash(path) if path.is_file() else None for path in files]
-    return f"{_hash([identity.fingerprint, weights])[:16]}-{item_name(length, sampler)}"
+    guides = _guide_hashes(params, [sampler])
+    parts = [identity.fingerprint, weights, *([guides] if guides else [])]
+    return f"{_hash(parts)[:16]}-{item_name(length, sampler)}"
 
 
 def outcome(params: Params) -> str:
@@ -116,7 +121,8 @@ def outcome(params: Params) -> str:
     files = [path for path in TRAIN.rglob("[!.]*") if path.is_file()]
     files += [path for path in (REFERENCE / "reference.json",) if path.is_file()]
     chosen = {key: _dotted(plain, key) for key in sorted(keys)}
-    return _hash([chosen, dataset_hash(), code_hash(set(files)), code_hash(code)])[:16]
+    guides = _guide_hashes(params, params.samplers)
+    return _hash([chosen, dataset_hash(), code_hash(set(files)), code_hash(code), guides])[:16]
 
 
 def pipeline_tag(params: Params) -> str:
@@ -127,7 +133,8 @@ def pipeline_tag(params: Params) -> str:
     code: set[Path] = set()
     for stage in STAGE_PARAMS:
         code |= stage_code(stage)
-    return _hash([plain, dataset_hash(), _init_hash(params), code_hash(code)])[:16]
+    guides = _guide_hashes(params, params.samplers)
+    return _hash([plain, dataset_hash(), _init_hash(params), code_hash(code), guides])[:16]
 
 
 def dataset_hash() -> str | None:
@@ -136,16 +143,45 @@ def dataset_hash() -> str | None:
     return json.loads(path.read_text())["content_hash"] if path.is_file() else None
 
 
-def _init_hash(params: Params) -> str | None:
+def weights_file(path: str, key: str, otherwise: str) -> Path:
+    """A weights file named in params, relative to the project also where DVC runs a copy of it.
+
+    Raises ParamsError, which ends with `otherwise`: what else the key may be.
+    """
+    for root in (Path(), dvc_root()):
+        if (root / path).is_file():
+            return (root / path).resolve()
+    raise ParamsError(
+        f"{key}: {path} does not exist: give the path of a .safetensors file, or {otherwise}"
+    )
+
+
+def init_file(params: Params) -> Path | None:
+    """The file of train.init_from, None where training starts from random weights."""
     path = params.train.init_from
     if path is None:
         return None
-    if not Path(path).is_file():
-        raise ParamsError(
-            f"train.init_from: {path} does not exist: give the path of a .safetensors file, "
-            "or null to start from random weights"
-        )
-    return file_hash(path)
+    return weights_file(path, "train.init_from", "null to start from random weights")
+
+
+def _init_hash(params: Params) -> str | None:
+    path = init_file(params)
+    return None if path is None else file_hash(path)
+
+
+def guiding_file(path: str, sampler: str) -> Path:
+    """The file of an autoguidance entry's weights."""
+    return weights_file(path, f"sampling.{sampler}.guidance", "length, one of ema.lengths")
+
+
+def _guide_hashes(params: Params, samplers: Iterable[str]) -> list[str]:
+    """Contents of the guiding weights that the samplers name."""
+    return [
+        file_hash(guiding_file(entry.weights, name))
+        for name in samplers
+        for entry in params.sampling[name].guidance
+        if entry.weights is not None
+    ]
 
 
 def _inputs(stage: str, params: Params) -> dict[str, Any]:

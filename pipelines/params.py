@@ -4,9 +4,7 @@ Every unknown key, wrong type and value out of range is reported at once, with i
 value, and what is allowed; combinations are checked once each value is valid by itself.
 """
 
-import difflib
 import json
-import math
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,6 +18,7 @@ from evaluation.config import EvaluationConfig
 from models.config import ModelConfig
 from models.power_ema import EMAConfig
 from pipelines.cluster_config import ClusterConfig
+from pipelines.combinations import combination_problems, nearest
 from pipelines.tracking_config import TrackingConfig
 from sampling.config import SamplerConfig
 from training.config import NoiseConfig, TrainConfig
@@ -142,98 +141,6 @@ def read_yaml(path: str | Path) -> Any:
         ) from None
 
 
-def combination_problems(params: Params) -> list[str]:
-    """Settings that are fine alone and impossible together, each with its mend."""
-    out = []
-    model, train, cluster = params.model, params.train, params.cluster
-    factor = 2 ** (len(model.channel_mult) - 1)
-    side = params.dataset.resolution
-    if side % factor:
-        low = side // factor * factor
-        out.append(
-            f"dataset.resolution: {side} cannot be halved {len(model.channel_mult) - 1} times for "
-            f"the {len(model.channel_mult)} levels of model.channel_mult: use "
-            f"{f'{low} or ' if low else ''}{low + factor}, or fewer levels"
-        )
-    sides = [side // 2**level for level in range(len(model.channel_mult))]
-    absent = [str(side) for side in model.attention_resolutions if side not in sides]
-    if absent and not side % factor:
-        out.append(
-            f"model.attention_resolutions: no level is {' or '.join(absent)} pixels wide: the levels "
-            f"of dataset.resolution {side} are {', '.join(map(str, sides))}; name some of these, or []"
-        )
-    for position, block in enumerate(model.structural_blocks):
-        width = model.channels * model.channel_mult[-1]
-        if block.kind == "self_attention" and width % block.heads:
-            out.append(
-                f"model.structural_blocks[{position}].heads: {block.heads} does not divide the "
-                f"{width} channels of the bottleneck (channels x last of channel_mult)"
-            )
-    groups = range(max(1, cluster.fewest_workers), cluster.most_workers + 1)
-    unit = math.lcm(*groups)  # what any number of workers can share
-    shared = {"train.batch_size": train.batch_size}
-    if params.structure.kind != "none" and params.structure.batch_size:
-        shared["structure.batch_size"] = params.structure.batch_size
-    for key, size in shared.items():
-        odd = [workers for workers in groups if size % workers]
-        if odd:
-            low = size // unit * unit
-            out.append(
-                f"{key}: {size} is not a multiple of {odd[0]} workers (cluster.num_workers): "
-                f"use {f'{low} or ' if low else ''}{low + unit}"
-            )
-    settings = params.run_settings()
-    if settings.total_steps < params.ema.snapshots:
-        out.append(
-            f"ema.snapshots: {params.ema.snapshots} snapshots do not fit the "
-            f"{settings.total_steps} steps of train.total_kimg / train.batch_size: train longer "
-            "or keep fewer"
-        )
-    for name, sampler in params.sampling.items():
-        if sampler.adapter and not model.adapter_rank and name in params.samplers:
-            out.append(
-                f"sampling.{name}.adapter: true, but model.adapter_rank is 0: give the denoiser an "
-                "adapter (rank 8, say), or set this to false"
-            )
-    if params.ema.tracked[0] == params.ema.tracked[1]:
-        out.append(f"ema.tracked: both lengths are {params.ema.tracked[0]:g}: give two different")
-    if len(set(params.ema.lengths)) != len(params.ema.lengths):
-        out.append("ema.lengths: a length is listed twice")
-    if len(set(params.samplers)) != len(params.samplers):
-        out.append("samplers: a name is listed twice")
-    for name in params.samplers:
-        if name not in params.sampling:
-            out.append(
-                f"samplers: {name!r} is not a name under sampling{_nearest(name, params.sampling)}"
-            )
-    for name in params.sampling:
-        if not re.fullmatch(r"[A-Za-z0-9_]+", name):
-            out.append(f"sampling.{name}: a sampler's name may have letters, digits and _ only")
-    extractor = params.evaluation.extractor
-    if params.structure.kind != "none" and params.structure.features == "efficientnet_lite0":
-        if extractor == "efficientnet_lite0":
-            out.append(
-                "structure.features: efficientnet_lite0 is the metric's network (evaluation."
-                "extractor) too, and a game must not be judged by its own network: change one"
-            )
-        elif extractor == "auto":
-            out.append(
-                "structure.features: efficientnet_lite0 may be what evaluation.extractor auto "
-                "chooses, and a game must not be judged by its own network: name another extractor"
-            )
-    if extractor == "inception" and not params.evaluation.inception_path:
-        out.append(
-            "evaluation.inception_path: extractor inception needs the file inception-2015-12-05.pt; "
-            "set its path, or choose extractor auto"
-        )
-    return out
-
-
-def _nearest(word: str, allowed) -> str:
-    close = difflib.get_close_matches(word, list(allowed), 1)
-    return f": did you mean {close[0]!r}?" if close else f" (known: {', '.join(map(str, allowed))})"
-
-
 def _listing(name: str, lines: list[str]) -> str:
     count = f"{len(lines)} problem{'s' if len(lines) > 1 else ''}"
     return f"{name} has {count}:\n" + "\n".join(f"  {line}" for line in lines)
@@ -256,7 +163,7 @@ def _explain(problem: dict, raw: dict) -> str:
         known_next = field.annotation if field is not None else None
         if problem["type"] == "extra_forbidden" and part == location[-1]:
             allowed = list(getattr(known, "model_fields", {}))
-            hint = _nearest(str(part), allowed) if allowed else ""
+            hint = nearest(str(part), allowed) if allowed else ""
             return f"{path}: unknown key{hint}"
         known = known_next if isinstance(known_next, type) else None
     message = problem["msg"].removeprefix("Value error, ")

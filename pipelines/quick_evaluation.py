@@ -48,6 +48,8 @@ class QuickEvaluation:
     num_images: int
     batch_size: int
     k: int
+    basis: str
+    """Hash of the reference's content and of the code that judges: what is kept of other ones is stale."""
     settings: str
     """RunSettings as JSON; its noise decides at which levels the held-out loss is taken."""
 

@@ -4,6 +4,7 @@ import shutil
 
 from dataset.store import ImageDataset
 from evaluation.reference import build_reference
+from pipelines.cluster import hide_gpus
 from pipelines.identity import DATASET, REFERENCE, dvc_root, pipeline_tag, stage_fingerprint
 from pipelines.params import load_params
 from pipelines.progress import progress
@@ -14,6 +15,7 @@ from pipelines.tracking import stage_run
 def main() -> None:
     args = parser(__doc__).parse_args()
     params = load_params(args.params)
+    hide_gpus(params.cluster)
     dataset = ImageDataset(DATASET)
     tag, fingerprint = pipeline_tag(params), stage_fingerprint("reference", params)
     shutil.rmtree(REFERENCE, ignore_errors=True)

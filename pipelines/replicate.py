@@ -20,7 +20,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from pipelines.dvc_command import run_dvc
-from pipelines.identity import DATASET, REPORTS, dvc_root, pipeline_tag
+from pipelines.identity import DATASET, REPORTS, dvc_root, item_name, pipeline_tag
 from pipelines.overrides import check_key, known_keys, override_text, set_options, with_values
 from pipelines.params import DEFAULT_PATH, ParamsError, check_params, read_value, read_yaml
 from pipelines.replicate_report import Result, print_tables, summarise, write_figure
@@ -63,6 +63,7 @@ def main() -> None:
     args = arguments.parse_args()
     raw, root = read_yaml(DEFAULT_PATH), dvc_root()
     experiments = plan(raw, args.seeds, args.set_param)
+    check_item(args.item, raw, experiments)
     if not (DATASET / "dataset.json").is_file():  # its hash is part of what names an experiment
         run_dvc("repro", "prepare", show=_show)
         experiments = plan(raw, args.seeds, args.set_param)
@@ -104,6 +105,17 @@ def plan(raw: dict[str, Any], seeds: str, options: Sequence[str]) -> list[Experi
             params = check_params(with_values(raw, values), f"params.yaml with {name}")
             found.append(Experiment(name, seed, values, pipeline_tag(params)))
     return found
+
+
+def check_item(item: str | None, raw: dict[str, Any], experiments: Sequence[Experiment]) -> None:
+    """Every experiment must evaluate the item that is to be compared. Raises ParamsError."""
+    for experiment in experiments:
+        params = check_params(with_values(raw, experiment.values))
+        names = [item_name(n, s) for n in params.ema.lengths for s in params.samplers]
+        if item is not None and item not in names:
+            raise ParamsError(
+                f"--item {item}: with {experiment.variant} there are {', '.join(names)}"
+            )
 
 
 def parse_seeds(text: str, first: int) -> list[int]:

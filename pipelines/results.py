@@ -140,7 +140,7 @@ def summary(items: Sequence[Item], train: Mapping[str, Any], dataset: Mapping[st
         metrics = {
             name: {
                 part: number
-                for part in ("value", "floor", "floor_std")
+                for part in ("value", "floor", "floor_std", "resolvable")
                 if (number := getattr(metric, part)) is not None
             }
             for name, metric in item.metrics.items()

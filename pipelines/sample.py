@@ -76,6 +76,8 @@ def main() -> None:
     args = command_line().parse_args()
     if not (args.out or args.grid or args.npz):
         raise ValueError("say what to write: --grid FILE.png, --out FOLDER or --npz FILE.npz")
+    if args.count is not None and args.count < 1:
+        raise ValueError(f"--count {args.count}: ask for at least one image")
     denoiser = load_denoiser(args.weights, args.device)
     sampler = chosen_sampler(args)
     seeds = numbers(args.seeds, "--seeds") if args.seeds else list(range(args.count or 64))
@@ -100,6 +102,11 @@ def chosen_sampler(args: argparse.Namespace) -> SamplerConfig:
         settings = known[args.sampler].model_dump()
     given = {"solver": args.solver, "grid": args.grid_name, "steps": args.steps,
              "sigma_min": args.sigma_min, "sigma_max": args.sigma_max, "adapter": args.adapter}  # fmt: skip
+    for key, of in (("solver", "solver_options"), ("grid", "grid_options")):
+        if given[key] not in (None, settings.get(key)):
+            settings.pop(of, None)  # those of the named setting's solver or grid
+    if args.grid_name not in (None, "explicit"):
+        settings.pop("sigmas", None)
     settings |= {key: value for key, value in given.items() if value is not None}
     for key, words in (("solver_options", args.solver_option), ("grid_options", args.grid_option)):
         if words:

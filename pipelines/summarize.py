@@ -80,7 +80,7 @@ def track(run: StageRun, params: Params, inputs: Inputs) -> None:
                      "outcome": outcome(params), **gate_tags(inputs.train)})  # fmt: skip
     final = {name: metric.model_dump() for name, metric in best.metrics.items()}
     parent.log_metrics({**flat_metrics(final), "best_ema_length": best.ema_length})
-    for item in inputs.items:
+    for item in sorted(inputs.items, key=lambda item: item.ema_length):  # a run's steps only grow
         step = round(1000 * item.ema_length)  # MLflow's steps are integers
         for name in ("fd", "kid"):
             parent.log_metrics({f"{name}_by_ema/{item.sampler}": item.value(name)}, step)

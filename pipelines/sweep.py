@@ -171,13 +171,18 @@ def search(
         raise KeyboardInterrupt
 
 
+def judging_basis() -> str:
+    """Hash of what judges a trial besides its own weights: the reference and the code."""
+    return code_hash(stage_code("evaluate") | {REFERENCE / "reference.json"})
+
+
 def quick_evaluation(sweep: Sweep) -> QuickEvaluation:
     """The judgement at rungs, with the data and reference of this workspace."""
     base = sweep.base
     return QuickEvaluation(
         str(DATASET.resolve()), str(REFERENCE.resolve()), base.evaluation.inception_path,
         base.seed, sweep.config.evaluation.num_images, base.evaluation.batch_size,
-        base.evaluation.k, base.run_settings().model_dump_json(),
+        base.evaluation.k, judging_basis(), base.run_settings().model_dump_json(),
     )  # fmt: skip
 
 

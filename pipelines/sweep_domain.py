@@ -76,7 +76,7 @@ class Domain:
         if self.log:
             return tune.lograndint(low, high + 1)
         if self.step > 1:
-            return tune.qrandint(low, self.extremes[1], self.step)
+            return tune.choice(list(range(low, high + 1, self.step)))
         return tune.randint(low, high + 1)
 
     def for_optuna(self) -> Any:

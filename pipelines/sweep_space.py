@@ -69,6 +69,11 @@ class Sweep:
     def __init__(self, config: SweepConfig, raw: dict[str, Any], where: str = "sweep.yaml"):
         """raw: nested plain data of params.yaml. Raises ParamsError; nothing has started yet."""
         self.config, self.raw, self.where = config, raw, where
+        if config.workers > 1 and config.resources.gpu % 1:
+            raise ParamsError(
+                f"{where}: resources: gpu: {config.resources.gpu:g} would put workers of one trial on "
+                "one GPU, which their communication (NCCL) refuses: use workers: 1, or whole GPUs"
+            )
         base = check_params(with_values(raw, {"cluster.num_workers": config.workers}))
         self.sampler = self._sampler(base)
         self.domains = self._domains(base)
@@ -125,6 +130,10 @@ class Sweep:
             hint = nearest(name, base.sampling)
             raise ParamsError(f"{self.where}: evaluation.sampler: {name!r} is not among the "
                               f"samplers of params.yaml{hint}")  # fmt: skip
+        kinds = {entry.kind for entry in base.sampling[name].guidance}
+        if helped := sorted(kinds & {"autoguidance", "gradient"}):
+            raise ParamsError(f"{self.where}: evaluation.sampler: {name} has guidance {helped[0]}, which "
+                              "needs a second network that a trial does not have: name another")  # fmt: skip
         return name
 
     def _domains(self, base: Params) -> dict[str, Domain]:

@@ -131,11 +131,14 @@ def _train(
 ) -> None:  # fmt: skip
     """In this process, or as a Ray Train run of the sweep's number of workers."""
     from pipelines.cluster import train_on_ray
+    from pipelines.train import with_init_file
     from training.loop import train
     from training.world import World
 
     dataset, resources = Path(task.evaluation.dataset), sweep.config.resources
-    settings = params.run_settings().model_copy(update={"sample_every_kimg": None})
+    settings = params.run_settings().model_copy(
+        update={"sample_every_kimg": None, "train": with_init_file(params)}
+    )
     if sweep.config.workers == 0:
         train(
             settings, ImageDataset(dataset), folder, World.current(),

@@ -15,13 +15,15 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from dataset.store import ImageDataset
-from pipelines.cluster import describe_cluster, run_training
+from pipelines.cluster import describe_cluster, hide_gpus, run_training
+from pipelines.combinations import remarks
 from pipelines.identity import (
     DATASET,
     TRAIN,
     Identity,
     dvc_root,
     grid_cache,
+    init_file,
     outcome,
     pipeline_tag,
     stage_identity,
@@ -30,6 +32,7 @@ from pipelines.monitor import Monitor, close_training
 from pipelines.params import Params, load_params
 from pipelines.stage import parser, run_stage
 from pipelines.tracking import stage_run
+from training.config import TrainConfig
 from training.setup import build_state
 from training.world import World
 
@@ -43,6 +46,7 @@ def main() -> None:
                            "in code only")  # fmt: skip
     args = arguments.parse_args()
     params, root = load_params(args.params), dvc_root()
+    hide_gpus(params.cluster)
     ImageDataset(DATASET)  # a damaged data set is told before anything starts
     identity = stage_identity("train", params)
     folder = identity.folder(root)
@@ -66,16 +70,26 @@ def main() -> None:
 
 def train_run(params: Params, folder: Path, identity: Identity, run) -> None:
     """Train to the end, with a progress bar, on the cluster that params name."""
-    settings = params.run_settings().model_copy(update={"grid_cache": str(grid_cache())})
+    settings = params.run_settings().model_copy(
+        update={"grid_cache": str(grid_cache()), "train": with_init_file(params)}
+    )
     if params.structure.fakes in ("onpolicy", "deployed") and params.structure.sampler is not None:
         params.structure.sampler.time_grid(grid_cache())  # searched once, not by every worker
     # Settings that do not fit and feature networks without weights are told here, in one line,
     # before any worker starts.
     build_state(settings, ImageDataset(DATASET), World())
+    for remark in remarks(params):
+        print(f"train: note: {remark}", flush=True)
     print(f"train: {settings.total_nimg / 1000:g} kimg {describe_cluster(params.cluster)}, "
           f"run {identity.fingerprint}", flush=True)  # fmt: skip
     with Monitor(settings.total_nimg, run) as monitor:
         run_training(settings, DATASET, folder, params.cluster, monitor)
+
+
+def with_init_file(params: Params) -> TrainConfig:
+    """The train section with the full path of train.init_from, as a copy of the project needs it."""
+    path = init_file(params)
+    return params.train.model_copy(update={"init_from": str(path) if path else None})
 
 
 @contextmanager
@@ -100,7 +114,10 @@ def offer_or_adopt(identity: Identity, folder: Path, adopt: str | None) -> None:
     if folder.exists():
         return
     for other in sorted(folder.parent.glob("train-*/identity.json")):
-        facts = json.loads(other.read_text())
+        try:
+            facts = json.loads(other.read_text())
+        except ValueError:  # cut off by a full disk or a kill: its run cannot be known
+            continue
         if (facts["params"], facts["inputs"]) != (identity.params, identity.inputs):
             continue
         if (other.parent / "train.json").exists() or not (other.parent / "checkpoints").exists():

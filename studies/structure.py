@@ -4,12 +4,14 @@ Every arm starts from the same weights (of --init; without it, of its seed, on t
 and sees the same images in the same order; seeds pair the arms. The control trains longer than the
 others, so that its snapshots answer for equal images and for equal wall-clock. Images are drawn by
 the deployed sampler (few steps; the adapter on, where the arm trained one) and by the long one
-(adapter off), and judged beside the real-versus-real floor.
+(adapter off), and judged beside the real-versus-real floor. Fakes that come from a sampler (deployed,
+onpolicy) come from the first of --deployed.
 
   python -m studies.structure --init outputs/ema/0.1.safetensors
   python -m studies.structure --init WEIGHTS --arms graph,per_sample --seeds 0,1,2 --kimg 64
-  python -m studies.structure --deployed fast8
-  python -m studies.structure --init WEIGHTS --arm strong:structure.adapter_lr=0.003 --deployed few5
+  python -m studies.structure
+  python -m studies.structure --params presets/fashion_mnist.yaml --init WEIGHTS --deployed few5 \\
+    --arms per_sample --arm quick:structure.adapter_lr=0.003
 
 Needs outputs/dataset and outputs/reference of the same params. Finished runs and images judged are
 kept in the output folder: the same command goes on where it stopped. Writes structure.csv,
@@ -32,7 +34,7 @@ from filelock import FileLock
 from dataset.store import ImageDataset
 from discriminators.config import StructureConfig
 from evaluation.reference import load_reference
-from models.weights import load_tensors
+from models.weights import file_hash, load_tensors
 from pipelines.overrides import check_key, known_keys, with_values
 from pipelines.params import check_params, read_yaml
 from pipelines.progress import progress
@@ -43,6 +45,7 @@ from studies.structure_samples import draw_samples
 from studies.structure_tradeoff import draw_tradeoff
 from training.loop import train
 from training.settings import RunSettings
+from training.setup import build_state
 from training.snapshots import snapshot_name
 from training.world import World
 
@@ -171,8 +174,17 @@ def main(arguments: list[str] | None = None) -> None:
         for seed in options.seeds:
             settings = arm_settings(raw, values, options, seed, kimg)
             runs[arm, seed] = settings, options.out / "runs" / f"{arm}-{seed}-{kimg:g}"
-    _same_settings(runs)
-    load_reference(options.reference, base.evaluation.inception_path)  # told before any training
+    dataset = ImageDataset(options.dataset)
+    _same_settings(runs, {"init": options.init and file_hash(options.init),
+                          "dataset": dataset.content_hash})  # fmt: skip
+    # What does not fit together is told before any training.
+    load_reference(options.reference, base.evaluation.inception_path)
+    for (arm, seed), (settings, _) in runs.items():
+        if seed == options.seeds[0]:
+            try:
+                build_state(settings, dataset, World())
+            except (ValueError, RuntimeError) as error:
+                raise ValueError(f"{arm}: {error}") from None
     options.out.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(options.jobs, context, start_worker, (os.getpid(),))
@@ -191,7 +203,7 @@ def main(arguments: list[str] | None = None) -> None:
         found = judge_all(pool, asked, config, options.dataset, options.reference, folder)
     rows = [
         {"arm": q.arm, "seed": q.seed, "kimg": q.kimg, "sampler": q.sampler, "metric": name}
-        | {key: entry.get(key) for key in ("value", "floor", "floor_std")}
+        | {key: entry.get(key) for key in ("value", "floor", "floor_std", "resolvable")}
         for q, metrics in found
         for name, entry in metrics.items()
     ]
@@ -207,16 +219,21 @@ def main(arguments: list[str] | None = None) -> None:
     print((options.out / "structure.md").read_text())
 
 
-def _same_settings(runs: dict) -> None:
-    """A run in the folder must be of these settings; raises ValueError where it is not."""
+def _same_settings(runs: dict, inputs: dict) -> None:
+    """A run in the folder must be of these settings, start and data; raises ValueError where not."""
     for settings, folder in runs.values():
-        note, text = folder / "settings.json", settings.model_dump_json(indent=1)
-        if note.exists() and note.read_text() != text:
-            raise ValueError(
-                f"{folder} holds a run of other settings: give another --out, or remove it"
-            )
-        folder.mkdir(parents=True, exist_ok=True)
-        note.write_text(text)
+        for name, text in (
+            ("settings", settings.model_dump_json(indent=1)),
+            ("inputs", json.dumps(inputs)),
+        ):
+            note = folder / f"{name}.json"
+            if note.exists() and note.read_text() != text:
+                what = "settings" if name == "settings" else "starting weights or another data set"
+                raise ValueError(
+                    f"{folder} holds a run of other {what}: give another --out, or remove it"
+                )
+            folder.mkdir(parents=True, exist_ok=True)
+            note.write_text(text)
 
 
 def _train_all(pool: ProcessPoolExecutor, runs: dict, options: argparse.Namespace) -> dict:
@@ -227,7 +244,12 @@ def _train_all(pool: ProcessPoolExecutor, runs: dict, options: argparse.Namespac
             for key, (settings, folder) in sorted(runs.items(), key=lambda item: item[0][1])
         }  # fmt: skip
         for done, task in enumerate(as_completed(tasks), start=1):
-            seconds[tasks[task]] = task.result()
+            try:
+                seconds[tasks[task]] = task.result()
+            except Exception as error:
+                pool.shutdown(wait=False, cancel_futures=True)  # those under way end; the same
+                arm, seed = tasks[task]  # command goes on with them
+                raise ValueError(f"{arm}, seed {seed}: {error}") from error
             report(done)
     return seconds
 

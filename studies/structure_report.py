@@ -106,11 +106,20 @@ def _values(table: pd.DataFrame, kimg: float) -> str:
                 cells.append("")
                 continue
             found = spread(values)
-            cells.append(f"{found.mean:.4g}" + (f" ± {found.sd:.2g}" if found.sd else ""))
+            said = f"{found.mean:.4g}" + (f" ± {found.sd:.2g}" if found.sd else "")
+            cells.append(said + _unresolved(rows[rows.metric == metric]))
         lines.append([title, floor, *cells])
     seeds = table[table.seed >= 0].groupby("arm").seed.nunique().to_dict()
     note = ", ".join(f"{arm} {count}" for arm, count in seeds.items())
     return markdown(head, lines) + f"\nMean ± standard deviation; seeds: {note}.\n"
+
+
+def _unresolved(rows: pd.DataFrame) -> str:
+    """How many seeds' values their floor does not tell apart from real images, where some are."""
+    if "resolvable" not in rows:
+        return ""
+    count = int((rows.resolvable == False).sum())  # noqa: E712  (None: not said)
+    return f" ({count} of {len(rows)} not resolvable)" if count else ""
 
 
 def _differences(table: pd.DataFrame, kimg: float) -> str:

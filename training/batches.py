@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,6 +21,7 @@ class Batch:
     labels: Tensor  # [B] int64
     sigma: Tensor  # [B]
     noise: Tensor  # [B, C, H, W]
+    dropout: Tensor  # [B] int64, keys of the dropout masks
 
 
 def draw_batch(
@@ -37,7 +39,8 @@ def draw_batch(
     labels = torch.where(torch.from_numpy(hidden), -1, labels)
     sigma = sigma_quantile(settings.noise, slot_uniform(seed, "sigma", slots))
     noise = slot_normal(seed, "noise", slots, dataset.image_shape)
+    keys = torch.from_numpy((slot_uniform(seed, "dropout", slots) * 2**53).astype(np.int64))
     return Batch(
         images.to(device), labels.to(device), torch.from_numpy(sigma).float().to(device),
-        torch.as_tensor(noise).to(device),
+        torch.as_tensor(noise).to(device), keys.to(device),
     )  # fmt: skip

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from dataset.store import ImageDataset
+from models.dropout import dropout_keys
 from models.power_ema import sigma_rel_to_gamma
 from training.batches import draw_batch
 from training.checkpoint import load_latest, save_checkpoint
@@ -72,6 +73,12 @@ def train(settings: RunSettings, dataset: ImageDataset, folder: Path, world: Wor
     )
     if resumed is not None:
         state.restore(*resumed)
+    begun = world.all_gather(torch.tensor([[state.nimg]], device=world.device))
+    if (begun != begun[0]).any():  # every rank reads the folder for itself
+        raise RuntimeError(
+            f"workers would resume at different images ({begun.flatten().tolist()}): the checkpoint "
+            f"that one of them sees in {folder} is damaged or not there; all must share that folder"
+        )
     world.barrier()  # nobody writes a new checkpoint while another rank still looks for the old one
     curves = Curves(folder / "curves.jsonl", resume_at=state.nimg, writing=chief)
     held_out = HeldOutLoss(settings, dataset, world)
@@ -177,12 +184,10 @@ def accumulate_denoising(settings, state: TrainState, forward, dataset, world: W
     share = world.share(settings.train.batch_size)
     micro = settings.micro_batch or (share.stop - share.start)
     sums = torch.zeros(2, dtype=torch.float64, device=world.device)
-    if settings.model.dropout:  # dropout layers use (seed, rank, nimg)
-        torch.manual_seed(settings.seed * 1_000_003 + world.rank * 7_919 + state.nimg)
     for start in range(share.start, share.stop, micro):
         slots = range(state.nimg + start, state.nimg + min(start + micro, share.stop))
         batch = draw_batch(settings, dataset, slots, world.device)
-        with autocast(settings, world):
+        with autocast(settings, world), dropout_keys(state.denoiser, batch.dropout):
             loss, plain = denoising_loss(
                 state.denoiser, batch.images, batch.labels, batch.sigma, batch.noise, forward
             )

@@ -1,5 +1,7 @@
 """Ray: images come out the same however they are spread; failures are one line."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,9 @@ from models.denoiser import Denoiser, describe
 from models.weights import save_weights
 from pipelines.cluster import (
     ClusterError,
+    _worker_environment,
     describe_cluster,
+    hide_gpus,
     ray_session,
     root_cause,
     worker_scaling,
@@ -88,6 +92,17 @@ def test_workers_get_the_gpus_that_are_there(settings, gpus, resources, each):
     assert scaling.resources_per_worker == each
     assert scaling.use_gpu == ("GPU" in each)
     assert scaling.num_workers == settings.get("num_workers", 2)
+
+
+def test_no_gpu_is_seen_where_none_is_wanted(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    hide_gpus(ClusterConfig())
+    hide_gpus(ClusterConfig(use_gpu=True))
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "0,1"
+    assert "CUDA_VISIBLE_DEVICES" not in _worker_environment(ClusterConfig())
+    hide_gpus(ClusterConfig(use_gpu=False))
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
+    assert _worker_environment(ClusterConfig(use_gpu=False))["CUDA_VISIBLE_DEVICES"] == ""
 
 
 def test_gpus_that_stay_unused_are_told(capsys):

@@ -1,10 +1,12 @@
 """params.yaml: every problem at once, with its path, value and mend."""
 
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 
+from pipelines.combinations import remarks
 from pipelines.params import ParamsError, check_params, load_params
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,9 +60,28 @@ def test_every_problem_is_told_at_once():
     ("changes", "told"),
     [
         ({"dataset": {"resolution": 9}}, "dataset.resolution: 9 .* use 8 or 10"),
+        ({"model": {"channel_mult": [1, 2, 2, 2]}}, r"blocks\[0\]: graph_conv .* one only"),
+        ({"model": {"channels": 56}}, "channels_per_head: 32 makes 3 attention heads of the 112"),
+        ({"cluster": {"num_workers": [4, 2]}}, "num_workers: .4, 2. has its least above"),
         (
-            {"model": {"attention_resolutions": [8, 16]}},
-            "model.attention_resolutions: no level is 16 pixels wide: .* are 8, 4;",
+            {"structure": {"fakes": "deployed", "gradient_steps": 50}},
+            "gradient_steps: 50 is more than the 8 evaluations",
+        ),
+        ({"structure": {"sigma_min": 0.7}}, "sigma_min 0.7 is above 0.5"),
+        (
+            {"sampling": {"g": {"guidance": [{"kind": "gradient"}]}}, "samplers": ["g"]},
+            r"sampling.g.guidance\[0\]: gradient needs a classifier",
+        ),
+        (
+            {"sampling": {"g": {"guidance": [{"kind": "autoguidance"}]}}, "samplers": ["g"]},
+            "autoguidance needs a guiding denoiser",
+        ),
+        (
+            {
+                "sampling": {"g": {"guidance": [{"kind": "autoguidance", "length": 0.03}]}},
+                "samplers": ["g"],
+            },
+            r"guidance\[0\].length: 0.03 is not made: .* of 0.05, 0.07",
         ),
         ({"train": {"batch_size": 127}}, "train.batch_size: 127 .* use 126 or 128"),
         ({"train": {"total_kimg": 1}}, "ema.snapshots: 16 .* 8 steps"),
@@ -123,3 +144,18 @@ def test_params_are_frozen():
     params = load_params(DIGITS)
     with pytest.raises(ValueError, match="frozen"):
         params.train.lr = 1.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, None),
+        ({"model": {"attention_resolutions": [8, 16]}}, "no level is 16 pixels wide.* are 8, 4 "),
+        ({"train": {"total_kimg": 50}}, "would start at 60 kimg, so a training of 50 never"),
+        ({"structure": {"refresh_kimg": 2}}, "2 is over before the gate can open anew"),
+        ({"structure": {"refresh_kimg": 2, "kind": "none"}}, None),
+    ],
+)
+def test_what_runs_and_is_probably_not_meant_is_remarked(changes, told):
+    found = remarks(check_params(edited(**changes)))
+    assert (not found) if told is None else (len(found) == 1 and re.search(told, found[0]))

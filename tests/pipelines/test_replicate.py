@@ -13,7 +13,7 @@ from scipy import stats
 
 from pipelines import replicate
 from pipelines.params import ParamsError, read_yaml
-from pipelines.replicate import chosen, parse_option, parse_seeds, plan, run_all
+from pipelines.replicate import check_item, chosen, parse_option, parse_seeds, plan, run_all
 from pipelines.replicate_report import (
     Result,
     paired_difference,
@@ -71,6 +71,14 @@ def test_mistakes_are_told_before_anything_runs(seeds, options, said):
     with pytest.raises(ParamsError) as caught:
         plan(RAW, seeds, options)
     assert said in str(caught.value)
+
+
+def test_an_item_that_some_variant_lacks_is_told_before_anything_runs():
+    experiments = plan(RAW, "1", ["samplers=[heun18],[fast8]"])
+    check_item(None, RAW, experiments)
+    check_item("0.1-heun18", RAW, experiments[:1])
+    with pytest.raises(ParamsError, match=r"--item 0.1-heun18: with samplers=.*fast8.* 0.05-fast8"):
+        check_item("0.1-heun18", RAW, experiments)
 
 
 def fake_report(value):

@@ -71,6 +71,7 @@ def test_image_depends_on_its_own_seed_only(weights, tmp_path, monkeypatch):
         (["--guide", "gradient=1"], "--classifier"),
         (["--guide", "autoguidance=2"], "needs weights"),
         (["--solver-option", "order"], "KEY=VALUE"),
+        (["--count", "-3"], "at least one"),
     ],
 )
 def test_bad_input_is_one_clear_error(weights, tmp_path, monkeypatch, words, told):
@@ -91,6 +92,17 @@ def test_nothing_to_write_and_unlabelled_models(weights, tmp_path, monkeypatch):
             run(monkeypatch, plain, "--count", 2, "--grid", tmp_path / "g.png", *words)
 
 
+def test_another_solver_or_grid_leaves_the_named_settings_own_options_behind():
+    def chosen(*words):
+        line = ["w", "--sampler", "fast8", "--params", "presets/digits.yaml", *words]
+        return sample.chosen_sampler(sample.command_line().parse_args(line))
+
+    assert chosen().solver_options == {"order": 2}
+    assert chosen("--solver", "unipc").solver_options == {"order": 2}  # the same one keeps them
+    heun = chosen("--solver", "heun", "--steps", "5")
+    assert (heun.solver, heun.solver_options, heun.grid) == ("heun", {}, "optimized")
+
+
 def test_guides_for_every_kind(weights, tmp_path):
     denoiser = load_denoiser(weights)
     store(tmp_path / "0.2.safetensors", 3)
@@ -106,6 +118,8 @@ def test_guides_for_every_kind(weights, tmp_path):
     gradient = SamplerConfig(guidance=(GuidanceConfig(kind="gradient", weight=1.0),))
     guide = make_guides(gradient, weights, denoiser, "cpu", tmp_path / "c.safetensors")["gradient"]
     x = torch.randn(4, 1, 8, 8, requires_grad=True)
+    elsewhere = make_guides(gradient, weights, denoiser, "meta", tmp_path / "c.safetensors")
+    assert {p.device.type for p in elsewhere["gradient"].classifier.parameters()} == {"meta"}
     log_prob = guide(x, torch.ones(4), torch.tensor([0, 1, 2, 0]))
     (slope,) = torch.autograd.grad(log_prob.sum(), x)
     assert log_prob.shape == (4,) and (log_prob < 0).all() and slope.abs().max() > 0

@@ -53,6 +53,7 @@ def test_domains(raw, extremes):
 
 @pytest.mark.parametrize("raw", [{"loguniform": [0.001, 0.1]}, {"uniform": [0.0123456, 0.9]},
                                  {"int": [8, 64], "step": 8}, {"int": [1, 64], "log": True},
+                                 {"int": [2, 14], "step": 4}, {"int": [1, 3], "step": 2},
                                  {"int": [2, 4]}, {"choice": [[1], {"a": 2}]}])  # fmt: skip
 def test_samples_of_tune_lie_inside_and_can_be_typed(raw):
     domain = parse_domain(raw)
@@ -97,6 +98,19 @@ def test_an_unconditional_trial_has_no_conditional_accuracy():
     space = {"model.class_conditional": {"choice": [True, False]}}
     said = refused(space, metric="conditional_accuracy")
     assert "no trial reports conditional_accuracy where model.class_conditional is false" in said
+
+
+def test_what_a_trial_cannot_do_is_refused_before_it():
+    with pytest.raises(ParamsError, match=r"gpu: 0\.5 would put workers of one trial on one GPU"):
+        sweep({"train.lr": {"uniform": [0.1, 0.2]}}, workers=2, resources={"cpu": 1, "gpu": 0.5})
+    sweep({"train.lr": {"uniform": [0.1, 0.2]}}, workers=1, resources={"cpu": 1, "gpu": 0.5})
+    raw = {**RAW, "sampling": {**RAW["sampling"], "auto": {
+        "guidance": [{"kind": "autoguidance", "weight": 2.0, "length": 0.2}]}}}  # fmt: skip
+    config = SweepConfig(
+        name="s", space={"train.lr": {"uniform": [0.1, 0.2]}}, evaluation={"sampler": "auto"}
+    )
+    with pytest.raises(ParamsError, match="auto has guidance autoguidance"):
+        Sweep(config, raw)
 
 
 def test_metric_that_nobody_reports():

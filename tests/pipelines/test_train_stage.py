@@ -34,6 +34,13 @@ def test_an_unfinished_run_of_other_code_is_pointed_out(tmp_path, capsys):
     assert not NEW.folder(tmp_path).exists()
 
 
+def test_a_note_that_was_cut_off_stops_no_other_run(tmp_path, capsys):
+    OLD.save(OLD.folder(tmp_path))
+    (OLD.folder(tmp_path) / "identity.json").write_text("")
+    offer_or_adopt(NEW, NEW.folder(tmp_path), None)
+    assert capsys.readouterr().out == ""
+
+
 def test_adoption_carries_the_state_over(tmp_path, capsys):
     unfinished(tmp_path)
     offer_or_adopt(NEW, NEW.folder(tmp_path), OLD.fingerprint)

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +90,10 @@ def params(tmp_path_factory):
 
 @pytest.mark.timeout(600)
 def test_command_trains_judges_and_goes_on(material, params, tmp_path, capsys):
-    line = ["--params", str(params), "--init", str(material.weights), "--dataset",
+    start, other = tmp_path / "start.safetensors", material.ema / "other" / "0.1.safetensors"
+    for end in (".safetensors", ".json"):
+        shutil.copy(material.weights.with_suffix(end), start.with_suffix(end))
+    line = ["--params", str(params), "--init", str(start), "--dataset",
             str(material.dataset), "--reference", str(material.reference), "--seeds", "0,1",
             "--kimg", "0.256", "--deployed", "few", "--long", "long", "--images", "32",
             "--draws", "2", "--jobs", "1", "--every", "1", "--out", str(tmp_path / "out")]  # fmt: skip
@@ -127,6 +131,11 @@ def test_command_trains_judges_and_goes_on(material, params, tmp_path, capsys):
     assert (tmp_path / "out" / "structure.md").read_text() == text
     with pytest.raises(ValueError, match="other settings"):
         main([*line, "--lr", "0.001"])
+    kept = start.read_bytes()
+    shutil.copy(other, start)  # the same path, weights of the same shape
+    with pytest.raises(ValueError, match="other starting weights"):
+        main(line)
+    start.write_bytes(kept)
 
     # A control of another length: it alone is trained.
     main([*line, "--seeds", "0", "--control-kimg", "0.384"])
@@ -164,6 +173,32 @@ def test_from_scratch_and_without_an_adapter(material, params, tmp_path):
     assert kid["plain", 0.256, "long"] != kid["control", 0.256, "long"]
     assert "from scratch" in (tmp_path / "out" / "structure.md").read_text()
     assert (tmp_path / "out" / "tradeoff.png").stat().st_size > 10_000
+
+
+def test_what_cannot_run_is_named_before_any_training(material, params, tmp_path):
+    line = ["--params", str(params), "--init", str(material.weights), "--dataset",
+            str(material.dataset), "--reference", str(material.reference), "--deployed", "few",
+            "--long", "long", "--kimg", "0.256", "--out", str(tmp_path / "out")]  # fmt: skip
+    with pytest.raises(ValueError, match=r"structure\.sigma_min 5 is above 0\.5"):
+        main([*line, "--arm", "bad:structure.sigma_min=5.0,structure.fakes=onestep"])
+    with pytest.raises(ValueError, match=r"bad: .*init_from"):
+        main([*line, "--arm", "bad:model.channels=16"])
+    assert not list(tmp_path.glob("out/runs/*/checkpoints"))
+
+
+def test_a_run_that_fails_is_named_and_ends_the_study(material, params, tmp_path, monkeypatch):
+    line = ["--params", str(params), "--init", str(material.weights), "--dataset",
+            str(material.dataset), "--reference", str(material.reference), "--deployed", "few",
+            "--long", "long", "--kimg", "0.256", "--seeds", "0,1,2", "--jobs", "1",
+            "--out", str(tmp_path / "out")]  # fmt: skip
+    # The first run finds a file where its checkpoints should go.
+    first = tmp_path / "out" / "runs" / "control-0-0.32"
+    first.mkdir(parents=True)
+    (first / "checkpoints").write_text("")
+    with pytest.raises(ValueError, match="control, seed 0: "):
+        main([*line])
+    done = [path.parent.name for path in tmp_path.glob("out/runs/*/train.json")]
+    assert len(done) <= 2  # those already handed to the one process
 
 
 def test_an_arm_may_hold_a_list(material, params):

@@ -152,16 +152,19 @@ def test_damaged_checkpoint_is_named_and_the_one_before_it_used(folder, tmp_path
     assert events[1]["nimg"] == 112
 
 
-@pytest.mark.parametrize("micro", [3, 8])
-def test_accumulation_changes_nothing_but_rounding(folder, tmp_path, micro):
+DROPPING = SMALL.model_copy(update={"dropout": 0.2})
+
+
+@pytest.mark.parametrize(("micro", "model"), [(3, SMALL), (8, SMALL), (3, DROPPING)])
+def test_accumulation_changes_nothing_but_rounding(folder, tmp_path, micro, model):
     data = ImageDataset(folder)
-    train(settings(0.048), data, tmp_path / "whole", World())
-    train(settings(0.048, micro_batch=micro), data, tmp_path / "parts", World())
+    train(settings(0.048, model=model), data, tmp_path / "whole", World())
+    train(settings(0.048, model=model, micro_batch=micro), data, tmp_path / "parts", World())
     assert_same(final(tmp_path / "whole"), final(tmp_path / "parts"), rtol=1e-3, atol=2e-5)
 
 
 def test_two_workers_follow_the_curve_of_one(folder, tmp_path, free_port):
-    config = settings(game="graph")
+    config = settings(game="graph", model=DROPPING)
     train(config, ImageDataset(folder), tmp_path / "one", World())
     worker = Path(__file__).parent / "loop_worker.py"
     ranks = [

@@ -1,0 +1,57 @@
+"""Dropout whose mask belongs to the image, not to the batch it happens to lie in."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class SlotDropout(nn.Module):
+    """Sets a share p of the values to zero and scales the rest by 1 / (1 - p), while training.
+
+    Within `dropout_keys` the mask of image b is a function of its key and of the layer alone, so
+    it stays the same however a batch is split; elsewhere torch's own generator draws it.
+    """
+
+    def __init__(self, p: float):
+        super().__init__()
+        self.p = p
+        self.keys: Tensor | None = None  # int64 [B]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, ...] -> the same shape."""
+        if not (self.p and self.training):
+            return x
+        if self.keys is None:
+            return F.dropout(x, self.p)
+        places = torch.arange(x[0].numel(), device=x.device)
+        bits = _mixed(self.keys[:, None] + places).view(x.shape)
+        kept = (bits & 0xFFFFFF) >= round(self.p * 2**24)
+        return torch.where(kept, x / (1 - self.p), 0)
+
+
+@contextmanager
+def dropout_keys(network: nn.Module, keys: Tensor) -> Iterator[None]:
+    """Inside, every dropout layer of the network draws its masks by these keys, int64 [B]."""
+    layers = [module for module in network.modules() if isinstance(module, SlotDropout)]
+    for number, layer in enumerate(layers):
+        layer.keys = _mixed(_mixed(keys) + number)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.keys = None
+
+
+def _mixed(value: Tensor) -> Tensor:
+    """A bijection of int64 that makes near numbers far apart (SplitMix64, Steele et al. 2014)."""
+    value = (value ^ _shifted(value, 30)) * -0x40A7B892E31B1A47
+    value = (value ^ _shifted(value, 27)) * -0x6B2FB644ECCEEE15
+    return value ^ _shifted(value, 31)
+
+
+def _shifted(value: Tensor, bits: int) -> Tensor:
+    """Shifted right with zeros from the left; torch's own shift repeats the sign."""
+    return (value >> bits) & ((1 << (64 - bits)) - 1)
