@@ -51,7 +51,9 @@ class GraphDiscriminator(Form):
         batches = real.split(min(batch_size, len(real)))
         whole = [batch for batch in batches if len(batch) == len(batches[0])]
         lengths = [_squared_lengths(batch, knn_graph(batch, self.k)) for batch in whole]
-        self.unit.copy_(torch.cat(lengths).mean().clamp_min(1e-6))
+        every = torch.cat(lengths)
+        if len(every):  # one image alone has no edge: the unit stays as it is
+            self.unit.copy_(every.mean().clamp_min(1e-6))
 
     def forward(self, features: Tensor, labels: Tensor) -> Tensor:
         """features [N, F], labels int64 [N] -> logits [N]."""
