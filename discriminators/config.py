@@ -91,7 +91,7 @@ class StructureConfig(
     """The deployed sampler, for deployed and onpolicy fakes; null: DDIM, 8 steps on EDM's grid."""
     gradient_steps: Annotated[int, Field(ge=1)] | None = None
     """deployed: the sampler's last evaluations, through which the gradient goes (null: all). onpolicy:
-    the denoising and the steps of the path before it, so many in all (null: the denoising alone)."""
+    the denoising and the steps of the path before it, so many in all (null: the denoising alone). At most the sampler's evaluations."""
     sigma_min: Positive = 0.03
     """Lowest noise level at which fakes are denoised."""
     sigma_max: Positive | None = None

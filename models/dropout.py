@@ -35,9 +35,10 @@ class SlotDropout(nn.Module):
 @contextmanager
 def dropout_keys(network: nn.Module, keys: Tensor) -> Iterator[None]:
     """Inside, every dropout layer of the network draws its masks by these keys, int64 [B]."""
-    layers = [module for module in network.modules() if isinstance(module, SlotDropout)]
+    layers = [m for m in network.modules() if isinstance(m, SlotDropout) and m.p]
+    mixed = _mixed(keys) if layers else keys
     for number, layer in enumerate(layers):
-        layer.keys = _mixed(_mixed(keys) + number)
+        layer.keys = _mixed(mixed + number)
     try:
         yield
     finally:

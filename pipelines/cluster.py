@@ -55,6 +55,9 @@ def ray_session(cluster: ClusterConfig, *, dashboard: bool = False) -> Iterator[
         options["address"] = cluster.address
     else:
         # "local": a Ray that runs here already, which Ray would join by itself, is somebody's cluster.
+        if os.environ.get("RAY_ADDRESS"):
+            print("cluster.address is null, so this runs on a Ray of its own: RAY_ADDRESS is not used",
+                  flush=True)  # fmt: skip
         options |= {
             "address": "local",
             "include_dashboard": dashboard,
@@ -291,8 +294,7 @@ def spread(
         if gpu is None:
             gpu = ray.cluster_resources().get("GPU", 0) >= 1
         # So many processors each that about evaluate_workers of them run at a time.
-        total = int(ray.cluster_resources().get("CPU", 1))
-        share = max(1, total // cluster.evaluate_workers) if cluster.evaluate_workers else 1
+        share = processors_each(ray.nodes(), cluster.evaluate_workers)
         task = ray.remote(function).options(
             num_cpus=share, num_gpus=1 if gpu else 0,
             runtime_env={"env_vars": {"OMP_NUM_THREADS": str(share)}},
@@ -307,6 +309,15 @@ def spread(
                 raise ClusterError(root_cause(error)) from error
             progress(len(references) - len(waiting))
         return ray.get(references)
+
+
+def processors_each(nodes: list[dict], workers: int) -> int:
+    """Processors of one of `workers` tasks at a time, such that each node has room for one; 1 for 0."""
+    counts = [int(node["Resources"].get("CPU", 0)) for node in nodes if node["Alive"]]
+    counts = [count for count in counts if count]
+    if not workers or not counts:
+        return 1
+    return max(1, min(sum(counts) // workers, min(counts)))
 
 
 def describe_cluster(cluster: ClusterConfig) -> str:

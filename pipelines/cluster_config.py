@@ -16,9 +16,10 @@ class ClusterConfig(
     num_workers: Annotated[int, Field(ge=0)] | tuple[Count, Count] = 2
     """Training workers; 0: in this process, for debugging; [min, max]: elastic."""
     address: str | None = None
-    """A running Ray cluster's address, or "auto"; null: a Ray on this machine."""
+    """A running Ray cluster's address, or "auto"; null: a new Ray on this machine (RAY_ADDRESS is not
+    used)."""
     use_gpu: bool | None = None
-    """Give each worker a GPU; null: if Ray sees one for each of them."""
+    """Give each worker a GPU; null: if Ray sees one for each of them; false: no stage uses one."""
     micro_batch: Count | None = None
     """Images per forward pass of a worker; null: the worker's whole share of the batch."""
     checkpoint_every_s: Annotated[float, Field(ge=0)] = 30.0

@@ -4,6 +4,7 @@ import difflib
 import math
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from training.fakes import fake_levels
@@ -87,7 +88,7 @@ def _model(params: "Params") -> Iterator[str]:
         if block.kind == "graph_conv" and sides[-1] == 1:
             yield (
                 f"model.structural_blocks[{position}]: graph_conv relates the pixels of the "
-                "bottleneck, and it has one only: leave it away, or give model.channel_mult fewer "
+                "bottleneck, and it has one only: leave it out, or give model.channel_mult fewer "
                 "levels"
             )
 
@@ -174,6 +175,11 @@ def _samplers(params: "Params") -> Iterator[str]:
                 yield (
                     f"{where}: autoguidance needs a guiding denoiser: give length (one of "
                     "ema.lengths) or weights (a file)"
+                )
+            if entry.weights is not None and Path(entry.weights).parts[:1] == ("outputs",):
+                yield (
+                    f"{where}.weights: {entry.weights} is made by this very run: for another EMA length "
+                    "give length, for another run's weights a copy outside outputs/"
                 )
             if entry.length is not None and entry.length not in params.ema.lengths:
                 yield (

@@ -57,8 +57,10 @@ def make_guides(
                     "guidance autoguidance needs weights (a file) or length (an EMA length among "
                     "ema.lengths): give one of them"
                 )
-            length = f"{entry.length:g}.safetensors"
-            path = Path(entry.weights) if entry.weights else Path(weights).parent / length
+            if entry.weights is not None:
+                path = Path(entry.weights)
+            else:
+                path = Path(weights).parent / f"{entry.length:g}.safetensors"
             guides["autoguidance"] = load_denoiser(path, device)
         elif entry.kind == "gradient":
             if classifier is None:

@@ -150,7 +150,7 @@ def weights_file(path: str, key: str, otherwise: str) -> Path:
     """
     for root in (Path(), dvc_root()):
         if (root / path).is_file():
-            return (root / path).resolve()
+            return Path(os.path.abspath(root / path))  # a link keeps the .json beside it
     raise ParamsError(
         f"{key}: {path} does not exist: give the path of a .safetensors file, or {otherwise}"
     )

@@ -48,10 +48,10 @@ class QuickEvaluation:
     num_images: int
     batch_size: int
     k: int
-    basis: str
-    """Hash of the reference's content and of the code that judges: what is kept of other ones is stale."""
     settings: str
     """RunSettings as JSON; its noise decides at which levels the held-out loss is taken."""
+    basis: str = ""
+    """Hash of the reference and of the code that judges: what is kept of other ones is stale."""
 
     def measure(self, weights: Path, sampler: SamplerConfig) -> dict[str, float]:
         """The metrics of DIRECTIONS for a snapshot's weights, and `evaluation_s`.

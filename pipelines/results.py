@@ -8,7 +8,7 @@ reports/metrics.json (schema 1), made of `Report`:
     items       one entry per EMA length and sampler ("0.05-default"): ema_length, sampler, nfe,
                 num_images, n (images on each side of a comparison), and for every metric its
                 value, floor (the same metric between real images and real images, at equal n)
-                and floor_std
+                and floor_std, for structure_gap also resolvable
     train       total_nimg, num_parameters, skipped_steps, structure_plays, gate_open_fraction,
                 and the last value of each curve
     dataset     counts and shape of the images

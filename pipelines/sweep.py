@@ -43,6 +43,12 @@ from pipelines.sweep_trial import TrialTask, run_trial
 SWEEPS = "sweeps"
 
 
+# What a judgement at a rung is made by (pipelines/quick_evaluation.py).
+JUDGING_FOLDERS = ("dataset", "evaluation", "models", "sampling")
+JUDGING_FILES = ("pipelines/quick_evaluation.py", "pipelines/generation.py", "training/held_out.py",
+                 "outputs/reference/reference.json")  # fmt: skip
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -154,9 +160,10 @@ def search(
     task = TrialTask(
         str(Path.cwd()), str(root), config.model_dump_json(), sweep.raw, quick_evaluation(sweep)
     )
-    threads = base.cluster.model_copy(
-        update={"num_workers": config.max_concurrent * max(1, config.workers)}
-    )
+    update: dict[str, Any] = {"num_workers": config.max_concurrent * max(1, config.workers)}
+    if config.resources.gpu:  # asked for here, whatever cluster.use_gpu says
+        update["use_gpu"] = None
+    threads = base.cluster.model_copy(update=update)
     # Tune with Ray Train inside needs the dashboard's state API, or it hangs after a trial.
     with ray_session(threads, dashboard=config.workers > 0) as ray:
         from pipelines.sweep_tuner import make_tuner
@@ -173,7 +180,8 @@ def search(
 
 def judging_basis() -> str:
     """Hash of what judges a trial besides its own weights: the reference and the code."""
-    return code_hash(stage_code("evaluate") | {REFERENCE / "reference.json"})
+    files = {path for folder in JUDGING_FOLDERS for path in Path(folder).rglob("*.py")}
+    return code_hash(files | {Path(name) for name in JUDGING_FILES})
 
 
 def quick_evaluation(sweep: Sweep) -> QuickEvaluation:
@@ -182,7 +190,7 @@ def quick_evaluation(sweep: Sweep) -> QuickEvaluation:
     return QuickEvaluation(
         str(DATASET.resolve()), str(REFERENCE.resolve()), base.evaluation.inception_path,
         base.seed, sweep.config.evaluation.num_images, base.evaluation.batch_size,
-        base.evaluation.k, judging_basis(), base.run_settings().model_dump_json(),
+        base.evaluation.k, base.run_settings().model_dump_json(), judging_basis(),
     )  # fmt: skip
 
 

@@ -32,13 +32,17 @@ from sampling.generate import generate
 
 
 def matching_rows(own: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Places in `own` whose labels are `labels`, in order; a place repeats only when all are used."""
+    """Places in `own` whose labels are `labels`, in order; a place repeats only when all are used.
+
+    Any place will do for the label -1, and for one that `own` lacks.
+    """
     places = {label: np.flatnonzero(own == label) for label in set(labels.tolist()) if label >= 0}
     everywhere = np.arange(len(own))
     taken: dict[int, int] = {}
     rows = []
     for label in labels.tolist():
         of_label = places.get(label, everywhere)
+        of_label = of_label if len(of_label) else everywhere  # a class of which none is held out
         rows.append(of_label[taken.get(label, 0) % len(of_label)])
         taken[label] = taken.get(label, 0) + 1
     return np.asarray(rows)

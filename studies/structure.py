@@ -175,8 +175,6 @@ def main(arguments: list[str] | None = None) -> None:
             settings = arm_settings(raw, values, options, seed, kimg)
             runs[arm, seed] = settings, options.out / "runs" / f"{arm}-{seed}-{kimg:g}"
     dataset = ImageDataset(options.dataset)
-    _same_settings(runs, {"init": options.init and file_hash(options.init),
-                          "dataset": dataset.content_hash})  # fmt: skip
     # What does not fit together is told before any training.
     load_reference(options.reference, base.evaluation.inception_path)
     for (arm, seed), (settings, _) in runs.items():
@@ -185,6 +183,8 @@ def main(arguments: list[str] | None = None) -> None:
                 build_state(settings, dataset, World())
             except (ValueError, RuntimeError) as error:
                 raise ValueError(f"{arm}: {error}") from None
+    _same_settings(runs, {"init": options.init and file_hash(options.init),
+                          "dataset": dataset.content_hash})  # fmt: skip
     options.out.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(options.jobs, context, start_worker, (os.getpid(),))
@@ -212,7 +212,7 @@ def main(arguments: list[str] | None = None) -> None:
     per_kimg = {key: spent / runs[key][0].train.total_kimg for key, spent in seconds.items()}
     write_report(table, per_kimg, options.kimg, options.deployed, options.long, options.out,
                  options.snapshot_kimg)  # fmt: skip
-    draw_samples(asked, options.kimg, options.deployed[0], options.dataset, folder,
+    draw_samples(asked, options.kimg, options.deployed[0], options.images, dataset, folder,
                  options.out / "samples.png")  # fmt: skip
     if options.at:
         draw_tradeoff(table, options.kimg, options.deployed[0], options.long, options.out)
@@ -247,8 +247,9 @@ def _train_all(pool: ProcessPoolExecutor, runs: dict, options: argparse.Namespac
             try:
                 seconds[tasks[task]] = task.result()
             except Exception as error:
-                pool.shutdown(wait=False, cancel_futures=True)  # those under way end; the same
-                arm, seed = tasks[task]  # command goes on with them
+                arm, seed = tasks[task]
+                pool.shutdown(wait=False, cancel_futures=True)
+                print(f"{arm}, seed {seed}: {error}; waiting for the runs under way", flush=True)
                 raise ValueError(f"{arm}, seed {seed}: {error}") from error
             report(done)
     return seconds

@@ -7,6 +7,7 @@ from PIL import Image
 
 from dataset.store import ImageDataset
 from evaluation.pictures import sample_grid
+from models.weights import load_description
 from pipelines.charts import new_figure, png
 from pipelines.generation import generation_labels
 from studies.batch_graph import matching_rows
@@ -14,12 +15,13 @@ from studies.structure_images import GENERATION_SEED, SHOWN_IMAGES, Question, pi
 
 
 def draw_samples(
-    asked: list[Question], kimg: float, sampler: str, dataset: Path, folder: Path, path: Path
-) -> None:
+    asked: list[Question], kimg: float, sampler: str, judged: int, dataset: ImageDataset,
+    folder: Path, path: Path,
+) -> None:  # fmt: skip
     """A sheet of real held-out images, then what the start and each arm of the first seed made of the
     same labels and noise at equal images, by one sampler.
 
-    asked: what was judged, its pictures in `folder`; dataset: where the real images are.
+    asked: what was judged, `judged` images each, their pictures in `folder`; dataset: the real ones.
     """
     seed = min(question.seed for question in asked if question.arm != "start")
     chosen = [
@@ -28,11 +30,12 @@ def draw_samples(
         if question.sampler == sampler
         and (question.arm == "start" or (question.seed, question.kimg) == (seed, kimg))
     ]
-    images = ImageDataset(dataset)
-    labels = generation_labels(images, GENERATION_SEED, SHOWN_IMAGES)
-    held_out = np.asarray(images.held_out_indices)
-    rows = held_out[matching_rows(np.asarray(images.labels)[held_out], labels)]
-    sheets = [("real, held out", sample_grid(np.asarray(images.images[rows])))]
+    conditional = load_description(Path(chosen[0].weights))["num_classes"] > 0
+    count = min(SHOWN_IMAGES, judged)
+    labels = generation_labels(dataset, GENERATION_SEED, count, conditional=conditional)
+    held_out = np.asarray(dataset.held_out_indices)
+    rows = held_out[matching_rows(np.asarray(dataset.labels)[held_out], labels)]
+    sheets = [("real, held out", sample_grid(np.asarray(dataset.images[rows])))]
     for question in chosen:
         title = "warm start" if question.arm == "start" else question.arm
         sheets.append((title, Image.open(picture_of(folder, question))))

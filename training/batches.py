@@ -21,7 +21,7 @@ class Batch:
     labels: Tensor  # [B] int64
     sigma: Tensor  # [B]
     noise: Tensor  # [B, C, H, W]
-    dropout: Tensor  # [B] int64, keys of the dropout masks
+    dropout: Tensor  # [B] int64, keys of the dropout masks; 0 without dropout
 
 
 def draw_batch(
@@ -39,7 +39,9 @@ def draw_batch(
     labels = torch.where(torch.from_numpy(hidden), -1, labels)
     sigma = sigma_quantile(settings.noise, slot_uniform(seed, "sigma", slots))
     noise = slot_normal(seed, "noise", slots, dataset.image_shape)
-    keys = torch.from_numpy((slot_uniform(seed, "dropout", slots) * 2**53).astype(np.int64))
+    keys = torch.zeros(len(slots), dtype=torch.int64)
+    if settings.model.dropout:
+        keys = torch.from_numpy((slot_uniform(seed, "dropout", slots) * 2**53).astype(np.int64))
     return Batch(
         images.to(device), labels.to(device), torch.from_numpy(sigma).float().to(device),
         torch.as_tensor(noise).to(device), keys.to(device),

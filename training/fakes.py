@@ -55,7 +55,7 @@ def fake_levels(
     if sampler.adapter:
         raise ValueError(
             "structure.sampler.adapter: the game always plays the adapter that the denoiser has: "
-            "leave it away there (a sampler under `sampling` switches it on)"
+            "leave it out there (a sampler under `sampling` switches it on)"
         )
     if on_path and (config.gradient_steps or 1) > sampler.nfe:
         raise ValueError(

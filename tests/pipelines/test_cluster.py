@@ -14,6 +14,7 @@ from pipelines.cluster import (
     _worker_environment,
     describe_cluster,
     hide_gpus,
+    processors_each,
     ray_session,
     root_cause,
     worker_scaling,
@@ -103,6 +104,17 @@ def test_no_gpu_is_seen_where_none_is_wanted(monkeypatch):
     hide_gpus(ClusterConfig(use_gpu=False))
     assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
     assert _worker_environment(ClusterConfig(use_gpu=False))["CUDA_VISIBLE_DEVICES"] == ""
+
+
+def test_a_task_fits_on_every_node():
+    def nodes(*counts):
+        return [{"Alive": True, "Resources": {"CPU": float(count)}} for count in counts]
+
+    dead = [{"Alive": False, "Resources": {"CPU": 1.0}}, {"Alive": True, "Resources": {}}]
+    assert processors_each(nodes(64), 0) == 1
+    assert processors_each(nodes(64) + dead, 4) == 16
+    assert processors_each(nodes(8, 8, 8), 2) == 8  # not 12
+    assert processors_each(nodes(2), 8) == 1
 
 
 def test_gpus_that_stay_unused_are_told(capsys):

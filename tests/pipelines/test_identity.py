@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from pipelines import identity
+from pipelines.guides import with_guiding_files
 from pipelines.identity import STAGE_PARAMS, Identity, code_hash, item_name, stage_identity
 from pipelines.params import Params, check_params, load_params
 
@@ -175,3 +176,29 @@ def test_fingerprints_ignore_working_folder(workspace, monkeypatch):
     assert identity.dvc_root() == workspace
     monkeypatch.setenv("DVC_ROOT", "/somewhere/else")
     assert identity.dvc_root() == Path("/somewhere/else")
+
+
+def test_weights_named_by_path_are_found_beside_the_project_and_count(workspace, monkeypatch):
+    """Autoguidance's own file: by content, and also where DVC runs a copy of the project."""
+    entry = {"kind": "autoguidance", "weight": 2.0, "weights": "guide.safetensors"}
+    params = changed(sampling={"g": {"guidance": [entry]}}, samplers=["g"])
+    with pytest.raises(
+        ValueError, match=r"sampling\.g\.guidance: guide.safetensors does not exist"
+    ):
+        identity.pipeline_tag(params)
+    (workspace / "guide.safetensors").write_bytes(b"1")
+    tags = [identity.pipeline_tag(params)]
+    items = [identity.item_fingerprint(params, 0.1, "g")]
+    copy = workspace / "copy"
+    copy.mkdir()
+    for name in (*PACKAGES, "pipelines", "dvc.yaml"):
+        source = workspace / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, copy / name)
+    monkeypatch.chdir(copy)
+    monkeypatch.setenv("DVC_ROOT", str(workspace))
+    assert identity.pipeline_tag(params) == tags[0]
+    found = with_guiding_files(params.sampling["g"], "g").guidance[0].weights
+    assert Path(found) == workspace / "guide.safetensors"
+    (workspace / "guide.safetensors").write_bytes(b"2")
+    assert identity.pipeline_tag(params) != tags[0]
+    assert identity.item_fingerprint(params, 0.1, "g") != items[0]

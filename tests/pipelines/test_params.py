@@ -83,6 +83,15 @@ def test_every_problem_is_told_at_once():
             },
             r"guidance\[0\].length: 0.03 is not made: .* of 0.05, 0.07",
         ),
+        (
+            {
+                "sampling": {
+                    "g": {"guidance": [{"kind": "autoguidance", "weights": "outputs/ema/0.2"}]}
+                },
+                "samplers": ["g"],
+            },
+            r"guidance\[0\].weights: outputs/ema/0.2 is made by this very run",
+        ),
         ({"train": {"batch_size": 127}}, "train.batch_size: 127 .* use 126 or 128"),
         ({"train": {"total_kimg": 1}}, "ema.snapshots: 16 .* 8 steps"),
         ({"ema": {"snapshots": 1}}, "ema.snapshots: 1"),

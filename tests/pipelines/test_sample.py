@@ -108,6 +108,11 @@ def test_guides_for_every_kind(weights, tmp_path):
     store(tmp_path / "0.2.safetensors", 3)
     auto = SamplerConfig(guidance=(GuidanceConfig(kind="autoguidance", weight=2.0, length=0.2),))
     assert make_guides(auto, weights, denoiser, "cpu")["autoguidance"].num_classes == 3
+    entry = GuidanceConfig(
+        kind="autoguidance", weight=2.0, weights=str(tmp_path / "0.2.safetensors")
+    )
+    by_file = SamplerConfig(guidance=(entry,))
+    assert make_guides(by_file, weights, denoiser, "cpu")["autoguidance"].num_classes == 3
     assert make_guides(SamplerConfig(), weights, denoiser, "cpu") is None
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (60, 8, 8, 1)).astype(np.uint8)

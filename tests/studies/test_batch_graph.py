@@ -31,6 +31,7 @@ def test_real_rows_have_the_labels_and_repeat_only_when_all_are_used():
     rows = matching_rows(own, labels)
     assert own[rows[:5]].tolist() == labels[:5].tolist()
     assert rows[:4].tolist() == [1, 0, 3, 1]  # the third 0 is the first one again
+    assert matching_rows(own, np.array([3])).tolist() == [0]  # a class of which none is there
 
 
 def test_the_picture_has_a_panel_for_reals_and_each_file(material, command, tmp_path):
