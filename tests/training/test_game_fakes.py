@@ -199,7 +199,7 @@ def test_renoise_goes_up_to_the_shared_level():
 def test_levels_that_do_not_exist_are_refused():
     with pytest.raises(ValueError, match=r"structure\.sigma_min 0\.6 is above 0\.5"):
         fakes(sigma_min=0.6)
-    with pytest.raises(ValueError, match=r"structure\.sampler\.adapter: .* leave it away"):
+    with pytest.raises(ValueError, match=r"structure\.sampler\.adapter: .* leave it out"):
         fakes("deployed", sampler=SamplerConfig(adapter=True))
     with pytest.raises(ValueError, match=r"widen these or\s+give the sampler more steps"):
         fakes("onpolicy", sampler=SamplerConfig(steps=2), sigma_min=0.3, sigma_max=0.4)
