@@ -79,10 +79,12 @@ def draw(
     centre = first.mean(0)
     axes_of = np.linalg.svd(first - centre, full_matrices=False)[2][:2]  # [2, F]
     planes = [(batch - centre) @ axes_of.T for _, batch in batches]
-    reach = 1.1 * max(float(np.abs(points).max()) for points in planes)
+    low = np.min([points.min(0) for points in planes], 0)  # [2], of all panels
+    high = np.max([points.max(0) for points in planes], 0)
+    middle, reach = (low + high) / 2, 0.55 * float((high - low).max())
     palette = matplotlib.colormaps["tab10" if labels.max() < 10 else "tab20"].colors
     colours = [palette[label % len(palette)] for label in labels.tolist()]
-    figure = new_figure((4.0 * len(batches), 4.6))
+    figure = new_figure((4.0 * len(batches), 5.1))
     panels = np.atleast_1d(figure.subplots(1, len(batches)))
     for axes, points, (name, batch) in zip(panels, planes, batches, strict=True):
         sources, centres = knn_graph(torch.from_numpy(batch), k).numpy()
@@ -91,8 +93,8 @@ def draw(
         axes.add_collection(LineCollection(list(lines), colors=MUTED, linewidths=0.4, alpha=0.35))
         axes.scatter(*points.T, c=colours, s=16, zorder=2)
         axes.set_title(f"{name}\nmean distance to {k} neighbours {distance:.2f}", fontsize=10)
-        axes.set_xlim(-reach, reach)
-        axes.set_ylim(-reach, reach)
+        axes.set_xlim(middle[0] - reach, middle[0] + reach)
+        axes.set_ylim(middle[1] - reach, middle[1] + reach)
         axes.set_xticks([])
         axes.set_yticks([])
         axes.set_aspect("equal")
