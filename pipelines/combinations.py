@@ -28,7 +28,7 @@ def combination_problems(params: "Params") -> list[str]:
 def remarks(params: "Params") -> list[str]:
     """What will run, and is probably not what was meant."""
     out, model, game, train = [], params.model, params.structure, params.train
-    sides = [params.dataset.resolution // 2**level for level in range(len(model.channel_mult))]
+    sides = _sides(params)
     absent = [str(width) for width in model.attention_resolutions if width not in sides]
     if absent:
         out.append(
@@ -57,6 +57,13 @@ def nearest(word: str, allowed: Iterable[str]) -> str:
     return f": did you mean {close[0]!r}?" if close else f" (known: {', '.join(map(str, allowed))})"
 
 
+def _sides(params: "Params") -> list[int]:
+    """Width of each level of the network, in pixels."""
+    return [
+        params.dataset.resolution // 2**level for level in range(len(params.model.channel_mult))
+    ]
+
+
 def _model(params: "Params") -> Iterator[str]:
     model, side = params.model, params.dataset.resolution
     levels = len(model.channel_mult)
@@ -69,7 +76,7 @@ def _model(params: "Params") -> Iterator[str]:
             f"{f'{low} or ' if low else ''}{low + factor}, or fewer levels"
         )
         return
-    sides = [side // 2**level for level in range(levels)]
+    sides = _sides(params)
     for width, mult in zip(sides, model.channel_mult, strict=True):
         channels = model.channels * mult
         heads = max(1, channels // model.channels_per_head)

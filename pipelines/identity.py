@@ -17,6 +17,7 @@ import yaml
 
 from models.weights import file_hash
 from pipelines.params import Params, ParamsError
+from pipelines.results import write_text
 
 # The params that decide a stage's result; dvc.yaml names the same (a test compares them).
 STAGE_PARAMS: dict[str, tuple[str, ...]] = {
@@ -73,11 +74,8 @@ class Identity:
         return Path(root) / ".runs" / f"{self.stage}-{self.fingerprint}"
 
     def save(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(asdict(self) | {"fingerprint": self.fingerprint}, indent=1)
-        temporary = folder / ".identity.json.tmp"
-        temporary.write_text(text + "\n")
-        temporary.replace(folder / "identity.json")
+        write_text(folder / "identity.json", text + "\n")
 
 
 def stage_identity(stage: str, params: Params, *, item_params: tuple[str, ...] = ()) -> Identity:
@@ -100,8 +98,7 @@ def item_fingerprint(params: Params, length: float, sampler: str) -> str:
     identity = stage_identity("evaluate", params, item_params=(f"sampling.{sampler}",))
     files = [EMA / f"{length_name(length)}{end}" for end in (".safetensors", ".json")]
     weights = [file_hash(path) if path.is_file() else None for path in files]
-    guides = _guide_hashes(params, [sampler])
-    parts = [identity.fingerprint, weights, *([guides] if guides else [])]
+    parts = [identity.fingerprint, weights, _guide_hashes(params, [sampler])]
     return f"{_hash(parts)[:16]}-{item_name(length, sampler)}"
 
 

@@ -109,10 +109,10 @@ def plan(raw: dict[str, Any], seeds: str, options: Sequence[str]) -> list[Experi
 
 def check_item(item: str | None, raw: dict[str, Any], experiments: Sequence[Experiment]) -> None:
     """Every experiment must evaluate the item that is to be compared. Raises ParamsError."""
-    for experiment in experiments:
+    for experiment in experiments if item else ():
         params = check_params(with_values(raw, experiment.values))
         names = [item_name(n, s) for n in params.ema.lengths for s in params.samplers]
-        if item is not None and item not in names:
+        if item not in names:
             raise ParamsError(
                 f"--item {item}: with {experiment.variant} there are {', '.join(names)}"
             )
