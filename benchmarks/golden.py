@@ -26,9 +26,9 @@ from safetensors.numpy import load_file
 
 from dataset.prepare import prepare_dataset
 from dataset.store import ImageDataset
+from foundation.workers import World
 from pipelines.params import load_params
 from training.loop import train
-from training.world import World
 
 STEPS, BATCH = 50, 128
 INTERRUPTED_AT = 23 * BATCH

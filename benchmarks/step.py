@@ -17,13 +17,13 @@ from rich.table import Table
 
 from dataset.prepare import prepare_dataset
 from dataset.store import ImageDataset
+from foundation.workers import World
 from pipelines.params import load_params
 from pipelines.progress import progress
 from training.gate import Gate
 from training.loop import accumulate_denoising, play_game
 from training.preview import ema_denoiser
 from training.setup import build_state
-from training.world import World
 
 
 class OpenGate(Gate):

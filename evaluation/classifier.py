@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from evaluation.features import RunningStatistics, image_chunks
-from models.extractors import ClassifierExtractor
+from models.extractors.load import ClassifierExtractor
 
 SEED = 20_240_601
 """Its own, fixed: runs of different experiment seeds are judged by one and the same network."""

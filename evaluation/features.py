@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from evaluation.frechet import feature_statistics
-from models.extractors import Extractor
+from models.extractors.load import Extractor
 
 CHUNK_BYTES = 1 << 25
 """Images read at once, at most 4096 of them."""

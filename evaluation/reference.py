@@ -15,7 +15,7 @@ import torch
 from evaluation.classifier import train_classifier
 from evaluation.config import EvaluationConfig
 from evaluation.features import write_features
-from models.extractors import ClassifierExtractor, Extractor, load_classifier, load_extractor
+from models.extractors.load import ClassifierExtractor, Extractor, load_classifier, load_extractor
 
 SCHEMA = 1
 MAX_CLASSES = 100

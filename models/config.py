@@ -4,7 +4,11 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from models.structural_blocks import GraphConvConfig, SelfAttentionConfig, StructuralBlockConfig
+from models.layers.bottleneck_blocks import (
+    GraphConvConfig,
+    SelfAttentionConfig,
+    StructuralBlockConfig,
+)
 
 PositiveInt = Annotated[int, Field(ge=1)]
 

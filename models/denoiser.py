@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from models.config import ModelConfig
-from models.mp_layers import MPConv, MPFourier, add_adapters, normalize_weights
+from models.layers.magnitude_preserving import MPConv, MPFourier, add_adapters, normalize_weights
 from models.unet import Encoded, UNet
 from models.weights import WeightsError, load_tensors
 

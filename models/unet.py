@@ -10,11 +10,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.attention import BALANCE, CosineAttention
 from models.config import ModelConfig
-from models.dropout import SlotDropout
-from models.mp_layers import MPConv, MPFourier, mp_cat, mp_silu, mp_sum, pixel_norm
-from models.structural_blocks import make_structural_block
+from models.layers.attention import BALANCE, CosineAttention
+from models.layers.bottleneck_blocks import make_structural_block
+from models.layers.magnitude_preserving import (
+    MPConv,
+    MPFourier,
+    mp_cat,
+    mp_silu,
+    mp_sum,
+    pixel_norm,
+)
+from models.layers.slot_dropout import SlotDropout
 
 CLIP = 256.0  # keeps activations inside half precision; never reached in healthy training
 

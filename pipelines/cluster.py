@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from dataset.store import ImageDataset
+from foundation.workers import World
 from pipelines.cluster_config import ClusterConfig
 from pipelines.mailbox import Mailbox
 from training.settings import RunSettings
-from training.world import World
 
 Report = Callable[[dict], None]
 POLL_SECONDS = 0.5

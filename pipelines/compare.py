@@ -15,11 +15,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from foundation.atomic_files import write_text
 from pipelines.compare_page import draw, render
 from pipelines.compared import Compared, metric_rows, param_rows, read_run
 from pipelines.identity import dvc_root
 from pipelines.params import DEFAULT_PATH, load_params
-from pipelines.results import write_text
 from pipelines.run_store import Store
 from pipelines.stage import run_stage
 from pipelines.tracking import TrackingConfig, open_store

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from dataset.pixels import to_uint8
-from dataset.sampler import slot_indices
+from dataset.slots import slot_indices
 from dataset.store import ImageDataset
 from models.denoiser import load_denoiser
 from pipelines.cluster import spread

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from models.denoiser import load_denoiser
-from models.extractors import load_classifier
+from models.extractors.load import load_classifier
 from pipelines.identity import guiding_file
 from sampling.config import SamplerConfig
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import yaml
 
+from foundation.atomic_files import write_text
 from models.weights import file_hash
 from pipelines.params import Params, ParamsError
-from pipelines.results import write_text
 
 # The params that decide a stage's result; dvc.yaml names the same (a test compares them).
 STAGE_PARAMS: dict[str, tuple[str, ...]] = {

@@ -19,13 +19,13 @@ from evaluation.frechet import frechet_from_features
 from evaluation.kid import kernel_distance
 from evaluation.manifold import structure_metrics
 from evaluation.reference import Reference, load_reference
+from foundation.workers import World
 from models.denoiser import load_denoiser
 from pipelines.generation import generation_labels
 from sampling.config import SamplerConfig
 from sampling.generate import generate_batches
 from training.held_out import HeldOutLoss
 from training.settings import RunSettings
-from training.world import World
 
 # What is reported, and which way is better.
 DIRECTIONS = {

@@ -3,13 +3,13 @@
 import json
 import shutil
 
+from models.ema_reconstruction import list_snapshots, reconstruct
 from models.weights import save_weights
 from pipelines.identity import EMA, TRAIN, dvc_root, length_name, pipeline_tag, stage_fingerprint
 from pipelines.params import load_params
 from pipelines.progress import progress
 from pipelines.stage import parser, run_stage
 from pipelines.tracking import stage_run
-from training.snapshots import list_snapshots, reconstruct
 
 
 def main() -> None:

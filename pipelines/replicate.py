@@ -19,12 +19,12 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
+from foundation.atomic_files import write_text
 from pipelines.dvc_command import run_dvc
 from pipelines.identity import DATASET, REPORTS, dvc_root, item_name, pipeline_tag
 from pipelines.overrides import check_key, known_keys, override_text, set_options, with_values
 from pipelines.params import DEFAULT_PATH, ParamsError, check_params, read_value, read_yaml
 from pipelines.replicate_report import Result, print_tables, summarise, write_figure
-from pipelines.results import write_text
 from pipelines.stage import run_stage
 
 MAX_VARIANTS = 32

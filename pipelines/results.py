@@ -26,6 +26,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from foundation.atomic_files import write_text
+
 CSV_METRICS = ("fd", "kid")  # written with their floors
 CSV_COLUMNS = (
     *("ema_length", "sampler", "fd", "fd_floor", "kid", "kid_floor"),
@@ -181,14 +183,6 @@ def write_csv(items: Sequence[Item], path: Path) -> None:
         writer = csv.DictWriter(stream, CSV_COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    os.replace(temporary, path)
-
-
-def write_text(path: Path, text: str) -> None:
-    """A text file, made under another name and renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)
 
 

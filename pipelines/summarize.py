@@ -4,6 +4,7 @@ import io
 
 from PIL import Image
 
+from foundation.atomic_files import write_text
 from pipelines.charts import read_curves
 from pipelines.identity import (
     DATASET,
@@ -29,7 +30,6 @@ from pipelines.results import (
     summary,
     write_csv,
     write_report,
-    write_text,
 )
 from pipelines.run_state import gate_tags
 from pipelines.stage import parser, run_stage

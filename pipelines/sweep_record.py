@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from foundation.atomic_files import write_text
 from pipelines import run_state
 from pipelines.params import ParamsError
-from pipelines.results import write_text
 from pipelines.sweep_space import Sweep
 from pipelines.tracked_run import StageRun, one_line, say
 from pipelines.tracking import open_store

@@ -14,10 +14,10 @@ from matplotlib import colormaps
 from rich.console import Console
 from rich.table import Table
 
+from foundation.atomic_files import write_text
 from pipelines.charts import COLOURS, GRID, INK, MUTED, new_figure, png, style
 from pipelines.overrides import experiment_command, with_values
 from pipelines.quick_evaluation import DIRECTIONS
-from pipelines.results import write_text
 from pipelines.sweep_domain import Domain
 from pipelines.sweep_record import BROKEN, FINISHED, Record, Trial
 from pipelines.sweep_space import Sweep

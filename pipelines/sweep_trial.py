@@ -130,10 +130,10 @@ def _train(
     report: Callable[[dict], None],
 ) -> None:  # fmt: skip
     """In this process, or as a Ray Train run of the sweep's number of workers."""
+    from foundation.workers import World
     from pipelines.cluster import train_on_ray
     from pipelines.train import with_init_file
     from training.loop import train
-    from training.world import World
 
     dataset, resources = Path(task.evaluation.dataset), sweep.config.resources
     settings = params.run_settings().model_copy(

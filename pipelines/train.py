@@ -15,6 +15,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from dataset.store import ImageDataset
+from foundation.workers import World
 from pipelines.cluster import describe_cluster, hide_gpus, run_training
 from pipelines.combinations import remarks
 from pipelines.identity import (
@@ -34,7 +35,6 @@ from pipelines.stage import parser, run_stage
 from pipelines.tracking import stage_run
 from training.config import TrainConfig
 from training.setup import build_state
-from training.world import World
 
 
 def main() -> None:

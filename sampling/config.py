@@ -6,8 +6,8 @@ from typing import Annotated, Self
 from pydantic import BaseModel, Field, field_validator, model_validator
 from torch import Tensor
 
+from foundation.did_you_mean import check_name
 from sampling.grids import GRIDS, check_sigmas, make_grid, time_grid
-from sampling.options import check_name
 from sampling.solvers import Solver, make_solver
 
 OptionValue = bool | int | float | str

@@ -7,7 +7,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from models.adapter import AdaptedDenoiser
+from models.layers.low_rank_adapter import AdaptedDenoiser
 from sampling.config import SamplerConfig
 from sampling.guidance import Guide, LabelledDenoiser, bind_labels, guide_denoiser
 from sampling.seeds import image_generators, image_noise

@@ -11,7 +11,7 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor
 
-from models.parametrisation import PATHS
+from models.noise_paths import PATHS
 from sampling.optimized_grid import optimized_sigmas
 from sampling.options import Options, build
 

@@ -1,10 +1,12 @@
 """Named choices with checked options: a dict of classes, built by name or refused in one line."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+from foundation.did_you_mean import check_name, nearest_name
 
 T = TypeVar("T", bound="Options")
 
@@ -15,21 +17,6 @@ class Options(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
     )
-
-
-def nearest_name(name: str, known: Iterable[str]) -> str:
-    """', did you mean ...? (known: ...)', the tail of each error about an unknown name."""
-    names = list(known)
-    close = difflib.get_close_matches(str(name).lower(), names, n=1, cutoff=0.0)
-    hint = f", did you mean {close[0]!r}?" if close else ""
-    return f"{hint} (known: {', '.join(names)})" if names else hint
-
-
-def check_name(kind: str, name: str, known: Iterable[str]) -> None:
-    """Raise ValueError naming the nearest known name when `name` is none of `known`."""
-    names = list(known)
-    if name not in names:
-        raise ValueError(f"unknown {kind} {name!r}{nearest_name(name, names)}")
 
 
 def build(kind: str, name: str, table: Mapping[str, type[T]], options: Mapping) -> T:

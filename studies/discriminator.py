@@ -23,10 +23,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from dataset.sampler import LabelPools, slot_indices, unpaired_batch
+from dataset.slots import LabelPools, slot_indices, unpaired_batch
 from dataset.store import ImageDataset
 from discriminators.config import StructureConfig
 from evaluation.manifold import structure_metrics
+from foundation.workers import World
 from models.denoiser import load_denoiser
 from pipelines.charts import COLOURS, INK, new_figure, png, style
 from pipelines.generation import generation_labels
@@ -36,7 +37,6 @@ from sampling.generate import generate
 from studies.structure_report import markdown
 from training.game_opponent import Opponent
 from training.psi import DenoiserFeatures, Psi, make_psi
-from training.world import World
 
 GENERATION_SEED = 30_000
 CHUNK = 256

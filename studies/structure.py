@@ -34,6 +34,8 @@ from filelock import FileLock
 from dataset.store import ImageDataset
 from discriminators.config import StructureConfig
 from evaluation.reference import load_reference
+from foundation.workers import World
+from models.ema_reconstruction import snapshot_name
 from models.weights import file_hash, load_tensors
 from pipelines.overrides import check_key, known_keys, with_values
 from pipelines.params import check_params, read_yaml
@@ -46,8 +48,6 @@ from studies.structure_tradeoff import draw_tradeoff
 from training.loop import train
 from training.settings import RunSettings
 from training.setup import build_state
-from training.snapshots import snapshot_name
-from training.world import World
 
 
 def train_arm(settings: str, dataset: str, folder: str) -> float:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dataset.sampler import slot_indices, slot_normal, slot_uniform
+from dataset.slots import slot_indices, slot_normal, slot_uniform
 from dataset.store import ImageDataset
 from training.noise import sigma_quantile
 from training.settings import RunSettings

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dataset.sampler import (
+from dataset.slots import (
     LabelPools,
     slot_generator,
     slot_indices,

@@ -8,18 +8,18 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from dataset.sampler import slot_indices, slot_normal
+from dataset.slots import slot_indices, slot_normal
 from dataset.store import ImageDataset
 from discriminators.config import StructureConfig
-from models.adapter import AdaptedDenoiser, adapter_parameters
+from foundation.workers import World
 from models.denoiser import Denoiser
+from models.layers.low_rank_adapter import AdaptedDenoiser, adapter_parameters
 from sampling.config import SamplerConfig
 from training.adaptive_weight import AdaptiveWeight
 from training.fakes import Fakes, GameBatch
 from training.game_opponent import Opponent, under
 from training.gate import Gate
 from training.psi import Psi, make_psi
-from training.world import World
 
 __all__ = ["GameBatch", "StructureGame"]
 

@@ -5,12 +5,12 @@ import math
 import torch
 from torch import Tensor
 
-from dataset.sampler import slot_generator
+from dataset.slots import slot_generator
 from discriminators.config import StructureConfig
 from discriminators.form import Form
 from discriminators.forms import make_form
+from foundation.workers import World
 from training.recent_plays import RecentPlays
-from training.world import World
 
 ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
 

@@ -9,13 +9,13 @@ import hashlib
 import numpy as np
 import torch
 
-from dataset.sampler import slot_normal
+from dataset.slots import slot_normal
 from dataset.store import ImageDataset
+from foundation.workers import World
 from models.denoiser import Denoiser
 from training.noise import held_out_sigmas
 from training.objective import fixed_noise_loss
 from training.settings import RunSettings
-from training.world import World
 
 
 class HeldOutLoss:

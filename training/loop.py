@@ -15,7 +15,8 @@ from pathlib import Path
 import torch
 
 from dataset.store import ImageDataset
-from models.dropout import dropout_keys
+from foundation.workers import World
+from models.layers.slot_dropout import dropout_keys
 from models.power_ema import sigma_rel_to_gamma
 from training.batches import draw_batch
 from training.checkpoint import load_latest, save_checkpoint
@@ -27,7 +28,6 @@ from training.settings import RunSettings
 from training.setup import build_state
 from training.snapshots import save_snapshot
 from training.state import TrainState
-from training.world import World
 
 Report = Callable[[dict], None]
 

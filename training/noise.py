@@ -17,7 +17,7 @@ def sigma_quantile(config: NoiseConfig, uniform: np.ndarray) -> np.ndarray:
     uniform = np.clip(uniform, 1e-6, 1 - 1e-6)
     if config.schedule == "log_normal":
         return np.exp(config.mean + config.std * ndtri(uniform))
-    from models.parametrisation import sigma_of_time
+    from models.noise_paths import sigma_of_time
 
     return np.asarray(sigma_of_time(config.schedule, uniform), np.float64)
 

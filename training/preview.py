@@ -9,8 +9,8 @@ import torch
 
 from dataset.pixels import to_uint8
 from dataset.store import ImageDataset
-from models.adapter import adapter_parameters
 from models.denoiser import Denoiser
+from models.layers.low_rank_adapter import adapter_parameters
 from sampling.config import SamplerConfig
 from sampling.generate import generate
 from training.settings import RunSettings

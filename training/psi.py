@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from discriminators.config import StructureConfig
 from models.denoiser import Denoiser
-from models.extractors import load_extractor
+from models.extractors.load import load_extractor
 
 
 class Psi(nn.Module):

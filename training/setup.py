@@ -6,14 +6,14 @@ from pathlib import Path
 import torch
 
 from dataset.store import ImageDataset
-from models.adapter import adapter_parameters
+from foundation.workers import World
 from models.denoiser import Denoiser
-from models.initialise import initialise_from
+from models.layers.low_rank_adapter import adapter_parameters
 from models.power_ema import PowerEMA
+from models.transfer import initialise_from
 from training.game import StructureGame
 from training.settings import RunSettings
 from training.state import TrainState
-from training.world import World
 
 
 def build_state(settings: RunSettings, dataset: ImageDataset, world: World) -> TrainState:

@@ -3,7 +3,7 @@ import pytest
 
 import evaluation.features
 from evaluation.features import RunningStatistics, write_features
-from models.extractors import ClassifierExtractor
+from models.extractors.load import ClassifierExtractor
 
 
 def test_running_statistics_equal_the_whole():

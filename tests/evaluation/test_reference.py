@@ -8,7 +8,7 @@ import evaluation.reference
 from evaluation.config import EvaluationConfig
 from evaluation.frechet import feature_statistics
 from evaluation.reference import build_reference, load_reference, resolve_extractor
-from models.extractors import ExtractorError
+from models.extractors.load import ExtractorError
 
 
 def variant(dataset, **changes):

@@ -7,9 +7,9 @@ import torch
 
 from models.config import ModelConfig
 from models.denoiser import Denoiser, describe, load_denoiser
-from models.initialise import initialise_from
-from models.mp_layers import MPConv, mp_cat, mp_silu, mp_sum
-from models.structural_blocks import GraphConv, GraphConvConfig, SelfAttentionConfig
+from models.layers.bottleneck_blocks import GraphConv, GraphConvConfig, SelfAttentionConfig
+from models.layers.magnitude_preserving import MPConv, mp_cat, mp_silu, mp_sum
+from models.transfer import initialise_from
 from models.weights import WeightsError, save_weights
 
 SMALL = ModelConfig(channels=16, channel_mult=(1, 2), blocks=1, attention_resolutions=(4,),

@@ -8,7 +8,7 @@ import pytest
 
 import pipelines.train
 from dataset.prepare import prepare_dataset
-from models.extractors import ExtractorError
+from models.extractors.load import ExtractorError
 from pipelines.identity import DATASET, Identity
 from pipelines.overrides import with_values
 from pipelines.params import check_params, read_yaml

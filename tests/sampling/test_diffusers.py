@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from models.analytic import GaussianMixtureDenoiser
-from models.parametrisation import DiscreteVP, PathDenoiser, ddpm_betas, epsilon_model
+from models.noise_paths import DiscreteVP, PathDenoiser, ddpm_betas, epsilon_model
 from sampling.grids import time_grid
 from sampling.seeds import image_generators, image_noise
 from sampling.solvers import solve

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
-from models.parametrisation import LinearVP
+from models.noise_paths import LinearVP
 from sampling.grids import CLOSED_FORM, GRIDS, check_sigmas, time_grid
 
 OPTIONS = {"optimized": {"starts": 0}}

@@ -13,11 +13,11 @@ from game_toys import ConvDenoiser, random_images
 from torch import Tensor
 
 from discriminators.config import StructureConfig
+from foundation.workers import World
 from models.config import ModelConfig
 from models.denoiser import Denoiser
 from training.game import StructureGame
 from training.gate import Gate
-from training.world import World
 
 BATCH = 64
 RECENT = {"opponent_steps": 4, "recent_plays": 2}

@@ -9,12 +9,12 @@ from dataset.config import DatasetConfig
 from dataset.prepare import prepare_dataset
 from dataset.store import ImageDataset
 from discriminators.config import StructureConfig
+from foundation.workers import World
 from models.config import ModelConfig
 from pipelines.params import load_params
 from training import loop
 from training.preview import averaged
 from training.setup import build_state
-from training.world import World
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from discriminators.config import GateConfig, StructureConfig
+from foundation.workers import World
 from models.config import ModelConfig
 from models.denoiser import Denoiser
 from training.game import StructureGame
 from training.gate import CHANCE, WARMING_UP, WINS, WORSENED
-from training.world import World
 
 toys = SimpleNamespace(**run_path(str(Path(__file__).with_name("game_toys.py"))))
 

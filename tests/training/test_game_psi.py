@@ -8,7 +8,7 @@ import torch
 from discriminators.config import StructureConfig
 from models.config import ModelConfig
 from models.denoiser import Denoiser
-from models.extractors import ExtractorError
+from models.extractors.load import ExtractorError
 from training.psi import DenoiserFeatures, make_psi
 
 toys = SimpleNamespace(**run_path(str(Path(__file__).with_name("game_toys.py"))))

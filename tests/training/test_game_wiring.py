@@ -12,6 +12,7 @@ from dataset.config import DatasetConfig
 from dataset.prepare import prepare_dataset
 from dataset.store import ImageDataset
 from discriminators.config import GateConfig, StructureConfig
+from foundation.workers import World
 from models.config import ModelConfig
 from models.denoiser import Denoiser
 from models.power_ema import EMAConfig
@@ -20,7 +21,6 @@ from training.config import NoiseConfig, TrainConfig
 from training.game import StructureGame
 from training.gate import WORSENED
 from training.settings import RunSettings
-from training.world import World
 
 toys = SimpleNamespace(**run_path(str(Path(__file__).with_name("game_toys.py"))))
 OPEN = GateConfig(min_plays=1, chance_margin=0.0, smoothing=0.0, win_gap=1e6, max_worsening=100.0)

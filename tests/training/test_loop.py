@@ -13,7 +13,9 @@ from dataset.config import DatasetConfig
 from dataset.prepare import prepare_dataset
 from dataset.store import ImageDataset
 from discriminators.config import GateConfig, StructureConfig
+from foundation.workers import World
 from models.config import ModelConfig
+from models.ema_reconstruction import list_snapshots, reconstruct
 from models.power_ema import EMAConfig, sigma_rel_to_gamma
 from models.weights import load_tensors
 from training.checkpoint import load_latest
@@ -30,8 +32,6 @@ from training.loop import (
 from training.preview import ema_denoiser
 from training.settings import RunSettings
 from training.setup import build_state
-from training.snapshots import list_snapshots, reconstruct
-from training.world import World
 
 SMALL = ModelConfig(channels=8, channel_mult=(1, 2), blocks=1, attention_resolutions=(),
                     structural_blocks=())  # fmt: skip

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from discriminators.config import GateConfig, StructureConfig
+from foundation.workers import World
 from training.game import StructureGame
 from training.recent_plays import RecentPlays
-from training.world import World
 
 toys = SimpleNamespace(**run_path(str(Path(__file__).with_name("game_toys.py"))))
 

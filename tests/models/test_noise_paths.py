@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from models.analytic import GaussianMixtureDenoiser
-from models.parametrisation import (
+from models.noise_paths import (
     PATHS,
     CosineVP,
     DiscreteVP,

@@ -10,8 +10,8 @@ import torch
 from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
-from models.attention import BALANCE, CosineAttention
-from models.mp_layers import MPConv, mp_silu, mp_sum, pixel_norm
+from models.layers.attention import BALANCE, CosineAttention
+from models.layers.magnitude_preserving import MPConv, mp_silu, mp_sum, pixel_norm
 from models.neighbours import nearest
 
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from models.classifier_extractor import ClassifierExtractor, load_classifier
-from models.extractor_base import Extractor, ExtractorError
-from models.imagenet_extractors import EfficientNetLite0, Inception
+from models.extractors.base import Extractor, ExtractorError
+from models.extractors.classifier import ClassifierExtractor, load_classifier
+from models.extractors.imagenet import EfficientNetLite0, Inception
 
 __all__ = [
     "ClassifierExtractor",

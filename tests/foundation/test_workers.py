@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from training.world import World
+from foundation.workers import World
 
 ROOT = Path(__file__).parents[2]
 

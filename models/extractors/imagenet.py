@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.extractor_base import Extractor, ExtractorError, versions
+from models.extractors.base import Extractor, ExtractorError, versions
 from models.weights import file_hash
 
 LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from models.adapter import AdaptedDenoiser, LowRank, adapter_parameters, switched_on
 from models.config import ModelConfig
 from models.denoiser import Denoiser, describe, load_denoiser
-from models.initialise import initialise_from
+from models.layers.low_rank_adapter import AdaptedDenoiser, LowRank, adapter_parameters, switched_on
+from models.transfer import initialise_from
 from models.weights import save_weights
 from sampling.config import SamplerConfig
 from sampling.generate import generate

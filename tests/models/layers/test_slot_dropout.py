@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from models.dropout import SlotDropout, dropout_keys
+from models.layers.slot_dropout import SlotDropout, dropout_keys
 
 X = torch.ones(6, 8, 16, 16)
 KEYS = torch.arange(6) * 1000

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from dataset.sampler import (
+from dataset.slots import (
     LabelPools,
     slot_generator,
     slot_indices,

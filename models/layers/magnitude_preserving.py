@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.adapter import LowRank
+from models.layers.low_rank_adapter import LowRank
 
 EPSILON = 1e-4
 

@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.mp_layers import MPConv, mp_sum, pixel_norm
+from models.layers.magnitude_preserving import MPConv, mp_sum, pixel_norm
 
 BALANCE = 0.3  # share of the new branch in every residual sum (EDM2, section 2.3)
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.extractor_base import Extractor, ExtractorError, versions
+from models.extractors.base import Extractor, ExtractorError, versions
 from models.weights import WeightsError, load_tensors, save_weights
 
 MAX_SIDE = 64

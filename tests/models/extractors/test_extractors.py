@@ -5,8 +5,13 @@ import pytest
 import torch
 from torch import nn
 
-import models.imagenet_extractors as imagenet
-from models.extractors import ClassifierExtractor, ExtractorError, load_classifier, load_extractor
+import models.extractors.imagenet as imagenet
+from models.extractors.load import (
+    ClassifierExtractor,
+    ExtractorError,
+    load_classifier,
+    load_extractor,
+)
 from models.weights import WeightsError, file_hash
 
 

@@ -1,0 +1,65 @@
+"""Averages of any EMA length, made from snapshots of two (EDM2, section 3.2)."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from models.power_ema import posthoc_coefficients, posthoc_profile_error
+from models.weights import WeightsError, load_tensors
+
+
+def snapshot_name(nimg: int, sigma_rel: float) -> str:
+    return f"{nimg:012d}-{sigma_rel:g}.safetensors"
+
+
+def list_snapshots(folder: Path) -> list[tuple[int, float, Path]]:
+    """(nimg, sigma_rel, path) of every snapshot, in the order of posthoc_coefficients.
+
+    Raises WeightsError if there is none, or if a length is missing at some time.
+    """
+    found = []
+    for path in sorted(Path(folder).glob("*.safetensors")):
+        nimg, _, sigma_rel = path.stem.partition("-")
+        found.append((int(nimg), float(sigma_rel), path))
+    found.sort()
+    times = sorted({nimg for nimg, _, _ in found})
+    lengths = sorted({sigma_rel for _, sigma_rel, _ in found})
+    if not found:
+        raise WeightsError(f"{folder} holds no snapshots: run the train stage first")
+    if len(found) != len(times) * len(lengths):
+        raise WeightsError(f"{folder}: some snapshots lack one of the EMA lengths {lengths}: "
+                           "run the train stage again")  # fmt: skip
+    return found
+
+
+def reconstruct(
+    folder: Path, lengths: tuple[float, ...], progress: Callable[[int], None] = lambda done: None
+) -> tuple[dict[float, dict[str, Tensor]], dict, dict[float, float]]:
+    """Averages of the wanted lengths at the last snapshot's time (EDM2, section 3.2).
+
+    Streams one snapshot at a time: memory holds one snapshot and one sum per length. Returns
+    tensors per length, the network's description, and each profile's relative error.
+    """
+    found = list_snapshots(folder)
+    times = sorted({nimg for nimg, _, _ in found})
+    tracked = sorted({sigma_rel for _, sigma_rel, _ in found})
+    weights = {s: posthoc_coefficients(times, tracked, times[-1], s) for s in lengths}
+    errors = {s: posthoc_profile_error(times, tracked, times[-1], s) for s in lengths}
+    sums: dict[float, dict[str, Tensor]] = {s: {} for s in lengths}
+    for position, (_, _, path) in enumerate(found):
+        tensors, description = load_tensors(path)
+        constants = {n: tensors[n] for n in description["constants"]}
+        for length in lengths:
+            # signed weights amplify rounding, so the sum is kept in fp64
+            weight = float(weights[length][position])
+            for name in tensors.keys() - constants.keys():
+                total = sums[length].setdefault(
+                    name, torch.zeros(tensors[name].shape, dtype=torch.float64)
+                )
+                total.add_(tensors[name].double(), alpha=weight)
+        progress(position + 1)
+    out = {s: {n: t.float() for n, t in sums[s].items()} | constants for s in lengths}
+    del description["sigma_rel"]
+    return out, description, errors

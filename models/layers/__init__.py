@@ -1,0 +1,1 @@
+"""Layers of the U-Net, one idea a file."""
