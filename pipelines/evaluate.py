@@ -13,8 +13,7 @@ from evaluation.pictures import nearest_grid, sample_grid
 from evaluation.reference import Reference, load_reference
 from models.weights import load_description
 from pipelines.cluster import hide_gpus
-from pipelines.generation import generate_images, generation_labels
-from pipelines.guides import with_guiding_files
+from pipelines.generation import generate_images
 from pipelines.identity import (
     DATASET,
     EMA,
@@ -26,12 +25,14 @@ from pipelines.identity import (
     item_name,
     length_name,
     pipeline_tag,
+    with_guiding_files,
 )  # fmt: skip
 from pipelines.params import load_params
 from pipelines.progress import progress
 from pipelines.results import flat_metrics
 from pipelines.stage import parser, run_stage
 from pipelines.tracking import stage_run
+from sampling.labels import generation_labels
 
 
 def main() -> None:

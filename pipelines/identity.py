@@ -18,6 +18,7 @@ import yaml
 from foundation.atomic_files import write_text
 from models.weights import file_hash
 from pipelines.params import Params, ParamsError
+from sampling.config import SamplerConfig
 
 # The params that decide a stage's result; dvc.yaml names the same (a test compares them).
 STAGE_PARAMS: dict[str, tuple[str, ...]] = {
@@ -222,3 +223,14 @@ def _dotted(plain: dict, key: str) -> Any:
 def _hash(value: Any) -> str:
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def with_guiding_files(sampler: SamplerConfig, name: str) -> SamplerConfig:
+    """The sampler with the full paths of its guiding weights. Raises ParamsError for missing ones."""
+    entries = tuple(
+        entry
+        if entry.weights is None
+        else entry.model_copy(update={"weights": str(guiding_file(entry.weights, name))})
+        for entry in sampler.guidance
+    )
+    return sampler.model_copy(update={"guidance": entries})

@@ -21,9 +21,9 @@ from evaluation.manifold import structure_metrics
 from evaluation.reference import Reference, load_reference
 from foundation.workers import World
 from models.denoiser import load_denoiser
-from pipelines.generation import generation_labels
 from sampling.config import SamplerConfig
 from sampling.generate import generate_batches
+from sampling.labels import generation_labels
 from training.held_out import HeldOutLoss
 from training.settings import RunSettings
 

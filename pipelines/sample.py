@@ -20,11 +20,11 @@ from pydantic import ValidationError
 from dataset.pixels import to_uint8
 from evaluation.pictures import sample_grid
 from models.denoiser import load_denoiser
-from pipelines.guides import make_guides
 from pipelines.params import DEFAULT_PATH, load_params, read_value
 from pipelines.progress import progress
 from pipelines.stage import run_stage
 from sampling.config import SamplerConfig
+from sampling.from_weights import make_guides
 from sampling.generate import generate_batches
 
 FREE = ("classifier_free", "autoguidance", "gradient")

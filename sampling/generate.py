@@ -9,9 +9,10 @@ from torch import Tensor
 
 from models.layers.low_rank_adapter import AdaptedDenoiser
 from sampling.config import SamplerConfig
-from sampling.guidance import Guide, LabelledDenoiser, bind_labels, guide_denoiser
+from sampling.guidance.base import Guide, LabelledDenoiser, bind_labels
+from sampling.guidance.table import guide_denoiser
 from sampling.seeds import image_generators, image_noise
-from sampling.solvers import solve
+from sampling.solvers.table import solve
 
 Progress = Callable[[int, int | None], None]
 

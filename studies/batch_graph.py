@@ -25,10 +25,10 @@ from discriminators.knn_graph import knn_graph
 from evaluation.reference import Reference, load_reference
 from models.denoiser import load_denoiser
 from pipelines.charts import INK, MUTED, new_figure, png
-from pipelines.generation import generation_labels
 from pipelines.params import load_params
 from sampling.config import SamplerConfig
 from sampling.generate import generate
+from sampling.labels import generation_labels
 
 
 def matching_rows(own: np.ndarray, labels: np.ndarray) -> np.ndarray:

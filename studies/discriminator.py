@@ -30,10 +30,10 @@ from evaluation.manifold import structure_metrics
 from foundation.workers import World
 from models.denoiser import load_denoiser
 from pipelines.charts import COLOURS, INK, new_figure, png, style
-from pipelines.generation import generation_labels
 from pipelines.params import load_params
 from pipelines.progress import progress
 from sampling.generate import generate
+from sampling.labels import generation_labels
 from studies.structure_report import markdown
 from training.game_opponent import Opponent
 from training.psi import DenoiserFeatures, Psi, make_psi

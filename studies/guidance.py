@@ -27,8 +27,9 @@ from evaluation.reference import Reference, load_reference
 from models.denoiser import load_denoiser
 from pipelines.charts import INK
 from pipelines.progress import progress
-from sampling.config import GuidanceConfig, SamplerConfig
+from sampling.config import SamplerConfig
 from sampling.generate import generate
+from sampling.guidance.config import GuidanceConfig
 
 METRICS = {"kid": "KID", "fd": "FD", "accuracy": "conditional accuracy"}
 

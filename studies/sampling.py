@@ -30,10 +30,11 @@ from evaluation.reference import Reference, load_reference
 from models.analytic import GaussianMixtureDenoiser
 from models.denoiser import load_denoiser
 from pipelines.progress import progress
-from sampling.grids import CLOSED_FORM, time_grid
-from sampling.guidance import LabelledDenoiser, bind_labels
+from sampling.grids.closed_form import CLOSED_FORM
+from sampling.grids.table import time_grid
+from sampling.guidance.base import LabelledDenoiser, bind_labels
 from sampling.seeds import image_generators, image_noise
-from sampling.solvers import make_solver, solve
+from sampling.solvers.table import make_solver, solve
 from studies.sampling_report import PARTS, write_report
 
 SIGMA_MIN, SIGMA_MAX = 0.002, 80.0

@@ -7,7 +7,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pipelines.charts import COLOURS, GRID, INK, MUTED
-from sampling.grids import CLOSED_FORM, time_grid
+from sampling.grids.closed_form import CLOSED_FORM
+from sampling.grids.table import time_grid
 
 SHOWN_STEPS = 8
 SHOWN_GRIDS = (*CLOSED_FORM, "optimized")

@@ -15,10 +15,10 @@ from evaluation.judge import judge
 from evaluation.pictures import sample_grid
 from evaluation.reference import load_reference
 from models.denoiser import load_denoiser
-from pipelines.generation import generation_labels
 from pipelines.progress import progress
 from sampling.config import SamplerConfig
 from sampling.generate import generate
+from sampling.labels import generation_labels
 
 GENERATION_SEED = 20_000  # of the images judged, the same for all
 SHOWN_IMAGES = 64  # of those judged, in the picture beside each file of metrics

@@ -9,7 +9,7 @@ from dataset.store import ImageDataset
 from evaluation.pictures import sample_grid
 from models.weights import load_description
 from pipelines.charts import new_figure, png
-from pipelines.generation import generation_labels
+from sampling.labels import generation_labels
 from studies.batch_graph import matching_rows
 from studies.structure_images import GENERATION_SEED, SHOWN_IMAGES, Question, picture_of
 

@@ -22,7 +22,7 @@ from dataset.slots import (
 from dataset.store import ImageDataset
 from discriminators.config import StructureConfig
 from sampling.config import SamplerConfig
-from sampling.solvers import solve
+from sampling.solvers.table import solve
 
 DEFAULT_SAMPLER = SamplerConfig(solver="ddim", steps=8)
 

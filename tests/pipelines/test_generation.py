@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from pipelines.generation import generation_labels
+from sampling.labels import generation_labels
 
 DATASET = SimpleNamespace(
     num_classes=3, labels=np.array([0, 1, 2, 0, 1, 2]), train_indices=np.array([0, 1, 3])

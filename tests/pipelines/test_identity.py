@@ -10,8 +10,14 @@ import pytest
 import yaml
 
 from pipelines import identity
-from pipelines.guides import with_guiding_files
-from pipelines.identity import STAGE_PARAMS, Identity, code_hash, item_name, stage_identity
+from pipelines.identity import (
+    STAGE_PARAMS,
+    Identity,
+    code_hash,
+    item_name,
+    stage_identity,
+    with_guiding_files,
+)
 from pipelines.params import Params, check_params, load_params
 
 ROOT = Path(__file__).resolve().parents[2]

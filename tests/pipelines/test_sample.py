@@ -12,8 +12,9 @@ from models.config import ModelConfig
 from models.denoiser import Denoiser, describe, load_denoiser
 from models.weights import save_weights
 from pipelines import sample
-from pipelines.guides import make_guides
-from sampling.config import GuidanceConfig, SamplerConfig
+from sampling.config import SamplerConfig
+from sampling.from_weights import make_guides
+from sampling.guidance.config import GuidanceConfig
 
 
 def store(path, classes):

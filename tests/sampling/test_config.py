@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from sampling.config import SamplerConfig
-from sampling.solvers import SOLVERS
+from sampling.solvers.table import SOLVERS
 
 
 def read(**values):

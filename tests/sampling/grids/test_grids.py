@@ -8,7 +8,9 @@ import torch
 from scipy.optimize import minimize
 
 from models.noise_paths import LinearVP
-from sampling.grids import CLOSED_FORM, GRIDS, check_sigmas, time_grid
+from sampling.grids.closed_form import CLOSED_FORM
+from sampling.grids.levels import check_sigmas
+from sampling.grids.table import GRIDS, time_grid
 
 OPTIONS = {"optimized": {"starts": 0}}
 

@@ -1,44 +1,19 @@
 """What a sampler's guidance needs beside the denoiser: a guiding network, a classifier."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from dataset.pixels import to_uint8
 from models.denoiser import load_denoiser
 from models.extractors.load import load_classifier
-from pipelines.identity import guiding_file
 from sampling.config import SamplerConfig
-
-
-class ClassifierLogProb:
-    """log p(label | D(x; sigma)): a classifier of clean images read at the denoised estimate.
-
-    Differentiable in x through the denoiser (universal guidance, Bansal et al., arXiv 2302.07121,
-    Eq. 7), so any classifier will do.
-    """
-
-    def __init__(self, denoiser: nn.Module, classifier: Any):
-        self.denoiser, self.classifier = denoiser, classifier
-
-    def __call__(self, x: Tensor, sigma: Tensor, labels: Tensor | None) -> Tensor:
-        if labels is None or (labels < 0).any():
-            raise ValueError("guidance gradient needs a label for every image")
-        clean = self.denoiser(x, sigma).float()
-        logits = self.classifier.classify(clean)
-        return torch.log_softmax(logits, 1).gather(1, labels[:, None])[:, 0]
-
-
-def with_guiding_files(sampler: SamplerConfig, name: str) -> SamplerConfig:
-    """The sampler with the full paths of its guiding weights. Raises ParamsError for missing ones."""
-    entries = tuple(
-        entry
-        if entry.weights is None
-        else entry.model_copy(update={"weights": str(guiding_file(entry.weights, name))})
-        for entry in sampler.guidance
-    )
-    return sampler.model_copy(update={"guidance": entries})
+from sampling.generate import generate_batches
+from sampling.guidance.gradient import ClassifierLogProb
 
 
 def make_guides(
@@ -70,3 +45,19 @@ def make_guides(
                 )
             guides["gradient"] = ClassifierLogProb(denoiser, load_classifier(classifier).to(device))
     return guides or None
+
+
+def generate_chunk(weights: str, sampler_json: str, seed: int, start: int, labels: np.ndarray,
+                   batch_size: int, cache: str, progress: Callable | None = None) -> np.ndarray:  # fmt: skip
+    """uint8 images [N, H, W, C] of the indices start ... start + len(labels) - 1."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    denoiser = load_denoiser(weights, device)
+    indices = range(start, start + len(labels))
+    asked = torch.from_numpy(labels) if denoiser.num_classes else None
+    sampler = SamplerConfig.model_validate_json(sampler_json)
+    guides = make_guides(sampler, Path(weights), denoiser, device)
+    batches = generate_batches(
+        denoiser, sampler, seed, indices, asked,
+        batch_size, progress=progress, guide=guides, cache_dir=Path(cache),
+    )  # fmt: skip
+    return np.concatenate([np.asarray(to_uint8(batch)) for batch in batches])

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from sampling.options import Options
 from sampling.seeds import NormalSource
-from sampling.step import Denoise, Report, evaluate
+from sampling.solvers.step import Denoise, Report, evaluate
 
 
 class DPMpp2M(Options):

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from models.analytic import GaussianDenoiser, GaussianMixtureDenoiser
-from sampling.grids import time_grid
+from sampling.grids.table import time_grid
 from sampling.seeds import image_generators, image_noise
-from sampling.solvers import SOLVERS, make_solver, solve
+from sampling.solvers.table import SOLVERS, make_solver, solve
 
 SHAPE = (1, 1, 2)
 

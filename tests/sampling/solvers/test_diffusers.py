@@ -5,9 +5,9 @@ import torch
 
 from models.analytic import GaussianMixtureDenoiser
 from models.noise_paths import DiscreteVP, PathDenoiser, ddpm_betas, epsilon_model
-from sampling.grids import time_grid
+from sampling.grids.table import time_grid
 from sampling.seeds import image_generators, image_noise
-from sampling.solvers import solve
+from sampling.solvers.table import solve
 
 diffusers = pytest.importorskip("diffusers")
 

@@ -5,15 +5,15 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from sampling.consistency import Consistency
-from sampling.ddim import DDIM
-from sampling.dpmpp_2m import DPMpp2M
-from sampling.grids import check_sigmas
-from sampling.heun import Heun
+from sampling.grids.levels import check_sigmas
 from sampling.options import build
 from sampling.seeds import normal_source
-from sampling.step import Denoise
-from sampling.unipc import UniPC
+from sampling.solvers.consistency import Consistency
+from sampling.solvers.ddim import DDIM
+from sampling.solvers.dpmpp_2m import DPMpp2M
+from sampling.solvers.heun import Heun
+from sampling.solvers.step import Denoise
+from sampling.solvers.unipc import UniPC
 
 Solver = DDIM | Heun | DPMpp2M | UniPC | Consistency
 

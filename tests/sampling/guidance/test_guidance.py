@@ -6,17 +6,15 @@ import pytest
 import torch
 
 from models.analytic import GaussianDenoiser, GaussianMixtureDenoiser
-from sampling.config import GuidanceConfig
-from sampling.grids import time_grid
-from sampling.guidance import (
-    Autoguidance,
-    ClassifierFree,
-    Gradient,
-    Interval,
-    bind_labels,
-    guide_denoiser,
-)
-from sampling.solvers import solve
+from sampling.grids.table import time_grid
+from sampling.guidance.autoguidance import Autoguidance
+from sampling.guidance.base import bind_labels
+from sampling.guidance.classifier_free import ClassifierFree
+from sampling.guidance.config import GuidanceConfig
+from sampling.guidance.gradient import Gradient
+from sampling.guidance.interval import Interval
+from sampling.guidance.table import guide_denoiser
+from sampling.solvers.table import solve
 
 SHAPE = (1, 1, 2)
 

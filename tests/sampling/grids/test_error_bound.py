@@ -8,22 +8,23 @@ import pytest
 import torch
 from scipy.integrate import quad
 
-from sampling import optimized_grid
-from sampling.grids import CLOSED_FORM, time_grid
-from sampling.optimized_grid import truncation_bound
-from sampling.solvers import solve
+from sampling.grids import error_bound
+from sampling.grids.closed_form import CLOSED_FORM
+from sampling.grids.error_bound import truncation_bound
+from sampling.grids.table import time_grid
+from sampling.solvers.table import solve
 
 
 @pytest.fixture(autouse=True)
 def fresh_memory(monkeypatch):
-    monkeypatch.setattr(optimized_grid, "_found", {})
+    monkeypatch.setattr(error_bound, "_found", {})
 
 
 @pytest.mark.parametrize("order", [1, 2, 3])
 def test_weights_are_the_exponential_lagrange_integrals(order):
     lambdas = np.array([-4.0, -2.5, -1.1, 0.4, 2.0, 3.1])
-    for steps, nodes in optimized_grid._stencils(len(lambdas), order):
-        weights = optimized_grid._lagrange_weights(lambdas[None], steps, nodes)[0]
+    for steps, nodes in error_bound._stencils(len(lambdas), order):
+        weights = error_bound._lagrange_weights(lambdas[None], steps, nodes)[0]
         for row, step in enumerate(steps):
             known = lambdas[nodes[row]]
             for j, here in enumerate(known):
@@ -39,7 +40,7 @@ def test_weights_are_the_exponential_lagrange_integrals(order):
 def test_orders_climb_and_fall_as_the_solvers_do():
     """For 6 levels and a step to 0: orders 1 2 3 3 2, each from the latest evaluations."""
     used = {}
-    for steps, nodes in optimized_grid._stencils(6, 3):
+    for steps, nodes in error_bound._stencils(6, 3):
         used.update({int(step): row.tolist() for step, row in zip(steps, nodes, strict=True)})
     assert used == {0: [0], 1: [1, 0], 2: [2, 1, 0], 3: [3, 2, 1], 4: [4, 3]}
 
@@ -76,12 +77,12 @@ def test_slope_by_complex_steps_is_the_slope():
     for place in range(1, 6):
         moved = lambdas.astype(complex)
         moved[place] += 1e-30j
-        slope = optimized_grid._bound(moved[None], *setting)[0].imag / 1e-30
+        slope = error_bound._bound(moved[None], *setting)[0].imag / 1e-30
         ends = []
         for sign in (-1, 1):
             shifted = lambdas.copy()
             shifted[place] += sign * 1e-6
-            ends.append(optimized_grid._bound(shifted[None], *setting)[0])
+            ends.append(error_bound._bound(shifted[None], *setting)[0])
         assert slope == pytest.approx((ends[1] - ends[0]) / 2e-6, rel=1e-5, abs=1e-8)
 
 
@@ -115,9 +116,9 @@ def test_is_cached_in_memory_and_on_disk(tmp_path, monkeypatch):
     def search(*arguments):
         raise AssertionError("searched again")
 
-    monkeypatch.setattr(optimized_grid, "_search", search)
+    monkeypatch.setattr(error_bound, "_search", search)
     assert torch.equal(time_grid(*setting, starts=0), first)  # memory
-    monkeypatch.setattr(optimized_grid, "_found", {})
+    monkeypatch.setattr(error_bound, "_found", {})
     assert torch.equal(time_grid(*setting, starts=0, cache_dir=tmp_path), first)  # disk
     with pytest.raises(AssertionError, match="searched again"):
         time_grid(*setting, starts=0, order=2, cache_dir=tmp_path)
@@ -129,6 +130,6 @@ def test_a_damaged_cache_file_is_replaced(tmp_path, monkeypatch):
     (file,) = tmp_path.iterdir()
     for content in ("", "{}", '{"sigmas": [1.0, 2.0]}', '{"sigmas": "no"}'):
         file.write_text(content)
-        monkeypatch.setattr(optimized_grid, "_found", {})
+        monkeypatch.setattr(error_bound, "_found", {})
         assert torch.equal(time_grid(*setting, starts=0, cache_dir=tmp_path), first)
     assert len(json.loads(file.read_text())["sigmas"]) == 5

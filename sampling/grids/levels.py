@@ -1,0 +1,34 @@
+"""What every time grid is: a rule that places noise levels, and the check of such levels."""
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from torch import Tensor
+
+from sampling.options import Options
+
+
+class Grid(Options):
+    """A rule that places noise levels; its fields are its options."""
+
+    def levels(self, count: int, sigma_min: float, sigma_max: float) -> np.ndarray:
+        """`count` levels from sigma_max down to sigma_min, float64."""
+        raise NotImplementedError
+
+
+def check_sigmas(sigmas: Tensor | Sequence[float] | np.ndarray) -> list[float]:
+    """The noise levels as floats; ValueError unless they fall strictly and end at or above 0."""
+    levels = [float(level) for level in sigmas]
+    if len(levels) < 2:
+        raise ValueError(f"a grid of {len(levels)} noise level(s): pass at least two")
+    for place, (before, after) in enumerate(itertools.pairwise(levels)):
+        if not (math.isfinite(before) and after < before):
+            raise ValueError(
+                f"noise levels must fall strictly: entry {place} is {before}, "
+                f"entry {place + 1} is {after}"
+            )
+    if levels[-1] < 0:
+        raise ValueError(f"the last noise level is {levels[-1]}: end at 0 or above")
+    return levels

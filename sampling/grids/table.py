@@ -1,0 +1,50 @@
+"""Time grids: which noise levels a solver visits, all by name."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sampling.grids.closed_form import CLOSED_FORM
+from sampling.grids.explicit import Explicit
+from sampling.grids.levels import Grid, check_sigmas
+from sampling.grids.optimized import Optimized
+from sampling.options import build
+
+GRIDS: dict[str, type[Grid]] = {**CLOSED_FORM, "explicit": Explicit, "optimized": Optimized}
+
+
+def make_grid(name: str, **options: object) -> Grid:
+    """The named grid with its options set; ValueError on an unknown name, option or value."""
+    return build("grid", name, GRIDS, options)
+
+
+def time_grid(
+    name: str,
+    num_steps: int,
+    sigma_min: float,
+    sigma_max: float,
+    *,
+    cache_dir: Path | None = None,
+    **options: object,
+) -> Tensor:
+    """num_steps + 1 noise levels, float64, strictly decreasing from sigma_max to sigma_min and 0.
+
+    cache_dir keeps the results of the 'optimized' search between processes. Raises ValueError on
+    unknown names or options, fewer than 2 steps, or bad ends.
+    """
+    grid = make_grid(name, **options)
+    if isinstance(num_steps, bool) or int(num_steps) != num_steps or num_steps < 2:
+        raise ValueError(f"num_steps is {num_steps}: a time grid needs a whole number, at least 2")
+    if not 0 < sigma_min < sigma_max < math.inf:
+        raise ValueError(
+            f"sigma_min {sigma_min} and sigma_max {sigma_max}: choose 0 < sigma_min < sigma_max"
+        )
+    extra = {"cache_dir": cache_dir} if isinstance(grid, Optimized) else {}
+    levels = np.array(grid.levels(int(num_steps), sigma_min, sigma_max, **extra), dtype=np.float64)
+    if not isinstance(grid, Explicit):
+        levels[0], levels[-1] = sigma_max, sigma_min  # free of rounding
+    check_sigmas(levels)
+    return torch.from_numpy(np.append(levels, 0.0))

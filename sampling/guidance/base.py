@@ -1,0 +1,48 @@
+"""What every guidance shares: a denoiser round a denoiser, with the same contract."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from sampling.solvers.step import Denoise
+
+LogProb = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+"""log_prob(x [B, C, H, W], sigma [B], labels [B] or None) -> [B], differentiable in x."""
+
+
+class LabelledDenoiser(Protocol):
+    """What guidance wraps and what it gives: the contract of models/denoiser.py."""
+
+    @property
+    def sigma_data(self) -> float: ...
+    @property
+    def image_shape(self) -> tuple[int, ...]: ...
+    @property
+    def num_classes(self) -> int: ...
+
+    def __call__(self, x: Tensor, sigma: Tensor, labels: Tensor | None = None) -> Tensor: ...
+
+
+# What a guidance entry may need from outside: the one thing, or one per kind of guidance.
+Guide = LabelledDenoiser | LogProb | Mapping[str, Any] | None
+
+
+class Guided(nn.Module):
+    """A denoiser round `denoiser`, which stays reachable as `.denoiser`."""
+
+    def __init__(self, denoiser: LabelledDenoiser) -> None:
+        super().__init__()
+        self.denoiser = denoiser
+        self.sigma_data = denoiser.sigma_data
+        self.image_shape = denoiser.image_shape
+        self.num_classes = denoiser.num_classes
+
+
+def bind_labels(denoiser: LabelledDenoiser, labels: Tensor | None) -> Denoise:
+    """The denoiser as `solve` wants it, denoise(x, sigma), with the batch's labels filled in."""
+
+    def denoise(x: Tensor, sigma: Tensor) -> Tensor:
+        return denoiser(x, sigma, labels)
+
+    return denoise

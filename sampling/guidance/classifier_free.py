@@ -1,0 +1,35 @@
+"""Classifier-free guidance."""
+
+import torch
+from torch import Tensor
+
+from sampling.guidance.base import Guided, LabelledDenoiser
+
+
+class ClassifierFree(Guided):
+    """D_u + w (D_c - D_u): classifier-free guidance (Ho and Salimans 2022).
+
+    The gradient of log p(x) + w log p(y | x) at noise level sigma. Weight 1 calls D_c only;
+    images without a label (-1) get D_u. ValueError for an unlabelled denoiser.
+    """
+
+    def __init__(self, denoiser: LabelledDenoiser, weight: float) -> None:
+        super().__init__(denoiser)
+        if denoiser.num_classes == 0:
+            raise ValueError(
+                "classifier_free guidance needs a denoiser with labels, and this one has none: "
+                "use autoguidance, or train with model.class_conditional on labelled data"
+            )
+        self.weight = weight
+
+    def forward(self, x: Tensor, sigma: Tensor, labels: Tensor | None = None) -> Tensor:
+        """x0 [B, C, H, W]."""
+        if self.weight == 1 or labels is None:
+            return self.denoiser(x, sigma, labels)
+        both = self.denoiser(
+            torch.cat([x, x]),
+            torch.cat([sigma, sigma]),
+            torch.cat([labels, torch.full_like(labels, -1)]),
+        )
+        conditional, unconditional = both.chunk(2)
+        return unconditional + self.weight * (conditional - unconditional)
