@@ -20,10 +20,11 @@ from dataset.store import ImageDataset
 from foundation.workers import World
 from pipelines.params import load_params
 from pipelines.progress import progress
-from training.gate import Gate
-from training.loop import accumulate_denoising, play_game
-from training.preview import ema_denoiser
-from training.setup import build_state
+from training.averaged_weights import ema_denoiser
+from training.methods.build import build_state
+from training.methods.denoising import accumulate_denoising
+from training.structure.gate import Gate
+from training.structure.turn import play_game
 
 
 class OpenGate(Gate):

@@ -21,7 +21,7 @@ from dataset.store import ImageDataset
 from foundation.workers import World
 from pipelines.cluster_config import ClusterConfig
 from pipelines.mailbox import Mailbox
-from training.settings import RunSettings
+from training.run_settings import RunSettings
 
 Report = Callable[[dict], None]
 POLL_SECONDS = 0.5

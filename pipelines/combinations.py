@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from training.fakes import fake_levels
+from training.structure.fake_levels import fake_levels
 
 if TYPE_CHECKING:
     from pipelines.params import Params

@@ -22,7 +22,7 @@ from pipelines.combinations import combination_problems, nearest
 from pipelines.tracking_config import TrackingConfig
 from sampling.config import SamplerConfig
 from training.config import NoiseConfig, TrainConfig
-from training.settings import RunSettings
+from training.run_settings import RunSettings
 
 DEFAULT_PATH = "params.yaml"
 

@@ -25,7 +25,7 @@ from sampling.config import SamplerConfig
 from sampling.generate import generate_batches
 from sampling.labels import generation_labels
 from training.held_out import HeldOutLoss
-from training.settings import RunSettings
+from training.run_settings import RunSettings
 
 # What is reported, and which way is better.
 DIRECTIONS = {

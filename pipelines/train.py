@@ -34,7 +34,7 @@ from pipelines.params import Params, load_params
 from pipelines.stage import parser, run_stage
 from pipelines.tracking import stage_run
 from training.config import TrainConfig
-from training.setup import build_state
+from training.methods.build import build_state
 
 
 def main() -> None:

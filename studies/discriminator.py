@@ -35,8 +35,8 @@ from pipelines.progress import progress
 from sampling.generate import generate
 from sampling.labels import generation_labels
 from studies.structure_report import markdown
-from training.game_opponent import Opponent
-from training.psi import DenoiserFeatures, Psi, make_psi
+from training.structure.features import DenoiserFeatures, Psi, make_psi
+from training.structure.opponent import Opponent
 
 GENERATION_SEED = 30_000
 CHUNK = 256

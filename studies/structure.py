@@ -46,8 +46,8 @@ from studies.structure_report import write_report
 from studies.structure_samples import draw_samples
 from studies.structure_tradeoff import draw_tradeoff
 from training.loop import train
-from training.settings import RunSettings
-from training.setup import build_state
+from training.methods.build import build_state
+from training.run_settings import RunSettings
 
 
 def train_arm(settings: str, dataset: str, folder: str) -> float:

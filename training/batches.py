@@ -9,8 +9,8 @@ from torch import Tensor
 
 from dataset.slots import slot_indices, slot_normal, slot_uniform
 from dataset.store import ImageDataset
-from training.noise import sigma_quantile
-from training.settings import RunSettings
+from training.noise_levels import sigma_quantile
+from training.run_settings import RunSettings
 
 
 @dataclass(frozen=True)

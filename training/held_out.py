@@ -13,9 +13,9 @@ from dataset.slots import slot_normal
 from dataset.store import ImageDataset
 from foundation.workers import World
 from models.denoiser import Denoiser
-from training.noise import held_out_sigmas
-from training.objective import fixed_noise_loss
-from training.settings import RunSettings
+from training.methods.denoising import fixed_noise_loss
+from training.noise_levels import held_out_sigmas
+from training.run_settings import RunSettings
 
 
 class HeldOutLoss:

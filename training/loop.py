@@ -8,28 +8,25 @@ depend on how the batch is split over workers and micro-batches.
 import json
 import math
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 
 import torch
 
 from dataset.store import ImageDataset
 from foundation.workers import World
-from models.layers.slot_dropout import dropout_keys
 from models.power_ema import sigma_rel_to_gamma
-from training.batches import draw_batch
-from training.checkpoint import load_latest, save_checkpoint
-from training.curves import Curves
+from training.averaged_weights import ema_denoiser
+from training.events import Report
 from training.held_out import HeldOutLoss
-from training.objective import denoising_loss
-from training.preview import averaged, ema_denoiser, preview
-from training.settings import RunSettings
-from training.setup import build_state
-from training.snapshots import save_snapshot
-from training.state import TrainState
-
-Report = Callable[[dict], None]
+from training.methods.build import build_state
+from training.methods.denoising import accumulate_denoising
+from training.preview import preview
+from training.run_settings import RunSettings
+from training.state.checkpoint import load_latest, save_checkpoint
+from training.state.curves import Curves
+from training.state.snapshots import save_snapshot
+from training.state.train_state import TrainState
+from training.structure.turn import adapter_learning_rate, gate_reason, play_game, tell_gate
 
 
 class TrainingDiverged(RuntimeError):
@@ -45,14 +42,6 @@ def learning_rate(settings: RunSettings, nimg: int) -> float:
     if train.lr_ramp_kimg > 0:
         rate *= min(nimg / (1000 * train.lr_ramp_kimg), 1.0)
     return rate
-
-
-def adapter_learning_rate(settings: RunSettings, nimg: int) -> float:
-    """structure.adapter_lr at the game's start, falling linearly to 0 at the end of training."""
-    structure, total = settings.structure, 1000 * settings.train.total_kimg
-    start = min(1000 * structure.start_kimg, total)
-    left = (total - nimg) / max(total - start, 1.0)
-    return structure.adapter_lr * min(max(left, 0.0), 1.0)
 
 
 def train(settings: RunSettings, dataset: ImageDataset, folder: Path, world: World,
@@ -175,53 +164,6 @@ def train(settings: RunSettings, dataset: ImageDataset, folder: Path, world: Wor
     return summary
 
 
-def accumulate_denoising(settings, state: TrainState, forward, dataset, world: World):
-    """Backward passes of this rank's share of the global batch.
-
-    Leaves gradients of the sum of this rank's losses over the global batch size; returns this
-    rank's sums of the full and of the plain loss, float64 [2].
-    """
-    share = world.share(settings.train.batch_size)
-    micro = settings.micro_batch or (share.stop - share.start)
-    sums = torch.zeros(2, dtype=torch.float64, device=world.device)
-    for start in range(share.start, share.stop, micro):
-        slots = range(state.nimg + start, state.nimg + min(start + micro, share.stop))
-        batch = draw_batch(settings, dataset, slots, world.device)
-        with autocast(settings, world), dropout_keys(state.denoiser, batch.dropout):
-            loss, plain = denoising_loss(
-                state.denoiser, batch.images, batch.labels, batch.sigma, batch.noise, forward
-            )
-        (loss.sum() / settings.train.batch_size).backward()
-        sums += torch.stack([loss.detach().sum(), plain.sum()]).double()
-    return sums
-
-
-def play_game(settings, state: TrainState, dataset, world, step: int, tell) -> dict[str, float]:
-    """One play of the structure game where it is due; adds its gradient to the denoiser's."""
-    game, at_output = state.game, state.denoiser.output_conv_weight.grad
-    assert game is not None and at_output is not None
-    reason = gate_reason(state)
-    if game.needs_opening(state.nimg):
-        game.open(state.nimg, ema_denoiser(state, settings.ema.tracked[0]), dataset)
-        tell_gate(state, reason, tell)
-        reason = gate_reason(state)
-    if not game.due(step):
-        return {}
-    batch = game.draw(dataset, state.nimg, flip=settings.train.horizontal_flip)
-    micro = settings.micro_batch
-    # An adapter is deployed upon averaged weights; those in training scatter round these.
-    deployed = averaged(state, settings.ema.tracked[-1]) if game.adapted else nullcontext()
-    with deployed:
-        gradients, logs = game.play(state.denoiser, batch, micro, at_output)
-    for parameter, gradient in zip(state.denoiser.parameters(), gradients, strict=True):
-        if gradient is not None:
-            world.all_reduce_sum_(gradient)
-            parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
-    tell_gate(state, reason, tell)
-    state.plays += 1
-    return logs
-
-
 def observe_held_out(
     settings: RunSettings, state: TrainState, held_out: HeldOutLoss, nimg: int
 ) -> dict[str, float]:
@@ -244,26 +186,6 @@ def clip_gradients(optimizer: torch.optim.Optimizer, limit: float) -> float:
         torch.nn.utils.clip_grad_norm_(group["params"], limit) for group in optimizer.param_groups
     ]
     return math.hypot(*map(float, norms))
-
-
-def gate_reason(state: TrainState) -> str:
-    """Why the gate is shut; '' where it is open, or where there is no game."""
-    return "" if state.game is None else state.game.gate.reason
-
-
-def tell_gate(state: TrainState, reason: str, tell: Report) -> None:
-    """An event when the gate has opened, shut, or is shut for another reason than `reason`."""
-    if state.game is not None and state.game.gate.reason != reason:
-        gate = state.game.gate
-        tell({"kind": "gate", "nimg": state.nimg, "open": gate.open, "reason": gate.reason,
-              "explanation": gate.explanation})  # fmt: skip
-
-
-def autocast(settings: RunSettings, world: World):
-    """bf16 autocast where the settings ask for it."""
-    if settings.train.precision == "bf16":
-        return torch.autocast(world.device.type, dtype=torch.bfloat16)
-    return nullcontext()
 
 
 def summarise(settings: RunSettings, state: TrainState) -> dict:

@@ -104,7 +104,7 @@ def test_missing_weights_of_psi_are_told_before_any_worker_starts(tmp_path, monk
 
     monkeypatch.chdir(tmp_path)
     prepare_dataset(params.dataset, DATASET)
-    monkeypatch.setattr("training.psi.load_extractor", missing)
+    monkeypatch.setattr("training.structure.features.load_extractor", missing)
     monkeypatch.setattr(pipelines.train, "grid_cache", lambda: tmp_path)
     monkeypatch.setattr(pipelines.train, "run_training", lambda *_: pytest.fail("workers started"))
     with pytest.raises(ValueError, match="not installed"):

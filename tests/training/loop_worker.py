@@ -10,7 +10,7 @@ import torch.distributed as dist
 from dataset.store import ImageDataset
 from foundation.workers import World
 from training.loop import train
-from training.settings import RunSettings
+from training.run_settings import RunSettings
 
 rank, size, port, dataset, out = sys.argv[1:]
 os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=port)

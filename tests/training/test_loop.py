@@ -18,20 +18,15 @@ from models.config import ModelConfig
 from models.ema_reconstruction import list_snapshots, reconstruct
 from models.power_ema import EMAConfig, sigma_rel_to_gamma
 from models.weights import load_tensors
-from training.checkpoint import load_latest
+from training.averaged_weights import ema_denoiser
 from training.config import NoiseConfig, TrainConfig
-from training.gate import Gate
 from training.held_out import HeldOutLoss
-from training.loop import (
-    TrainingDiverged,
-    adapter_learning_rate,
-    clip_gradients,
-    learning_rate,
-    train,
-)
-from training.preview import ema_denoiser
-from training.settings import RunSettings
-from training.setup import build_state
+from training.loop import TrainingDiverged, clip_gradients, learning_rate, train
+from training.methods.build import build_state
+from training.run_settings import RunSettings
+from training.state.checkpoint import load_latest
+from training.structure.gate import Gate
+from training.structure.turn import adapter_learning_rate
 
 SMALL = ModelConfig(channels=8, channel_mult=(1, 2), blocks=1, attention_resolutions=(),
                     structural_blocks=())  # fmt: skip

@@ -10,7 +10,7 @@ from discriminators.config import StructureConfig
 from discriminators.form import Form
 from discriminators.forms import make_form
 from foundation.workers import World
-from training.recent_plays import RecentPlays
+from training.structure.recent_plays import RecentPlays
 
 ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
 

@@ -9,7 +9,7 @@ from discriminators.config import StructureConfig
 from models.config import ModelConfig
 from models.denoiser import Denoiser
 from models.extractors.load import ExtractorError
-from training.psi import DenoiserFeatures, make_psi
+from training.structure.features import DenoiserFeatures, make_psi
 
 toys = SimpleNamespace(**run_path(str(Path(__file__).with_name("game_toys.py"))))
 
@@ -133,7 +133,7 @@ def test_missing_weights_are_told_before_training(monkeypatch):
     def missing(name):
         raise ExtractorError("efficientnet_lite0 needs a package that is not installed")
 
-    monkeypatch.setattr("training.psi.load_extractor", missing)
+    monkeypatch.setattr("training.structure.features.load_extractor", missing)
     with pytest.raises(ValueError, match="not installed"):
         make_psi(StructureConfig(features="efficientnet_lite0"), denoiser(), SHAPE)
 

@@ -10,7 +10,7 @@ from discriminators.config import StructureConfig
 from models.analytic import GaussianDenoiser
 from sampling.config import SamplerConfig
 from sampling.solvers.table import solve
-from training.fakes import Fakes
+from training.structure.fakes import Fakes
 
 toys = SimpleNamespace(**run_path(str(Path(__file__).with_name("game_toys.py"))))
 

@@ -15,11 +15,11 @@ from foundation.workers import World
 from models.denoiser import Denoiser
 from models.layers.low_rank_adapter import AdaptedDenoiser, adapter_parameters
 from sampling.config import SamplerConfig
-from training.adaptive_weight import AdaptiveWeight
-from training.fakes import Fakes, GameBatch
-from training.game_opponent import Opponent, under
-from training.gate import Gate
-from training.psi import Psi, make_psi
+from training.structure.adaptive_weight import AdaptiveWeight
+from training.structure.fakes import Fakes, GameBatch
+from training.structure.features import Psi, make_psi
+from training.structure.gate import Gate
+from training.structure.opponent import Opponent, under
 
 __all__ = ["GameBatch", "StructureGame"]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from models.denoiser import describe
 from models.ema_reconstruction import snapshot_name
 from models.weights import save_weights
-from training.state import TrainState
+from training.state.train_state import TrainState
 
 
 def save_snapshot(folder: Path, state: TrainState) -> Path:

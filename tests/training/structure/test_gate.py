@@ -3,7 +3,7 @@ import json
 import pytest
 
 from discriminators.config import GateConfig
-from training.gate import CHANCE, WARMING_UP, WINS, WORSENED, Gate
+from training.structure.gate import CHANCE, WARMING_UP, WINS, WORSENED, Gate
 
 
 def gate(**settings) -> Gate:

@@ -11,9 +11,9 @@ from models.denoiser import Denoiser
 from models.layers.low_rank_adapter import adapter_parameters
 from models.power_ema import PowerEMA
 from models.transfer import initialise_from
-from training.game import StructureGame
-from training.settings import RunSettings
-from training.state import TrainState
+from training.run_settings import RunSettings
+from training.state.train_state import TrainState
+from training.structure.game import StructureGame
 
 
 def build_state(settings: RunSettings, dataset: ImageDataset, world: World) -> TrainState:

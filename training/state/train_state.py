@@ -8,7 +8,7 @@ from torch import Tensor
 
 from models.denoiser import Denoiser
 from models.power_ema import PowerEMA
-from training.game import StructureGame
+from training.structure.game import StructureGame
 
 
 @dataclass

@@ -16,8 +16,8 @@ from discriminators.config import StructureConfig
 from foundation.workers import World
 from models.config import ModelConfig
 from models.denoiser import Denoiser
-from training.game import StructureGame
-from training.gate import Gate
+from training.structure.game import StructureGame
+from training.structure.gate import Gate
 
 BATCH = 64
 RECENT = {"opponent_steps": 4, "recent_plays": 2}

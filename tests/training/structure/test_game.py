@@ -12,8 +12,8 @@ from discriminators.config import GateConfig, StructureConfig
 from foundation.workers import World
 from models.config import ModelConfig
 from models.denoiser import Denoiser
-from training.game import StructureGame
-from training.gate import CHANCE, WARMING_UP, WINS, WORSENED
+from training.structure.game import StructureGame
+from training.structure.gate import CHANCE, WARMING_UP, WINS, WORSENED
 
 toys = SimpleNamespace(**run_path(str(Path(__file__).with_name("game_toys.py"))))
 

@@ -1,9 +1,16 @@
 """The denoising objective with learned uncertainty."""
 
+from contextlib import nullcontext
+
 import torch
 from torch import Tensor
 
+from foundation.workers import World
 from models.denoiser import Denoiser
+from models.layers.slot_dropout import dropout_keys
+from training.batches import draw_batch
+from training.run_settings import RunSettings
+from training.state.train_state import TrainState
 
 
 def denoising_loss(
@@ -41,3 +48,31 @@ def fixed_noise_loss(
     ]
     denoiser.train(was_training)
     return torch.cat(parts)
+
+
+def accumulate_denoising(settings, state: TrainState, forward, dataset, world: World):
+    """Backward passes of this rank's share of the global batch.
+
+    Leaves gradients of the sum of this rank's losses over the global batch size; returns this
+    rank's sums of the full and of the plain loss, float64 [2].
+    """
+    share = world.share(settings.train.batch_size)
+    micro = settings.micro_batch or (share.stop - share.start)
+    sums = torch.zeros(2, dtype=torch.float64, device=world.device)
+    for start in range(share.start, share.stop, micro):
+        slots = range(state.nimg + start, state.nimg + min(start + micro, share.stop))
+        batch = draw_batch(settings, dataset, slots, world.device)
+        with autocast(settings, world), dropout_keys(state.denoiser, batch.dropout):
+            loss, plain = denoising_loss(
+                state.denoiser, batch.images, batch.labels, batch.sigma, batch.noise, forward
+            )
+        (loss.sum() / settings.train.batch_size).backward()
+        sums += torch.stack([loss.detach().sum(), plain.sum()]).double()
+    return sums
+
+
+def autocast(settings: RunSettings, world: World):
+    """bf16 autocast where the settings ask for it."""
+    if settings.train.precision == "bf16":
+        return torch.autocast(world.device.type, dtype=torch.bfloat16)
+    return nullcontext()

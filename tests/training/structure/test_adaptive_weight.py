@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from training.adaptive_weight import AdaptiveWeight
+from training.structure.adaptive_weight import AdaptiveWeight
 
 
 def test_is_the_ratio_of_gradients_times_lambda_0():

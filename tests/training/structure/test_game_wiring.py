@@ -18,9 +18,9 @@ from models.denoiser import Denoiser
 from models.power_ema import EMAConfig
 from training import loop
 from training.config import NoiseConfig, TrainConfig
-from training.game import StructureGame
-from training.gate import WORSENED
-from training.settings import RunSettings
+from training.run_settings import RunSettings
+from training.structure.game import StructureGame
+from training.structure.gate import WORSENED
 
 toys = SimpleNamespace(**run_path(str(Path(__file__).with_name("game_toys.py"))))
 OPEN = GateConfig(min_plays=1, chance_margin=0.0, smoothing=0.0, win_gap=1e6, max_worsening=100.0)

@@ -9,8 +9,8 @@ import torch
 
 from discriminators.config import GateConfig, StructureConfig
 from foundation.workers import World
-from training.game import StructureGame
-from training.recent_plays import RecentPlays
+from training.structure.game import StructureGame
+from training.structure.recent_plays import RecentPlays
 
 toys = SimpleNamespace(**run_path(str(Path(__file__).with_name("game_toys.py"))))
 

@@ -13,8 +13,8 @@ from foundation.workers import World
 from models.config import ModelConfig
 from pipelines.params import load_params
 from training import loop
-from training.preview import averaged
-from training.setup import build_state
+from training.averaged_weights import averaged
+from training.methods.build import build_state
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 WORKER = Path(__file__).with_name("game_split_worker.py")
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
 

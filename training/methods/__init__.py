@@ -1,0 +1,1 @@
+"""Methods of training: what is trained, and by which gradients."""

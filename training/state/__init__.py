@@ -1,0 +1,1 @@
+"""All that the future of a training run depends on, in memory and on disk."""

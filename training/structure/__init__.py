@@ -1,0 +1,1 @@
+"""The structure game: the denoiser against a discriminator of batch structure."""
