@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines import run_state
+from pipelines.run_state import child_name, is_dead
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ class Store:
             return None
         pipeline = self.client.get_run(parent_id).data.tags.get("pipeline", "")
         tags |= {"mlflow.parentRunId": parent_id, "level": "stage", "pipeline": pipeline}
-        name = f"{run_state.child_name(stage, item)} (cached)"
+        name = f"{child_name(stage, item)} (cached)"
         given = {key: value for key, value in tags.items() if value is not None}
         given |= {key: v for key, v in maker.data.tags.items() if key.startswith("gate.")}
         run_id = self.create(name, {**given, **self.maker_tags(maker)})
@@ -219,5 +219,5 @@ class Store:
         for run in self.search({}, status="RUNNING"):
             tags = run.data.tags
             kept = tags.get("level") == "parent" and tags.get("pipeline") == pipeline_tag
-            if not kept and run_state.is_dead(tags):
+            if not kept and is_dead(tags):
                 self.client.set_terminated(run.info.run_id, "KILLED")

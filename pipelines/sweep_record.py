@@ -11,8 +11,8 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from foundation.atomic_files import write_text
-from pipelines import run_state
 from pipelines.params import ParamsError
+from pipelines.run_state import flatten, git_tags, process_tags
 from pipelines.sweep_space import Sweep
 from pipelines.tracked_run import StageRun, one_line, say
 from pipelines.tracking import open_store
@@ -115,8 +115,8 @@ def check_same_sweep(folder: Path, identity: Mapping[str, Any], where: str) -> b
     if not path.is_file():
         write_text(path, json.dumps(identity, indent=1, sort_keys=True) + "\n")
         return False
-    now = run_state.flatten(json.loads(json.dumps(identity, sort_keys=True)))
-    before = run_state.flatten(json.loads(path.read_text()))
+    now = flatten(json.loads(json.dumps(identity, sort_keys=True)))
+    before = flatten(json.loads(path.read_text()))
     changed = {
         key: (before.get(key, "-"), now.get(key, "-"))
         for key in sorted(before.keys() | now.keys())
@@ -148,7 +148,7 @@ class SweepRuns:
         try:
             self.store = open_store(sweep.base.tracking, root)
             self.parent = self._open({"level": "sweep"}, f"sweep {sweep.config.name}")
-            params = run_state.flatten(sweep.config.model_dump(mode="json"))
+            params = flatten(sweep.config.model_dump(mode="json"))
             self.store.write(self.parent.run_id, params=params)
         except Exception as error:
             say(f"MLflow did not start; the sweep goes on without: {one_line(error)}")
@@ -192,7 +192,7 @@ class SweepRuns:
     def _open(self, tags: dict[str, str], name: str) -> StageRun:
         assert self.store is not None
         own = {**tags, **self._tags}
-        now = {**run_state.process_tags(), **run_state.git_tags()}
+        now = {**process_tags(), **git_tags()}
         with self.store.lock:
             for found in self.store.search(own):
                 run = StageRun(self.store, found.info.run_id, resumed=True)

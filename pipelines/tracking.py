@@ -15,7 +15,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipelines import run_state
+from pipelines.run_state import (
+    change_note,
+    child_name,
+    dataset_name,
+    differences,
+    dvc_tags,
+    flatten,
+    git_tags,
+    nearest_preset,
+    owner_tags,
+    parent_name,
+    process_tags,
+    select,
+)
 from pipelines.run_store import Store
 from pipelines.tracked_run import StageRun, one_line, say
 from pipelines.tracking_config import TrackingConfig
@@ -105,14 +118,14 @@ def stage_run(
     if params.tracking.enabled:
         try:
             store = open_store(params.tracking, root)
-            flat = run_state.flatten(params.model_dump(mode="json"))
+            flat = flatten(params.model_dump(mode="json"))
             parent, was_finished = _open_parent(store, flat, pipeline_tag)
             ends_parent = ends_parent or was_finished
             if param_keys is None:
                 from pipelines.identity import STAGE_PARAMS
 
                 param_keys = STAGE_PARAMS.get(stage, ())
-            own = run_state.select(flat, param_keys)
+            own = select(flat, param_keys)
             names = {"stage": stage, "item": item, "fingerprint": fingerprint}
             run = _open_child(store, parent, names, pipeline_tag, own, fresh)
             run.set_tags({"mlflow.note.content": notes} if notes else {})
@@ -144,7 +157,7 @@ def stage_run(
 
 def _open_parent(store: Store, flat: Mapping[str, Any], tag: str) -> tuple[StageRun, bool]:
     """Find or create the parent; also whether it was FINISHED (then a re-run ends it again)."""
-    now = {"level": "parent", "pipeline": tag, **_tags_now(), **run_state.owner_tags()}
+    now = {"level": "parent", "pipeline": tag, **_tags_now(), **owner_tags()}
     with store.lock:
         store.mark_dead_killed(tag)
         found = store.search({"level": "parent", "pipeline": tag})
@@ -154,15 +167,15 @@ def _open_parent(store: Store, flat: Mapping[str, Any], tag: str) -> tuple[Stage
             store.resume(found[0])
             parent.set_tags(now)
             return parent, was_finished
-        closest = run_state.nearest_preset(flat, load_presets())
+        closest = nearest_preset(flat, load_presets())
         preset, changed = closest or ("", {})
         now |= {"structure.kind": flat.get("structure.kind", "none"), "preset": preset}
-        now |= {"preset.changes": str(len(changed)), "dataset": run_state.dataset_name(flat)}
+        now |= {"preset.changes": str(len(changed)), "dataset": dataset_name(flat)}
         earlier = store.search({"level": "parent"})
         if earlier:
-            changes = run_state.differences(earlier[0].data.params, _as_text(flat))
-            now["mlflow.note.content"] = run_state.change_note(changes, earlier[0].info.run_name)
-        name = run_state.parent_name(flat, tag, changed)
+            changes = differences(earlier[0].data.params, _as_text(flat))
+            now["mlflow.note.content"] = change_note(changes, earlier[0].info.run_name)
+        name = parent_name(flat, tag, changed)
         parent = StageRun(store, store.create(name, now))
         store.write(parent.run_id, params=flat)
         return parent, False
@@ -179,8 +192,8 @@ def _open_child(
     """Take up the child of the same stage, item and fingerprint, or create it."""
     tags = {"mlflow.parentRunId": parent.run_id, "level": "stage", "pipeline": pipeline_tag}
     tags |= {name: value for name, value in names.items() if value is not None}
-    now = {**_tags_now(), **run_state.process_tags()}
-    name = run_state.child_name(str(names["stage"]), names["item"])
+    now = {**_tags_now(), **process_tags()}
+    name = child_name(str(names["stage"]), names["item"])
     with store.lock:
         for found in [] if fresh else store.search({**tags, **names}):
             if found.info.status == "RUNNING":  # by another process, which is alive
@@ -197,7 +210,7 @@ def _open_child(
 def _tags_now() -> dict[str, str]:
     """Where the process stands: git, DVC, command."""
     source = {"mlflow.source.name": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200]}
-    return {**run_state.git_tags(), **run_state.dvc_tags(), **source}
+    return {**git_tags(), **dvc_tags(), **source}
 
 
 def _experiment_tags() -> dict[str, str]:
@@ -234,7 +247,7 @@ def load_presets() -> dict[str, dict[str, Any]]:
         from pipelines.params import load_params
 
         try:
-            found[path.stem] = run_state.flatten(load_params(path).model_dump(mode="json"))
+            found[path.stem] = flatten(load_params(path).model_dump(mode="json"))
         except ValueError:
             continue
     return found

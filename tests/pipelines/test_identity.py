@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipelines import identity
 from pipelines.identity import (
     STAGE_PARAMS,
     Identity,
     code_hash,
+    dvc_root,
+    item_fingerprint,
     item_name,
+    outcome,
+    pipeline_tag,
     stage_identity,
     with_guiding_files,
 )
@@ -82,7 +85,7 @@ def test_an_evaluate_item_is_known_by_its_weights_not_by_its_training(workspace)
         path.write_text(text)
 
     params = changed()
-    names = [identity.item_fingerprint(params, 0.1, "heun18")]
+    names = [item_fingerprint(params, 0.1, "heun18")]
     for name, text in (
         ("train/train.json", "{}"),  # passed over
         ("ema/0.1.safetensors", "1"),
@@ -92,11 +95,11 @@ def test_an_evaluate_item_is_known_by_its_weights_not_by_its_training(workspace)
         ("reference/reference.json", "{}"),
     ):
         write(name, text)
-        names.append(identity.item_fingerprint(params, 0.1, "heun18"))
+        names.append(item_fingerprint(params, 0.1, "heun18"))
     same = [a == b for a, b in pairwise(names)]
     assert same == [True, False, False, False, True, False]
     assert names[-1].endswith("-0.1-heun18")
-    assert identity.item_fingerprint(params, 0.1, "fast8") != names[-1]
+    assert item_fingerprint(params, 0.1, "fast8") != names[-1]
 
 
 def test_outcome_is_that_of_the_bytes_not_of_the_training_code(workspace):
@@ -107,18 +110,18 @@ def test_outcome_is_that_of_the_bytes_not_of_the_training_code(workspace):
 
     write("outputs/train/train.json", "{}")
     write("outputs/train/snapshots/a.safetensors", "1")
-    before = identity.outcome(changed())
+    before = outcome(changed())
     (workspace / "training" / "loop.py").open("a").write("# a remark\n")
     write("outputs/train/.gitignore", "/snapshots")  # DVC's
-    assert identity.outcome(changed(cluster={"num_workers": 0}, train={"lr": 0.5})) == before
-    assert identity.outcome(changed(evaluation={"num_images": 65})) != before
-    assert identity.outcome(changed(ema={"lengths": [0.1]})) != before
-    assert identity.outcome(changed(samplers=["fast8"])) != before
+    assert outcome(changed(cluster={"num_workers": 0}, train={"lr": 0.5})) == before
+    assert outcome(changed(evaluation={"num_images": 65})) != before
+    assert outcome(changed(ema={"lengths": [0.1]})) != before
+    assert outcome(changed(samplers=["fast8"])) != before
     write("outputs/train/snapshots/a.safetensors", "2")
-    after = identity.outcome(changed())
+    after = outcome(changed())
     assert after != before
     (workspace / "evaluation" / "judge.py").open("a").write("# a remark\n")
-    assert identity.outcome(changed()) != after
+    assert outcome(changed()) != after
 
 
 def test_folder_names_stage_and_fingerprint(tmp_path):
@@ -179,9 +182,9 @@ def test_every_imported_package_is_a_dep(stage):
 
 def test_fingerprints_ignore_working_folder(workspace, monkeypatch):
     monkeypatch.delenv("DVC_ROOT", raising=False)
-    assert identity.dvc_root() == workspace
+    assert dvc_root() == workspace
     monkeypatch.setenv("DVC_ROOT", "/somewhere/else")
-    assert identity.dvc_root() == Path("/somewhere/else")
+    assert dvc_root() == Path("/somewhere/else")
 
 
 def test_weights_named_by_path_are_found_beside_the_project_and_count(workspace, monkeypatch):
@@ -191,10 +194,10 @@ def test_weights_named_by_path_are_found_beside_the_project_and_count(workspace,
     with pytest.raises(
         ValueError, match=r"sampling\.g\.guidance: guide.safetensors does not exist"
     ):
-        identity.pipeline_tag(params)
+        pipeline_tag(params)
     (workspace / "guide.safetensors").write_bytes(b"1")
-    tags = [identity.pipeline_tag(params)]
-    items = [identity.item_fingerprint(params, 0.1, "g")]
+    tags = [pipeline_tag(params)]
+    items = [item_fingerprint(params, 0.1, "g")]
     copy = workspace / "copy"
     copy.mkdir()
     for name in (*PACKAGES, "pipelines", "dvc.yaml"):
@@ -202,9 +205,9 @@ def test_weights_named_by_path_are_found_beside_the_project_and_count(workspace,
         (shutil.copytree if source.is_dir() else shutil.copy)(source, copy / name)
     monkeypatch.chdir(copy)
     monkeypatch.setenv("DVC_ROOT", str(workspace))
-    assert identity.pipeline_tag(params) == tags[0]
+    assert pipeline_tag(params) == tags[0]
     found = with_guiding_files(params.sampling["g"], "g").guidance[0].weights
     assert Path(found) == workspace / "guide.safetensors"
     (workspace / "guide.safetensors").write_bytes(b"2")
-    assert identity.pipeline_tag(params) != tags[0]
-    assert identity.item_fingerprint(params, 0.1, "g") != items[0]
+    assert pipeline_tag(params) != tags[0]
+    assert item_fingerprint(params, 0.1, "g") != items[0]

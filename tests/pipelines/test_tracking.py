@@ -14,9 +14,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines import run_state, tracking
 from pipelines.monitor import close_training
-from pipelines.tracking import StageRun, TrackingConfig, open_store, stage_run
+from pipelines.run_state import (
+    flatten,
+    gate_tags,
+    git_tags,
+    nearest_preset,
+    parent_name,
+    process_tags,
+    select,
+)
+from pipelines.tracking import StageRun, TrackingConfig, load_presets, open_store, stage_run
 
 CONFIG = TrackingConfig(system_metrics=False)
 KEYS = {"train": ("seed", "train"), "evaluate": ("evaluation",), "summarize": ()}
@@ -156,7 +164,7 @@ def test_a_run_whose_process_died_is_killed_at_the_next_start(root, client):
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     dead = store.create("train", {"level": "stage", **json.loads(gone.stdout)})
-    alive = store.create("train", {"level": "stage", **run_state.process_tags()})
+    alive = store.create("train", {"level": "stage", **process_tags()})
     elsewhere = store.create("train", {**json.loads(gone.stdout), "process.host": "far-away"})
     with start("evaluate", root, "dddd11"):
         pass
@@ -239,11 +247,11 @@ def test_gate_is_told_on_child_and_parent_also_when_it_never_opened(root, client
                                                  "stage": "train"})  # fmt: skip
     for run_id in (run.run_id, run.parent.run_id, cached.info.run_id):
         assert told.items() <= client.get_run(run_id).data.tags.items()
-    assert run_state.gate_tags({"gate": {}}) == {}
+    assert gate_tags({"gate": {}}) == {}
     never = {"structure_plays": 0, "gate": {"open_fraction": 0.0, "shut_reasons": {}}}
-    assert run_state.gate_tags(never)["gate.shut_reasons"] == "never played"
+    assert gate_tags(never)["gate.shut_reasons"] == "never played"
     always = {"structure_plays": 4, "gate": {"open_fraction": 1.0, "shut_reasons": {}}}
-    assert run_state.gate_tags(always) == {
+    assert gate_tags(always) == {
         "gate.open_fraction": "1.000", "gate.shut_reasons": "never shut",
     }  # fmt: skip
 
@@ -330,10 +338,10 @@ def test_a_store_that_breaks_later_never_raises(capsys):
 
 
 def test_params_are_flattened_and_selected():
-    flat = run_state.flatten({"a": {"b": 1, "c": {"d": None}}, "l": [1, 2], "e": {}, "ab": 2})
+    flat = flatten({"a": {"b": 1, "c": {"d": None}}, "l": [1, 2], "e": {}, "ab": 2})
     assert flat == {"a.b": 1, "a.c.d": None, "l": "[1, 2]", "e": "{}", "ab": 2}
-    assert run_state.select(flat, ["a.c", "l"]) == {"a.c.d": None, "l": "[1, 2]"}
-    assert set(run_state.select(flat, ["a"])) == {"a.b", "a.c.d"}
+    assert select(flat, ["a.c", "l"]) == {"a.c.d": None, "l": "[1, 2]"}
+    assert set(select(flat, ["a"])) == {"a.b", "a.c.d"}
 
 
 def test_names_read_by_themselves():
@@ -342,16 +350,16 @@ def test_names_read_by_themselves():
         "digits": {**flat, "seed": 0, "train.lr": 0.01},
         "other": {**flat, "dataset.source": "x", "train.lr": 3, "seed": 9},
     }
-    name, changed = run_state.nearest_preset(flat, presets)
+    name, changed = nearest_preset(flat, presets)
     assert name == "digits"
-    assert run_state.parent_name(flat, "3f2a99", changed) == "digits graph s1 lr=0.02 3f2a"
+    assert parent_name(flat, "3f2a99", changed) == "digits graph s1 lr=0.02 3f2a"
     folder = {"dataset.source": "image_folder", "dataset.path": "/data/birds.zip"}
-    assert run_state.parent_name(folder, "3f2a99") == "birds none s0 3f2a"
+    assert parent_name(folder, "3f2a99") == "birds none s0 3f2a"
 
 
 def test_presets_of_the_project_are_known(monkeypatch):
     monkeypatch.chdir(Path(__file__).parents[2])
-    presets = tracking.load_presets()
+    presets = load_presets()
     assert "train.batch_size" in presets["digits"]
 
 
@@ -360,15 +368,15 @@ def test_git_facts(tmp_path):
         subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *words],
                        cwd=tmp_path, check=True, capture_output=True)  # fmt: skip
 
-    assert run_state.git_tags(tmp_path) == {}
+    assert git_tags(tmp_path) == {}
     git("init")
     (tmp_path / "code.py").write_text("1")
     git("add", ".")
     git("commit", "-m", "first")
     (tmp_path / "dvc.lock").write_text("results are no change of code")
     (tmp_path / "picture.png").write_text("nor are stray files")
-    clean = run_state.git_tags(tmp_path)
+    clean = git_tags(tmp_path)
     assert clean["git.dirty"] == "false" and len(clean["git.commit"]) == 40
     (tmp_path / "code.py").write_text("2")
-    dirty = run_state.git_tags(tmp_path)
+    dirty = git_tags(tmp_path)
     assert dirty["git.dirty"] == "true" and dirty["git.changed"] == "code.py"
