@@ -18,8 +18,8 @@ from rich.table import Table
 from dataset.prepare import prepare_dataset
 from dataset.store import ImageDataset
 from foundation.workers import World
+from pipelines.console.progress import progress
 from pipelines.params import load_params
-from pipelines.progress import progress
 from training.averaged_weights import ema_denoiser
 from training.methods.build import build_state
 from training.methods.denoising import accumulate_denoising

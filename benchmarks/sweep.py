@@ -22,10 +22,10 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.dvc_command import run_dvc
-from pipelines.identity import REPORTS
 from pipelines.sweep import SWEEPS
-from pipelines.sweep_space import SweepConfig, load_sweep
+from pipelines.sweeps.space import SweepConfig, load_sweep
+from pipelines.workspace.dvc_command import run_dvc
+from pipelines.workspace.paths import REPORTS
 
 PREFIX = "benchmark-"
 

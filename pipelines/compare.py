@@ -16,13 +16,15 @@ from rich.console import Console
 from rich.table import Table
 
 from foundation.atomic_files import write_text
-from pipelines.compare_page import draw, render
-from pipelines.compared import Compared, metric_rows, param_rows, read_run
-from pipelines.identity import dvc_root
-from pipelines.params import DEFAULT_PATH, load_params
-from pipelines.run_store import Store
-from pipelines.stage import run_stage
-from pipelines.tracking import TrackingConfig, open_store
+from pipelines.comparison.page import draw, render
+from pipelines.comparison.runs import Compared, metric_rows, param_rows, read_run
+from pipelines.console.command import run_stage
+from pipelines.params import load_params
+from pipelines.settings.yaml_file import DEFAULT_PATH
+from pipelines.tracking.connection import open_store
+from pipelines.tracking.stage_run import TrackingConfig
+from pipelines.tracking.store import Store
+from pipelines.workspace.paths import dvc_root
 
 SHOWN = 25
 

@@ -3,10 +3,10 @@
 import os
 import shutil
 
-from pipelines.cluster import describe_cluster
-from pipelines.combinations import remarks
+from pipelines.console.command import parser, run_stage
 from pipelines.params import load_params
-from pipelines.stage import parser, run_stage
+from pipelines.ray_jobs.session import describe_cluster
+from pipelines.settings.cross_checks import remarks
 
 LEAST_DISK_GB = 2.0
 

@@ -12,26 +12,25 @@ from evaluation.judge import judge
 from evaluation.pictures import nearest_grid, sample_grid
 from evaluation.reference import Reference, load_reference
 from models.weights import load_description
-from pipelines.cluster import hide_gpus
-from pipelines.generation import generate_images
-from pipelines.identity import (
+from pipelines.console.command import parser, run_stage
+from pipelines.console.progress import progress
+from pipelines.params import load_params
+from pipelines.ray_jobs.generation import generate_images
+from pipelines.ray_jobs.session import hide_gpus
+from pipelines.reporting.stage_outputs import flat_metrics
+from pipelines.tracking.stage_run import stage_run
+from pipelines.workspace.fingerprint import item_fingerprint, pipeline_tag
+from pipelines.workspace.paths import (
     DATASET,
     EMA,
     EVALUATE,
     REFERENCE,
     dvc_root,
     grid_cache,
-    item_fingerprint,
     item_name,
     length_name,
-    pipeline_tag,
-    with_guiding_files,
-)  # fmt: skip
-from pipelines.params import load_params
-from pipelines.progress import progress
-from pipelines.results import flat_metrics
-from pipelines.stage import parser, run_stage
-from pipelines.tracking import stage_run
+)
+from pipelines.workspace.weights_files import with_guiding_files
 from sampling.labels import generation_labels
 
 

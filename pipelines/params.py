@@ -5,70 +5,16 @@ value, and what is allowed; combinations are checked once each value is valid by
 """
 
 import json
-import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import yaml
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
-from dataset.config import DatasetConfig
-from discriminators.config import StructureConfig
-from evaluation.config import EvaluationConfig
-from models.config import ModelConfig
-from models.power_ema import EMAConfig
-from pipelines.cluster_config import ClusterConfig
-from pipelines.combinations import combination_problems, nearest
-from pipelines.tracking_config import TrackingConfig
-from sampling.config import SamplerConfig
-from training.config import NoiseConfig, TrainConfig
-from training.run_settings import RunSettings
+from pipelines.settings.cross_checks import combination_problems, nearest
+from pipelines.settings.schema import Params
+from pipelines.settings.yaml_file import DEFAULT_PATH, ParamsError, read_yaml
 
-DEFAULT_PATH = "params.yaml"
-
-
-class ParamsError(ValueError):
-    """params.yaml cannot be used; the message lists every problem with its YAML path."""
-
-
-class Params(BaseModel, frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True):
-    """All knobs of the pipeline."""
-
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    """Seed of initial weights, training noise and generated images."""
-    dataset: DatasetConfig = DatasetConfig()
-    """Where the images come from and how they are prepared."""
-    model: ModelConfig = ModelConfig()
-    """The denoiser."""
-    noise: NoiseConfig = NoiseConfig()
-    """Noise levels seen in training."""
-    train: TrainConfig = TrainConfig()
-    """Length, speed and precision of training."""
-    structure: StructureConfig = StructureConfig()
-    """The structure game."""
-    ema: EMAConfig = EMAConfig()
-    """Averages kept while training and made afterwards."""
-    sampling: Annotated[dict[str, SamplerConfig], Field(min_length=1)] = {
-        "default": SamplerConfig()
-    }
-    """Sampler settings by name."""
-    samplers: Annotated[tuple[str, ...], Field(min_length=1)] = ("default",)
-    """Names of the sampler settings that are evaluated."""
-    evaluation: EvaluationConfig = EvaluationConfig()
-    """How results are judged."""
-    cluster: ClusterConfig = ClusterConfig()
-    """Where it runs; decides no result."""
-    tracking: TrackingConfig = TrackingConfig()
-    """What MLflow keeps; decides no result."""
-
-    def run_settings(self) -> RunSettings:
-        """The part that the training loop needs."""
-        return RunSettings(
-            seed=self.seed, model=self.model, noise=self.noise, train=self.train,
-            structure=self.structure, ema=self.ema, micro_batch=self.cluster.micro_batch,
-            checkpoint_every_s=self.cluster.checkpoint_every_s,
-            sample_every_kimg=self.tracking.sample_every_kimg if self.tracking.enabled else None,
-        )  # fmt: skip
+__all__ = ["Params", "ParamsError", "check_params", "load_params"]
 
 
 def load_params(path: str | Path = DEFAULT_PATH) -> Params:
@@ -90,55 +36,6 @@ def check_params(raw: Any, name: str = DEFAULT_PATH) -> Params:
     if problems:
         raise ParamsError(_listing(name, problems))
     return params
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe YAML that reads 1e-3 as a number, as DVC does, and refuses a key given twice."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
-    list("-+0123456789."),
-)
-
-
-def _mapping_without_duplicates(loader: _Loader, node: yaml.MappingNode) -> dict:
-    seen: set = set()
-    for key_node, _ in node.value:
-        key = loader.construct_object(key_node)
-        if key in seen:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"the key {key!r} is given twice", key_node.start_mark
-            )
-        seen.add(key)
-    loader.flatten_mapping(node)
-    return dict(loader.construct_pairs(node, deep=True))
-
-
-_Loader.add_constructor("tag:yaml.org,2002:map", _mapping_without_duplicates)
-
-
-def read_value(text: str) -> Any:
-    """One value as params.yaml would read it: 7e-4 is a number. Raises yaml.YAMLError."""
-    return yaml.load(text, _Loader)
-
-
-def read_yaml(path: str | Path) -> Any:
-    """Plain data of a YAML file. Raises ParamsError with file and line."""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ParamsError(f"{path} cannot be read ({error}): run from the project's folder, "
-                          "or copy one of presets/") from None  # fmt: skip
-    try:
-        return yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" line {mark.line + 1}" if mark else ""
-        raise ParamsError(
-            f"{path}{where} is not valid YAML: {getattr(error, 'problem', None) or error}"
-        ) from None
 
 
 def _listing(name: str, lines: list[str]) -> str:

@@ -11,7 +11,7 @@ import annotated_types
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from pipelines.params import Params
+from pipelines.settings.schema import Params
 
 HEAD = """# Every knob of params.yaml
 

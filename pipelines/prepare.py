@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from dataset.prepare import prepare_dataset
-from pipelines.identity import DATASET, dvc_root, pipeline_tag, stage_fingerprint
+from pipelines.console.command import parser, run_stage
+from pipelines.console.progress import progress
 from pipelines.params import load_params
-from pipelines.progress import progress
-from pipelines.stage import parser, run_stage
-from pipelines.tracking import stage_run
+from pipelines.tracking.stage_run import stage_run
+from pipelines.workspace.fingerprint import pipeline_tag, stage_fingerprint
+from pipelines.workspace.paths import DATASET, dvc_root
 
 
 def main() -> None:

@@ -5,8 +5,9 @@ import difflib
 import shutil
 from pathlib import Path
 
-from pipelines.params import DEFAULT_PATH, load_params
-from pipelines.stage import run_stage
+from pipelines.console.command import run_stage
+from pipelines.params import load_params
+from pipelines.settings.yaml_file import DEFAULT_PATH
 
 FOLDER = Path("presets")
 

@@ -5,11 +5,12 @@ import shutil
 
 from models.ema_reconstruction import list_snapshots, reconstruct
 from models.weights import save_weights
-from pipelines.identity import EMA, TRAIN, dvc_root, length_name, pipeline_tag, stage_fingerprint
+from pipelines.console.command import parser, run_stage
+from pipelines.console.progress import progress
 from pipelines.params import load_params
-from pipelines.progress import progress
-from pipelines.stage import parser, run_stage
-from pipelines.tracking import stage_run
+from pipelines.tracking.stage_run import stage_run
+from pipelines.workspace.fingerprint import pipeline_tag, stage_fingerprint
+from pipelines.workspace.paths import EMA, TRAIN, dvc_root, length_name
 
 
 def main() -> None:

@@ -4,12 +4,13 @@ import shutil
 
 from dataset.store import ImageDataset
 from evaluation.reference import build_reference
-from pipelines.cluster import hide_gpus
-from pipelines.identity import DATASET, REFERENCE, dvc_root, pipeline_tag, stage_fingerprint
+from pipelines.console.command import parser, run_stage
+from pipelines.console.progress import progress
 from pipelines.params import load_params
-from pipelines.progress import progress
-from pipelines.stage import parser, run_stage
-from pipelines.tracking import stage_run
+from pipelines.ray_jobs.session import hide_gpus
+from pipelines.tracking.stage_run import stage_run
+from pipelines.workspace.fingerprint import pipeline_tag, stage_fingerprint
+from pipelines.workspace.paths import DATASET, REFERENCE, dvc_root
 
 
 def main() -> None:

@@ -20,12 +20,20 @@ import yaml
 from filelock import FileLock, Timeout
 
 from foundation.atomic_files import write_text
-from pipelines.dvc_command import run_dvc
-from pipelines.identity import DATASET, REPORTS, dvc_root, item_name, pipeline_tag
-from pipelines.overrides import check_key, known_keys, override_text, set_options, with_values
-from pipelines.params import DEFAULT_PATH, ParamsError, check_params, read_value, read_yaml
-from pipelines.replicate_report import Result, print_tables, summarise, write_figure
-from pipelines.stage import run_stage
+from pipelines.console.command import run_stage
+from pipelines.params import check_params
+from pipelines.replication.report import Result, print_tables, summarise, write_figure
+from pipelines.settings.dotted_keys import (
+    check_key,
+    known_keys,
+    override_text,
+    set_options,
+    with_values,
+)
+from pipelines.settings.yaml_file import DEFAULT_PATH, ParamsError, read_value, read_yaml
+from pipelines.workspace.dvc_command import run_dvc
+from pipelines.workspace.fingerprint import pipeline_tag
+from pipelines.workspace.paths import DATASET, REPORTS, dvc_root, item_name
 
 MAX_VARIANTS = 32
 

@@ -20,9 +20,10 @@ from pydantic import ValidationError
 from dataset.pixels import to_uint8
 from evaluation.pictures import sample_grid
 from models.denoiser import load_denoiser
-from pipelines.params import DEFAULT_PATH, load_params, read_value
-from pipelines.progress import progress
-from pipelines.stage import run_stage
+from pipelines.console.command import run_stage
+from pipelines.console.progress import progress
+from pipelines.params import load_params
+from pipelines.settings.yaml_file import DEFAULT_PATH, read_value
 from sampling.config import SamplerConfig
 from sampling.from_weights import make_guides
 from sampling.generate import generate_batches

@@ -5,24 +5,11 @@ import io
 from PIL import Image
 
 from foundation.atomic_files import write_text
-from pipelines.charts import read_curves
-from pipelines.identity import (
-    DATASET,
-    EMA,
-    EVALUATE,
-    REFERENCE,
-    REPORTS,
-    TRAIN,
-    dvc_root,
-    item_fingerprint,
-    item_name,
-    outcome,
-    pipeline_tag,
-    stage_fingerprint,
-)
-from pipelines.params import Params, load_params
-from pipelines.report import Inputs, length_charts, render
-from pipelines.results import (
+from pipelines.console.command import parser, run_stage
+from pipelines.params import load_params
+from pipelines.reporting.figures import read_curves
+from pipelines.reporting.report_page import Inputs, length_charts, render
+from pipelines.reporting.stage_outputs import (
     best_item,
     flat_metrics,
     read_item,
@@ -31,9 +18,25 @@ from pipelines.results import (
     write_csv,
     write_report,
 )
-from pipelines.run_state import gate_tags
-from pipelines.stage import parser, run_stage
-from pipelines.tracking import StageRun, stage_run
+from pipelines.settings.schema import Params
+from pipelines.tracking.run_names import gate_tags
+from pipelines.tracking.stage_run import StageRun, stage_run
+from pipelines.workspace.fingerprint import (
+    item_fingerprint,
+    outcome,
+    pipeline_tag,
+    stage_fingerprint,
+)
+from pipelines.workspace.paths import (
+    DATASET,
+    EMA,
+    EVALUATE,
+    REFERENCE,
+    REPORTS,
+    TRAIN,
+    dvc_root,
+    item_name,
+)
 
 CARD = "the slider is\n1000 x EMA length:\nmove it"  # at its step 0, which is no EMA length
 

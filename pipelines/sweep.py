@@ -14,38 +14,32 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from pipelines.cluster import ClusterError, ray_session, root_cause
-from pipelines.dvc_command import run_dvc
-from pipelines.identity import (
-    DATASET,
-    REFERENCE,
-    REPORTS,
-    code_hash,
-    dataset_hash,
-    dvc_root,
-    stage_code,
-)  # fmt: skip
-from pipelines.params import ParamsError
-from pipelines.quick_evaluation import QuickEvaluation
-from pipelines.stage import run_stage
-from pipelines.sweep_record import (
+from pipelines.console.command import run_stage
+from pipelines.ray_jobs.session import ClusterError, ray_session, root_cause
+from pipelines.settings.yaml_file import ParamsError
+from pipelines.sweeps.quick_evaluation import QuickEvaluation
+from pipelines.sweeps.record import (
     BROKEN,
     Record,
-    SweepRuns,
     check_same_sweep,
     environment_for_tune,
     lock_text,
-)  # fmt: skip
-from pipelines.sweep_report import announce, write_report
-from pipelines.sweep_space import Sweep, load_sweep
-from pipelines.sweep_trial import TrialTask, run_trial
+)
+from pipelines.sweeps.report import announce, write_report
+from pipelines.sweeps.space import Sweep, load_sweep
+from pipelines.sweeps.tracked import SweepRuns
+from pipelines.sweeps.trial import TrialTask, run_trial
+from pipelines.workspace.dvc_command import run_dvc
+from pipelines.workspace.fingerprint import dataset_hash
+from pipelines.workspace.paths import DATASET, REFERENCE, REPORTS, dvc_root
+from pipelines.workspace.stage_code import code_hash, stage_code
 
 SWEEPS = "sweeps"
 
 
-# What a judgement at a rung is made by (pipelines/quick_evaluation.py).
-JUDGING_FOLDERS = ("dataset", "evaluation", "models", "sampling")
-JUDGING_FILES = ("pipelines/quick_evaluation.py", "pipelines/generation.py", "training/held_out.py",
+# What a judgement at a rung is made by (pipelines/sweeps/quick_evaluation.py).
+JUDGING_FOLDERS = ("dataset", "evaluation", "foundation", "models", "sampling")
+JUDGING_FILES = ("pipelines/sweeps/quick_evaluation.py", "pipelines/ray_jobs/generation.py", "training/held_out.py",
                  "outputs/reference/reference.json")  # fmt: skip
 
 
@@ -166,7 +160,7 @@ def search(
     threads = base.cluster.model_copy(update=update)
     # Tune with Ray Train inside needs the dashboard's state API, or it hangs after a trial.
     with ray_session(threads, dashboard=config.workers > 0) as ray:
-        from pipelines.sweep_tuner import make_tuner
+        from pipelines.sweeps.tuner import make_tuner
 
         concurrent = fitting(sweep, ray.cluster_resources())
         tuner = make_tuner(sweep, folder, run_trial, task, observer, concurrent, retry_broken)

@@ -8,32 +8,22 @@ flags do here.
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from dataset.store import ImageDataset
 from foundation.workers import World
-from pipelines.cluster import describe_cluster, hide_gpus, run_training
-from pipelines.combinations import remarks
-from pipelines.identity import (
-    DATASET,
-    TRAIN,
-    Identity,
-    dvc_root,
-    grid_cache,
-    init_file,
-    outcome,
-    pipeline_tag,
-    stage_identity,
-)
-from pipelines.monitor import Monitor, close_training
-from pipelines.params import Params, load_params
-from pipelines.stage import parser, run_stage
-from pipelines.tracking import stage_run
-from training.config import TrainConfig
+from pipelines.console.command import parser, run_stage
+from pipelines.console.training_monitor import Monitor, close_training
+from pipelines.params import load_params
+from pipelines.ray_jobs.session import describe_cluster, hide_gpus
+from pipelines.ray_jobs.training import run_training
+from pipelines.settings.cross_checks import remarks
+from pipelines.settings.schema import Params
+from pipelines.tracking.stage_run import stage_run
+from pipelines.workspace.fingerprint import Identity, outcome, pipeline_tag, stage_identity
+from pipelines.workspace.paths import DATASET, TRAIN, dvc_root, grid_cache
+from pipelines.workspace.run_folder import locked, offer_or_adopt, publish
+from pipelines.workspace.weights_files import with_init_file
 from training.methods.build import build_state
 
 
@@ -84,72 +74,6 @@ def train_run(params: Params, folder: Path, identity: Identity, run) -> None:
           f"run {identity.fingerprint}", flush=True)  # fmt: skip
     with Monitor(settings.total_nimg, run) as monitor:
         run_training(settings, DATASET, folder, params.cluster, monitor)
-
-
-def with_init_file(params: Params) -> TrainConfig:
-    """The train section with the full path of train.init_from, as a copy of the project needs it."""
-    path = init_file(params)
-    return params.train.model_copy(update={"init_from": str(path) if path else None})
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of one fingerprint. Raises RuntimeError when another process holds it."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(str(folder) + ".lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise RuntimeError(
-            f"another process is training run {folder.name} now: wait for it, or stop it first"
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def offer_or_adopt(identity: Identity, folder: Path, adopt: str | None) -> None:
-    """Continue, or point out, an unfinished run that differs from this one in code only."""
-    if folder.exists():
-        return
-    for other in sorted(folder.parent.glob("train-*/identity.json")):
-        try:
-            facts = json.loads(other.read_text())
-        except ValueError:  # cut off by a full disk or a kill: its run cannot be known
-            continue
-        if (facts["params"], facts["inputs"]) != (identity.params, identity.inputs):
-            continue
-        if (other.parent / "train.json").exists() or not (other.parent / "checkpoints").exists():
-            continue
-        if adopt == facts["fingerprint"]:
-            other.parent.rename(folder)
-            identity.save(folder)
-            print(f"train: continuing run {adopt} with the code as it is now")
-            return
-        print(
-            f"train: an unfinished run {facts['fingerprint']} differs from this one in code only; "
-            f"TRAIN_ADOPT={facts['fingerprint']} dvc repro  continues it, otherwise a new one starts"
-        )
-    if adopt:
-        raise ValueError(
-            f"--adopt {adopt}: there is no unfinished run of that fingerprint with these params "
-            "and data: leave --adopt away"
-        )
-
-
-def publish(folder: Path, out: Path) -> None:
-    """Link the finished run's results into the stage's outputs."""
-    shutil.rmtree(out, ignore_errors=True)
-    (out / "snapshots").mkdir(parents=True)
-    names = ["train.json", "curves.csv"]
-    names += [f"snapshots/{p.name}" for p in sorted((folder / "snapshots").iterdir())
-              if p.suffix in (".json", ".safetensors")]  # fmt: skip
-    for name in names:
-        try:
-            os.link(folder / name, out / name)
-        except OSError:  # another file system
-            shutil.copy2(folder / name, out / name)
 
 
 def _env(name: str) -> str | None:

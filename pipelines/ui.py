@@ -5,10 +5,10 @@ import os
 import socket
 import sys
 
-from pipelines.identity import dvc_root
+from pipelines.console.command import run_stage
 from pipelines.params import load_params
-from pipelines.stage import run_stage
-from pipelines.tracking import open_store, runs_page
+from pipelines.tracking.connection import open_store, runs_page
+from pipelines.workspace.paths import dvc_root
 
 
 def main() -> None:

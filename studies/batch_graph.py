@@ -24,8 +24,8 @@ from dataset.store import ImageDataset
 from discriminators.knn_graph import knn_graph
 from evaluation.reference import Reference, load_reference
 from models.denoiser import load_denoiser
-from pipelines.charts import INK, MUTED, new_figure, png
 from pipelines.params import load_params
+from pipelines.reporting.figures import INK, MUTED, new_figure, png
 from sampling.config import SamplerConfig
 from sampling.generate import generate
 from sampling.labels import generation_labels

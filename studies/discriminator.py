@@ -29,9 +29,9 @@ from discriminators.config import StructureConfig
 from evaluation.manifold import structure_metrics
 from foundation.workers import World
 from models.denoiser import load_denoiser
-from pipelines.charts import COLOURS, INK, new_figure, png, style
+from pipelines.console.progress import progress
 from pipelines.params import load_params
-from pipelines.progress import progress
+from pipelines.reporting.figures import COLOURS, INK, new_figure, png, style
 from sampling.generate import generate
 from sampling.labels import generation_labels
 from studies.structure_report import markdown

@@ -25,8 +25,8 @@ from evaluation.frechet import frechet_from_features
 from evaluation.kid import kernel_distance
 from evaluation.reference import Reference, load_reference
 from models.denoiser import load_denoiser
-from pipelines.charts import INK
-from pipelines.progress import progress
+from pipelines.console.progress import progress
+from pipelines.reporting.figures import INK
 from sampling.config import SamplerConfig
 from sampling.generate import generate
 from sampling.guidance.config import GuidanceConfig

@@ -29,7 +29,7 @@ from evaluation.kid import kernel_distance
 from evaluation.reference import Reference, load_reference
 from models.analytic import GaussianMixtureDenoiser
 from models.denoiser import load_denoiser
-from pipelines.progress import progress
+from pipelines.console.progress import progress
 from sampling.grids.closed_form import CLOSED_FORM
 from sampling.grids.table import time_grid
 from sampling.guidance.base import LabelledDenoiser, bind_labels

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pipelines.charts import COLOURS, GRID, INK, MUTED
+from pipelines.reporting.figures import COLOURS, GRID, INK, MUTED
 from sampling.grids.closed_form import CLOSED_FORM
 from sampling.grids.table import time_grid
 

@@ -37,9 +37,10 @@ from evaluation.reference import load_reference
 from foundation.workers import World
 from models.ema_reconstruction import snapshot_name
 from models.weights import file_hash, load_tensors
-from pipelines.overrides import check_key, known_keys, with_values
-from pipelines.params import check_params, read_yaml
-from pipelines.progress import progress
+from pipelines.console.progress import progress
+from pipelines.params import check_params
+from pipelines.settings.dotted_keys import check_key, known_keys, with_values
+from pipelines.settings.yaml_file import read_yaml
 from studies.structure_images import Question, judge_all
 from studies.structure_options import ARMS, CONTROL, parse
 from studies.structure_report import write_report

@@ -15,7 +15,7 @@ from evaluation.judge import judge
 from evaluation.pictures import sample_grid
 from evaluation.reference import load_reference
 from models.denoiser import load_denoiser
-from pipelines.progress import progress
+from pipelines.console.progress import progress
 from sampling.config import SamplerConfig
 from sampling.generate import generate
 from sampling.labels import generation_labels

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from pipelines.params import check_params, read_value, read_yaml
+from pipelines.params import check_params
+from pipelines.settings.yaml_file import read_value, read_yaml
 
 CONTROL = "control"
 ARMS: dict[str, dict] = {

@@ -7,8 +7,8 @@ from statistics import median
 import numpy as np
 import pandas as pd
 
-from pipelines.charts import COLOURS, MUTED, new_figure, png, style
-from pipelines.replicate_report import Difference, difference_text, paired_difference, spread
+from evaluation.paired_statistics import Difference, difference_text, paired_difference, spread
+from pipelines.reporting.figures import COLOURS, MUTED, new_figure, png, style
 
 METRICS = {
     "kid": "KID",

@@ -8,7 +8,7 @@ from PIL import Image
 from dataset.store import ImageDataset
 from evaluation.pictures import sample_grid
 from models.weights import load_description
-from pipelines.charts import new_figure, png
+from pipelines.reporting.figures import new_figure, png
 from sampling.labels import generation_labels
 from studies.batch_graph import matching_rows
 from studies.structure_images import GENERATION_SEED, SHOWN_IMAGES, Question, picture_of

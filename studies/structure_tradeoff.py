@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipelines.charts import COLOURS, MUTED, new_figure, png, style
+from pipelines.reporting.figures import COLOURS, MUTED, new_figure, png, style
 from studies.structure_report import METRICS
 
 SHOWN = ("kid", "fd", "structure_gap")

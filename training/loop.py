@@ -50,7 +50,7 @@ def train(settings: RunSettings, dataset: ImageDataset, folder: Path, world: Wor
 
     Call it on every rank of `world`. The same call after a crash resumes from the newest readable
     checkpoint. Rank 0 writes snapshots, checkpoints, curves.jsonl and, last, train.json; `report`
-    receives rank 0's events (see pipelines/monitor.py).
+    receives rank 0's events (see pipelines/console/training_monitor.py).
     Raises TrainingDiverged, ValueError for a batch that workers cannot share.
     """
     folder = Path(folder)

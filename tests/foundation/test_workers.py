@@ -13,7 +13,7 @@ WORKER = """
 import sys
 import torch, torch.distributed as dist
 from torch import nn
-from training.world import World
+from foundation.workers import World
 
 rank, meeting = int(sys.argv[1]), sys.argv[2]
 dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)

@@ -20,9 +20,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines.monitor import Monitor
+from pipelines.console.training_monitor import Monitor
 from pipelines.params import load_params
-from pipelines.tracking import open_store, stage_run
+from pipelines.tracking.connection import open_store
+from pipelines.tracking.stage_run import stage_run
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 from selenium.common.exceptions import WebDriverException  # noqa: E402

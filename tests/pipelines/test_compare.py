@@ -11,9 +11,10 @@ from PIL import Image
 from rich.console import Console
 
 from pipelines import compare
-from pipelines.compare_page import draw, render
-from pipelines.compared import Compared, metric_rows, param_rows, read_run
-from pipelines.tracking import TrackingConfig, open_store, stage_run
+from pipelines.comparison.page import draw, render
+from pipelines.comparison.runs import Compared, metric_rows, param_rows, read_run
+from pipelines.tracking.connection import open_store
+from pipelines.tracking.stage_run import TrackingConfig, stage_run
 
 CONFIG = TrackingConfig(system_metrics=False)
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipelines.combinations import remarks
-from pipelines.params import ParamsError, check_params, load_params
+from pipelines.params import check_params, load_params
+from pipelines.settings.cross_checks import remarks
+from pipelines.settings.yaml_file import ParamsError
 
 ROOT = Path(__file__).resolve().parents[2]
 DIGITS = ROOT / "presets" / "digits.yaml"

@@ -11,16 +11,11 @@ from PIL import Image
 from rich.console import Console
 from scipy import stats
 
+from evaluation.paired_statistics import paired_difference
 from pipelines import replicate
-from pipelines.params import ParamsError, read_yaml
 from pipelines.replicate import check_item, chosen, parse_option, parse_seeds, plan, run_all
-from pipelines.replicate_report import (
-    Result,
-    paired_difference,
-    print_tables,
-    summarise,
-    write_figure,
-)
+from pipelines.replication.report import Result, print_tables, summarise, write_figure
+from pipelines.settings.yaml_file import ParamsError, read_yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
 from clone import Clone

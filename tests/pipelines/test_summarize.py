@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from pipelines import summarize
-from pipelines.page import number, spread
-from pipelines.report import render
-from pipelines.results import (
+from pipelines.reporting.html import number, spread
+from pipelines.reporting.report_page import render
+from pipelines.reporting.stage_outputs import (
     Item,
     Report,
     ResultsError,

@@ -8,7 +8,7 @@ from models.config import ModelConfig
 from models.denoiser import Denoiser, describe
 from models.weights import save_weights
 from pipelines.params import load_params
-from pipelines.quick_evaluation import QuickEvaluation
+from pipelines.sweeps.quick_evaluation import QuickEvaluation
 from sampling.config import SamplerConfig
 from studies.structure_images import Question, judge_images
 

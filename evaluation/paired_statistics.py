@@ -1,0 +1,69 @@
+"""Mean, spread and paired differences over seeds."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and standard deviation (n - 1) of n values; None where n is too small."""
+
+    n: int
+    mean: float
+    sd: float | None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Mean of a variant minus the first one over common seeds, with its 95% t interval."""
+
+    n: int
+    mean: float
+    low: float | None
+    high: float | None
+
+    @property
+    def resolved(self) -> bool:
+        """Whether the interval leaves 0 out."""
+        return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Mean and standard deviation."""
+    sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return Spread(len(values), float(np.mean(values)), sd)
+
+
+def paired_difference(first: dict[int, float], other: dict[int, float]) -> Difference | None:
+    """other - first over the seeds that both have (Student's paired t); None without any."""
+    seeds = sorted(first.keys() & other.keys())
+    if not seeds:
+        return None
+    gaps = np.array([other[seed] - first[seed] for seed in seeds])
+    mean, n = float(gaps.mean()), len(gaps)
+    if n < 2:
+        return Difference(n, mean, None, None)
+    reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) * float(gaps.std(ddof=1)) / math.sqrt(n)
+    return Difference(n, mean, mean - reach, mean + reach)
+
+
+def spread_text(found: Spread | None) -> str:
+    if found is None:
+        return ""
+    sd = f" ± {found.sd:.2g}" if found.sd is not None else ""
+    return f"{found.mean:.4g}{sd} (n={found.n})"
+
+
+def difference_text(found: Difference | None) -> str:
+    if found is None:
+        return ""
+    if found.low is None or found.high is None:
+        return f"{found.mean:+.3g} (one seed: no interval)"
+    star = "*" if found.resolved else ""
+    return f"{found.mean:+.3g} [{found.low:+.3g}, {found.high:+.3g}]{star}"

@@ -1,0 +1,1 @@
+"""Runs read back and set beside each other."""

@@ -1,0 +1,195 @@
+"""What the driver does with a training's events: a progress bar, and the tracked run."""
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from pipelines.console.progress import PlainLines, duration
+from pipelines.tracking.live_run import StageRun
+from pipelines.tracking.run_names import gate_tags
+
+RATE_SECONDS = 60.0  # the ETA follows the speed of the last minute
+
+
+class Rate:
+    """Images per second over the last minute of this process; a resumed part counts nothing."""
+
+    def __init__(self, nimg: int, clock: Callable[[], float]):
+        self._clock = clock
+        self._points = deque([(clock(), nimg)])
+
+    def update(self, nimg: int) -> None:
+        """Note how many images have been shown by now."""
+        now = self._clock()
+        self._points.append((now, nimg))
+        while len(self._points) > 2 and now - self._points[0][0] > RATE_SECONDS:
+            self._points.popleft()
+
+    def per_second(self) -> float | None:
+        """None until there is something to divide."""
+        (first, before), (last, nimg) = self._points[0], self._points[-1]
+        return (nimg - before) / (last - first) if last > first and nimg > before else None
+
+
+def adversarial_share(metrics: Mapping[str, float]) -> float | None:
+    """lambda |grad L_adv| / |grad L_denoise| at the output convolution; None without a game.
+
+    While the gate is shut lambda is 0, and nobody measures |grad L_adv|. None for an adapter too:
+    the denoising loss does not move it, so there is nothing to have a share of.
+    """
+    if "structure/adapter_lr" in metrics:
+        return None
+    if metrics.get("structure/lambda") == 0:
+        return 0.0
+    needed = ("structure/lambda", "structure/adv_grad", "structure/denoise_grad")
+    if not all(name in metrics for name in needed):
+        return None
+    weight, adversarial, denoising = (metrics[name] for name in needed)
+    return weight * adversarial / denoising if denoising > 0 else None
+
+
+class Monitor:
+    """Context manager, called with each event that rank 0 reports.
+
+    Events are dicts with `kind` start, log, held_out, samples, gate, checkpoint, snapshot,
+    message or end, and `nimg`. An unknown kind is passed over.
+    """
+
+    def __init__(
+        self,
+        total_nimg: int,
+        run: StageRun | None = None,
+        *,
+        console: Console | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self.total_nimg = total_nimg
+        self.run = run or StageRun()
+        self._clock = clock
+        self._console = console or Console(stderr=True)
+        self._rate = Rate(0, clock)
+        self._nimg = 0
+        self._latest: dict[str, float] = {}
+        self._reasons: Counter[str] = Counter()
+        self._newest: tuple[Any, int] | None = None
+        self._plain = PlainLines(clock)
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._bar = Progress(
+                TextColumn("{task.fields[kimg]}"),
+                BarColumn(bar_width=None),
+                TextColumn("{task.fields[figures]}"),
+                console=self._console,
+                expand=True,
+            )
+            self._task = self._bar.add_task("", total=self.total_nimg, kimg="", figures="starting")
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.run.flush()
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, event: Mapping[str, Any]) -> None:
+        kind, nimg = event["kind"], int(event.get("nimg", self._nimg))
+        if kind == "start":
+            self.total_nimg = int(event.get("total_nimg", self.total_nimg))
+            self._rate = Rate(nimg, self._clock)
+            if event.get("resumed"):
+                self.say(f"resumed at {nimg / 1000:.1f} of {self.total_nimg / 1000:.1f} kimg")
+        elif kind == "log":
+            self._log(event, nimg)
+        elif kind == "held_out":
+            self.run.log_metrics(event["metrics"], nimg)
+            self._latest.update(event["metrics"])
+        elif kind == "samples":
+            self._log_samples(event, nimg)
+        elif kind == "gate":
+            self._log_gate(event)
+        elif kind == "message":
+            self.say(str(event["text"]))
+        elif kind == "end" and self._newest is not None:
+            self.run.log_image(self._newest[0], "samples at the end", self._newest[1])
+        self._nimg = max(nimg, 0)
+        self._show(force=kind == "end" and self._plain.printed > 0)
+
+    def say(self, text: str) -> None:
+        """A line above the bar."""
+        if self._bar is not None:
+            self._bar.console.print(text, highlight=False)
+        else:
+            self._plain.offer(lambda: text, force=True)
+
+    def figures(self) -> str:
+        """Loss, adversarial share, speed and remaining time, as far as they are known."""
+        parts = []
+        loss = "denoising_loss" if "denoising_loss" in self._latest else "loss"
+        for key, name in ((loss, "loss"), ("held_out/loss", "held out")):
+            if key in self._latest:
+                parts.append(f"{name} {self._latest[key]:.4f}")
+        share = adversarial_share(self._latest)
+        if "structure/gate_open" in self._latest or share is not None:
+            shut = self._latest.get("structure/gate_open") == 0
+            parts.append("gate shut" if shut else "game" if share is None else f"game {share:.0%}")
+        rate = self._rate.per_second()
+        if rate:
+            left = (self.total_nimg - self._nimg) / rate
+            parts += [f"{rate:.0f} img/s", f"{duration(left)} left"]
+        return "  ".join(parts)
+
+    def _log(self, event: Mapping[str, Any], nimg: int) -> None:
+        self._latest.update(event["metrics"])
+        self._rate.update(nimg)
+        extra = {
+            "img_per_s": event.get("img_per_s"),
+            "structure/share": adversarial_share(event["metrics"]),
+        }
+        self.run.log_metrics({"kimg": nimg / 1000, **event["metrics"], **extra}, nimg)
+
+    def _log_samples(self, event: Mapping[str, Any], nimg: int) -> None:
+        from evaluation.pictures import sample_grid
+
+        images = np.asarray(event["images"])
+        grid = sample_grid(images, labels=event.get("labels"))
+        name = f"samples ema {event['sigma_rel']:g}" if "sigma_rel" in event else "samples"
+        self.run.log_image(grid, name, nimg, "no picture at step 0:\nmove the slider")
+        self._newest = grid, nimg
+
+    def _log_gate(self, event: Mapping[str, Any]) -> None:
+        state = "open" if event["open"] else f"shut: {event.get('explanation', event['reason'])}"
+        if not event["open"]:
+            self._reasons[str(event["reason"])] += 1
+        reasons = "; ".join(f"{name} x{count}" for name, count in self._reasons.most_common())
+        self.run.set_tags({"gate": state} | ({"gate.reasons": reasons} if reasons else {}))
+
+    def _show(self, force: bool = False) -> None:
+        kimg = f"{self._nimg / 1000:.1f}/{self.total_nimg / 1000:.1f} kimg"
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self._nimg, kimg=kimg, figures=self.figures())
+        else:
+            self._plain.offer(lambda: f"{kimg}  {self.figures()}", force=force)
+
+
+def close_training(run: StageRun, summary: Mapping[str, Any], outcome: str) -> None:
+    """What the runs say of a finished training (train.json), on the child and on the parent.
+
+    outcome: identity.outcome; where an earlier run had the same one, its results are shown.
+    """
+    run.set_tags(gate_tags(summary))
+    if run.parent is not None:
+        run.parent.set_tags(gate_tags(summary))
+        run.parent.restore_results(outcome)

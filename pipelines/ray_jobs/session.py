@@ -1,0 +1,121 @@
+"""A Ray to work on: a running cluster, or one of our own for the length of a block."""
+
+import json
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pipelines.settings.cluster import ClusterConfig
+
+
+class ClusterError(RuntimeError):
+    """Ray could not be reached, or its workers failed."""
+
+
+@contextmanager
+def ray_session(cluster: ClusterConfig, *, dashboard: bool = False) -> Iterator[Any]:
+    """Connect to `cluster.address`, or start a Ray on this machine for the length of the block.
+
+    Raises ClusterError when the address does not answer.
+    """
+    # Metrics export and usage statistics look for servers that a laptop does not have.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_TRAIN_ENABLE_STATE_TRACKING", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_DISABLE_MEMORY_MONITOR", "0")
+    import ray
+
+    runtime: dict[str, Any] = {"env_vars": _worker_environment(cluster)}
+    options: dict[str, Any] = {}
+    if cluster.address:
+        _check_address(cluster.address)
+        runtime |= {
+            "working_dir": str(Path.cwd()),
+            "excludes": ["outputs", "reports", ".runs", ".venv", ".dvc", ".git", "mlruns", "*.db"],
+        }
+        options["address"] = cluster.address
+    else:
+        # "local": a Ray that runs here already, which Ray would join by itself, is somebody's cluster.
+        if os.environ.get("RAY_ADDRESS"):
+            print("cluster.address is null, so this runs on a Ray of its own: RAY_ADDRESS is not used",
+                  flush=True)  # fmt: skip
+        options |= {
+            "address": "local",
+            "include_dashboard": dashboard,
+            "dashboard_host": "127.0.0.1",
+        }
+    try:
+        ray.init(
+            runtime_env=runtime, log_to_driver=False, logging_level=logging.ERROR,
+            configure_logging=True, **options,
+        )  # fmt: skip
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        where = f"cluster.address {cluster.address!r}" if cluster.address else "a local Ray"
+        raise ClusterError(f"{where} could not be used: {str(error).splitlines()[0]}") from error
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def _check_address(address: str) -> None:
+    """Raise ClusterError if nobody answers at host:port; Ray itself would wait for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if address == "auto" or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError as error:
+        raise ClusterError(
+            f"cluster.address {address!r} does not answer ({error}): start Ray there "
+            "(ray start --head), correct the address, or set it to null"
+        ) from error
+
+
+def hide_gpus(cluster: ClusterConfig) -> None:
+    """Where cluster.use_gpu is false, let nothing in this process or its Ray see a GPU."""
+    if cluster.use_gpu is False:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
+def _worker_environment(cluster: ClusterConfig) -> dict[str, str]:
+    """One thread per worker where workers = cores, no spinning, and this copy of the code."""
+    threads = max(1, (os.cpu_count() or 1) // max(1, cluster.most_workers))
+    environment = {
+        "OMP_NUM_THREADS": str(threads),
+        "GOMP_SPINCOUNT": "0",
+        "OMP_WAIT_POLICY": "passive",
+        "RAY_TRAIN_ENABLE_STATE_TRACKING": "0",
+    }
+    if cluster.use_gpu is False:
+        environment["CUDA_VISIBLE_DEVICES"] = ""
+    if not cluster.address:
+        # A workspace copy must not import the code of the installed checkout.
+        environment["PYTHONPATH"] = os.pathsep.join(
+            [str(Path.cwd()), *filter(None, [os.environ.get("PYTHONPATH")])]
+        )
+    return environment
+
+
+def root_cause(error: BaseException) -> str:
+    """The worker's own message inside Ray's wrapping."""
+    failures = getattr(error, "worker_failures", None) or {}
+    inner: BaseException = next(iter(failures.values()), error)
+    while (cause := getattr(inner, "cause", None) or inner.__cause__) is not None:
+        if not isinstance(cause, BaseException):
+            break
+        inner = cause
+    text = str(inner).strip()
+    return f"training failed: {text.splitlines()[-1] if text else type(inner).__name__}"
+
+
+def describe_cluster(cluster: ClusterConfig) -> str:
+    """One line for people: where training is about to run."""
+    if cluster.fewest_workers == 0:
+        return "in this process"
+    where = f"on the Ray cluster at {cluster.address}" if cluster.address else "on a local Ray"
+    return f"with {json.dumps(cluster.num_workers)} workers {where}"

@@ -1,0 +1,1 @@
+"""The numbers and pictures of a finished pipeline, read and drawn."""

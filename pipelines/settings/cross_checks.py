@@ -1,0 +1,203 @@
+"""Settings that are fine alone and impossible together, each problem with its mend."""
+
+import difflib
+import math
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from training.structure.fake_levels import fake_levels
+
+if TYPE_CHECKING:
+    from pipelines.settings.schema import Params
+
+
+def combination_problems(params: "Params") -> list[str]:
+    """All of them, each a line with its YAML path."""
+    return [
+        *_model(params),
+        *_cluster(params),
+        *_structure(params),
+        *_averages(params),
+        *_samplers(params),
+        *_evaluation(params),
+    ]
+
+
+def remarks(params: "Params") -> list[str]:
+    """What will run, and is probably not what was meant."""
+    out, model, game, train = [], params.model, params.structure, params.train
+    sides = _sides(params)
+    absent = [str(width) for width in model.attention_resolutions if width not in sides]
+    if absent:
+        out.append(
+            f"model.attention_resolutions: no level is {' or '.join(absent)} pixels wide, so nothing "
+            f"attends there; the levels are {', '.join(map(str, sides))} (dataset.resolution, halved)"
+        )
+    if game.kind == "none":
+        return out
+    if game.start_kimg >= train.total_kimg:
+        out.append(
+            f"structure.start_kimg: the game would start at {game.start_kimg:g} kimg, so a training of "
+            f"{train.total_kimg:g} never plays it"
+        )
+    gate_kimg = game.gate.min_plays * game.every * train.batch_size / 1000
+    if game.refresh_kimg is not None and game.refresh_kimg <= gate_kimg:
+        out.append(
+            f"structure.refresh_kimg: {game.refresh_kimg:g} is over before the gate can open anew "
+            f"({game.gate.min_plays} plays, {gate_kimg:g} kimg), so the game never moves the denoiser"
+        )
+    return out
+
+
+def nearest(word: str, allowed: Iterable[str]) -> str:
+    """A hint at the name that was meant, or at those that are known."""
+    close = difflib.get_close_matches(word, list(allowed), 1)
+    return f": did you mean {close[0]!r}?" if close else f" (known: {', '.join(map(str, allowed))})"
+
+
+def _sides(params: "Params") -> list[int]:
+    """Width of each level of the network, in pixels."""
+    return [
+        params.dataset.resolution // 2**level for level in range(len(params.model.channel_mult))
+    ]
+
+
+def _model(params: "Params") -> Iterator[str]:
+    model, side = params.model, params.dataset.resolution
+    levels = len(model.channel_mult)
+    factor = 2 ** (levels - 1)
+    if side % factor:
+        low = side // factor * factor
+        yield (
+            f"dataset.resolution: {side} cannot be halved {levels - 1} times for "
+            f"the {levels} levels of model.channel_mult: use "
+            f"{f'{low} or ' if low else ''}{low + factor}, or fewer levels"
+        )
+        return
+    sides = _sides(params)
+    for width, mult in zip(sides, model.channel_mult, strict=True):
+        channels = model.channels * mult
+        heads = max(1, channels // model.channels_per_head)
+        if width in model.attention_resolutions and channels % heads:
+            yield (
+                f"model.channels_per_head: {model.channels_per_head} makes {heads} attention heads of "
+                f"the {channels} channels at {width} pixels, which they do not divide: change one"
+            )
+    for position, block in enumerate(model.structural_blocks):
+        width = model.channels * model.channel_mult[-1]
+        if block.kind == "self_attention" and width % block.heads:
+            yield (
+                f"model.structural_blocks[{position}].heads: {block.heads} does not divide the "
+                f"{width} channels of the bottleneck (channels x last of channel_mult)"
+            )
+        if block.kind == "graph_conv" and sides[-1] == 1:
+            yield (
+                f"model.structural_blocks[{position}]: graph_conv relates the pixels of the "
+                "bottleneck, and it has one only: leave it out, or give model.channel_mult fewer "
+                "levels"
+            )
+
+
+def _cluster(params: "Params") -> Iterator[str]:
+    cluster, workers = params.cluster, params.cluster.num_workers
+    if isinstance(workers, tuple) and workers[0] > workers[1]:
+        yield f"cluster.num_workers: [{workers[0]}, {workers[1]}] has its least above its most"
+        return
+    groups = range(max(1, cluster.fewest_workers), cluster.most_workers + 1)
+    unit = math.lcm(*groups)  # what any number of workers can share
+    shared = {"train.batch_size": params.train.batch_size}
+    if params.structure.kind != "none" and params.structure.batch_size:
+        shared["structure.batch_size"] = params.structure.batch_size
+    for key, size in shared.items():
+        odd = [workers for workers in groups if size % workers]
+        if odd:
+            low = size // unit * unit
+            yield (
+                f"{key}: {size} is not a multiple of {odd[0]} workers (cluster.num_workers): "
+                f"use {f'{low} or ' if low else ''}{low + unit}"
+            )
+
+
+def _structure(params: "Params") -> Iterator[str]:
+    game = params.structure
+    if game.kind == "none":
+        return
+    try:
+        fake_levels(game, game.sampler, params.model.sigma_data)
+    except ValueError as error:
+        yield str(error)
+    extractor = params.evaluation.extractor
+    if game.features == "efficientnet_lite0" and extractor == "efficientnet_lite0":
+        yield (
+            "structure.features: efficientnet_lite0 is the metric's network (evaluation."
+            "extractor) too, and a game must not be judged by its own network: change one"
+        )
+    elif game.features == "efficientnet_lite0" and extractor == "auto":
+        yield (
+            "structure.features: efficientnet_lite0 may be what evaluation.extractor auto "
+            "chooses, and a game must not be judged by its own network: name another extractor"
+        )
+
+
+def _averages(params: "Params") -> Iterator[str]:
+    settings, ema = params.run_settings(), params.ema
+    if settings.total_steps < ema.snapshots:
+        yield (
+            f"ema.snapshots: {ema.snapshots} snapshots do not fit the "
+            f"{settings.total_steps} steps of train.total_kimg / train.batch_size: train longer "
+            "or keep fewer"
+        )
+    if ema.tracked[0] == ema.tracked[1]:
+        yield f"ema.tracked: both lengths are {ema.tracked[0]:g}: give two different"
+    if len(set(ema.lengths)) != len(ema.lengths):
+        yield "ema.lengths: a length is listed twice"
+
+
+def _samplers(params: "Params") -> Iterator[str]:
+    for name in params.sampling:
+        if not re.fullmatch(r"[A-Za-z0-9_]+", name):
+            yield f"sampling.{name}: a sampler's name may have letters, digits and _ only"
+    if len(set(params.samplers)) != len(params.samplers):
+        yield "samplers: a name is listed twice"
+    for name in dict.fromkeys(params.samplers):
+        if name not in params.sampling:
+            yield f"samplers: {name!r} is not a name under sampling{nearest(name, params.sampling)}"
+            continue
+        sampler = params.sampling[name]
+        if sampler.adapter and not params.model.adapter_rank:
+            yield (
+                f"sampling.{name}.adapter: true, but model.adapter_rank is 0: give the denoiser an "
+                "adapter (rank 8, say), or set this to false"
+            )
+        for place, entry in enumerate(sampler.guidance):
+            where = f"sampling.{name}.guidance[{place}]"
+            if entry.kind == "gradient":
+                yield (
+                    f"{where}: gradient needs a classifier that is not the metric's: use it with "
+                    "python -m pipelines.sample --classifier FILE, and leave it out of `samplers`"
+                )
+            if entry.kind == "autoguidance" and entry.weights is None and entry.length is None:
+                yield (
+                    f"{where}: autoguidance needs a guiding denoiser: give length (one of "
+                    "ema.lengths) or weights (a file)"
+                )
+            if entry.weights is not None and Path(entry.weights).parts[:1] == ("outputs",):
+                yield (
+                    f"{where}.weights: {entry.weights} is made by this very run: for another EMA length "
+                    "give length, for another run's weights a copy outside outputs/"
+                )
+            if entry.length is not None and entry.length not in params.ema.lengths:
+                yield (
+                    f"{where}.length: {entry.length:g} is not made: add it to ema.lengths, or choose "
+                    f"of {', '.join(f'{length:g}' for length in params.ema.lengths)}"
+                )
+
+
+def _evaluation(params: "Params") -> Iterator[str]:
+    if params.evaluation.extractor == "inception" and not params.evaluation.inception_path:
+        yield (
+            "evaluation.inception_path: extractor inception needs the file inception-2015-12-05.pt; "
+            "set its path, or choose extractor auto"
+        )

@@ -1,0 +1,56 @@
+"""The sections of params.yaml, each with the settings of its component."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from dataset.config import DatasetConfig
+from discriminators.config import StructureConfig
+from evaluation.config import EvaluationConfig
+from models.config import ModelConfig
+from models.power_ema import EMAConfig
+from pipelines.settings.cluster import ClusterConfig
+from pipelines.settings.tracking import TrackingConfig
+from sampling.config import SamplerConfig
+from training.config import NoiseConfig, TrainConfig
+from training.run_settings import RunSettings
+
+
+class Params(BaseModel, frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True):
+    """All knobs of the pipeline."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Seed of initial weights, training noise and generated images."""
+    dataset: DatasetConfig = DatasetConfig()
+    """Where the images come from and how they are prepared."""
+    model: ModelConfig = ModelConfig()
+    """The denoiser."""
+    noise: NoiseConfig = NoiseConfig()
+    """Noise levels seen in training."""
+    train: TrainConfig = TrainConfig()
+    """Length, speed and precision of training."""
+    structure: StructureConfig = StructureConfig()
+    """The structure game."""
+    ema: EMAConfig = EMAConfig()
+    """Averages kept while training and made afterwards."""
+    sampling: Annotated[dict[str, SamplerConfig], Field(min_length=1)] = {
+        "default": SamplerConfig()
+    }
+    """Sampler settings by name."""
+    samplers: Annotated[tuple[str, ...], Field(min_length=1)] = ("default",)
+    """Names of the sampler settings that are evaluated."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    """How results are judged."""
+    cluster: ClusterConfig = ClusterConfig()
+    """Where it runs; decides no result."""
+    tracking: TrackingConfig = TrackingConfig()
+    """What MLflow keeps; decides no result."""
+
+    def run_settings(self) -> RunSettings:
+        """The part that the training loop needs."""
+        return RunSettings(
+            seed=self.seed, model=self.model, noise=self.noise, train=self.train,
+            structure=self.structure, ema=self.ema, micro_batch=self.cluster.micro_batch,
+            checkpoint_every_s=self.cluster.checkpoint_every_s,
+            sample_every_kimg=self.tracking.sample_every_kimg if self.tracking.enabled else None,
+        )  # fmt: skip

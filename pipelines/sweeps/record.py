@@ -1,0 +1,153 @@
+"""What a sweep knows of its trials: kept in a file by the driver, shown in MLflow."""
+
+import json
+import logging
+import os
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from foundation.atomic_files import write_text
+from pipelines.settings.dotted_keys import flatten
+from pipelines.settings.yaml_file import ParamsError
+from pipelines.sweeps.space import Sweep
+from pipelines.tracking.live_run import say
+
+FINISHED, STOPPED, BROKEN, OPEN = "finished", "stopped early", "broken", "unfinished"
+
+
+class Trial(BaseModel, extra="forbid"):
+    """One trial: its values, its rungs, how it ended."""
+
+    number: int
+    trial_id: str
+    values: dict[str, Any]
+    rungs: list[dict[str, float]] = Field(default_factory=list)
+    """nimg and metrics at each rung, in order."""
+    status: str = OPEN
+    fingerprint: str = ""
+    error: str = ""
+
+    @property
+    def nimg(self) -> int:
+        """Images trained, as far as rungs tell."""
+        return int(self.rungs[-1]["nimg"]) if self.rungs else 0
+
+    def objective(self, metric: str) -> float | None:
+        """The metric at the last rung."""
+        return self.rungs[-1][metric] if self.rungs else None
+
+
+class Record:
+    """Trials by Ray's id, in `trials.json`; every change is written at once."""
+
+    def __init__(self, sweep: Sweep, folder: Path):
+        self.sweep, self.path = sweep, Path(folder) / "trials.json"
+        self.trials: dict[str, Trial] = {}
+        if self.path.is_file():
+            for entry in json.loads(self.path.read_text()):
+                self.trials[entry["trial_id"]] = Trial(**entry)
+
+    def started(self, trial_id: str, sample: Mapping[str, Any]) -> Trial:
+        """A trial begins, or begins again."""
+        values = self.sweep.values(sample)
+        known = self.trials.get(trial_id)
+        # Ray's state on disk may lag behind ours by a second, and give an id anew after a crash.
+        if known is None or known.values != values:
+            counted = re.search(r"_(\d{5})$", trial_id)  # random search counts, Optuna does not
+            taken = [trial.number for trial in self.trials.values()]
+            number = int(counted[1]) if counted else max(taken, default=-1) + 1
+            self.trials[trial_id] = Trial(number=number, trial_id=trial_id, values=values)
+        trial = self.trials[trial_id]
+        trial.status, trial.error = OPEN, ""
+        self._write()
+        return trial
+
+    def rung(self, trial_id: str, result: Mapping[str, Any]) -> Trial | None:
+        """A trial reports; None where this rung is known already."""
+        trial = self.trials[trial_id]
+        trial.fingerprint = str(result.get("fingerprint", trial.fingerprint))
+        if result["nimg"] <= trial.nimg:
+            return None
+        known = {"nimg", "evaluation_s", *_metrics(result)}
+        trial.rungs.append({key: float(result[key]) for key in result if key in known})
+        self._write()
+        return trial
+
+    def ended(self, trial_id: str, error: BaseException | str | None = None) -> Trial:
+        """A trial is over: by its own end, by the scheduler, or by an error."""
+        trial = self.trials[trial_id]
+        if error is not None:
+            trial.status, trial.error = BROKEN, str(error)
+        else:
+            whole = self.sweep.params(trial.values).run_settings().total_nimg
+            trial.status = FINISHED if trial.nimg >= whole else STOPPED
+        self._write()
+        return trial
+
+    def keep(self, trial_ids: Collection[str]) -> None:
+        """Forget trials that Ray does not know."""
+        self.trials = {key: trial for key, trial in self.trials.items() if key in trial_ids}
+        self._write()
+
+    def done(self) -> int:
+        """How many trials are over."""
+        return sum(trial.status != OPEN for trial in self.trials.values())
+
+    def _write(self) -> None:
+        entries = [trial.model_dump() for trial in self.trials.values()]
+        write_text(self.path, json.dumps(entries, indent=1) + "\n")
+
+
+def _metrics(result: Mapping[str, Any]) -> list[str]:
+    from evaluation.metric_table import DIRECTIONS
+
+    return [name for name in DIRECTIONS if name in result]
+
+
+def check_same_sweep(folder: Path, identity: Mapping[str, Any], where: str) -> bool:
+    """Whether a sweep of this name is there already. Raises ParamsError if it is another one."""
+    path = Path(folder) / "sweep.json"
+    if not path.is_file():
+        write_text(path, json.dumps(identity, indent=1, sort_keys=True) + "\n")
+        return False
+    now = flatten(json.loads(json.dumps(identity, sort_keys=True)))
+    before = flatten(json.loads(path.read_text()))
+    changed = {
+        key: (before.get(key, "-"), now.get(key, "-"))
+        for key in sorted(before.keys() | now.keys())
+        if before.get(key, "-") != now.get(key, "-")
+    }
+    code = changed.pop("code", None)
+    if changed:
+        key, (old, new) = next(iter(changed.items()))
+        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        raise ParamsError(
+            f"{where}: a sweep named {Path(folder).name!r} exists and differs in {key} ({old} "
+            f"there, {new} now){more}: choose another name, or --fresh to begin it anew"
+        )
+    if code is not None:
+        say("sweep: code has changed since it began; trials from here on train with the new code")
+    return True
+
+
+def lock_text(folder: Path) -> str:
+    return f"the sweep {Path(folder).name!r} is running in another process: wait for it, or stop it"
+
+
+def environment_for_tune() -> None:
+    """Less of what nobody reads, and a state on disk that is at most a second old."""
+    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "1")
+    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
+    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
+    # Ray warns of many processes at 4 times this number; each trial with Ray Train has some.
+    os.environ.setdefault(
+        "RAY_worker_maximum_startup_concurrency", str(max(8, os.cpu_count() or 1))
+    )
+    # A broken trial's error is told in one line by the observer.
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)

@@ -1,0 +1,251 @@
+"""What a sweep found: a table, two figures, the best params, and the line that runs them."""
+
+import csv
+import io
+import json
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from matplotlib import colormaps
+from rich.console import Console
+from rich.table import Table
+
+from evaluation.metric_table import DIRECTIONS
+from foundation.atomic_files import write_text
+from pipelines.reporting.figures import COLOURS, GRID, INK, MUTED, new_figure, png, style
+from pipelines.settings.dotted_keys import experiment_command, with_values
+from pipelines.sweeps.domain import Domain
+from pipelines.sweeps.record import BROKEN, FINISHED, Record, Trial
+from pipelines.sweeps.space import Sweep
+from pipelines.tracking.live_run import StageRun
+
+MIN_FOR_IMPORTANCE = 4
+
+
+def ranked(trials: Sequence[Trial], metric: str, mode: str) -> list[Trial]:
+    """Trials trained to their end first, then those stopped later; by objective within each."""
+    sign = -1 if mode == "max" else 1
+
+    def order(trial: Trial) -> tuple:
+        value = trial.objective(metric)
+        finished = trial.status == FINISHED
+        return (trial.status == BROKEN or value is None, not finished,
+                0 if finished else -trial.nimg, sign * (value or 0.0), trial.number)  # fmt: skip
+
+    return sorted(trials, key=order)
+
+
+def write_report(sweep: Sweep, record: Record, out: Path) -> list[Path]:
+    """trials.csv, params.yaml and command.txt of the best, the figures; returns the files."""
+    out.mkdir(parents=True, exist_ok=True)
+    trials = ranked(list(record.trials.values()), sweep.config.metric, sweep.mode)
+    judged = [t for t in trials if t.status != BROKEN and t.rungs]
+    files = [out / "trials.csv"]
+    write_text(files[0], trials_csv(sweep, trials))
+    if not judged:
+        return files
+    best = judged[0]
+    files += [out / "best_params.yaml", out / "command.txt"]
+    write_text(files[1], best_params(sweep, best))
+    write_text(files[2], command(sweep, best) + "\n")
+    files.append(out / "parallel_coordinates.png")
+    files[-1].write_bytes(parallel_coordinates(sweep, judged, best))
+    shares = importance(sweep, judged)
+    if shares:
+        files.append(out / "importance.png")
+        files[-1].write_bytes(importance_chart(shares, sweep.config.metric))
+    return files
+
+
+def announce(sweep: Sweep, record: Record, out: Path, run: StageRun) -> None:
+    """Print the table and the winner; the winner's numbers go to the sweep's run."""
+    metric, console = sweep.config.metric, Console()
+    trials = ranked(list(record.trials.values()), metric, sweep.mode)
+    console.print(table(sweep, trials))
+    spent, full = images_spent(sweep, trials)
+    console.print(f"images trained: {spent / 1000:g} of the {full / 1000:g} kimg of all trials "
+                  f"at full length ({spent / full:.0%})", soft_wrap=True)  # fmt: skip
+    judged = [t for t in trials if t.status != BROKEN and t.rungs]
+    if not judged:
+        raise RuntimeError(f"no trial came to an end: {trials[0].error if trials else 'none ran'}")
+    best, line = judged[0], command(sweep, judged[0])
+    for text in (
+        f"best: trial {best.number}, {metric} {best.objective(metric):.4g}"
+        + against_default(sweep, trials, best),
+        f"params: {out / 'best_params.yaml'}   figures: {out}/", f"run it: {line}",
+    ):  # fmt: skip
+        console.print(text, soft_wrap=True, highlight=False, markup=False)
+    run.log_metrics({f"best/{k}": v for k, v in best.rungs[-1].items() if k in DIRECTIONS})
+    run.log_metrics({"kimg_spent": spent / 1000, "kimg_full": full / 1000})
+    run.set_tags({"best.trial": best.number, "mlflow.note.content": f"Best:\n\n    {line}\n"})
+
+
+def images_spent(sweep: Sweep, trials: Sequence[Trial]) -> tuple[int, int]:
+    """(images that the trials saw, images if all had gone to their end)."""
+    full = sum(sweep.params(t.values).run_settings().total_nimg for t in trials)
+    return sum(t.nimg for t in trials), full
+
+
+def against_default(sweep: Sweep, trials: Sequence[Trial], best: Trial) -> str:
+    """How params.yaml as it is did, if it was tried."""
+    sample = sweep.default_sample()
+    if sample is None:
+        return ""
+    values, metric = sweep.values(sample), sweep.config.metric
+    for trial in trials:
+        if trial.values == values and trial.rungs:
+            if trial is best:
+                return ", which is params.yaml as it is"
+            reached = trial.objective(metric)
+            return f" (params.yaml as it is: {reached:.4g} at {trial.nimg / 1000:g} kimg)"
+    return ""
+
+
+def command(sweep: Sweep, trial: Trial) -> str:
+    """The `dvc exp run` line of a trial."""
+    return experiment_command(sweep.raw, trial.values)
+
+
+def best_params(sweep: Sweep, trial: Trial) -> str:
+    """params.yaml with the trial's values, as text; a preset of one's own."""
+    head = (f"# The best trial ({trial.number}) of the sweep {sweep.config.name!r}: "
+            f"{sweep.config.metric} {trial.objective(sweep.config.metric):.6g}.\n")  # fmt: skip
+    return head + yaml.safe_dump(with_values(sweep.raw, trial.values), sort_keys=False)
+
+
+def table(sweep: Sweep, trials: Sequence[Trial]) -> Table:
+    """All trials, best first."""
+    out = Table(title=f"sweep {sweep.config.name}, best first", title_justify="left", box=None,
+                header_style="bold")  # fmt: skip
+    out.add_column("trial", justify="right")
+    for name in (sweep.config.metric, "kimg"):
+        out.add_column(name, justify="right")
+    for key in sweep.varying:
+        out.add_column(key, justify="right", overflow="fold")
+    out.add_column("")
+    for trial in trials:
+        value = trial.objective(sweep.config.metric)
+        cells = [str(trial.number), "" if value is None else f"{value:.4g}",
+                 f"{trial.nimg / 1000:g}", *(_text(trial.values[k]) for k in sweep.varying)]  # fmt: skip
+        out.add_row(*cells, trial.error[:80] if trial.status == BROKEN else trial.status)
+    return out
+
+
+def trials_csv(sweep: Sweep, trials: Sequence[Trial]) -> str:
+    """One row per trial: values, how it ended, and the metrics at its last rung."""
+    stream = io.StringIO()
+    columns = ["trial", "status", "nimg", *DIRECTIONS, *sweep.domains, "fingerprint", "error"]
+    writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    for trial in trials:
+        last = {
+            k: v for k, v in (trial.rungs[-1] if trial.rungs else {}).items() if k in DIRECTIONS
+        }
+        row = {"trial": trial.number, "status": trial.status, "nimg": trial.nimg, **last}
+        row |= {"fingerprint": trial.fingerprint, "error": trial.error}
+        writer.writerow(row | {k: _text(v) for k, v in trial.values.items()})
+    return stream.getvalue()
+
+
+def comparable(sweep: Sweep, trials: Sequence[Trial]) -> list[tuple[Trial, float]]:
+    """Each trial with its objective at the first rung, which all of them reached."""
+    return [(trial, trial.rungs[0][sweep.config.metric]) for trial in trials]
+
+
+def importance(sweep: Sweep, trials: Sequence[Trial]) -> dict[str, float]:
+    """Share of the objective's variance at the first rung that each key explains (fANOVA).
+
+    {} where there are too few trials to say.
+    """
+    varying = sweep.varying
+    points = comparable(sweep, trials)
+    if len(points) < MIN_FOR_IMPORTANCE or len({value for _, value in points}) < 2:
+        return {}
+    if len(varying) == 1:
+        return dict.fromkeys(varying, 1.0)
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    spaces = {key: domain.for_optuna() for key, domain in varying.items()}
+    study = optuna.create_study(direction="minimize" if sweep.mode == "min" else "maximize")
+    for trial, value in points:
+        sampled = {key: domain.sample_of(trial.values[key]) for key, domain in varying.items()}
+        if None not in sampled.values():
+            study.add_trial(optuna.trial.create_trial(
+                params=sampled, distributions=spaces, value=value))  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
+        try:
+            found = optuna.importance.get_param_importances(study, evaluator=evaluator)
+        except (ValueError, RuntimeError):  # all trials alike in every key
+            return {}
+    return {key: float(found.get(key, 0.0)) for key in varying}
+
+
+def importance_chart(shares: dict[str, float], metric: str) -> bytes:
+    """Bars, the most important key at the top."""
+    names = sorted(shares, key=lambda key: shares[key])
+    figure = new_figure((5.6, 1.3 + 0.4 * len(names)))
+    axes = figure.subplots()
+    style(axes, f"What decides {metric}")
+    axes.grid(axis="y", visible=False)
+    axes.barh(names, [shares[name] for name in names], color=COLOURS[0], height=0.6)
+    for row, name in enumerate(names):
+        axes.text(shares[name] + 0.01, row, f"{shares[name]:.0%}", va="center", color=INK)
+    axes.set_xlim(0, 1.1)
+    axes.set_xticks([])
+    axes.set_xlabel("share of the variance at the first rung (fANOVA)")
+    return png(figure)
+
+
+def parallel_coordinates(sweep: Sweep, trials: Sequence[Trial], best: Trial) -> bytes:
+    """A line per trial through its values, ending at its objective; the best one is drawn bold."""
+    keys, metric = list(sweep.varying), sweep.config.metric
+    values = np.array([t.objective(metric) for t in trials], float)
+    low, high = float(values.min()), float(values.max())
+    span = high - low or 1.0
+    figure = new_figure((1.7 * (len(keys) + 1) + 1.2, 3.9))
+    axes = figure.subplots()
+    style(axes, f"Trials of {sweep.config.name}")
+    axes.grid(visible=False)
+    axes.spines["bottom"].set_visible(False)
+    for trial, value in reversed(list(zip(trials, values, strict=True))):
+        y = [position(sweep.varying[k], trial.values[k]) for k in keys] + [(value - low) / span]
+        good = (value - low) / span if sweep.mode == "max" else (high - value) / span
+        is_best, whole = trial is best, trial.status == FINISHED
+        axes.plot(
+            range(len(keys) + 1), y, color=COLOURS[1] if is_best else colormaps["viridis"](good),
+            linewidth=3 if is_best else 1.6, alpha=1.0 if whole else 0.35, zorder=3 if is_best else 2,
+        )  # fmt: skip
+    for x, key in enumerate([*keys, metric]):
+        axes.axvline(x, color=GRID, zorder=1)
+        marks = [(0.0, f"{low:.4g}"), (1.0, f"{high:.4g}")] if x == len(keys) else [
+            (position(sweep.varying[key], v), _text(v)) for v in sweep.varying[key].extremes
+        ]  # fmt: skip
+        for y_mark, text in marks:
+            axes.text(x, y_mark, f" {text[:18]}", color=MUTED, fontsize=9, va="center", zorder=4)
+    axes.set_xticks(range(len(keys) + 1), [*keys, metric], fontsize=9)
+    axes.set_yticks([])
+    axes.set_xlabel("bold: the best; pale: stopped early", fontsize=9)
+    return png(figure)
+
+
+def position(domain: Domain, value: Any) -> float:
+    """Where a value lies on its axis, 0 to 1; logarithmic ranges by their logarithm."""
+    if domain.kind == "choice":
+        return domain.values.index(value) / (len(domain.values) - 1)
+    low, high = domain.values
+    if domain.kind == "loguniform" or domain.log:
+        return float(np.log(value / low) / np.log(high / low))
+    return float((value - low) / (high - low))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,237 @@
+"""sweep.yaml, read and checked against the params models before anything starts."""
+
+import itertools
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, ValidationError
+
+from evaluation.metric_table import DIRECTIONS
+from pipelines.params import check_params
+from pipelines.settings.dotted_keys import check_key, known_keys, nearest, with_values
+from pipelines.settings.schema import Params
+from pipelines.settings.yaml_file import ParamsError, read_yaml
+from pipelines.sweeps.domain import Domain, DomainError, parse_domain
+from pipelines.workspace.stage_code import STAGE_PARAMS
+
+MAX_CORNERS = 256
+Positive = Annotated[float, Field(gt=0)]
+
+
+class ResourcesConfig(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_nan=False):
+    """What one training worker of a trial takes; fractions share a processor or a GPU."""
+
+    cpu: Positive = 1.0
+    gpu: Annotated[float, Field(ge=0)] = 0.0
+
+
+class QuickConfig(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_nan=False):
+    """The judgement at each rung."""
+
+    num_images: Annotated[int, Field(ge=16)] = 256
+    """Images generated, always of the same seeds."""
+    sampler: str | None = None
+    """A name under `sampling` in params.yaml; null: the first of `samplers`."""
+
+
+class SweepConfig(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_nan=False):
+    """sweep.yaml."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    """Names the sweep's folders; the same name continues it."""
+    metric: str = "kid"
+    mode: Literal["min", "max"] | None = None
+    """null: the way in which the metric is better."""
+    trials: Annotated[int, Field(ge=1)] = 16
+    max_concurrent: Annotated[int, Field(ge=1)] = 2
+    workers: Annotated[int, Field(ge=0)] = 1
+    """Ray Train workers of a trial; 0: each trial trains in its own process."""
+    resources: ResourcesConfig = ResourcesConfig()
+    """Of each worker, or of the trial's process where workers is 0."""
+    searcher: Literal["random", "tpe"] = "tpe"
+    scheduler: Literal["asha", "none"] = "asha"
+    first_rung_kimg: Positive | None = None
+    """Images after which trials are first compared; null: total / reduction^2."""
+    reduction: Annotated[float, Field(ge=2)] = 3.0
+    """ASHA keeps the best 1/reduction at each rung; the next is reduction times as far."""
+    default_first: bool = True
+    """Begin with params.yaml as it is, where it lies in the space."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Of the searcher."""
+    evaluation: QuickConfig = QuickConfig()
+    space: dict[str, Any] = {}
+    """Key of params.yaml -> what it may be (see pipelines/sweeps/domain.py)."""
+
+
+class Sweep:
+    """A checked sweep: its settings, its domains, and the params that it starts from."""
+
+    def __init__(self, config: SweepConfig, raw: dict[str, Any], where: str = "sweep.yaml"):
+        """raw: nested plain data of params.yaml. Raises ParamsError; nothing has started yet."""
+        self.config, self.raw, self.where = config, raw, where
+        if config.workers > 1 and config.resources.gpu % 1:
+            raise ParamsError(
+                f"{where}: resources: gpu: {config.resources.gpu:g} would put workers of one trial on "
+                "one GPU, which their communication (NCCL) refuses: use workers: 1, or whole GPUs"
+            )
+        base = check_params(with_values(raw, {"cluster.num_workers": config.workers}))
+        self.sampler = self._sampler(base)
+        self.domains = self._domains(base)
+        self._check_metric(base)
+        self._check_corners()
+        self.base = self.params({})
+
+    @property
+    def mode(self) -> Literal["min", "max"]:
+        """Whether a low or a high objective is good."""
+        return self.config.mode or DIRECTIONS[self.config.metric]  # type: ignore[return-value]
+
+    @property
+    def varying(self) -> dict[str, Domain]:
+        """The keys that differ from trial to trial."""
+        return {key: domain for key, domain in self.domains.items() if domain.varies}
+
+    @property
+    def total_nimg(self) -> int:
+        """Images of the longest trial."""
+        return max(params.run_settings().total_nimg for params in self._checked)
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """Images after which trials are compared; a trial's own end comes besides."""
+        config, total = self.config, self.total_nimg
+        first = config.first_rung_kimg
+        nimg = first * 1000 if first else total / config.reduction**2
+        found = []
+        while nimg < total:
+            found.append(round(nimg))
+            nimg *= config.reduction
+        return tuple(found)
+
+    def values(self, sampled: Mapping[str, Any]) -> dict[str, Any]:
+        """Values of all keys of the space from a searcher's sample; {}: of the fixed keys."""
+        out = {key: d.values[0] for key, d in self.domains.items() if not d.varies}
+        return out | {key: self.domains[key].value(sample) for key, sample in sampled.items()}
+
+    def params(self, values: Mapping[str, Any]) -> Params:
+        """Params of a trial. Raises ParamsError."""
+        fixed = {"cluster.num_workers": self.config.workers, **self.values({})}
+        return check_params(with_values(self.raw, fixed | dict(values)), "this trial")
+
+    def default_sample(self) -> dict[str, Any] | None:
+        """The sample that is params.yaml as it is; None where that lies outside the space."""
+        present = known_keys(self.base)
+        found = {key: d.sample_of(present[key]) for key, d in self.varying.items()}
+        return None if None in found.values() else found
+
+    def _sampler(self, base: Params) -> str:
+        name = self.config.evaluation.sampler or base.samplers[0]
+        if name not in base.sampling:
+            hint = nearest(name, base.sampling)
+            raise ParamsError(f"{self.where}: evaluation.sampler: {name!r} is not among the "
+                              f"samplers of params.yaml{hint}")  # fmt: skip
+        kinds = {entry.kind for entry in base.sampling[name].guidance}
+        if helped := sorted(kinds & {"autoguidance", "gradient"}):
+            raise ParamsError(f"{self.where}: evaluation.sampler: {name} has guidance {helped[0]}, which "
+                              "needs a second network that a trial does not have: name another")  # fmt: skip
+        return name
+
+    def _domains(self, base: Params) -> dict[str, Domain]:
+        known = known_keys(base)
+        measured = (*STAGE_PARAMS["train"], f"sampling.{self.sampler}")
+        domains = {}
+        for key, raw in self.config.space.items():
+            check_key(key, known, f"{self.where}: space")
+            if not any(key == name or key.startswith(f"{name}.") for name in measured):
+                raise ParamsError(
+                    f"{self.where}: space: {key} changes nothing that a trial's training and quick "
+                    f"evaluation measure alike: sweep keys of {', '.join(measured)}"
+                )
+            try:
+                domains[key] = parse_domain(raw)
+            except DomainError as error:
+                raise ParamsError(f"{self.where}: space: {key}: {error}") from None
+        if not any(domain.varies for domain in domains.values()):
+            raise ParamsError(
+                f"{self.where}: the space is empty: name at least one key of params.yaml, such as "
+                "train.lr: {loguniform: [0.001, 0.1]}"
+            )
+        return domains
+
+    def _check_metric(self, base: Params) -> None:
+        metric = self.config.metric
+        if metric not in DIRECTIONS:
+            raise ParamsError(f"{self.where}: metric: no trial reports {metric!r}"
+                              f"{nearest(metric, DIRECTIONS)}; there are "
+                              f"{', '.join(DIRECTIONS)}")  # fmt: skip
+        key = "model.class_conditional"
+        domain = self.domains.get(key)
+        asked = domain.extremes if domain else (base.model.class_conditional,)
+        if metric == "conditional_accuracy" and not all(asked):
+            raise ParamsError(f"{self.where}: metric: no trial reports conditional_accuracy where "
+                              f"{key} is false: choose kid")  # fmt: skip
+
+    def _corners(self) -> list[dict[str, Any]]:
+        """Combinations of extreme values; all, or as many as hold each extreme value."""
+        extremes = {key: domain.extremes for key, domain in self.varying.items()}
+        count = 1
+        for values in extremes.values():
+            count *= len(values)
+        if count <= MAX_CORNERS:
+            return [dict(zip(extremes, row, strict=True))
+                    for row in itertools.product(*extremes.values())]  # fmt: skip
+        pick = random.Random(0)
+        rows = max(MAX_CORNERS, *(len(values) for values in extremes.values()))
+        return [
+            {key: values[i] if i < len(values) else pick.choice(values)
+             for key, values in extremes.items()}
+            for i in range(rows)
+        ]  # fmt: skip
+
+    def _check_corners(self) -> None:
+        """Every extreme value, in combination with the others, must be allowed."""
+        problems: dict[str, None] = {}
+        checked = []
+        for corner in self._corners():
+            try:
+                checked.append(self.params(corner))
+            except ParamsError as error:
+                head, *lines = str(error).splitlines()
+                problems |= dict.fromkeys(line.strip() for line in lines or [head])
+        if problems:
+            shown = list(problems)[:5] + (["..."] if len(problems) > 5 else [])
+            raise ParamsError(f"{self.where}: the space holds values that cannot run: "
+                              + "; ".join(shown))  # fmt: skip
+        self._checked = checked
+        if self.config.scheduler == "asha" and not self.rungs:
+            raise ParamsError(
+                f"{self.where}: first_rung_kimg: {self.config.first_rung_kimg:g} is not below the "
+                f"{self.total_nimg / 1000:g} kimg of a trial (train.total_kimg): lower it"
+            )
+
+
+def load_sweep(path: str | Path, params_path: str | Path = "params.yaml") -> Sweep:
+    """Read and check sweep.yaml and params.yaml. Raises ParamsError."""
+    raw = read_yaml(path)
+    if not isinstance(raw, dict):
+        raise ParamsError(f"{path} must be a mapping with name, metric, trials and space")
+    if "space" in raw and raw["space"] is None:
+        raw["space"] = {}
+    try:
+        config = SweepConfig.model_validate(raw)
+    except ValidationError as error:
+        problems = []
+        for problem in error.errors():
+            place = ".".join(map(str, problem["loc"]))
+            if problem["type"] == "extra_forbidden":
+                section: Any = SweepConfig
+                for part in problem["loc"][:-1]:
+                    section = section.model_fields[part].annotation
+                problems.append(f"{place}: unknown key"
+                                f"{nearest(str(problem['loc'][-1]), section.model_fields)}")  # fmt: skip
+            else:
+                problems.append(f"{place}: {problem['msg'][0].lower()}{problem['msg'][1:]}")
+        raise ParamsError(f"{path}: " + "; ".join(problems)) from None
+    return Sweep(config, read_yaml(params_path), str(path))

@@ -1,0 +1,184 @@
+"""One trial of a sweep: a training run, judged at its rungs.
+
+The run's state lies under the fingerprint of its own params, as the train stage's does: a trial
+that was interrupted goes on from its checkpoint, and `dvc exp run` with the winner's params finds
+the training done.
+"""
+
+import json
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from dataset.store import ImageDataset
+from models.weights import file_hash
+from pipelines.settings.schema import Params
+from pipelines.sweeps.quick_evaluation import QuickEvaluation
+from pipelines.sweeps.space import Sweep, SweepConfig
+from pipelines.workspace.fingerprint import stage_identity
+from sampling.config import SamplerConfig
+
+RUNG_KIND = "snapshot"
+FILE = "rungs.jsonl"
+
+
+@dataclass(frozen=True)
+class TrialTask:
+    """What all trials share, as plain data and absolute paths, since workers run elsewhere."""
+
+    project: str
+    root: str
+    sweep: str
+    """SweepConfig as JSON."""
+    raw: dict[str, Any]
+    """Params of the sweep's start."""
+    evaluation: QuickEvaluation
+
+    def load(self) -> Sweep:
+        return Sweep(SweepConfig.model_validate_json(self.sweep), self.raw)
+
+
+@dataclass
+class RungJudge:
+    """Adds a quick evaluation to each snapshot event that is the first at or after a rung.
+
+    Sent to the worker of rank 0. Results are kept in the run's folder, so that a trial which goes
+    on after a crash, or has the params of an earlier one, is not judged twice.
+    """
+
+    evaluation: QuickEvaluation
+    sampler: SamplerConfig
+    rungs: tuple[int, ...]
+    total_nimg: int
+    folder: Path
+    metric: str
+    judged: int = 0
+    """Images of the last judgement."""
+
+    def __call__(self, event: dict) -> dict:
+        if event["kind"] != RUNG_KIND or not self.is_due(event["nimg"]):
+            return event
+        metrics = self.judge(longest_average(Path(event["path"]).parent, event["nimg"]))
+        return {**event, "rung": {"nimg": event["nimg"], **metrics}}
+
+    def is_due(self, nimg: int) -> bool:
+        """Whether a rung lies in (last judgement, nimg]; true at the end in any case."""
+        return nimg >= self.total_nimg or any(self.judged < rung <= nimg for rung in self.rungs)
+
+    def judge(self, weights: Path) -> dict[str, float]:
+        """The metrics of one snapshot, from the run's file where they are known."""
+        nimg = int(weights.stem.split("-")[0])
+        self.judged = nimg
+        key = [file_hash(weights), repr(self.evaluation), self.sampler.model_dump_json()]
+        path = self.folder / FILE
+        if path.is_file():
+            for line in path.read_text().splitlines():
+                entry = _parsed(line)
+                if entry and entry["key"] == key:
+                    return entry["metrics"]
+        metrics = self.evaluation.measure(weights, self.sampler)
+        if not math.isfinite(metrics.get(self.metric, math.nan)):
+            raise ValueError(f"{self.metric} is not a number at {nimg / 1000:g} kimg")
+        with open(path, "a") as stream:
+            stream.write(json.dumps({"key": key, "metrics": metrics}) + "\n")
+        return metrics
+
+    def earlier(self) -> list[dict[str, float]]:
+        """Rungs that the run has passed already, judged anew where their result is not known."""
+        found = []
+        snapshots = self.folder / "snapshots"
+        for nimg in sorted({int(path.stem.split("-")[0]) for path in snapshots.glob("*.json")}):
+            if self.is_due(nimg):
+                found.append({"nimg": nimg, **self.judge(longest_average(snapshots, nimg))})
+        return found
+
+
+def run_trial(sample: Mapping[str, Any], task: TrialTask) -> None:
+    """Ray Tune's trainable: train with the sampled params and report at each rung.
+
+    Raises what makes this trial, and no other, a broken one.
+    """
+    from ray import tune
+
+    os.chdir(task.project)  # dvc.yaml and the code that the fingerprint names
+    sweep = task.load()
+    values = sweep.values(sample)
+    params = sweep.params(values)
+    identity = stage_identity("train", params)
+    folder = identity.folder(Path(task.root))
+    report = _reporter(tune.report, identity.fingerprint)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(str(folder) + ".lock"):  # a trial of equal params waits for the first
+        identity.save(folder)
+        judge = RungJudge(
+            task.evaluation, params.sampling[sweep.sampler], sweep.rungs,
+            params.run_settings().total_nimg, folder, sweep.config.metric,
+        )  # fmt: skip
+        for rung in judge.earlier():
+            report({"kind": RUNG_KIND, "rung": rung})
+        if not (folder / "train.json").is_file():
+            _train(sweep, params, task, folder, judge, report)
+
+
+def _train(
+    sweep: Sweep, params: Params, task: TrialTask, folder: Path, judge: RungJudge,
+    report: Callable[[dict], None],
+) -> None:  # fmt: skip
+    """In this process, or as a Ray Train run of the sweep's number of workers."""
+    from foundation.workers import World
+    from pipelines.ray_jobs.training import train_on_ray
+    from pipelines.workspace.weights_files import with_init_file
+    from training.loop import train
+
+    dataset, resources = Path(task.evaluation.dataset), sweep.config.resources
+    settings = params.run_settings().model_copy(
+        update={"sample_every_kimg": None, "train": with_init_file(params)}
+    )
+    if sweep.config.workers == 0:
+        train(
+            settings, ImageDataset(dataset), folder, World.current(),
+            lambda event: report(judge(event)),
+        )  # fmt: skip
+        return
+    import ray
+
+    cluster = params.cluster.model_copy(
+        update={"num_workers": sweep.config.workers, "use_gpu": resources.gpu > 0}
+    )
+    wanted = {"CPU": resources.cpu} | ({"GPU": resources.gpu} if resources.gpu else {})
+    train_on_ray(
+        ray, settings, dataset, folder, cluster, report, enrich=judge, resources=wanted
+    )  # fmt: skip
+
+
+def _reporter(tell: Callable[[dict], None], fingerprint: str) -> Callable[[dict], None]:
+    """Passes rungs on to Ray Tune; a snapshot arrives again after a resume, a rung does not."""
+    seen = -1
+
+    def report(event: dict) -> None:
+        nonlocal seen
+        rung = event.get("rung")
+        if rung is not None and rung["nimg"] > seen:
+            seen = rung["nimg"]
+            tell({**rung, "fingerprint": fingerprint})
+
+    return report
+
+
+def longest_average(snapshots: Path, nimg: int) -> Path:
+    """Weights of the longer of the tracked averages at one time."""
+    paths = [path.with_suffix(".safetensors") for path in snapshots.glob(f"{nimg:012d}-*.json")]
+    return max(paths, key=lambda path: float(path.stem.split("-")[1]))
+
+
+def _parsed(line: str) -> dict | None:
+    """A line of the file; None for one that a crash cut off."""
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None

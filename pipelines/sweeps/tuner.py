@@ -1,0 +1,131 @@
+"""Ray Tune's objects for a sweep: searcher, scheduler, callbacks, restoring."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+from ray.tune import Callback
+from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
+from ray.tune.search.basic_variant import BasicVariantGenerator
+from ray.tune.search.optuna import OptunaSearch
+
+from pipelines.ray_jobs.session import root_cause
+from pipelines.sweeps.record import say
+from pipelines.sweeps.space import Sweep
+
+STATE = "tune"
+_OBSERVER: list[Any] = []
+"""Set in the driver: Tune pickles its callbacks with the sweep's state, so they hold nothing."""
+_BROKEN: list[Any] = []
+"""Trials that failed in this step."""
+
+
+def make_tuner(
+    sweep: Sweep, folder: Path, trainable: Callable, task: Any, observer: Any, concurrent: int,
+    retry_broken: bool,
+) -> tune.Tuner:  # fmt: skip
+    """A new Tuner, or the one whose state lies in the folder.
+
+    observer: has started(trial_id, sample), reported(trial_id, result), ended(trial_id, error),
+    and `record`.
+    """
+    _OBSERVER[:] = [observer]
+    runnable = tune.with_resources(tune.with_parameters(trainable, task=task), _resources(sweep))
+    path = Path(folder) / STATE
+    if tune.Tuner.can_restore(str(path)):
+        print(f"sweep: continuing {sweep.config.name}", flush=True)
+        return tune.Tuner.restore(
+            str(path), runnable, resume_unfinished=True, resume_errored=retry_broken
+        )
+    shutil.rmtree(path, ignore_errors=True)
+    observer.record.keep(())
+    return tune.Tuner(
+        runnable,
+        param_space={key: domain.for_tune() for key, domain in sweep.varying.items()},
+        tune_config=tune.TuneConfig(
+            metric=sweep.config.metric, mode=sweep.mode, num_samples=sweep.config.trials,
+            search_alg=make_searcher(sweep), scheduler=make_scheduler(sweep),
+            max_concurrent_trials=concurrent, reuse_actors=sweep.config.workers == 0,
+        ),
+        run_config=tune.RunConfig(
+            name=STATE, storage_path=str(Path(folder).resolve()), verbose=0,
+            callbacks=[Forward()], failure_config=tune.FailureConfig(max_failures=0),
+        ),
+    )  # fmt: skip
+
+
+def make_searcher(sweep: Sweep) -> Any:
+    """Random draws or Optuna's TPE, beginning with params.yaml as it is where that is possible."""
+    first = sweep.default_sample() if sweep.config.default_first else None
+    points = [first] if first is not None else None
+    if sweep.config.default_first and first is None:
+        say("sweep: params.yaml as it is lies outside the space and is not among the trials")
+    if sweep.config.searcher == "random":
+        return BasicVariantGenerator(
+            points_to_evaluate=points, random_state=sweep.config.seed,
+        )  # fmt: skip
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return OptunaSearch(
+        metric=sweep.config.metric, mode=sweep.mode, points_to_evaluate=points,
+        sampler=optuna.samplers.TPESampler(seed=sweep.config.seed, n_startup_trials=5),
+    )  # fmt: skip
+
+
+def make_scheduler(sweep: Sweep) -> Any:
+    """ASHA over images seen, with the sweep's rungs as milestones."""
+    if sweep.config.scheduler == "none":
+        return FIFOScheduler()
+    # A trial ends by itself at its own last image, so that its run is complete.
+    return ASHAScheduler(
+        time_attr="nimg", grace_period=sweep.rungs[0], max_t=sweep.total_nimg,
+        reduction_factor=sweep.config.reduction, stop_last_trials=False,
+    )  # fmt: skip
+
+
+def _resources(sweep: Sweep) -> dict[str, float]:
+    """Of the trial's own process: nothing where Ray Train's workers do the work."""
+    if sweep.config.workers:
+        return {"cpu": 0, "memory": 1}  # a bundle may not be empty; one byte
+    resources = sweep.config.resources
+    return {"cpu": resources.cpu} | ({"gpu": resources.gpu} if resources.gpu else {})
+
+
+class Forward(Callback):
+    """Passes on what happens to trials. Holds nothing, since Tune pickles it."""
+
+    def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
+        _OBSERVER[0].started(trial.trial_id, dict(trial.config))
+
+    def on_trial_result(
+        self, iteration: int, trials: list, trial: Any, result: dict, **info: Any
+    ) -> None:
+        _OBSERVER[0].reported(trial.trial_id, result)
+
+    def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
+        _OBSERVER[0].ended(trial.trial_id)
+
+    def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
+        _BROKEN.append(trial)  # what went wrong is known only when this step is over
+
+    def on_step_end(self, iteration: int, trials: list, **info: Any) -> None:
+        for trial in [trial for trial in _BROKEN if trial.get_error() is not None]:
+            _BROKEN.remove(trial)
+            _OBSERVER[0].ended(trial.trial_id, _message(trial))
+
+    def on_experiment_end(self, trials: list, **info: Any) -> None:
+        for trial in _BROKEN:
+            _OBSERVER[0].ended(trial.trial_id, "its process died")
+        _BROKEN.clear()
+        _OBSERVER[0].record.keep({trial.trial_id for trial in trials})
+
+
+def _message(trial: Any) -> str:
+    """The last line of what a trial raised."""
+    error = trial.get_pickled_error() or trial.get_error()
+    if isinstance(error, BaseException):
+        return root_cause(error).removeprefix("training failed: ")
+    return str(error).strip().splitlines()[-1]

@@ -1,0 +1,1 @@
+"""MLflow: one parent run per result, one child per stage."""

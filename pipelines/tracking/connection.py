@@ -1,0 +1,115 @@
+"""The one module that imports mlflow: it opens the store."""
+
+import json
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+from pipelines.settings.tracking import TrackingConfig
+from pipelines.tracking.live_run import StageRun, one_line, say
+from pipelines.tracking.store import Store
+
+# Tags of the experiment: what it is, and a view of the runs table with the columns that matter.
+# The page shows the note's first line; the arrow beside it unfolds the rest.
+EXPERIMENT_NOTE = """\
+One parent run per result; its children are the stages. The arrow at the right: names, filters.
+
+A name reads: data set, form of the game, seed, what differs from the nearest preset, fingerprint.
+Steps count images. Filters, for example:
+
+- ``tags.level = 'parent'``
+- ``tags.`structure.kind` = 'graph'``
+- ``tags.preset = 'digits'``
+- ``tags.`git.dirty` = 'false'``
+- ``tags.`dvc.experiment` = 'control'``
+"""
+
+VIEW = "results"
+
+VIEW_METRICS = ("kid", "kid_floor", "fd", "fd_floor", "conditional_accuracy", "structure_gap")
+
+VIEW_TAGS = ("structure.kind", "gate.open_fraction", "preset", "git.dirty", "dvc.experiment")
+
+
+def runs_page(experiment_id: str) -> str:
+    """Path of the runs table in the UI, with the columns that matter."""
+    query = f"workflowType=machine_learning&viewStateShareKey={VIEW}"
+    return f"/#/experiments/{experiment_id}/runs?{query}"
+
+
+def open_store(config: TrackingConfig, root: Path) -> Store:
+    """Open the store and create what it lacks, one process at a time (sqlite needs that)."""
+    _quieten()
+    import filelock
+    from mlflow import entities
+    from mlflow.tracking import MlflowClient
+
+    root = Path(root).resolve()
+    uri = config.uri or f"sqlite:///{root / 'mlflow.db'}"
+    (root / ".runs").mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(root / ".runs" / "mlflow.lock", timeout=120)
+    with lock:
+        client = MlflowClient(uri)
+        experiment = client.get_experiment_by_name(config.experiment)
+        if experiment is not None:
+            experiment_id = experiment.experiment_id
+            if experiment.lifecycle_stage == "deleted":
+                say(f"MLflow: experiment {config.experiment!r} lay in the trash; restored")
+                client.restore_experiment(experiment_id)
+            return Store(client, entities, experiment_id, uri, lock)
+        place = None if config.uri else (root / "mlruns").as_uri()
+        experiment_id = client.create_experiment(config.experiment, artifact_location=place)
+        for key, value in _experiment_tags().items():
+            client.set_experiment_tag(experiment_id, key, value)
+    return Store(client, entities, experiment_id, uri, lock)
+
+
+def _experiment_tags() -> dict[str, str]:
+    columns = [f"metrics.`{name}`" for name in VIEW_METRICS]
+    columns += ["params.`seed`", *(f"tags.`{name}`" for name in VIEW_TAGS), "attributes.`Duration`"]
+    view = {
+        "searchFilter": "",
+        "orderByKey": "attributes.start_time",
+        "orderByAsc": False,
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "datasetsFilter": [],
+        "modelVersionFilter": "All Runs",
+        "selectedColumns": columns,
+        "runsExpanded": {},
+    }
+    return {
+        "mlflow.note.content": EXPERIMENT_NOTE,
+        "mlflow.experimentKind": "custom_model_development",
+        "mlflow.experiment.primaryMetric.name": "kid",
+        "mlflow.experiment.primaryMetric.greaterIsBetter": "False",
+        f"mlflow.sharedViewState.{VIEW}": json.dumps(view),
+    }
+
+
+def system_monitor(store: Store, run: StageRun) -> Any | None:
+    """MLflow's own thread that samples processor, memory, disk and GPU; None if it cannot."""
+    try:
+        from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+        monitor = SystemMetricsMonitor(
+            run.run_id, resume_logging=run.resumed, tracking_uri=store.uri
+        )
+        monitor.start()
+    except Exception as error:
+        say(f"MLflow does not sample the system's load: {one_line(error)}")
+        return None
+    return monitor
+
+
+def _quieten() -> None:
+    """Nobody can act upon MLflow's notes on migrations and telemetry; warnings still show."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    # A server that does not answer must not hold a training up for minutes.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    for name in ("mlflow", "alembic", "alembic.runtime.migration"):
+        logging.getLogger(name).setLevel(logging.WARNING)

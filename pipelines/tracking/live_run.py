@@ -1,0 +1,197 @@
+"""One tracked run that a stage writes to. Buffers numbers, leaves out replayed ones, never raises.
+
+Steps are counted in images (`nimg`), since MLflow takes integers only; Monitor logs the metric
+`kimg` beside, for use as the x axis.
+"""
+
+import math
+import re
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image, ImageDraw, ImageFont
+
+if TYPE_CHECKING:
+    from pipelines.tracking.store import Store
+
+FLUSH_SECONDS = 5.0
+FLUSH_ENTRIES = 400
+KEEP_ENTRIES = 20_000  # what is kept for a store that cannot be written for a while
+
+
+class StageRun:
+    """One run to write to; without a store every method does nothing."""
+
+    def __init__(
+        self,
+        store: "Store | None" = None,
+        run_id: str = "",
+        resumed: bool = False,
+        parent: "StageRun | None" = None,
+    ):
+        self.run_id = run_id
+        self.parent = parent
+        self.resumed = resumed
+        self.complete = False
+        """Whether the results are there already, so that no later stage need end this run."""
+        self._store = store
+        self._buffer: list[tuple[str, float, int, int]] = []
+        self._flushed_at = time.monotonic()
+        self._last: dict[str, int] = {}
+        self._images: set[tuple[str, int]] | None = None
+        self._warned = False
+
+    @property
+    def last_step(self) -> int:
+        """Largest step (images) that this run already holds; -1 for a new run."""
+        if self._store is not None and self.resumed:
+            with self._guarded():
+                for key in self._store.latest_metrics(self.run_id):
+                    if not key.startswith("system/"):
+                        self._last_of(key)
+        return max(self._last.values(), default=-1)
+
+    def log_metrics(self, metrics: Mapping[str, float | None], nimg: int = 0) -> None:
+        """Buffer numbers at step `nimg` (images shown so far, not kimg).
+
+        Non-finite values and None are left out. A step above 0 that this run already holds is
+        left out too: work since the last checkpoint arrives twice after a crash.
+        """
+        if self._store is None:
+            return
+        now = int(time.time() * 1000)
+        for name, value in metrics.items():
+            if value is None or not math.isfinite(value):
+                continue
+            key = re.sub(r"[^\w\-. /]", "-", name)
+            if nimg > 0 and nimg <= self._last_of(key):
+                continue
+            self._last[key] = max(int(nimg), self._last.get(key, -1))
+            self._buffer.append((key, float(value), int(nimg), now))
+        late = time.monotonic() - self._flushed_at > FLUSH_SECONDS
+        if len(self._buffer) >= FLUSH_ENTRIES or late:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is buffered, in one batch."""
+        if self._store is None or not self._buffer:
+            return
+        self._flushed_at = time.monotonic()
+        with self._guarded():
+            while self._buffer:
+                batch = self._buffer[:900]  # MLflow takes 1000 at once
+                self._store.write(self.run_id, metrics=batch)
+                del self._buffer[: len(batch)]
+        del self._buffer[:-KEEP_ENTRIES]
+
+    def log_image(self, image: Any, key: str, nimg: int = 0, card: str = "") -> None:
+        """Put a uint8 [H,W,C] array or a PIL image into the image grid, with a slider over nimg.
+
+        card: what is said at step 0, where the slider of several pictures opens, if there is none.
+        """
+        if self._store is None:
+            return
+        key = re.sub(r"[^a-zA-Z0-9_\-./ ]", "-", key)
+        with self._guarded():
+            if self._images is None:
+                self._images = set(self._store.image_files(self.run_id)) if self.resumed else set()
+            others = {step for name, step in self._images if name == key} - {int(nimg)}
+            if card and nimg != 0 and others and 0 not in others:
+                self._store.client.log_image(self.run_id, text_card(card), key=key, step=0)
+                self._images.add((key, 0))
+            if nimg == 0 or (key, int(nimg)) not in self._images:
+                self._store.client.log_image(self.run_id, image, key=key, step=int(nimg))
+                self._images.add((key, int(nimg)))
+
+    def log_artifact(self, path: str | Path, folder: str | None = None) -> None:
+        """Keep a copy of a file with the run, at the top or in an artifact folder."""
+        if self._store is not None:
+            with self._guarded():
+                self._store.client.log_artifact(self.run_id, str(path), folder)
+
+    def log_dict(self, data: Mapping[str, Any], name: str) -> None:
+        """Keep a mapping as the JSON (or YAML) file `name`."""
+        if self._store is not None:
+            with self._guarded():
+                self._store.client.log_dict(self.run_id, dict(data), name)
+
+    def set_tags(self, tags: Mapping[str, Any]) -> None:
+        """Set tags; they can be searched, and the latest value holds."""
+        if self._store is not None and tags:
+            with self._guarded():
+                self._store.write(self.run_id, tags=tags)
+
+    def log_dataset(self, manifest: Mapping[str, Any], context: str = "training") -> None:
+        """Show the data set (dataset.json) among the run's inputs, and keep the manifest."""
+        if self._store is not None:
+            with self._guarded():
+                self._store.write_dataset(self.run_id, manifest, context)
+            self.log_dict(manifest, "dataset.json")
+
+    def mark_restored(self) -> None:
+        """Say which run made this stage's result: it was published again, not computed."""
+        if self._store is not None:
+            with self._guarded():
+                self.set_tags(self._store.maker_tags_of(self.run_id))
+
+    def add_restored(self, stage: str, fingerprint: str, item: str | None = None) -> None:
+        """Give the parent a child for a stage that DVC did not run: it points at its maker."""
+        if self._store is not None and self.parent is not None:
+            with self._guarded():
+                self._store.add_restored(self.parent.run_id, stage, item, fingerprint)
+
+    def restore_results(self, outcome: str) -> None:
+        """Show the results of a finished parent run with the same outcome, if there is one."""
+        if self._store is not None:
+            with self._guarded():
+                self.complete = self._store.restore_results(self.run_id, outcome)
+
+    def end(self, status: str, error: BaseException | None = None) -> None:
+        """Write what is buffered and set the final status; `error` becomes a tag."""
+        if self._store is None:
+            return
+        self.flush()
+        if error is not None:
+            self.set_tags({"error": f"{type(error).__name__}: {error}"})
+        with self._guarded():
+            self._store.client.set_terminated(self.run_id, status)
+
+    def _last_of(self, key: str) -> int:
+        if key not in self._last and self.resumed and self._store is not None:
+            with self._guarded():
+                self._last[key] = self._store.last_step(self.run_id, key)
+        return self._last.get(key, -1)
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """A store that fails later costs a warning, not the training."""
+        try:
+            yield
+        except Exception as error:
+            if not self._warned:
+                say(f"MLflow could not be written; the run goes on without: {one_line(error)}")
+            self._warned = True
+
+
+def say(text: str) -> None:
+    """A line for the user, beside the stage's own output."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def one_line(error: BaseException, limit: int = 200) -> str:
+    """The first line of an error's message, with its kind."""
+    text = str(error).strip().split("\n")[0]
+    return f"{type(error).__name__}: {text}"[:limit]
+
+
+def text_card(text: str, side: int = 480) -> Image.Image:
+    """A white square that says something where there is no picture."""
+    card = Image.new("RGB", (side, side), "white")
+    font = ImageFont.load_default(side // 15)
+    middle = (side / 2, side / 2)
+    ImageDraw.Draw(card).text(middle, text, "black", font, anchor="mm", align="center", spacing=12)
+    return card

@@ -1,0 +1,36 @@
+"""Where stages write, and how files and items are named."""
+
+import os
+from pathlib import Path
+
+DATASET = Path("outputs/dataset")
+
+REFERENCE = Path("outputs/reference")
+
+TRAIN = Path("outputs/train")
+
+EMA = Path("outputs/ema")
+
+EVALUATE = Path("outputs/evaluate")
+
+REPORTS = Path("reports")
+
+
+def dvc_root() -> Path:
+    """The main checkout, also where a stage runs in DVC's temporary clone."""
+    return Path(os.environ.get("DVC_ROOT") or ".").resolve()
+
+
+def grid_cache() -> Path:
+    """Where optimised time grids are kept."""
+    return dvc_root() / ".runs" / "grids"
+
+
+def length_name(length: float) -> str:
+    """How an EMA length is written in file and item names; DVC writes 0.10 as 0.1."""
+    return f"{length:g}"
+
+
+def item_name(length: float, sampler: str) -> str:
+    """Name of one item of the evaluate matrix."""
+    return f"{length_name(length)}-{sampler}"

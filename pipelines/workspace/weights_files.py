@@ -1,0 +1,53 @@
+"""Weights files that params name, found also where DVC runs a copy of the project."""
+
+import os
+from pathlib import Path
+
+from pipelines.settings.schema import Params
+from pipelines.settings.yaml_file import ParamsError
+from pipelines.workspace.paths import dvc_root
+from sampling.config import SamplerConfig
+from training.config import TrainConfig
+
+
+def weights_file(path: str, key: str, otherwise: str) -> Path:
+    """A weights file named in params, relative to the project also where DVC runs a copy of it.
+
+    Raises ParamsError, which ends with `otherwise`: what else the key may be.
+    """
+    for root in (Path(), dvc_root()):
+        if (root / path).is_file():
+            return Path(os.path.abspath(root / path))  # a link keeps the .json beside it
+    raise ParamsError(
+        f"{key}: {path} does not exist: give the path of a .safetensors file, or {otherwise}"
+    )
+
+
+def init_file(params: Params) -> Path | None:
+    """The file of train.init_from, None where training starts from random weights."""
+    path = params.train.init_from
+    if path is None:
+        return None
+    return weights_file(path, "train.init_from", "null to start from random weights")
+
+
+def guiding_file(path: str, sampler: str) -> Path:
+    """The file of an autoguidance entry's weights."""
+    return weights_file(path, f"sampling.{sampler}.guidance", "length, one of ema.lengths")
+
+
+def with_guiding_files(sampler: SamplerConfig, name: str) -> SamplerConfig:
+    """The sampler with the full paths of its guiding weights. Raises ParamsError for missing ones."""
+    entries = tuple(
+        entry
+        if entry.weights is None
+        else entry.model_copy(update={"weights": str(guiding_file(entry.weights, name))})
+        for entry in sampler.guidance
+    )
+    return sampler.model_copy(update={"guidance": entries})
+
+
+def with_init_file(params: Params) -> TrainConfig:
+    """The train section with the full path of train.init_from, as a copy of the project needs it."""
+    path = init_file(params)
+    return params.train.model_copy(update={"init_from": str(path) if path else None})

@@ -1,0 +1,156 @@
+"""The driver's view of a training: bar, plain lines, and what reaches the tracked run."""
+
+import io
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from pipelines.console.training_monitor import Monitor
+from pipelines.tracking.live_run import StageRun
+
+
+class FakeRun(StageRun):
+    """Keeps what it is given."""
+
+    def __init__(self):
+        super().__init__()
+        self.metrics, self.images, self.tags = [], [], {}
+
+    def log_metrics(self, metrics, nimg=0):
+        self.metrics.append((nimg, dict(metrics)))
+
+    def log_image(self, image, key, nimg=0, card=""):
+        self.images.append((nimg, key, np.asarray(image).shape))
+
+    def set_tags(self, tags):
+        self.tags |= tags
+
+
+class Clock:
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+def plain_monitor(total=100_000, **options):
+    clock = Clock()
+    console = Console(file=io.StringIO(), force_terminal=False)
+    run = FakeRun()
+    return Monitor(total, run, console=console, clock=clock, **options), run, clock
+
+
+def log(nimg, **metrics):
+    return {"kind": "log", "nimg": nimg, "metrics": {"loss": 0.5, **metrics}, "img_per_s": 7.0}
+
+
+def test_events_reach_the_run_with_images_as_steps():
+    monitor, run, _ = plain_monitor()
+    with monitor:
+        monitor({"kind": "start", "nimg": 0, "total_nimg": 100_000, "resumed": False})
+        monitor(log(960, lr=0.01))
+        monitor({"kind": "held_out", "nimg": 960, "metrics": {"held_out/loss": 0.6}})
+        monitor({"kind": "gate", "nimg": 960, "open": False, "reason": "D is at chance",
+                 "explanation": "D is at chance: 0.51"})  # fmt: skip
+        assert run.tags["gate"] == "shut: D is at chance: 0.51"
+        monitor({"kind": "gate", "nimg": 1920, "open": True, "reason": ""})
+        monitor({"kind": "from a later version", "nimg": 1920})
+        monitor({"kind": "end", "nimg": 100_000})
+    nimg, first = run.metrics[0]
+    assert nimg == 960
+    assert first == {
+        "kimg": 0.96, "loss": 0.5, "lr": 0.01, "img_per_s": 7.0, "structure/share": None,
+    }  # fmt: skip
+    assert run.metrics[1:] == [(960, {"held_out/loss": 0.6})]
+    assert run.tags == {"gate": "open", "gate.reasons": "D is at chance x1"}
+
+
+def test_samples_become_one_grid_image():
+    pytest.importorskip("evaluation.pictures")
+    monitor, run, _ = plain_monitor()
+    images = np.zeros([16, 8, 8, 1], np.uint8)
+    monitor({"kind": "samples", "nimg": 500, "sigma_rel": 0.05, "images": images})
+    ((nimg, key, shape),) = run.images
+    assert (nimg, key) == (500, "samples ema 0.05")
+    assert shape[0] == shape[1] >= 4 * 48
+
+
+def test_the_last_samples_have_a_grid_of_their_own():
+    """A grid with one picture opens at it."""
+    monitor, run, _ = plain_monitor()
+    monitor({"kind": "end", "nimg": 0})  # resumed after the last picture: nothing to show
+    assert run.images == []
+    for nimg in (500, 1000):
+        images = np.zeros([16, 8, 8, 1], np.uint8)
+        monitor({"kind": "samples", "nimg": nimg, "sigma_rel": 0.05, "images": images})
+    monitor({"kind": "end", "nimg": 1000})
+    assert [(nimg, key) for nimg, key, _ in run.images] == [
+        (500, "samples ema 0.05"), (1000, "samples ema 0.05"), (1000, "samples at the end"),
+    ]  # fmt: skip
+
+
+def test_a_gate_that_has_only_opened_is_not_said_to_be_never_shut():
+    monitor, run, _ = plain_monitor()
+    monitor({"kind": "gate", "nimg": 1920, "open": True, "reason": ""})
+    assert run.tags == {"gate": "open"}
+
+
+def test_plain_lines_are_rare_and_count_from_the_resumed_point(capsys):
+    monitor, _, clock = plain_monitor()
+    with monitor:
+        monitor({"kind": "start", "nimg": 50_000, "total_nimg": 100_000, "resumed": True})
+        for second in range(1, 31):  # 100 images a second
+            clock.now += 1
+            monitor(log(50_000 + 100 * second))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "resumed at 50.0 of 100.0 kimg"
+    # 1,500 images in 15 s: the 50,000 shown before the resume are no part of the speed.
+    assert lines[1] == "51.5/100.0 kimg  loss 0.5000  100 img/s  8:05 left"
+    assert len(lines) == 3
+
+
+def test_figures_show_the_games_share():
+    monitor, run, clock = plain_monitor()
+    clock.now += 1
+    game = {"structure/lambda": 0.5, "structure/adv_grad": 1.0, "structure/denoise_grad": 4.0}
+    monitor(log(100, denoising_loss=0.25, **game))
+    assert monitor.figures().startswith("loss 0.2500  game 12%")
+    assert run.metrics[0][1]["structure/share"] == 0.125
+
+
+def test_figures_tell_a_gate_that_is_shut():
+    """The adversarial gradient is not measured then, so it is not among the metrics."""
+    monitor, run, _ = plain_monitor()
+    shut = {"structure/lambda": 0.0, "structure/denoise_grad": 4.0, "structure/gate_open": 0.0}
+    monitor(log(100, **shut))
+    assert monitor.figures() == "loss 0.5000  gate shut"
+    assert run.metrics[0][1]["structure/share"] == 0.0
+    shown = {"structure/lambda": 0.5, "structure/adv_grad": 1.0, "structure/denoise_grad": 4.0}
+    monitor(log(200, **shown, **{"structure/gate_open": 0.25}))
+    assert monitor.figures() == "loss 0.5000  game 12%"
+    adapter = {"structure/adapter_lr": 0.1, "structure/gate_open": 1.0}  # has no share of anything
+    monitor(log(300, **shown | adapter))
+    assert monitor.figures() == "loss 0.5000  game"
+    assert run.metrics[-1][1]["structure/share"] is None
+
+
+def test_live_bar_on_a_terminal():
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=100)
+    with Monitor(2000, None, console=console) as monitor:
+        monitor({"kind": "start", "nimg": 0, "total_nimg": 2000, "resumed": False})
+        monitor(log(1000))
+        monitor({"kind": "message", "text": "a checkpoint was damaged"})
+        monitor({"kind": "end", "nimg": 2000})
+    text = screen.getvalue()
+    assert "2.0/2.0 kimg" in text
+    assert "a checkpoint was damaged" in text
+
+
+def test_bar_is_closed_when_training_fails():
+    console = Console(file=io.StringIO(), force_terminal=True)
+    with pytest.raises(RuntimeError), Monitor(10, None, console=console) as monitor:
+        raise RuntimeError
+    assert monitor._bar.finished or not monitor._bar.live.is_started

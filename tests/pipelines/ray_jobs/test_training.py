@@ -1,0 +1,122 @@
+"""Ray: images come out the same however they are spread; failures are one line."""
+
+import os
+
+import numpy as np
+import pytest
+import torch
+
+from models.config import ModelConfig
+from models.denoiser import Denoiser, describe
+from models.weights import save_weights
+from pipelines.ray_jobs.generation import generate_images
+from pipelines.ray_jobs.session import (
+    ClusterError,
+    _worker_environment,
+    describe_cluster,
+    hide_gpus,
+    ray_session,
+    root_cause,
+)
+from pipelines.ray_jobs.tasks import processors_each
+from pipelines.ray_jobs.training import worker_scaling
+from pipelines.settings.cluster import ClusterConfig
+from sampling.config import SamplerConfig
+
+
+@pytest.fixture
+def weights(tmp_path):
+    torch.manual_seed(0)
+    config = ModelConfig(channels=8, channel_mult=(1,), blocks=1, attention_resolutions=(),
+                         structural_blocks=())  # fmt: skip
+    denoiser = Denoiser((1, 8, 8), 3, config)
+    with torch.no_grad():
+        denoiser.unet.output_gain.fill_(1.0)
+    save_weights(tmp_path / "w.safetensors", denoiser.state_dict(), describe(denoiser))
+    return tmp_path / "w.safetensors"
+
+
+@pytest.mark.slow
+def test_spread_images_equal_those_of_one_process(weights, monkeypatch):
+    labels = np.arange(20) % 3
+    sampler = SamplerConfig(solver="heun", grid="karras", steps=3)
+    one, two = (
+        generate_images(weights, sampler, 7, labels, 8, cluster, lambda *_: None)
+        for cluster in (ClusterConfig(), ClusterConfig(evaluate_workers=2))
+    )
+    assert one.shape == (20, 8, 8, 1) and one.dtype == np.uint8
+    # another split of the batch may round differently
+    assert np.abs(one.astype(int) - two.astype(int)).max() <= 1
+    assert one.std() > 5
+
+
+def test_unreachable_address_is_one_line():
+    cluster = ClusterConfig(address="127.0.0.1:1")
+    with (
+        pytest.raises(ClusterError, match=r"cluster\.address '127\.0\.0\.1:1'"),
+        ray_session(cluster),
+    ):
+        pass
+
+
+def test_the_workers_own_message_is_found():
+    try:
+        try:
+            raise ValueError("lower train.lr")
+        except ValueError as inner:
+            raise RuntimeError("wrapped by Ray") from inner
+    except RuntimeError as outer:
+        assert root_cause(outer) == "training failed: lower train.lr"
+
+
+def test_where_it_runs_is_told():
+    assert describe_cluster(ClusterConfig(num_workers=0)) == "in this process"
+    assert "2 workers on a local Ray" in describe_cluster(ClusterConfig())
+    assert "10.0.0.1:6379" in describe_cluster(ClusterConfig(address="10.0.0.1:6379"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "gpus", "resources", "each"),
+    [
+        ({}, 0, None, {"CPU": 1}),
+        ({}, 2, None, {"GPU": 1}),
+        ({"num_workers": (1, 4)}, 1, None, {"GPU": 1}),
+        ({"use_gpu": True}, 0, None, {"GPU": 1}),  # Ray waits for them
+        ({"use_gpu": False}, 2, None, {"CPU": 1}),
+        ({"use_gpu": True}, 1, {"CPU": 1, "GPU": 0.5}, {"CPU": 1, "GPU": 0.5}),
+        ({"use_gpu": False}, 1, {"CPU": 2}, {"CPU": 2}),
+    ],
+)
+def test_workers_get_the_gpus_that_are_there(settings, gpus, resources, each):
+    """Ray refuses GPUs for each worker without use_gpu, so both must agree."""
+    scaling = worker_scaling(ClusterConfig(**settings), gpus, resources)
+    assert scaling.resources_per_worker == each
+    assert scaling.use_gpu == ("GPU" in each)
+    assert scaling.num_workers == settings.get("num_workers", 2)
+
+
+def test_no_gpu_is_seen_where_none_is_wanted(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    hide_gpus(ClusterConfig())
+    hide_gpus(ClusterConfig(use_gpu=True))
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "0,1"
+    assert "CUDA_VISIBLE_DEVICES" not in _worker_environment(ClusterConfig())
+    hide_gpus(ClusterConfig(use_gpu=False))
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
+    assert _worker_environment(ClusterConfig(use_gpu=False))["CUDA_VISIBLE_DEVICES"] == ""
+
+
+def test_a_task_fits_on_every_node():
+    def nodes(*counts):
+        return [{"Alive": True, "Resources": {"CPU": float(count)}} for count in counts]
+
+    dead = [{"Alive": False, "Resources": {"CPU": 1.0}}, {"Alive": True, "Resources": {}}]
+    assert processors_each(nodes(64), 0) == 1
+    assert processors_each(nodes(64) + dead, 4) == 16
+    assert processors_each(nodes(8, 8, 8), 2) == 8  # not 12
+    assert processors_each(nodes(2), 8) == 1
+
+
+def test_gpus_that_stay_unused_are_told(capsys):
+    assert not worker_scaling(ClusterConfig(), 1, None).use_gpu
+    assert "set cluster.num_workers to 1 to use it" in capsys.readouterr().out

@@ -1,0 +1,176 @@
+"""What a sweep says at its end, on trials made by hand."""
+
+import csv
+import io
+import json
+import shlex
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+from rich.console import Console
+
+from pipelines.params import check_params
+from pipelines.settings.yaml_file import ParamsError, read_yaml
+from pipelines.sweep import fitting
+from pipelines.sweeps.record import BROKEN, FINISHED, STOPPED, Record, check_same_sweep
+from pipelines.sweeps.report import (
+    announce,
+    best_params,
+    command,
+    importance,
+    position,
+    ranked,
+    table,
+    write_report,
+)
+from pipelines.sweeps.space import Sweep, SweepConfig
+from pipelines.tracking.live_run import StageRun
+
+RAW = read_yaml("presets/digits.yaml")
+SPACE = {
+    "train.total_kimg": 36,
+    "train.lr": {"loguniform": [0.001, 0.1]},
+    "model.channels": {"choice": [16, 32]},
+    "structure.k": {"int": [2, 9]},
+}
+
+
+@pytest.fixture
+def sweep():
+    return Sweep(SweepConfig.model_validate({"name": "s", "space": SPACE}), RAW)
+
+
+def add(record, number, values, kids, error=None):
+    """A trial that reports these KIDs at its rungs; the fourth is its end."""
+    sample = {key: record.sweep.domains[key].sample_of(value) for key, value in values.items()}
+    record.started(f"t{number}", sample)
+    times = [*record.sweep.rungs, record.sweep.total_nimg]
+    for nimg, kid in zip(times, kids, strict=False):
+        record.rung(f"t{number}", {"nimg": nimg, "kid": kid, "fingerprint": "f", "pid": 3})
+    return record.ended(f"t{number}", error)
+
+
+@pytest.fixture
+def record(sweep, tmp_path):
+    """KID depends on lr alone; trials far from the best lr are stopped at the first rung."""
+    record, pick = Record(sweep, tmp_path), np.random.default_rng(0)
+    for number in range(24):
+        lr = 0.01 if number == 0 else float(10 ** pick.uniform(-3, -1))
+        first = 1 + abs(np.log10(lr / 0.03))
+        values = {"train.lr": lr, "model.channels": int(pick.choice([16, 32])),
+                  "structure.k": int(pick.integers(2, 10))}  # fmt: skip
+        if number == 0:
+            values |= {"model.channels": 32, "structure.k": 8}
+        add(record, number, values, [first, first / 2, first / 4] if first < 1.5 else [first])
+    add(record, 24, {"train.lr": 0.03, "model.channels": 16, "structure.k": 3}, [0.1], "it burnt")
+    return record
+
+
+def test_record_survives_its_process(sweep, record, tmp_path):
+    again = Record(sweep, tmp_path)
+    assert again.trials == record.trials and again.done() == 25
+    states = [trial.status for trial in again.trials.values()]
+    assert set(states) == {FINISHED, STOPPED, BROKEN} and states.count(BROKEN) == 1
+
+
+def test_a_rung_told_twice_counts_once(sweep, tmp_path):
+    record = Record(sweep, tmp_path)
+    record.started("a", {"train.lr": 0.01, "model.channels": "16", "structure.k": 3})
+    assert record.rung("a", {"nimg": 100, "kid": 1.0}) is not None
+    assert record.rung("a", {"nimg": 100, "kid": 1.0}) is None
+    sample = {"train.lr": 0.01, "model.channels": "16", "structure.k": 3}
+    assert record.started("a", sample).number == 0 and record.trials["a"].nimg == 100
+    assert record.started("a", sample | {"train.lr": 0.02}).nimg == 0, "another trial of that id"
+
+
+def test_winner_is_the_best_of_those_trained_to_their_end(sweep, record):
+    best = ranked(list(record.trials.values()), "kid", "min")[0]
+    finished = [t for t in record.trials.values() if t.status == FINISHED]
+    assert best.status == FINISHED
+    assert best.objective("kid") == min(t.objective("kid") for t in finished)
+    worst = ranked(list(record.trials.values()), "kid", "max")[0]
+    assert worst.objective("kid") == max(t.objective("kid") for t in finished)
+
+
+def test_importance_finds_the_key_that_decides(sweep, record):
+    judged = [t for t in record.trials.values() if t.status != BROKEN]
+    shares = importance(sweep, judged)
+    assert shares["train.lr"] > 0.8 and sum(shares.values()) == pytest.approx(1)
+    assert importance(sweep, judged[:3]) == {}
+
+
+def test_files(sweep, record, tmp_path):
+    files = {path.name: path for path in write_report(sweep, record, tmp_path / "out")}
+    for name in ("parallel_coordinates.png", "importance.png"):
+        assert np.asarray(Image.open(files[name])).std() > 5
+    rows = list(csv.DictReader(io.StringIO(files["trials.csv"].read_text())))
+    assert len(rows) == 25 and rows[-1]["error"] == "it burnt" and float(rows[0]["train.lr"])
+    best = ranked(list(record.trials.values()), "kid", "min")[0]
+    params = check_params(yaml.safe_load(files["best_params.yaml"].read_text()))
+    assert params.train.lr == best.values["train.lr"] and params.train.total_kimg == 36
+    words = shlex.split(files["command.txt"].read_text())
+    assert words[:3] == ["dvc", "exp", "run"] and f"train.lr={best.values['train.lr']}" in words
+    assert yaml.safe_load(best_params(sweep, best))["seed"] == RAW["seed"]
+    assert command(sweep, best) in files["command.txt"].read_text()
+
+
+def test_table_and_announcement(sweep, record, tmp_path, capsys):
+    console = Console(width=160, file=io.StringIO())
+    console.print(table(sweep, list(record.trials.values())))
+    assert "it burnt" in console.file.getvalue() and "train.lr" in console.file.getvalue()
+    announce(sweep, record, tmp_path, StageRun())
+    out = capsys.readouterr().out
+    assert "params.yaml as it is: " in out and "dvc exp run -S train.total_kimg=36" in out
+    assert "of all trials at full length" in out
+
+
+def test_no_trial_at_all_is_an_error(sweep, tmp_path):
+    record = Record(sweep, tmp_path)
+    add(record, 0, {"train.lr": 0.01, "model.channels": 16, "structure.k": 3}, [], "no memory")
+    assert [f.name for f in write_report(sweep, record, tmp_path / "out")] == ["trials.csv"]
+    with pytest.raises(RuntimeError, match="no memory"):
+        announce(sweep, record, tmp_path, StageRun())
+
+
+def test_position_on_an_axis(sweep):
+    assert position(sweep.domains["train.lr"], 0.01) == pytest.approx(0.5)
+    assert position(sweep.domains["structure.k"], 9) == 1.0
+    assert position(sweep.domains["model.channels"], 16) == 0.0
+
+
+def test_a_second_sweep_of_the_same_name(tmp_path, capsys):
+    first = {"sweep": {"trials": 4, "space": {"train.lr": {"uniform": [0, 1]}}}, "code": "a",
+             "params": {"blocks": [{"kind": "graph_conv", "k": 4}]}}  # fmt: skip
+    assert not check_same_sweep(tmp_path, first, "sweep.yaml")
+    assert check_same_sweep(tmp_path, first, "sweep.yaml")
+    assert check_same_sweep(tmp_path, first | {"code": "b"}, "sweep.yaml")
+    assert "code has changed" in capsys.readouterr().err
+    other = json.loads(json.dumps(first))
+    other["sweep"]["space"]["train.lr"]["uniform"] = [0, 2]
+    with pytest.raises(ParamsError) as caught:
+        check_same_sweep(tmp_path, other, "sweep.yaml")
+    said = str(caught.value)
+    assert "sweep.space.train.lr.uniform" in said and "another name" in said and "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("resources", "workers", "have", "fit"),
+    [
+        ({"cpu": 1}, 1, {"CPU": 2}, 2), ({"cpu": 2}, 0, {"CPU": 3}, 1),
+        ({"cpu": 1, "gpu": 0.5}, 1, {"CPU": 16, "GPU": 1}, 2),
+        ({"cpu": 1, "gpu": 1}, 2, {"CPU": 16, "GPU": 4}, 2),
+        ({"cpu": 4}, 1, {"CPU": 2}, "4 CPU"), ({"cpu": 1, "gpu": 0.3}, 1, {"CPU": 2}, "0.3 GPU"),
+    ],
+)  # fmt: skip
+def test_how_many_trials_fit(resources, workers, have, fit):
+    settings = {"name": "s", "space": SPACE, "resources": {"gpu": 0.0} | resources,
+                "workers": workers, "max_concurrent": 4}  # fmt: skip
+    made = SimpleNamespace(config=SweepConfig.model_validate(settings), where="sweep.yaml")
+    if isinstance(fit, int):
+        assert fitting(made, have) == fit
+    else:
+        with pytest.raises(RuntimeError, match=fit):
+            fitting(made, have)

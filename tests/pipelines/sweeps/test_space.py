@@ -1,0 +1,197 @@
+"""sweep.yaml: what may stand in it, and what is told before anything starts."""
+
+import math
+
+import pytest
+import yaml
+
+from pipelines.settings.yaml_file import ParamsError, read_yaml
+from pipelines.sweeps.domain import Domain, DomainError, parse_domain
+from pipelines.sweeps.space import Sweep, SweepConfig, load_sweep
+
+RAW = read_yaml("presets/digits.yaml")
+
+
+def sweep(space, **settings):
+    return Sweep(SweepConfig.model_validate({"name": "s", "space": space, **settings}), RAW)
+
+
+def refused(space, **settings):
+    with pytest.raises(ParamsError) as caught:
+        sweep(space, **settings)
+    assert "\n" not in str(caught.value), "one line"
+    return str(caught.value)
+
+
+def test_the_shipped_sweep_is_in_order():
+    shipped = load_sweep("sweep.yaml")
+    assert shipped.default_sample() is not None, "the default is among the trials"
+    assert len(shipped.rungs) == 2 and shipped.rungs[-1] < shipped.total_nimg
+
+
+@pytest.mark.parametrize(
+    ("raw", "extremes"),
+    [
+        ({"choice": [[1, 2], None, "a"]}, ([1, 2], None, "a")),
+        ({"uniform": [0, 2]}, (0.0, 2.0)),
+        ({"loguniform": [0.001, 0.1]}, (0.001, 0.1)),
+        ({"int": [3, 9]}, (3, 9)),
+        ({"int": [32, 100], "step": 32}, (32, 96)),
+        ({"int": [1, 64], "log": True}, (1, 64)),
+        (7, (7,)),
+        ([1, 2], ([1, 2],)),
+    ],
+)
+def test_domains(raw, extremes):
+    domain = parse_domain(raw)
+    assert domain.extremes == extremes
+    if domain.varies:
+        for value in extremes:
+            assert domain.value(domain.sample_of(value)) == value
+        assert domain.sample_of("never") is None
+
+
+@pytest.mark.parametrize("raw", [{"loguniform": [0.001, 0.1]}, {"uniform": [0.0123456, 0.9]},
+                                 {"int": [8, 64], "step": 8}, {"int": [1, 64], "log": True},
+                                 {"int": [2, 14], "step": 4}, {"int": [1, 3], "step": 2},
+                                 {"int": [2, 4]}, {"choice": [[1], {"a": 2}]}])  # fmt: skip
+def test_samples_of_tune_lie_inside_and_can_be_typed(raw):
+    domain = parse_domain(raw)
+    drawn = [domain.value(domain.for_tune().sample()) for _ in range(200)]
+    if domain.kind == "choice":
+        assert all(value in domain.values for value in drawn)
+        return
+    low, high = domain.extremes
+    assert all(low <= value <= high for value in drawn) and len(set(drawn)) > 1
+    if domain.kind == "int":
+        assert all(isinstance(v, int) and (v - low) % domain.step == 0 for v in drawn)
+        assert max(drawn) > (low + high) / 2 or domain.log
+    else:
+        assert all(v in (low, high) or len(f"{v:e}".split("e")[0].rstrip("0")) <= 5 for v in drawn)
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        ({}, "choice"), ({"normal": [0, 1]}, "choice"), ({"choice": [1]}, "at least two"),
+        ({"choice": [1, 1]}, "twice"), ({"uniform": [2, 1]}, "below"), ({"uniform": [1]}, "two"),
+        ({"loguniform": [0, 1]}, "above 0"), ({"int": [0.5, 3]}, "whole"),
+        ({"uniform": [0, math.nan]}, "two"), ({"int": [1, 4], "step": 8}, "one value"),
+        ({"uniform": [0, 1], "step": 2}, "does not go"), ({"int": [0, 4], "log": True}, "log"),
+    ],
+)  # fmt: skip
+def test_domains_that_mean_nothing(raw, said):
+    with pytest.raises(DomainError, match=said):
+        parse_domain(raw)
+
+
+def test_unknown_key_names_the_nearest():
+    assert "did you mean 'train.lr'?" in refused({"train.lrr": {"uniform": [0.1, 0.2]}})
+
+
+@pytest.mark.parametrize("space", [{}, {"train.total_kimg": 20}])
+def test_empty_space(space):
+    assert "space is empty" in refused(space)
+
+
+def test_an_unconditional_trial_has_no_conditional_accuracy():
+    space = {"model.class_conditional": {"choice": [True, False]}}
+    said = refused(space, metric="conditional_accuracy")
+    assert "no trial reports conditional_accuracy where model.class_conditional is false" in said
+
+
+def test_what_a_trial_cannot_do_is_refused_before_it():
+    with pytest.raises(ParamsError, match=r"gpu: 0\.5 would put workers of one trial on one GPU"):
+        sweep({"train.lr": {"uniform": [0.1, 0.2]}}, workers=2, resources={"cpu": 1, "gpu": 0.5})
+    sweep({"train.lr": {"uniform": [0.1, 0.2]}}, workers=1, resources={"cpu": 1, "gpu": 0.5})
+    raw = {**RAW, "sampling": {**RAW["sampling"], "auto": {
+        "guidance": [{"kind": "autoguidance", "weight": 2.0, "length": 0.2}]}}}  # fmt: skip
+    config = SweepConfig(
+        name="s", space={"train.lr": {"uniform": [0.1, 0.2]}}, evaluation={"sampler": "auto"}
+    )
+    with pytest.raises(ParamsError, match="auto has guidance autoguidance"):
+        Sweep(config, raw)
+
+
+def test_metric_that_nobody_reports():
+    said = refused({"train.lr": {"uniform": [0.01, 0.02]}}, metric="kidd")
+    assert "no trial reports 'kidd'" in said and "did you mean 'kid'?" in said
+
+
+@pytest.mark.parametrize("key", ["dataset.resolution", "evaluation.k", "cluster.micro_batch",
+                                 "ema.lengths", "samplers"])  # fmt: skip
+def test_keys_that_change_no_trial(key):
+    assert "changes nothing" in refused({key: {"choice": [1, 2]}})
+
+
+@pytest.mark.parametrize(
+    ("space", "said"),
+    [
+        ({"train.lr": {"uniform": [0.0, 0.1]}}, "train.lr: 0"),
+        ({"train.lr": {"uniform": [-0.1, 0.1]}}, "train.lr: -0.1"),
+        ({"structure.kind": {"choice": ["graph", "graf"]}}, "structure.kind"),
+        ({"model.channels": {"uniform": [16, 32.5]}}, "model.channels: 32.5"),
+        ({"model.channel_mult": {"choice": [[1, 2], [1, 2, 2, 2, 2]]}}, "dataset.resolution"),
+        ({"sampling.heun18.steps": {"int": [1, 9]}}, "sampling.heun18.steps: 1"),
+        # each alone is fine with params.yaml, both together are not
+        ({"train.total_kimg": {"choice": [1, 160]}, "train.batch_size": {"choice": [32, 128]}},
+         "ema.snapshots"),
+    ],
+)  # fmt: skip
+def test_every_extreme_value_is_checked(space, said):
+    assert said in refused(space)
+
+
+def test_every_extreme_is_checked_in_a_space_of_many_corners():
+    space = {key: {"choice": list(range(1, 9))} for key in (
+        "structure.k", "structure.layers", "structure.every", "model.blocks")}  # fmt: skip
+    space["train.batch_size"] = {"choice": [32, 64, -1]}
+    assert "train.batch_size: -1" in refused(space)
+
+
+def test_fixed_values_and_rungs():
+    made = sweep({"train.total_kimg": 36, "train.lr": {"loguniform": [0.01, 0.02]}}, workers=0)
+    assert made.values({"train.lr": 0.0123456}) == {"train.total_kimg": 36, "train.lr": 0.01235}
+    params = made.params({"train.lr": 0.015})
+    assert params.train.total_kimg == 36 and params.cluster.num_workers == 0
+    assert made.total_nimg == 36096 and made.rungs == (4011, 12032)
+    assert sweep({"train.lr": {"uniform": [0.01, 0.02]}}, first_rung_kimg=60).rungs == (60000,)
+    assert "first_rung_kimg" in refused({"train.lr": {"uniform": [0.01, 0.02]}},
+                                        first_rung_kimg=1000)  # fmt: skip
+
+
+def test_default_sample():
+    assert sweep({"train.lr": {"uniform": [0.001, 0.1]}}).default_sample() == {"train.lr": 0.01}
+    assert sweep({"train.lr": {"uniform": [0.02, 0.1]}}).default_sample() is None
+    found = sweep({"structure.kind": {"choice": ["none", "graph"]}}).default_sample()
+    assert found == {"structure.kind": '"graph"'}
+
+
+def test_optuna_takes_every_domain():
+    for domain in (Domain("choice", ([1], None)), Domain("uniform", (0.0, 1.0)),
+                   Domain("loguniform", (0.1, 1.0)), Domain("int", (2, 8), step=2)):  # fmt: skip
+        distribution = domain.for_optuna()
+        for value in domain.extremes:
+            assert distribution._contains(distribution.to_internal_repr(domain.sample_of(value)))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name: a\nspce: {}", "did you mean 'space'?"),
+        ("name: a/b", "name"),
+        ("name: a\ntrials: 0", "trials"),
+        ("name: a\nresources: {gpus: 1}", "resources.gpus: unknown key"),
+        ("name: a\nspace:", "the space is empty"),
+        ("- a", "mapping"),
+        ("name: a\nevaluation: {sampler: euler}\nspace: {train.lr: {uniform: [0.1, 0.2]}}",
+         "'euler' is not among"),
+        ("name: a\nspace: {train: {lr: {uniform: [0.1, 0.2]}}}", "train is a section"),
+    ],
+)  # fmt: skip
+def test_bad_files_are_one_line(tmp_path, text, said):
+    (tmp_path / "sweep.yaml").write_text(text)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(RAW))
+    with pytest.raises(ParamsError) as caught:
+        load_sweep(tmp_path / "sweep.yaml", tmp_path / "params.yaml")
+    assert said in str(caught.value) and "\n" not in str(caught.value)

@@ -1,0 +1,113 @@
+"""The train stage's own business: locks, adoption, publishing, starting anew."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+import pipelines.train
+from dataset.prepare import prepare_dataset
+from models.extractors.load import ExtractorError
+from pipelines.params import check_params
+from pipelines.settings.dotted_keys import with_values
+from pipelines.settings.yaml_file import read_yaml
+from pipelines.workspace.fingerprint import Identity
+from pipelines.workspace.paths import DATASET
+from pipelines.workspace.run_folder import locked, offer_or_adopt, publish
+
+PARAMS = Path(__file__).parents[2] / "params.yaml"
+NEW = Identity("train", "params", "inputs", "new code")
+OLD = Identity("train", "params", "inputs", "old code")
+
+
+def unfinished(root, identity=OLD):
+    folder = identity.folder(root)
+    identity.save(folder)
+    (folder / "checkpoints").mkdir()
+    (folder / "checkpoints" / "x").write_text("state")
+    return folder
+
+
+def test_an_unfinished_run_of_other_code_is_pointed_out(tmp_path, capsys):
+    unfinished(tmp_path)
+    offer_or_adopt(NEW, NEW.folder(tmp_path), None)
+    assert f"TRAIN_ADOPT={OLD.fingerprint} dvc repro" in capsys.readouterr().out
+    assert not NEW.folder(tmp_path).exists()
+
+
+def test_a_note_that_was_cut_off_stops_no_other_run(tmp_path, capsys):
+    OLD.save(OLD.folder(tmp_path))
+    (OLD.folder(tmp_path) / "identity.json").write_text("")
+    offer_or_adopt(NEW, NEW.folder(tmp_path), None)
+    assert capsys.readouterr().out == ""
+
+
+def test_adoption_carries_the_state_over(tmp_path, capsys):
+    unfinished(tmp_path)
+    offer_or_adopt(NEW, NEW.folder(tmp_path), OLD.fingerprint)
+    assert (NEW.folder(tmp_path) / "checkpoints" / "x").read_text() == "state"
+    facts = json.loads((NEW.folder(tmp_path) / "identity.json").read_text())
+    assert facts["fingerprint"] == NEW.fingerprint and not OLD.folder(tmp_path).exists()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [Identity("train", "other params", "inputs", "old code"),
+     Identity("train", "params", "other inputs", "old code")],
+)  # fmt: skip
+def test_runs_of_other_params_or_data_are_never_adopted(tmp_path, capsys, other):
+    unfinished(tmp_path, other)
+    offer_or_adopt(NEW, NEW.folder(tmp_path), None)
+    assert capsys.readouterr().out == ""
+    with pytest.raises(ValueError, match="no unfinished run of that fingerprint"):
+        offer_or_adopt(NEW, NEW.folder(tmp_path), other.fingerprint)
+
+
+def test_a_finished_run_is_not_offered(tmp_path, capsys):
+    (unfinished(tmp_path) / "train.json").write_text("{}")
+    offer_or_adopt(NEW, NEW.folder(tmp_path), None)
+    assert capsys.readouterr().out == ""
+
+
+def test_one_process_per_run(tmp_path):
+    folder = NEW.folder(tmp_path)
+    with (
+        locked(folder),
+        pytest.raises(RuntimeError, match="another process is training"),
+        locked(folder),
+    ):
+        pass
+    with locked(folder):  # free again
+        pass
+
+
+def test_publish_replaces_what_lay_there(tmp_path):
+    folder, out = tmp_path / "run", tmp_path / "out"
+    (folder / "snapshots").mkdir(parents=True)
+    for name in ("train.json", "curves.csv", "snapshots/1-0.05.safetensors", "snapshots/1-0.05.json",
+                 "snapshots/.half.tmp"):  # fmt: skip
+        (folder / name).write_text(name)
+    (out / "snapshots").mkdir(parents=True)
+    (out / "snapshots" / "stale.safetensors").write_text("old")
+    publish(folder, out)
+    found = {str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()}
+    assert found == {"train.json", "curves.csv", "snapshots/1-0.05.safetensors",
+                     "snapshots/1-0.05.json"}  # fmt: skip
+    assert os.stat(out / "train.json").st_ino == os.stat(folder / "train.json").st_ino
+
+
+def test_missing_weights_of_psi_are_told_before_any_worker_starts(tmp_path, monkeypatch):
+    chosen = {"structure.features": "efficientnet_lite0", "evaluation.extractor": "classifier"}
+    params = check_params(with_values(read_yaml(PARAMS), chosen))
+
+    def missing(name):
+        raise ExtractorError(f"{name} needs a package that is not installed")
+
+    monkeypatch.chdir(tmp_path)
+    prepare_dataset(params.dataset, DATASET)
+    monkeypatch.setattr("training.structure.features.load_extractor", missing)
+    monkeypatch.setattr(pipelines.train, "grid_cache", lambda: tmp_path)
+    monkeypatch.setattr(pipelines.train, "run_training", lambda *_: pytest.fail("workers started"))
+    with pytest.raises(ValueError, match="not installed"):
+        pipelines.train.train_run(params, tmp_path / "run", NEW, None)

@@ -1,0 +1,221 @@
+"""What a result depends on: fingerprints, and dvc.yaml against what the stages really read."""
+
+import ast
+import re
+import shutil
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipelines.params import check_params, load_params
+from pipelines.settings.schema import Params
+from pipelines.workspace.fingerprint import (
+    Identity,
+    item_fingerprint,
+    outcome,
+    pipeline_tag,
+    stage_identity,
+)
+from pipelines.workspace.paths import dvc_root, item_name
+from pipelines.workspace.stage_code import STAGE_PARAMS, code_hash
+from pipelines.workspace.weights_files import with_guiding_files
+
+ROOT = Path(__file__).resolve().parents[3]
+PACKAGES = (
+    "dataset", "discriminators", "evaluation", "foundation", "models", "sampling", "training",
+)  # fmt: skip
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch):
+    for name in (*PACKAGES, "pipelines", "dvc.yaml"):
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def changed(**sections):
+    raw = load_params(ROOT / "presets" / "digits.yaml").model_dump(mode="json")
+    for section, changes in sections.items():
+        raw[section] = {**raw[section], **changes} if isinstance(changes, dict) else changes
+    return check_params(raw)
+
+
+def test_each_stage_changes_with_its_params_only(workspace):
+    base = changed()
+    before = {stage: stage_identity(stage, base).fingerprint for stage in STAGE_PARAMS}
+    for params, touched in (
+        (changed(seed=1), {"train", "evaluate"}),
+        (changed(cluster={"num_workers": 0}), set()),
+        (changed(tracking={"experiment": "x"}), set()),
+        (changed(evaluation={"num_images": 65}), {"evaluate", "summarize"}),
+        (changed(evaluation={"extractor": "classifier"}), {"reference", "evaluate", "summarize"}),
+        (changed(ema={"lengths": [0.1]}), {"reconstruct", "summarize"}),
+        (changed(ema={"snapshots": 8}), {"train"}),
+        (changed(structure={"kind": "none"}), {"train"}),
+        (changed(dataset={"resolution": 16}), {"prepare"}),
+    ):
+        after = {stage: stage_identity(stage, params).fingerprint for stage in STAGE_PARAMS}
+        assert {s for s in after if after[s] != before[s]} == touched
+
+
+def test_code_and_init_weights_count(workspace):
+    params = changed()
+    before = stage_identity("train", params)
+    (workspace / "training" / "loop.py").open("a").write("# a remark\n")
+    after = stage_identity("train", params)
+    assert (before.params, before.inputs) == (after.params, after.inputs)
+    assert before.code != after.code and before.fingerprint != after.fingerprint
+    (workspace / "start.safetensors").write_bytes(b"1")
+    one = stage_identity("train", changed(train={"init_from": "start.safetensors"}))
+    (workspace / "start.safetensors").write_bytes(b"2")
+    two = stage_identity("train", changed(train={"init_from": "start.safetensors"}))
+    assert one.params == two.params and one.inputs != two.inputs
+    with pytest.raises(ValueError, match=r"train\.init_from: nowhere"):
+        stage_identity("train", changed(train={"init_from": "nowhere"}))
+
+
+def test_an_evaluate_item_is_known_by_its_weights_not_by_its_training(workspace):
+    def write(name, text):
+        path = workspace / "outputs" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    params = changed()
+    names = [item_fingerprint(params, 0.1, "heun18")]
+    for name, text in (
+        ("train/train.json", "{}"),  # passed over
+        ("ema/0.1.safetensors", "1"),
+        ("ema/0.1.safetensors", "2"),
+        ("ema/0.1.json", "{}"),
+        ("ema/0.05.safetensors", "1"),  # another item's
+        ("reference/reference.json", "{}"),
+    ):
+        write(name, text)
+        names.append(item_fingerprint(params, 0.1, "heun18"))
+    same = [a == b for a, b in pairwise(names)]
+    assert same == [True, False, False, False, True, False]
+    assert names[-1].endswith("-0.1-heun18")
+    assert item_fingerprint(params, 0.1, "fast8") != names[-1]
+
+
+def test_outcome_is_that_of_the_bytes_not_of_the_training_code(workspace):
+    def write(name, text):
+        path = workspace / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    write("outputs/train/train.json", "{}")
+    write("outputs/train/snapshots/a.safetensors", "1")
+    before = outcome(changed())
+    (workspace / "training" / "loop.py").open("a").write("# a remark\n")
+    write("outputs/train/.gitignore", "/snapshots")  # DVC's
+    assert outcome(changed(cluster={"num_workers": 0}, train={"lr": 0.5})) == before
+    assert outcome(changed(evaluation={"num_images": 65})) != before
+    assert outcome(changed(ema={"lengths": [0.1]})) != before
+    assert outcome(changed(samplers=["fast8"])) != before
+    write("outputs/train/snapshots/a.safetensors", "2")
+    after = outcome(changed())
+    assert after != before
+    (workspace / "evaluation" / "judge.py").open("a").write("# a remark\n")
+    assert outcome(changed()) != after
+
+
+def test_folder_names_stage_and_fingerprint(tmp_path):
+    one = Identity("train", "p", "i", "c")
+    assert one.folder(tmp_path) == tmp_path / ".runs" / f"train-{one.fingerprint}"
+    assert one.fingerprint != Identity("train", "p", "i", "d").fingerprint
+    assert item_name(0.10, "fast") == "0.1-fast"
+    assert code_hash({ROOT / "dvc.yaml"}) == code_hash({ROOT / "dvc.yaml"})
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_dvc_names_the_params_of_the_fingerprint(stage):
+    named = {p for p in STAGES[stage]["params"] if "${" not in p}
+    assert named == set(STAGE_PARAMS[stage])
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_stage_code_reads_only_the_params_that_dvc_names(stage):
+    """Every `params.section[.key]` in the stage's own module is a param of its DVC stage."""
+    allowed = {re.sub(r"\.\$\{.*", "", p) for p in STAGES[stage]["params"]}
+    allowed |= {"cluster", "tracking"}  # decide no result
+    source = (ROOT / "pipelines" / f"{stage}.py").read_text()
+    for match in re.finditer(r"\bparams((?:\.[a-z_]+)+)", source):
+        path = match.group(1).lstrip(".")
+        if path.split(".")[0] not in Params.model_fields:
+            assert path in ("run_settings", "model_dump"), path
+            continue
+        assert any((path + ".").startswith(a + ".") or (a + ".").startswith(path + ".")
+                   for a in allowed), f"{stage} reads params.{path}"  # fmt: skip
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_imported_package_is_a_dep(stage):
+    """What the stage's module imports, and what the result-making pipelines modules import."""
+    deps = {d for d in STAGES[stage]["deps"] if "/" not in d}
+    result_free = ("pipelines.params", "pipelines.console", "pipelines.workspace",
+                   "pipelines.tracking.", "pipelines.ray_jobs.session", "pipelines.ray_jobs.training",
+                   "pipelines.ray_jobs.tasks", "pipelines.settings.schema",
+                   "pipelines.settings.yaml_file", "pipelines.settings.cross_checks",
+                   "pipelines.settings.cluster", "pipelines.settings.tracking")  # fmt: skip
+    seen, queue, packages = set(), [f"pipelines.{stage}"], set()
+    while queue:
+        module = queue.pop()
+        if module in seen or (
+            module.startswith(result_free) and module != "pipelines.tracking.run_names"
+        ):
+            continue
+        seen.add(module)
+        path = ROOT / (module.replace(".", "/") + ".py")
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else (
+                [a.name for a in node.names] if isinstance(node, ast.Import) else [])  # fmt: skip
+            for name in names:
+                if name.startswith("pipelines."):
+                    queue.append(name)
+                elif (
+                    name.split(".")[0] in PACKAGES
+                    and f"{name.replace('.', '/')}.py" not in STAGES[stage]["deps"]
+                ):
+                    packages.add(name.split(".")[0])
+    assert packages <= deps, f"{stage} imports {packages - deps}"
+    own = {f"{m.replace('.', '/')}.py" for m in seen}
+    assert own <= set(STAGES[stage]["deps"]), own - set(STAGES[stage]["deps"])
+
+
+def test_fingerprints_ignore_working_folder(workspace, monkeypatch):
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    assert dvc_root() == workspace
+    monkeypatch.setenv("DVC_ROOT", "/somewhere/else")
+    assert dvc_root() == Path("/somewhere/else")
+
+
+def test_weights_named_by_path_are_found_beside_the_project_and_count(workspace, monkeypatch):
+    """Autoguidance's own file: by content, and also where DVC runs a copy of the project."""
+    entry = {"kind": "autoguidance", "weight": 2.0, "weights": "guide.safetensors"}
+    params = changed(sampling={"g": {"guidance": [entry]}}, samplers=["g"])
+    with pytest.raises(
+        ValueError, match=r"sampling\.g\.guidance: guide.safetensors does not exist"
+    ):
+        pipeline_tag(params)
+    (workspace / "guide.safetensors").write_bytes(b"1")
+    tags = [pipeline_tag(params)]
+    items = [item_fingerprint(params, 0.1, "g")]
+    copy = workspace / "copy"
+    copy.mkdir()
+    for name in (*PACKAGES, "pipelines", "dvc.yaml"):
+        source = workspace / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, copy / name)
+    monkeypatch.chdir(copy)
+    monkeypatch.setenv("DVC_ROOT", str(workspace))
+    assert pipeline_tag(params) == tags[0]
+    found = with_guiding_files(params.sampling["g"], "g").guidance[0].weights
+    assert Path(found) == workspace / "guide.safetensors"
+    (workspace / "guide.safetensors").write_bytes(b"2")
+    assert pipeline_tag(params) != tags[0]
+    assert item_fingerprint(params, 0.1, "g") != items[0]
