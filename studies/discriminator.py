@@ -34,7 +34,7 @@ from pipelines.params import load_params
 from pipelines.reporting.figures import COLOURS, INK, new_figure, png, style
 from sampling.generate import generate
 from sampling.labels import generation_labels
-from studies.structure_report import markdown
+from studies.tables import markdown
 from training.structure.features import DenoiserFeatures, Psi, make_psi
 from training.structure.opponent import Opponent
 

@@ -10,7 +10,7 @@ from models.weights import save_weights
 from pipelines.params import load_params
 from pipelines.sweeps.quick_evaluation import QuickEvaluation
 from sampling.config import SamplerConfig
-from studies.structure_images import Question, judge_images
+from studies.structure.images import Question, judge_images
 
 SAMPLER = SamplerConfig(solver="ddim", steps=3)
 

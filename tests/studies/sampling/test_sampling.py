@@ -7,8 +7,8 @@ import torch
 
 from models.analytic import GaussianDenoiser
 from sampling.seeds import image_generators, image_noise
-from studies import sampling as study
-from studies.sampling import SOLVERS, Subject, main, measure, steps_for
+from studies.sampling import __main__ as study
+from studies.sampling.__main__ import SOLVERS, Subject, main, measure, steps_for
 
 
 def subject(count=16):
@@ -37,7 +37,7 @@ def test_command_writes_table_and_figure(tmp_path, monkeypatch):
     monkeypatch.setattr(study, "GRIDS", ("karras", "arctan"))
     monkeypatch.setattr(study, "REFERENCE_STEPS", 60)
     monkeypatch.setattr(study, "mixtures", lambda images: [subject(images)])
-    monkeypatch.setattr("studies.sampling_report.SHOWN_GRIDS", ("karras", "arctan"))
+    monkeypatch.setattr("studies.sampling.report.SHOWN_GRIDS", ("karras", "arctan"))
     main(["--nfe", "5,8", "--images", "16", "--out", str(tmp_path), "--grid-cache", str(tmp_path)])
     table = pd.read_csv(tmp_path / "sampling.csv")
     assert set(table.nfe) == {5, 8, 99} and set(table.solver) == set(SOLVERS)

@@ -35,7 +35,7 @@ from sampling.grids.table import time_grid
 from sampling.guidance.base import LabelledDenoiser, bind_labels
 from sampling.seeds import image_generators, image_noise
 from sampling.solvers.table import make_solver, solve
-from studies.sampling_report import PARTS, write_report
+from studies.sampling.report import PARTS, write_report
 
 SIGMA_MIN, SIGMA_MAX = 0.002, 80.0
 NFE = (5, 6, 7, 8, 10, 12, 20, 35, 63)

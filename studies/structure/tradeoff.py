@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipelines.reporting.figures import COLOURS, MUTED, new_figure, png, style
-from studies.structure_report import METRICS
+from studies.structure.report import METRICS
 
 SHOWN = ("kid", "fd", "structure_gap")
 

@@ -11,13 +11,13 @@ import pytest
 import yaml
 from PIL import Image
 
-from studies.structure import main
-from studies.structure_options import parse
-from studies.structure_report import closer, columns
-from studies.structure_tradeoff import tradeoff_points
+from studies.structure.__main__ import main
+from studies.structure.options import parse
+from studies.structure.report import closer, columns
+from studies.structure.tradeoff import tradeoff_points
 
 MODEL = {"channels": 8, "blocks": 1, "attention_resolutions": [], "structural_blocks": []}
-PARAMS = Path(__file__).parents[2] / "params.yaml"
+PARAMS = Path(__file__).parents[3] / "params.yaml"
 
 
 def rows(arm, seed, kimg, value, metric="kid", floor=0.1):

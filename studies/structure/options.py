@@ -1,4 +1,4 @@
-"""Command line of studies/structure.py: the arms it knows, and its options, checked."""
+"""Command line of the structure study: the arms it knows, and its options, checked."""
 
 import argparse
 import math

@@ -1,4 +1,4 @@
-"""Tables and figure of studies/structure.py: every arm beside its control and the floor."""
+"""Tables and figure of the structure study: every arm beside its control and the floor."""
 
 import math
 from pathlib import Path
@@ -9,6 +9,7 @@ import pandas as pd
 
 from evaluation.paired_statistics import Difference, difference_text, paired_difference, spread
 from pipelines.reporting.figures import COLOURS, MUTED, new_figure, png, style
+from studies.tables import markdown
 
 METRICS = {
     "kid": "KID",
@@ -169,12 +170,6 @@ def _cost(seconds_per_kimg: dict[tuple[str, int], float], kimg: float, snapshot_
     head = ["arm", "time per image over the control's (median)", "range over seeds",
             "equal wall-clock: --control-kimg"]  # fmt: skip
     return markdown(head, lines)
-
-
-def markdown(head: list[str], lines: list[list[str]]) -> str:
-    """A table."""
-    rows = [head, ["---"] * len(head), *lines]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
 
 
 def _figure(table: pd.DataFrame, kimg: float, path: Path) -> None:

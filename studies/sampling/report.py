@@ -1,4 +1,4 @@
-"""Tables and figure of studies/sampling.py."""
+"""Tables and figure of the sampling study."""
 
 from pathlib import Path
 

@@ -1,0 +1,1 @@
+"""Which solver and which time grid give good images in few evaluations?"""

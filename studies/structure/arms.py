@@ -1,0 +1,144 @@
+"""Trains the arms of the study, each in a process of its own, and checks what they share."""
+
+import argparse
+import json
+import os
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+import torch
+from filelock import FileLock
+
+from dataset.store import ImageDataset
+from discriminators.config import StructureConfig
+from foundation.workers import World
+from models.weights import load_tensors
+from pipelines.console.progress import progress
+from pipelines.params import check_params
+from pipelines.settings.dotted_keys import with_values
+from training.loop import train
+from training.run_settings import RunSettings
+
+
+def train_arm(settings: str, dataset: str, folder: str) -> float:
+    """Train one arm in this process, or go on with it; returns the seconds it took.
+
+    The time is that of the last start: a run that was interrupted looks faster than it was.
+    """
+    place, clock = Path(folder), Path(folder) / "seconds.json"
+    with FileLock(place / ".lock", timeout=0):  # Timeout says which folder another process holds
+        if not (place / "train.json").exists():
+            start = time.monotonic()
+            train(RunSettings.model_validate_json(settings), ImageDataset(dataset), place, World())
+            clock.write_text(json.dumps(time.monotonic() - start))
+    return json.loads(clock.read_text()) if clock.exists() else float("nan")
+
+
+def start_worker(parent: int) -> None:
+    """One thread a process, and no life beyond the parent's, however that ends."""
+    torch.set_num_threads(1)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def arm_settings(raw: dict, values: dict, options: argparse.Namespace, seed: int, kimg: float
+                 ) -> RunSettings:  # fmt: skip
+    """The settings of one arm: those of params, a fine-tune of the given weights, its own values."""
+    snapshots = round(kimg / options.snapshot_kimg)
+    deployed = (
+        check_params(raw)
+        .sampling[options.deployed[0]]
+        .model_copy(update={"adapter": False, "guidance": ()})
+    )
+    common = {
+        "seed": seed,
+        "train.init_from": str(options.init) if options.init else None,
+        "train.total_kimg": kimg,
+        "structure.sampler": deployed.model_dump(mode="json"),
+        "ema.snapshots": snapshots,
+    }
+    if options.init:
+        common |= {
+            "train.lr_ramp_kimg": min(5.0, options.kimg / 8),
+            "train.lr_decay_kimg": 0.0,
+            "train.held_out_every_kimg": options.kimg / 4,
+            "structure.start_kimg": 0.0,
+        }
+    if options.lr is not None:
+        common["train.lr"] = options.lr
+    if options.every is not None:
+        common["structure.every"] = options.every
+    # Which arm is judged with its adapter, questions() says.
+    common |= {f"sampling.{name}.adapter": False for name in raw.get("sampling", {})}
+    params = check_params(with_values(raw, common | values), "the study's params")
+    settings = params.run_settings().model_copy(update={"sample_every_kimg": None})
+    if params.structure.kind == "none":  # nothing of the game is left in a control
+        plain = params.model.model_copy(update={"adapter_rank": 0})
+        settings = settings.model_copy(
+            update={"structure": StructureConfig(kind="none"), "model": plain}
+        )
+    return settings
+
+
+def same_plain(folder: Path, control: Path) -> int:
+    """At how many common snapshots an arm is its control, bit by bit, but for its adapter.
+
+    Raises ValueError where it is not, or where no snapshot is common.
+    """
+    names = [path.name for path in sorted((folder / "snapshots").glob("*.safetensors"))]
+    common = [name for name in names if (control / "snapshots" / name).exists()]
+    for name in common:
+        own, _ = load_tensors(folder / "snapshots" / name)
+        other, _ = load_tensors(control / "snapshots" / name)
+        changed = [key for key in other if not torch.equal(own[key], other[key])]
+        if changed:
+            raise ValueError(f"{folder.name} is not its control with the adapter off: {changed[0]}")
+    if not common:
+        raise ValueError(
+            f"{folder.name} and its control have no snapshot at the same image: choose --kimg so "
+            "that it is a multiple of four training batches"
+        )
+    return len(common)
+
+
+def check_same_settings(runs: dict, inputs: dict) -> None:
+    """A run in the folder must be of these settings, start and data; raises ValueError where not."""
+    for settings, folder in runs.values():
+        for name, text in (
+            ("settings", settings.model_dump_json(indent=1)),
+            ("inputs", json.dumps(inputs)),
+        ):
+            note = folder / f"{name}.json"
+            if note.exists() and note.read_text() != text:
+                what = "settings" if name == "settings" else "starting weights or another data set"
+                raise ValueError(
+                    f"{folder} holds a run of other {what}: give another --out, or remove it"
+                )
+            folder.mkdir(parents=True, exist_ok=True)
+            note.write_text(text)
+
+
+def train_all(pool: ProcessPoolExecutor, runs: dict, options: argparse.Namespace) -> dict:
+    seconds = {}
+    with progress("structure: training runs", len(runs)) as report:
+        tasks = {
+            pool.submit(train_arm, settings.model_dump_json(), str(options.dataset), str(folder)): key
+            for key, (settings, folder) in sorted(runs.items(), key=lambda item: item[0][1])
+        }  # fmt: skip
+        for done, task in enumerate(as_completed(tasks), start=1):
+            try:
+                seconds[tasks[task]] = task.result()
+            except Exception as error:
+                arm, seed = tasks[task]
+                pool.shutdown(wait=False, cancel_futures=True)
+                print(f"{arm}, seed {seed}: {error}; waiting for the runs under way", flush=True)
+                raise ValueError(f"{arm}, seed {seed}: {error}") from error
+            report(done)
+    return seconds
