@@ -3,20 +3,15 @@
 from typing import Annotated, Literal, Self
 
 from PIL import ImageColor
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
+
+from foundation.settings_base import Settings
 
 TORCHVISION_NAMES = ("FashionMNIST", "CIFAR10")
 Text = Annotated[str, Field(min_length=1)]
 
 
-class DatasetConfig(
-    BaseModel,
-    frozen=True,
-    extra="forbid",
-    strict=True,
-    allow_inf_nan=False,
-    use_attribute_docstrings=True,
-):
+class DatasetConfig(Settings):
     """Which images to prepare, and how they become uint8 squares of one size."""
 
     source: Literal["digits", "image_folder", "torchvision", "huggingface"] = "digits"

@@ -27,6 +27,7 @@ from dataset.sources.image_folder import open_image_folder
 from dataset.sources.record import Source
 from dataset.sources.torchvision_sets import open_torchvision
 from dataset.split import hash_split, image_hash
+from foundation.atomic_files import sync_folder
 
 SOURCES = {
     "digits": open_digits,
@@ -61,7 +62,7 @@ def prepare_dataset(
         (out / "dataset.json").unlink(missing_ok=True)  # from here on the old set is incomplete
         for name, file in temporary.items():
             os.replace(file, out / name)
-        _sync_folder(out)
+        sync_folder(out)
     finally:
         for file in temporary.values():
             file.unlink(missing_ok=True)
@@ -187,12 +188,3 @@ def _mixed_channels(first: str, other: str, other_channels: int) -> DatasetError
 def _sync(file: Any) -> None:
     file.flush()
     os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the renames last."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -2,8 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
+from foundation.settings_base import Settings
 from sampling.config import SamplerConfig
 
 Positive = Annotated[float, Field(gt=0)]
@@ -13,14 +14,7 @@ AFFINITY_MOST = 2.0
 """Largest gap that an affinity reports: distances of cosines are bounded, and it has no logits."""
 
 
-class GateConfig(
-    BaseModel,
-    frozen=True,
-    extra="forbid",
-    strict=True,
-    allow_inf_nan=False,
-    use_attribute_docstrings=True,
-):
+class GateConfig(Settings):
     """When the denoiser is spared the adversarial gradient; pausing is not failing."""
 
     chance_margin: Annotated[float, Field(ge=0, lt=0.5)] = 0.05
@@ -37,14 +31,7 @@ class GateConfig(
     """Plays after the game's start before the accuracy is trusted; until then: at chance."""
 
 
-class StructureConfig(
-    BaseModel,
-    frozen=True,
-    extra="forbid",
-    strict=True,
-    allow_inf_nan=False,
-    use_attribute_docstrings=True,
-):
+class StructureConfig(Settings):
     """The minimax game between the denoiser and a discriminator of batch structure."""
 
     kind: Literal["graph", "per_sample", "affinity", "none"] = "graph"

@@ -2,17 +2,12 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
+
+from foundation.settings_base import Settings
 
 
-class EvaluationConfig(
-    BaseModel,
-    frozen=True,
-    extra="forbid",
-    strict=True,
-    allow_inf_nan=False,
-    use_attribute_docstrings=True,
-):
+class EvaluationConfig(Settings):
     """The section `evaluation` of params.yaml. `reference` depends on the first two fields only."""
 
     extractor: Literal["auto", "classifier", "efficientnet_lite0", "inception"] = "auto"

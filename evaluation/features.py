@@ -1,12 +1,12 @@
 """Features of a whole data set, written to disk batch by batch, with their mean and covariance."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from evaluation.frechet import feature_statistics
+from foundation.atomic_files import replacing
 from models.extractors.load import Extractor
 
 CHUNK_BYTES = 1 << 25
@@ -62,20 +62,19 @@ def write_features(
         indices: int64 [N], at least one.
     """
     statistics = RunningStatistics(extractor.num_features)
-    temporary = path.with_name(f".{path.name}.tmp")
-    stored = np.lib.format.open_memmap(
-        temporary, mode="w+", dtype=np.float32, shape=(len(indices), extractor.num_features)
-    )
-    for start, chunk in image_chunks(images, indices):
+    with replacing(path) as temporary:
+        stored = np.lib.format.open_memmap(
+            temporary, mode="w+", dtype=np.float32, shape=(len(indices), extractor.num_features)
+        )
+        for start, chunk in image_chunks(images, indices):
 
-        def report(done: int, _: int, start: int = start) -> None:
-            if progress is not None:
-                progress(start + done, len(indices))
+            def report(done: int, _: int, start: int = start) -> None:
+                if progress is not None:
+                    progress(start + done, len(indices))
 
-        features = extractor.features(chunk, FEATURE_BATCH, report)
-        stored[start : start + len(features)] = features
-        statistics.update(features)
-    stored.flush()
-    del stored
-    os.replace(temporary, path)
+            features = extractor.features(chunk, FEATURE_BATCH, report)
+            stored[start : start + len(features)] = features
+            statistics.update(features)
+        stored.flush()
+        del stored
     return statistics

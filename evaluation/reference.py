@@ -1,7 +1,6 @@
 """The real side of every metric: features of the train and of the held-out split."""
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import torch
 from evaluation.classifier import train_classifier
 from evaluation.config import EvaluationConfig
 from evaluation.features import write_features
+from foundation.atomic_files import replacing, write_text
 from models.extractors.load import ClassifierExtractor, Extractor, load_classifier, load_extractor
 
 SCHEMA = 1
@@ -136,7 +136,7 @@ def build_reference(
         "num_features": extractor.num_features,
         "dataset_hash": dataset.content_hash,
     }
-    _write_json(out / "reference.json", manifest)
+    write_text(out / "reference.json", json.dumps(manifest, indent=1) + "\n")
     return manifest
 
 
@@ -218,16 +218,8 @@ def _reading(path: Path) -> Iterator[Path]:
 
 
 def _write_statistics(path: Path, mean: np.ndarray, cov: np.ndarray) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    with open(temporary, "wb") as stream:
+    with replacing(path) as temporary, open(temporary, "wb") as stream:
         np.savez(stream, mean=mean, cov=cov)
-    os.replace(temporary, path)
-
-
-def _write_json(path: Path, content: dict) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(content, indent=1) + "\n")
-    os.replace(temporary, path)
 
 
 def _step(

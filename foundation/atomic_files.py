@@ -1,12 +1,50 @@
-"""Files that appear whole or not at all: written under another name, then renamed."""
+"""Files that appear whole or not at all: written under another name, flushed to disk, renamed."""
 
 import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
-def write_text(path: Path, text: str) -> None:
-    """A text file, made under another name and renamed."""
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """A temporary path in the folder of `path`, for the block to write a file at.
+
+    When the block ends, the file is flushed to disk and takes the name `path`, with the rights of any
+    new file; a crash leaves what stood there before. When the block raises, the file is removed.
+    """
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        temporary.touch()
+        rights = temporary.stat().st_mode & 0o777
+        yield temporary
+        os.chmod(temporary, rights)  # safetensors makes files that only their owner can read
+        with open(temporary, "rb+") as stream:
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file in UTF-8 so that it appears whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def sync_folder(folder: str | Path) -> None:
+    """Make renames in a folder outlast a power cut, where the file system can."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:  # a system that opens no folders
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:  # a file system that flushes no folders
+        pass
+    finally:
+        os.close(descriptor)

@@ -2,8 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from foundation.settings_base import Settings
 from models.layers.bottleneck_blocks import (
     GraphConvConfig,
     SelfAttentionConfig,
@@ -13,10 +14,7 @@ from models.layers.bottleneck_blocks import (
 PositiveInt = Annotated[int, Field(ge=1)]
 
 
-class ModelConfig(
-    BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_nan=False,
-    use_attribute_docstrings=True,
-):  # fmt: skip
+class ModelConfig(Settings):
     """Size and shape of the U-Net, and what it is conditioned on."""
 
     channels: Annotated[int, Field(ge=4, le=1024)] = 48

@@ -15,8 +15,6 @@ from models.layers.magnitude_preserving import MPConv, MPFourier, add_adapters, 
 from models.unet import Encoded, UNet
 from models.weights import WeightsError, load_tensors
 
-FORMAT = 1
-
 
 @dataclass(frozen=True)
 class Hidden:
@@ -97,7 +95,6 @@ class Denoiser(nn.Module):
 def describe(denoiser: Denoiser) -> dict:
     """What is needed to rebuild the network round its weights, as JSON-able data."""
     return {
-        "format": FORMAT,
         "image_shape": list(denoiser.image_shape),
         "num_classes": denoiser.num_classes,
         "config": denoiser.config.model_dump(mode="json"),

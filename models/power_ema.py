@@ -14,17 +14,16 @@ from typing import Annotated
 
 import numpy as np
 import torch
-from pydantic import BaseModel, Field
+from pydantic import Field
+
+from foundation.settings_base import Settings
 
 MAX_SIGMA_REL = 12**-0.5  # the uniform average, gamma = 0
 
 SigmaRel = Annotated[float, Field(gt=0, lt=MAX_SIGMA_REL)]
 
 
-class EMAConfig(
-    BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_nan=False,
-    use_attribute_docstrings=True,
-):  # fmt: skip
+class EMAConfig(Settings):
     """Which averages are kept while training, and which are made afterwards."""
 
     tracked: tuple[SigmaRel, SigmaRel] = (0.05, 0.10)

@@ -2,13 +2,17 @@
 
 import hashlib
 import json
-import os
-import shutil
 from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+
+from foundation.atomic_files import replacing, write_text
+
+FORMAT = 2
+READABLE = (1, 2)
+"""Format 1 had no checksum."""
 
 
 class WeightsError(ValueError):
@@ -16,22 +20,31 @@ class WeightsError(ValueError):
 
 
 def save_weights(path: Path, tensors: dict[str, Tensor], description: dict) -> None:
-    """Write tensors and their description; the JSON appears last, so a half pair is never loaded."""
+    """Write tensors and their description, each whole or not at all.
+
+    The JSON is written last and holds the tensors' checksum, so that a pair which a crash left half
+    new is told from a whole one.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    beside = temporary.with_suffix(".json.tmp")
-    beside.write_text(json.dumps(description, indent=1, sort_keys=True) + "\n")
-    save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary)
-    shutil.copymode(beside, temporary)  # safetensors makes files that only their owner can read
-    os.replace(temporary, path)
-    os.replace(beside, path.with_suffix(".json"))
+    with replacing(path) as temporary:
+        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary)
+        facts = {"format": FORMAT, "sha256": file_hash(temporary)}
+    write_text(
+        path.with_suffix(".json"), json.dumps(description | facts, indent=1, sort_keys=True) + "\n"
+    )
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict]:
     """Tensors and description of a pair of files. Raises WeightsError, naming the file."""
-    description = load_description(path)
+    path = Path(path)
+    written = _read_json(path)
+    description = _described(path, written)
     try:
+        if written.get("sha256", found := file_hash(path)) != found:
+            raise WeightsError(
+                f"{path} is damaged, or its .json is of other weights (checksum {found[:12]}..., "
+                f"expected {str(written['sha256'])[:12]}...): make it again or copy both anew"
+            )
         return load_file(path), description
     except (SafetensorError, OSError) as error:
         raise _damaged(path, error) from error
@@ -39,19 +52,35 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict]:
 
 def load_description(path: Path) -> dict:
     """The description alone, where no tensor is wanted. Raises WeightsError, naming the file."""
-    path = Path(path)
+    return _described(Path(path), _read_json(Path(path)))
+
+
+def _read_json(path: Path) -> dict:
     for part in (path, path.with_suffix(".json")):
         if not part.is_file():
             raise WeightsError(
                 f"{part} does not exist: weights are a .safetensors file with a .json beside it"
             )
     try:
-        return json.loads(path.with_suffix(".json").read_text())
-    except (json.JSONDecodeError, OSError) as error:
-        raise _damaged(path, error) from error
+        written = json.loads(path.with_suffix(".json").read_text())
+    except (ValueError, OSError) as error:
+        raise _damaged(path.with_suffix(".json"), error) from error
+    if not isinstance(written, dict):
+        raise _damaged(path.with_suffix(".json"), f"it holds a {type(written).__name__}")
+    return written
 
 
-def _damaged(path: Path, error: Exception) -> WeightsError:
+def _described(path: Path, written: dict) -> dict:
+    """What the writer said of its tensors, once the file's format is known to be readable."""
+    if written.get("format", 1) not in READABLE:
+        raise WeightsError(
+            f"{path.with_suffix('.json')} has format {written['format']}, and this version reads "
+            f"{' and '.join(map(str, READABLE))}: load it with the version that wrote it"
+        )
+    return {key: value for key, value in written.items() if key not in ("format", "sha256")}
+
+
+def _damaged(path: Path, error: object) -> WeightsError:
     return WeightsError(f"{path} is damaged ({error}): make it again or copy it anew")
 
 

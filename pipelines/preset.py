@@ -1,10 +1,10 @@
 """Put a preset in place of params.yaml; an edited params.yaml is never overwritten."""
 
 import argparse
-import difflib
 import shutil
 from pathlib import Path
 
+from foundation.did_you_mean import nearest_name
 from pipelines.console.command import run_stage
 from pipelines.params import load_params
 from pipelines.settings.yaml_file import DEFAULT_PATH
@@ -23,9 +23,7 @@ def apply_preset(name: str, target: Path = Path(DEFAULT_PATH)) -> bool:
     """
     names = known_presets()
     if name not in names:
-        close = difflib.get_close_matches(name, names, 1)
-        hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(names)}"
-        raise ValueError(f"there is no preset {name!r}: {hint}")
+        raise ValueError(f"there is no preset {name!r}{nearest_name(name, names)}")
     source = FOLDER / f"{name}.yaml"
     load_params(source)
     if target.exists():

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from foundation.did_you_mean import check_name
+from foundation.settings_base import Settings
 from sampling.grids.levels import check_sigmas
 from sampling.grids.table import GRIDS, make_grid, time_grid
 from sampling.guidance.config import GuidanceConfig
@@ -15,10 +16,7 @@ from sampling.solvers.table import Solver, make_solver
 OptionValue = bool | int | float | str
 
 
-class SamplerConfig(
-    BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_nan=False,
-    use_attribute_docstrings=True,
-):  # fmt: skip
+class SamplerConfig(Settings):
     """How images are drawn from a denoiser."""
 
     solver: str = "heun"
@@ -34,9 +32,9 @@ class SamplerConfig(
     sigmas: tuple[float, ...] | None = None
     """Explicit noise levels, strictly decreasing (the last 0 may be left out); for grid explicit,
     which ignores steps, sigma_min and sigma_max."""
-    grid_options: dict[str, OptionValue] = {}
+    grid_options: dict[str, OptionValue] = Field(default_factory=dict)
     """Options of the grid, e.g. {rho: 7} for karras or {c: 0.5} for arctan."""
-    solver_options: dict[str, OptionValue] = {}
+    solver_options: dict[str, OptionValue] = Field(default_factory=dict)
     """Options of the solver, e.g. {eta: 1} for ddim, {order: 3} for unipc, {churn: 40} for heun."""
     adapter: bool = False
     """Switch on the adapter that the structure game trained (model.adapter_rank)."""

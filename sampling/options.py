@@ -4,19 +4,18 @@ import difflib
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ConfigDict, ValidationError
 
 from foundation.did_you_mean import check_name, nearest_name
+from foundation.settings_base import Settings
 
 T = TypeVar("T", bound="Options")
 
 
-class Options(BaseModel):
+class Options(Settings):
     """Base of every solver and time grid: its fields are the options that params.yaml may set."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(allow_inf_nan=True)  # heun's churn_max has no end
 
 
 def build(kind: str, name: str, table: Mapping[str, type[T]], options: Mapping) -> T:

@@ -2,16 +2,15 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
+
+from foundation.settings_base import Settings
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 
 
-class NoiseConfig(
-    BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_nan=False,
-    use_attribute_docstrings=True,
-):  # fmt: skip
+class NoiseConfig(Settings):
     """The distribution of noise levels sigma seen in training."""
 
     schedule: Literal["log_normal", "vp_linear", "vp_cosine", "flow"] = "log_normal"
@@ -22,10 +21,7 @@ class NoiseConfig(
     """Standard deviation of ln(sigma), for log_normal."""
 
 
-class TrainConfig(
-    BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_nan=False,
-    use_attribute_docstrings=True,
-):  # fmt: skip
+class TrainConfig(Settings):
     """Length, speed and precision of training. kimg = 1,000 training images seen."""
 
     total_kimg: Positive = 400.0

@@ -2,15 +2,16 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from discriminators.config import StructureConfig
+from foundation.settings_base import Settings
 from models.config import ModelConfig
 from models.power_ema import EMAConfig
 from training.config import NoiseConfig, TrainConfig
 
 
-class RunSettings(BaseModel, frozen=True, extra="forbid", strict=True):
+class RunSettings(Settings):
     """The settings of the loop. The first six decide its result, the last four do not."""
 
     seed: int

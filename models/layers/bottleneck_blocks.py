@@ -7,15 +7,16 @@ mappings at the end of this file.
 from typing import Annotated, Literal
 
 import torch
-from pydantic import BaseModel, Field
+from pydantic import Field
 from torch import Tensor, nn
 
+from foundation.settings_base import Settings
 from models.layers.attention import BALANCE, CosineAttention
 from models.layers.magnitude_preserving import MPConv, mp_silu, mp_sum, pixel_norm
 from models.neighbours import nearest
 
 
-class GraphConvConfig(BaseModel, frozen=True, extra="forbid", strict=True):
+class GraphConvConfig(Settings):
     """Graph convolution over the k nearest tokens in feature space."""
 
     kind: Literal["graph_conv"] = "graph_conv"
@@ -23,7 +24,7 @@ class GraphConvConfig(BaseModel, frozen=True, extra="forbid", strict=True):
     width: Annotated[int, Field(ge=1, le=4096)] = 64
 
 
-class SelfAttentionConfig(BaseModel, frozen=True, extra="forbid", strict=True):
+class SelfAttentionConfig(Settings):
     """Self-attention between all tokens."""
 
     kind: Literal["self_attention"] = "self_attention"

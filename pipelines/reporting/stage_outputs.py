@@ -19,14 +19,13 @@ Nothing in it tells the time or the speed of a machine: equal inputs give equal 
 import csv
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from foundation.atomic_files import write_text
+from foundation.atomic_files import replacing, write_text
 
 CSV_METRICS = ("fd", "kid")  # written with their floors
 CSV_COLUMNS = (
@@ -177,13 +176,10 @@ def write_csv(items: Sequence[Item], path: Path) -> None:
             if name in CSV_METRICS:
                 row[f"{name}_floor"] = item.metrics[name].floor if name in item.metrics else None
         rows.append(row)
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.tmp")
-    with open(temporary, "w", newline="") as stream:
+    with replacing(path) as temporary, open(temporary, "w", newline="") as stream:
         writer = csv.DictWriter(stream, CSV_COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    os.replace(temporary, path)
 
 
 def _finite(value: Any) -> bool:

@@ -2,15 +2,14 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import Field
+
+from foundation.settings_base import Settings
 
 Count = Annotated[int, Field(ge=1)]
 
 
-class ClusterConfig(
-    BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_nan=False,
-    use_attribute_docstrings=True,
-):  # fmt: skip
+class ClusterConfig(Settings):
     """Workers, address, memory and storage."""
 
     num_workers: Annotated[int, Field(ge=0)] | tuple[Count, Count] = 2

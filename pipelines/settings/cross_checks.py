@@ -1,12 +1,12 @@
 """Settings that are fine alone and impossible together, each problem with its mend."""
 
-import difflib
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from foundation.did_you_mean import nearest_name
 from training.structure.fake_levels import fake_levels
 
 if TYPE_CHECKING:
@@ -49,12 +49,6 @@ def remarks(params: "Params") -> list[str]:
             f"({game.gate.min_plays} plays, {gate_kimg:g} kimg), so the game never moves the denoiser"
         )
     return out
-
-
-def nearest(word: str, allowed: Iterable[str]) -> str:
-    """A hint at the name that was meant, or at those that are known."""
-    close = difflib.get_close_matches(word, list(allowed), 1)
-    return f": did you mean {close[0]!r}?" if close else f" (known: {', '.join(map(str, allowed))})"
 
 
 def _sides(params: "Params") -> list[int]:
@@ -163,7 +157,7 @@ def _samplers(params: "Params") -> Iterator[str]:
         yield "samplers: a name is listed twice"
     for name in dict.fromkeys(params.samplers):
         if name not in params.sampling:
-            yield f"samplers: {name!r} is not a name under sampling{nearest(name, params.sampling)}"
+            yield f"samplers: {name!r} is not a name under sampling{nearest_name(name, params.sampling)}"
             continue
         sampler = params.sampling[name]
         if sampler.adapter and not params.model.adapter_rank:

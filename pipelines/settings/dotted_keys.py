@@ -1,14 +1,16 @@
 """Dotted keys of params.yaml: which there are, how one is changed, how DVC's -S writes a value."""
 
 import copy
-import difflib
 import json
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from foundation.did_you_mean import nearest_name
 from pipelines.settings.schema import Params
 from pipelines.settings.yaml_file import ParamsError
+
+DOCUMENTED = " (see docs/params.md)"
 
 
 def known_keys(params: Params) -> dict[str, Any]:
@@ -38,18 +40,7 @@ def check_key(key: str, known: Iterable[str], where: str) -> None:
     if inside:
         shown = ", ".join(inside[:4]) + (", ..." if len(inside) > 4 else "")
         raise ParamsError(f"{where}: {key} is a section: name one of its keys ({shown})")
-    raise ParamsError(f"{where}: {key}: unknown key{nearest(key, known)}")
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """ ": did you mean 'train.lr'?", or the names themselves where none is near."""
-    known = list(known)
-    close = difflib.get_close_matches(word, known, 1)
-    if not close and "." not in word:  # the last part alone
-        close = [name for name in known if name.rpartition(".")[2] == word][:1]
-    if close:
-        return f": did you mean {close[0]!r}?"
-    return f" (known: {', '.join(known)})" if len(known) <= 20 else " (see docs/params.md)"
+    raise ParamsError(f"{where}: {key}: unknown key{nearest_name(key, known, DOCUMENTED)}")
 
 
 def with_values(raw: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from dataset.config import DatasetConfig
 from discriminators.config import StructureConfig
 from evaluation.config import EvaluationConfig
+from foundation.settings_base import Settings
 from models.config import ModelConfig
 from models.power_ema import EMAConfig
 from pipelines.settings.cluster import ClusterConfig
@@ -16,7 +17,7 @@ from training.config import NoiseConfig, TrainConfig
 from training.run_settings import RunSettings
 
 
-class Params(BaseModel, frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True):
+class Params(Settings):
     """All knobs of the pipeline."""
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
@@ -33,9 +34,9 @@ class Params(BaseModel, frozen=True, extra="forbid", strict=True, use_attribute_
     """The structure game."""
     ema: EMAConfig = EMAConfig()
     """Averages kept while training and made afterwards."""
-    sampling: Annotated[dict[str, SamplerConfig], Field(min_length=1)] = {
-        "default": SamplerConfig()
-    }
+    sampling: Annotated[dict[str, SamplerConfig], Field(min_length=1)] = Field(
+        default={"default": SamplerConfig()}
+    )
     """Sampler settings by name."""
     samplers: Annotated[tuple[str, ...], Field(min_length=1)] = ("default",)
     """Names of the sampler settings that are evaluated."""

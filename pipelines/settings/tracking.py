@@ -2,17 +2,12 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import Field
+
+from foundation.settings_base import Settings
 
 
-class TrackingConfig(
-    BaseModel,
-    frozen=True,
-    extra="forbid",
-    strict=True,
-    allow_inf_nan=False,
-    use_attribute_docstrings=True,
-):
+class TrackingConfig(Settings):
     """Where runs are kept. Decides no result and re-runs no stage."""
 
     enabled: bool = True

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from evaluation.metric_table import DIRECTIONS
+from foundation.did_you_mean import nearest_name
+from foundation.settings_base import Settings
 from pipelines.params import check_params
-from pipelines.settings.dotted_keys import check_key, known_keys, nearest, with_values
+from pipelines.settings.dotted_keys import check_key, known_keys, with_values
 from pipelines.settings.schema import Params
 from pipelines.settings.yaml_file import ParamsError, read_yaml
 from pipelines.sweeps.domain import Domain, DomainError, parse_domain
@@ -20,14 +22,14 @@ MAX_CORNERS = 256
 Positive = Annotated[float, Field(gt=0)]
 
 
-class ResourcesConfig(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_nan=False):
+class ResourcesConfig(Settings):
     """What one training worker of a trial takes; fractions share a processor or a GPU."""
 
     cpu: Positive = 1.0
     gpu: Annotated[float, Field(ge=0)] = 0.0
 
 
-class QuickConfig(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_nan=False):
+class QuickConfig(Settings):
     """The judgement at each rung."""
 
     num_images: Annotated[int, Field(ge=16)] = 256
@@ -36,7 +38,7 @@ class QuickConfig(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf
     """A name under `sampling` in params.yaml; null: the first of `samplers`."""
 
 
-class SweepConfig(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_nan=False):
+class SweepConfig(Settings):
     """sweep.yaml."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
@@ -61,7 +63,7 @@ class SweepConfig(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf
     seed: Annotated[int, Field(ge=0)] = 0
     """Of the searcher."""
     evaluation: QuickConfig = QuickConfig()
-    space: dict[str, Any] = {}
+    space: dict[str, Any] = Field(default_factory=dict)
     """Key of params.yaml -> what it may be (see pipelines/sweeps/domain.py)."""
 
 
@@ -129,7 +131,7 @@ class Sweep:
     def _sampler(self, base: Params) -> str:
         name = self.config.evaluation.sampler or base.samplers[0]
         if name not in base.sampling:
-            hint = nearest(name, base.sampling)
+            hint = nearest_name(name, base.sampling)
             raise ParamsError(f"{self.where}: evaluation.sampler: {name!r} is not among the "
                               f"samplers of params.yaml{hint}")  # fmt: skip
         kinds = {entry.kind for entry in base.sampling[name].guidance}
@@ -164,7 +166,7 @@ class Sweep:
         metric = self.config.metric
         if metric not in DIRECTIONS:
             raise ParamsError(f"{self.where}: metric: no trial reports {metric!r}"
-                              f"{nearest(metric, DIRECTIONS)}; there are "
+                              f"{nearest_name(metric, DIRECTIONS)}; there are "
                               f"{', '.join(DIRECTIONS)}")  # fmt: skip
         key = "model.class_conditional"
         domain = self.domains.get(key)
@@ -230,7 +232,7 @@ def load_sweep(path: str | Path, params_path: str | Path = "params.yaml") -> Swe
                 for part in problem["loc"][:-1]:
                     section = section.model_fields[part].annotation
                 problems.append(f"{place}: unknown key"
-                                f"{nearest(str(problem['loc'][-1]), section.model_fields)}")  # fmt: skip
+                                f"{nearest_name(str(problem['loc'][-1]), section.model_fields)}")  # fmt: skip
             else:
                 problems.append(f"{place}: {problem['msg'][0].lower()}{problem['msg'][1:]}")
         raise ParamsError(f"{path}: " + "; ".join(problems)) from None

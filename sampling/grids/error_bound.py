@@ -9,13 +9,14 @@ so the result is a weighted sum of all evaluations. If the evaluation at sigma e
 
 import hashlib
 import json
-import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from scipy.optimize import BFGS, LinearConstraint, minimize
+
+from foundation.atomic_files import write_text
 
 VERSION = 1  # part of the cache's key: raise it when the search changes
 ITERATIONS, REFINED = 200, 2  # iterations from each start; how many of the best run them again
@@ -189,8 +190,4 @@ def _read(cache_dir: Path | None, key: str, count: int) -> np.ndarray | None:
 
 
 def _write(cache_dir: Path, key: str, levels: np.ndarray) -> None:
-    target = Path(cache_dir) / f"{key}.json"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(json.dumps({"sigmas": levels.tolist()}))
-    temporary.replace(target)
+    write_text(Path(cache_dir) / f"{key}.json", json.dumps({"sigmas": levels.tolist()}))

@@ -2,17 +2,15 @@
 
 from typing import Annotated, Self
 
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from foundation.did_you_mean import check_name
+from foundation.settings_base import Settings
 
 GUIDANCE_KINDS = ("classifier_free", "autoguidance", "interval", "gradient")
 
 
-class GuidanceConfig(
-    BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_nan=False,
-    use_attribute_docstrings=True,
-):  # fmt: skip
+class GuidanceConfig(Settings):
     """One guidance wrapper; a later entry of the list wraps the earlier ones."""
 
     kind: str = "classifier_free"

@@ -14,6 +14,7 @@ from evaluation.config import EvaluationConfig
 from evaluation.judge import judge
 from evaluation.pictures import sample_grid
 from evaluation.reference import load_reference
+from foundation.atomic_files import write_text
 from models.denoiser import load_denoiser
 from pipelines.console.progress import progress
 from sampling.config import SamplerConfig
@@ -57,10 +58,8 @@ def judge_images(question: Question, dataset: str, reference: str, config: str, 
     result = judge(pixels, labels, real, settings, GENERATION_SEED)
     place.parent.mkdir(parents=True, exist_ok=True)
     sample_grid(pixels[:SHOWN_IMAGES]).save(place.with_suffix(".png"))
-    temporary = place.with_suffix(".tmp")
     facts = {"made_of": made_of(question, reference, config), "metrics": result["metrics"]}
-    temporary.write_text(json.dumps(asdict(question) | facts, indent=1))
-    temporary.replace(place)
+    write_text(place, json.dumps(asdict(question) | facts, indent=1))
     return result["metrics"]
 
 

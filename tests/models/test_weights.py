@@ -1,11 +1,12 @@
 """A pair of files: tensors and their description."""
 
+import json
 import os
 
 import pytest
 import torch
 
-from models.weights import WeightsError, load_tensors, save_weights
+from models.weights import WeightsError, load_description, load_tensors, save_weights
 
 
 def test_goes_round_and_leaves_nothing_beside(tmp_path):
@@ -28,4 +29,46 @@ def test_half_a_pair_is_named(tmp_path):
     save_weights(tmp_path / "a.safetensors", {"w": torch.zeros(1)}, {})
     (tmp_path / "a.json").unlink()
     with pytest.raises(WeightsError, match=r"a\.json does not exist"):
+        load_tensors(tmp_path / "a.safetensors")
+
+
+def test_tensors_of_another_writing_are_told_from_their_own(tmp_path):
+    """A crash between the two renames leaves new tensors beside the old JSON."""
+    path = tmp_path / "a.safetensors"
+    save_weights(path, {"w": torch.zeros(3)}, {"kind": "old"})
+    old = (tmp_path / "a.json").read_text()
+    save_weights(path, {"w": torch.ones(3)}, {"kind": "new"})
+    (tmp_path / "a.json").write_text(old)
+    with pytest.raises(WeightsError, match=r"a\.safetensors is damaged, or its \.json"):
+        load_tensors(path)
+
+
+def test_one_flipped_bit_is_told(tmp_path):
+    path = tmp_path / "a.safetensors"
+    save_weights(path, {"w": torch.zeros(64)}, {})
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 64
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match="damaged"):
+        load_tensors(path)
+
+
+def test_the_format_is_read(tmp_path):
+    path = tmp_path / "a.safetensors"
+    save_weights(path, {"w": torch.zeros(1)}, {"kind": "toy"})
+    written = json.loads((tmp_path / "a.json").read_text())
+    del written["format"], written["sha256"]
+    (tmp_path / "a.json").write_text(json.dumps(written))  # as format 1 was written
+    assert load_tensors(path)[1] == {"kind": "toy"}
+    (tmp_path / "a.json").write_text(json.dumps(written | {"format": 99}))
+    for load in (load_tensors, load_description):
+        with pytest.raises(WeightsError, match=r"a\.json has format 99, and this version reads"):
+            load(path)
+
+
+@pytest.mark.parametrize("text", ["[1]", "null", "{", '"a"'])
+def test_other_json_beside_weights_is_one_line(tmp_path, text):
+    save_weights(tmp_path / "a.safetensors", {"w": torch.zeros(1)}, {})
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(WeightsError, match=r"a\.json is damaged"):
         load_tensors(tmp_path / "a.safetensors")

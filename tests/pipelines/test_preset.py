@@ -33,5 +33,5 @@ def test_edited_params_are_never_overwritten(folder):
 
 
 def test_unknown_preset_names_the_nearest(folder):
-    with pytest.raises(ValueError, match="did you mean cifar10"):
+    with pytest.raises(ValueError, match="did you mean 'cifar10'"):
         apply_preset("cifar")

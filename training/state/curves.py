@@ -2,8 +2,9 @@
 
 import csv
 import json
-import os
 from pathlib import Path
+
+from foundation.atomic_files import replacing, write_text
 
 
 class Curves:
@@ -18,9 +19,7 @@ class Curves:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         kept = [row for row in self.rows() if row["nimg"] <= resume_at]
-        temporary = self.path.with_name(f".{self.path.name}.tmp")
-        temporary.write_text("".join(json.dumps(row) + "\n" for row in kept))
-        os.replace(temporary, self.path)
+        write_text(self.path, "".join(json.dumps(row) + "\n" for row in kept))
 
     def append(self, nimg: int, metrics: dict[str, float]) -> None:
         if not self.writing:
@@ -44,9 +43,7 @@ class Curves:
         for row in self.rows():
             merged.setdefault(row["nimg"], {}).update(row)
         columns = ["nimg", *sorted({name for row in merged.values() for name in row} - {"nimg"})]
-        temporary = Path(path).with_name(f".{Path(path).name}.tmp")
-        with open(temporary, "w", newline="") as stream:
+        with replacing(path) as temporary, open(temporary, "w", newline="") as stream:
             writer = csv.DictWriter(stream, columns, restval="")
             writer.writeheader()
             writer.writerows(merged[nimg] for nimg in sorted(merged))
-        os.replace(temporary, path)

@@ -1,0 +1,23 @@
+"""Hints at the name that was meant."""
+
+import pytest
+
+from foundation.did_you_mean import LISTED, check_name, nearest_name
+
+
+def test_a_near_name_is_named_whatever_its_case():
+    assert nearest_name("HEUN", ["heun", "ddim"]) == ": did you mean 'heun'?"
+    assert nearest_name("lr", ["train.lr", "structure.width"]) == ": did you mean 'train.lr'?"
+
+
+def test_where_none_is_near_the_known_ones_are_listed_unless_there_are_too_many():
+    assert nearest_name("zzz", ["heun", "ddim"]) == " (known: heun, ddim)"
+    many = [f"key{i}" for i in range(LISTED + 1)]
+    assert nearest_name("zzz", many, " (see docs)") == " (see docs)"
+    assert nearest_name("zzz", []) == ""
+
+
+def test_check_name_refuses_in_one_line():
+    check_name("solver", "heun", ["heun"])
+    with pytest.raises(ValueError, match="unknown solver 'huen': did you mean 'heun'"):
+        check_name("solver", "huen", ["heun"])
