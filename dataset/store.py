@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from dataset.errors import DatasetError
-from dataset.pixels import to_float
 
 
 class ImageDataset:
@@ -67,12 +66,15 @@ class ImageDataset:
         """sha256 of all pixels, labels and the split."""
         return self.manifest["content_hash"]
 
-    def batch(
+    def stored(
         self, indices: Sequence[int] | np.ndarray | torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Images at `indices` as float32 [B, C, H, W] in [-1, 1], and labels int64 [B]."""
+    ) -> tuple[np.ndarray, torch.Tensor]:
+        """Pictures at `indices` as they are stored, uint8 [B, H, W, C], and labels int64 [B].
+
+        A denoiser's codec encodes them (models/codecs.py).
+        """
         rows = np.asarray(indices, dtype=np.int64)
-        return to_float(self.images[rows]), torch.from_numpy(self.labels[rows])
+        return self.images[rows], torch.from_numpy(self.labels[rows])
 
     @property
     def _channels(self) -> int:

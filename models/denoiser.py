@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from models.codecs import Codec, PixelCodec, make_codec
 from models.config import ModelConfig
 from models.layers.magnitude_preserving import MPConv, MPFourier, add_adapters, normalize_weights
 from models.unet import Encoded, UNet
@@ -34,8 +35,16 @@ class Denoiser(nn.Module):
     where unconditional (None: everywhere). Returns x0 in fp32, [B, C, H, W].
     """
 
-    def __init__(self, image_shape: tuple[int, int, int], num_classes: int, config: ModelConfig):
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        num_classes: int,
+        config: ModelConfig,
+        codec: Codec | None = None,
+    ):
+        """image_shape: (C, H, W) of the data space; codec: between it and pictures (None: pixels)."""
         super().__init__()
+        self.codec: Codec = codec or PixelCodec()
         self.image_shape = (int(image_shape[0]), int(image_shape[1]), int(image_shape[2]))
         self.num_classes = num_classes if config.class_conditional else 0
         self.config = config
@@ -97,6 +106,7 @@ def describe(denoiser: Denoiser) -> dict:
     return {
         "image_shape": list(denoiser.image_shape),
         "num_classes": denoiser.num_classes,
+        "codec": denoiser.codec.describe(),
         "config": denoiser.config.model_dump(mode="json"),
     }
 
@@ -106,7 +116,10 @@ def load_denoiser(path: str | Path, device: torch.device | str = "cpu") -> Denoi
     tensors, description = load_tensors(Path(path))
     try:
         config = ModelConfig.model_validate_json(json.dumps(description["config"]))
-        denoiser = Denoiser(tuple(description["image_shape"]), description["num_classes"], config)
+        codec = make_codec(description.get("codec"))
+        denoiser = Denoiser(
+            tuple(description["image_shape"]), description["num_classes"], config, codec
+        )
         denoiser.load_state_dict(tensors)
     except (KeyError, RuntimeError, ValueError) as error:
         summary = str(error).splitlines()[0]

@@ -17,7 +17,6 @@ import torch
 from PIL import Image
 from pydantic import ValidationError
 
-from dataset.pixels import to_uint8
 from evaluation.pictures import sample_grid
 from models.denoiser import load_denoiser
 from pipelines.console.command import run_stage
@@ -89,7 +88,7 @@ def main() -> None:
     with progress("sample", len(seeds)) as bar:
         batches = generate_batches(denoiser, sampler, args.seed, seeds, asked, args.batch_size,
                                    progress=bar, guide=guides)  # fmt: skip
-        images = np.concatenate([np.asarray(to_uint8(batch)) for batch in batches])
+        images = np.concatenate([denoiser.codec.decode(batch) for batch in batches])
     write(args, images, labels, seeds)
 
 

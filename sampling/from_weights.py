@@ -6,10 +6,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
-from dataset.pixels import to_uint8
-from models.denoiser import load_denoiser
+from models.denoiser import Denoiser, load_denoiser
 from models.extractors.load import load_classifier
 from sampling.config import SamplerConfig
 from sampling.generate import generate_batches
@@ -17,7 +15,7 @@ from sampling.guidance.gradient import ClassifierLogProb
 
 
 def make_guides(
-    sampler: SamplerConfig, weights: Path, denoiser: nn.Module, device: torch.device | str,
+    sampler: SamplerConfig, weights: Path, denoiser: Denoiser, device: torch.device | str,
     classifier: Path | None = None,
 ) -> dict[str, Any] | None:  # fmt: skip
     """Helpers by kind of guidance, None where none is needed; missing ones are one clear error.
@@ -43,7 +41,9 @@ def make_guides(
                     "guidance gradient needs a classifier that is not the metric's: use it with "
                     "python -m pipelines.sample --classifier FILE, not in evaluate"
                 )
-            guides["gradient"] = ClassifierLogProb(denoiser, load_classifier(classifier).to(device))
+            guides["gradient"] = ClassifierLogProb(
+                denoiser, load_classifier(classifier).to(device), denoiser.codec
+            )
     return guides or None
 
 
@@ -60,4 +60,4 @@ def generate_chunk(weights: str, sampler_json: str, seed: int, start: int, label
         denoiser, sampler, seed, indices, asked,
         batch_size, progress=progress, guide=guides, cache_dir=Path(cache),
     )  # fmt: skip
-    return np.concatenate([np.asarray(to_uint8(batch)) for batch in batches])
+    return np.concatenate([denoiser.codec.decode(batch) for batch in batches])

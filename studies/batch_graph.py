@@ -19,7 +19,6 @@ import torch
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 
-from dataset.pixels import to_uint8
 from dataset.store import ImageDataset
 from discriminators.knn_graph import knn_graph
 from evaluation.reference import Reference, load_reference
@@ -61,7 +60,7 @@ def generated_batch(
     denoiser = load_denoiser(weights)
     asked = torch.from_numpy(labels) if denoiser.num_classes else None
     images = generate(denoiser, sampler, seed, range(len(labels)), asked)
-    return np.asarray(reference.extractor.features(to_uint8(images), 256), np.float64)
+    return np.asarray(reference.extractor.features(denoiser.codec.decode(images), 256), np.float64)
 
 
 def draw(

@@ -28,6 +28,7 @@ from dataset.store import ImageDataset
 from discriminators.config import StructureConfig
 from evaluation.manifold import structure_metrics
 from foundation.workers import World
+from models.codecs import to_float
 from models.denoiser import load_denoiser
 from pipelines.console.progress import progress
 from pipelines.params import load_params
@@ -121,13 +122,14 @@ def run(options: argparse.Namespace) -> pd.DataFrame:
 
     def real_set(indices: np.ndarray) -> Set:
         chosen = rng.permutation(indices)[: 2 * options.images]
-        images, labels = dataset.batch(chosen)
+        stored, labels = dataset.stored(chosen)
+        images = to_float(stored)
         if not denoiser.num_classes:
             labels = torch.full_like(labels, -1)
         return features_of(psi, images), labels
 
     some = rng.permutation(dataset.train_indices)[: config.statistics_images]
-    statistics, _ = dataset.batch(some)
+    statistics = to_float(dataset.stored(some)[0])
     psi.standardise(statistics.split(CHUNK))
     learned, held_out = real_set(dataset.train_indices), real_set(dataset.held_out_indices)
     labels = torch.from_numpy(

@@ -19,7 +19,6 @@ import torch
 from matplotlib.figure import Figure
 from pydantic import ValidationError
 
-from dataset.pixels import to_uint8
 from evaluation.classifier import classifier_accuracy
 from evaluation.frechet import frechet_from_features
 from evaluation.kid import kernel_distance
@@ -59,15 +58,17 @@ def sweep(
                 guidance = (first.model_copy(update={"weight": weight}), *others)
                 setting = sampler.model_copy(update={"guidance": guidance})
                 drawn = generate(denoiser, setting, seed, range(images), labels, guide=helper)
-                rows.append({"length": length, "weight": weight} | _judge(reference, drawn, labels))
+                pixels = denoiser.codec.decode(drawn)
+                rows.append(
+                    {"length": length, "weight": weight} | _judge(reference, pixels, labels)
+                )
                 report(len(rows))
     return pd.DataFrame(rows)
 
 
 def _judge(
-    reference: Reference, images: torch.Tensor, labels: torch.Tensor | None
+    reference: Reference, pixels: np.ndarray, labels: torch.Tensor | None
 ) -> dict[str, float | None]:
-    pixels = to_uint8(images)
     features = reference.extractor.features(pixels, 256)
     real = reference.held_out_features
     row: dict[str, float | None] = {

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from dataset.slots import slot_indices, slot_normal, slot_uniform
 from dataset.store import ImageDataset
+from models.codecs import Codec
 from training.noise_levels import sigma_quantile
 from training.run_settings import RunSettings
 
@@ -25,20 +26,25 @@ class Batch:
 
 
 def draw_batch(
-    settings: RunSettings, dataset: ImageDataset, slots: Sequence[int], device: torch.device
+    settings: RunSettings,
+    dataset: ImageDataset,
+    codec: Codec,
+    slots: Sequence[int],
+    device: torch.device,
 ) -> Batch:
     """The batch of `slots` (positions in the endless sequence of training images)."""
     seed = settings.seed
     train_indices = dataset.train_indices
     chosen = train_indices[slot_indices(seed, len(train_indices), slots)]
-    images, labels = dataset.batch(chosen)
+    stored, labels = dataset.stored(chosen)
+    mirrored = None
     if settings.train.horizontal_flip:
-        mirror = torch.from_numpy(slot_uniform(seed, "flip", slots) < 0.5)
-        images = torch.where(mirror[:, None, None, None], images.flip(3), images)
+        mirrored = torch.from_numpy(slot_uniform(seed, "flip", slots) < 0.5)
+    images = codec.encode(stored, mirrored)
     hidden = slot_uniform(seed, "label_dropout", slots) < settings.model.label_dropout
     labels = torch.where(torch.from_numpy(hidden), -1, labels)
     sigma = sigma_quantile(settings.noise, slot_uniform(seed, "sigma", slots))
-    noise = slot_normal(seed, "noise", slots, dataset.image_shape)
+    noise = slot_normal(seed, "noise", slots, images.shape[1:])
     keys = torch.zeros(len(slots), dtype=torch.int64)
     if settings.model.dropout:
         keys = torch.from_numpy((slot_uniform(seed, "dropout", slots) * 2**53).astype(np.int64))

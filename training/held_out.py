@@ -12,6 +12,7 @@ import torch
 from dataset.slots import slot_normal
 from dataset.store import ImageDataset
 from foundation.workers import World
+from models.codecs import Codec
 from models.denoiser import Denoiser
 from training.methods.denoising import fixed_noise_loss
 from training.noise_levels import held_out_sigmas
@@ -25,7 +26,7 @@ class HeldOutLoss:
     adversarial gradient harms the denoiser.
     """
 
-    def __init__(self, settings: RunSettings, dataset: ImageDataset, world: World):
+    def __init__(self, settings: RunSettings, dataset: ImageDataset, codec: Codec, world: World):
         self.bins, self.world = settings.train.sigma_bins, world
         self.sides = {}
         for side, indices in (("train", dataset.train_indices), ("held", dataset.held_out_indices)):
@@ -34,9 +35,10 @@ class HeldOutLoss:
             pick = np.random.default_rng(int.from_bytes(key, "little"))
             chosen = np.sort(pick.choice(indices, count, replace=False))
             sigma, bin_index = held_out_sigmas(settings.noise, self.bins, count)
-            noise = slot_normal(0, f"held_out_{side}", range(count), dataset.image_shape)
             mine = slice(world.rank, None, world.size)
-            images, labels = dataset.batch(chosen[mine])
+            stored, labels = dataset.stored(chosen[mine])
+            images = codec.encode(stored)
+            noise = slot_normal(0, f"held_out_{side}", range(count), images.shape[1:])
             tensors = (images, labels, sigma[mine], torch.as_tensor(noise)[mine])
             self.sides[side] = ([t.to(world.device) for t in tensors], bin_index[mine])
 

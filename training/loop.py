@@ -70,7 +70,7 @@ def train(settings: RunSettings, dataset: ImageDataset, folder: Path, world: Wor
         )
     world.barrier()  # nobody writes a new checkpoint while another rank still looks for the old one
     curves = Curves(folder / "curves.jsonl", resume_at=state.nimg, writing=chief)
-    held_out = HeldOutLoss(settings, dataset, world)
+    held_out = HeldOutLoss(settings, dataset, state.denoiser.codec, world)
     tell({"kind": "start", "nimg": state.nimg, "total_nimg": settings.total_nimg,
           "resumed": resumed is not None})  # fmt: skip
 

@@ -1,9 +1,7 @@
 """A glance at the samples of the running average, while training goes on."""
 
-import numpy as np
 import torch
 
-from dataset.pixels import to_uint8
 from dataset.store import ImageDataset
 from sampling.config import SamplerConfig
 from sampling.generate import generate
@@ -27,6 +25,5 @@ def preview(
     classes = denoiser.num_classes
     labels = torch.arange(COUNT) % classes if classes else torch.full((COUNT,), -1)
     images = generate(denoiser, SAMPLER, settings.seed, range(COUNT), labels, device=device)
-    images = images if torch.is_tensor(images) else torch.cat(list(images))
     return {"kind": "samples", "nimg": state.nimg, "sigma_rel": sigma_rel,
-            "images": np.asarray(to_uint8(images))}  # fmt: skip
+            "images": denoiser.codec.decode(images)}  # fmt: skip

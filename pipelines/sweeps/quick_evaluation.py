@@ -4,6 +4,7 @@ The same seeds, labels, sampler, reference and held-out noise at every call and 
 that differences come from the weights alone.
 """
 
+import json
 import time
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dataset.pixels import to_uint8
 from dataset.store import ImageDataset
 from evaluation.classifier import classifier_accuracy
 from evaluation.frechet import frechet_from_features
@@ -21,6 +21,7 @@ from evaluation.manifold import structure_metrics
 from evaluation.metric_table import DIRECTIONS
 from evaluation.reference import Reference, load_reference
 from foundation.workers import World
+from models.codecs import make_codec
 from models.denoiser import load_denoiser
 from sampling.config import SamplerConfig
 from sampling.generate import generate_batches
@@ -55,14 +56,14 @@ class QuickEvaluation:
         start = time.monotonic()
         device = World.current().device
         denoiser = load_denoiser(weights, device)
-        dataset, reference, held_out = _material(self)
+        dataset, reference, held_out = _material(self, json.dumps(denoiser.codec.describe()))
         conditional = denoiser.num_classes > 0
         labels = generation_labels(dataset, self.seed, self.num_images, conditional=conditional)
         asked = torch.from_numpy(labels) if denoiser.num_classes else None
         batches = generate_batches(
             denoiser, sampler, self.seed, range(self.num_images), asked, self.batch_size
         )
-        images = np.concatenate([np.asarray(to_uint8(batch)) for batch in batches])
+        images = np.concatenate([denoiser.codec.decode(batch) for batch in batches])
         features = reference.extractor.features(images, self.batch_size)
         real = np.asarray(reference.held_out_features)
         n = min(len(real), len(features))
@@ -83,10 +84,12 @@ class QuickEvaluation:
 
 
 @lru_cache(maxsize=1)
-def _material(evaluation: QuickEvaluation) -> tuple[ImageDataset, Reference, HeldOutLoss]:
-    """What stays the same from call to call in one process."""
+def _material(
+    evaluation: QuickEvaluation, codec: str
+) -> tuple[ImageDataset, Reference, HeldOutLoss]:
+    """What stays the same from call to call in one process. codec: its description as JSON."""
     dataset = ImageDataset(Path(evaluation.dataset))
     reference = load_reference(Path(evaluation.reference), evaluation.inception_path)
     settings = RunSettings.model_validate_json(evaluation.settings)
     alone = World(device=World.current().device)
-    return dataset, reference, HeldOutLoss(settings, dataset, alone)
+    return dataset, reference, HeldOutLoss(settings, dataset, make_codec(json.loads(codec)), alone)

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from models.codecs import Codec
 from sampling.guidance.base import Guided, LabelledDenoiser, LogProb
 
 
@@ -46,12 +47,12 @@ class ClassifierLogProb:
     Eq. 7), so any classifier will do.
     """
 
-    def __init__(self, denoiser: nn.Module, classifier: Any):
-        self.denoiser, self.classifier = denoiser, classifier
+    def __init__(self, denoiser: nn.Module, classifier: Any, codec: Codec):
+        self.denoiser, self.classifier, self.codec = denoiser, classifier, codec
 
     def __call__(self, x: Tensor, sigma: Tensor, labels: Tensor | None) -> Tensor:
         if labels is None or (labels < 0).any():
             raise ValueError("guidance gradient needs a label for every image")
         clean = self.denoiser(x, sigma).float()
-        logits = self.classifier.classify(clean)
+        logits = self.classifier.classify(self.codec.pictures(clean))
         return torch.log_softmax(logits, 1).gather(1, labels[:, None])[:, 0]

@@ -23,11 +23,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from dataset.pixels import to_uint8
 from evaluation.frechet import frechet_from_features
 from evaluation.kid import kernel_distance
 from evaluation.reference import Reference, load_reference
 from models.analytic import GaussianMixtureDenoiser
+from models.codecs import to_uint8
 from models.denoiser import load_denoiser
 from pipelines.console.progress import progress
 from sampling.grids.closed_form import CLOSED_FORM

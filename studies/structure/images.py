@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 
-from dataset.pixels import to_uint8
 from dataset.store import ImageDataset
 from evaluation.config import EvaluationConfig
 from evaluation.judge import judge
@@ -53,7 +52,7 @@ def judge_images(question: Question, dataset: str, reference: str, config: str, 
         torch.from_numpy(labels) if denoiser.num_classes else None,
         settings.batch_size,
     )
-    pixels = to_uint8(images)
+    pixels = denoiser.codec.decode(images)
     real = load_reference(Path(reference), settings.inception_path)
     result = judge(pixels, labels, real, settings, GENERATION_SEED)
     place.parent.mkdir(parents=True, exist_ok=True)

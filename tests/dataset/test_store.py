@@ -9,6 +9,7 @@ from dataset.config import DatasetConfig
 from dataset.errors import DatasetError
 from dataset.prepare import prepare_dataset
 from dataset.store import ImageDataset
+from models.codecs import PixelCodec
 
 
 @pytest.fixture(scope="module")
@@ -35,15 +36,17 @@ def test_holds_what_was_prepared(digits):
     assert data.manifest["num_train"] == len(data.train_indices)
 
 
-def test_batch_is_in_denoiser_units(digits):
+def test_stored_pictures_are_encoded_to_denoiser_units(digits):
     data = ImageDataset(digits)
-    images, labels = data.batch([3, 0, 3])
+    stored, labels = data.stored([3, 0, 3])
+    images = PixelCodec().encode(stored)
     assert images.shape == (3, 1, 8, 8) and images.dtype == torch.float32
     assert labels.dtype == torch.int64 and labels.tolist() == [3, 0, 3]
     np.testing.assert_allclose(images[1, 0], data.images[0, ..., 0] / 127.5 - 1, atol=1e-6)
-    images.zero_()  # the caller's own copy
+    stored[:] = 0  # the caller's own copy
     assert data.images[3].any()
-    assert torch.equal(data.batch(torch.tensor([5]))[0], data.batch(np.array([5]))[0])
+    one, other = (data.stored(index)[0] for index in (torch.tensor([5]), np.array([5])))
+    assert (one == other).all()
 
 
 def test_pickles_as_its_folder(digits):

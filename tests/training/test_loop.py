@@ -14,6 +14,7 @@ from dataset.prepare import prepare_dataset
 from dataset.store import ImageDataset
 from discriminators.config import GateConfig, StructureConfig
 from foundation.workers import World
+from models.codecs import PixelCodec
 from models.config import ModelConfig
 from models.ema_reconstruction import list_snapshots, reconstruct
 from models.power_ema import EMAConfig, sigma_rel_to_gamma
@@ -224,7 +225,7 @@ def test_the_gate_compares_with_what_was_before_the_first_play(folder, tmp_path,
     gates = [e["reason"] for e in events if e["kind"] == "gate"]
     assert gates[0] == "discriminator at chance"
     reference = final(tmp_path / "run")[1]["game"]["gate"]["reference"]
-    start = HeldOutLoss(config, ImageDataset(folder), World())
+    start = HeldOutLoss(config, ImageDataset(folder), PixelCodec(), World())
     untrained = ema_denoiser(build_state(config, ImageDataset(folder), World()), 0.05)
     _, _, held = start.measure(untrained)
     assert reference[0] == pytest.approx(held)  # the end is far worse at this learning rate

@@ -61,7 +61,7 @@ def accumulate_denoising(settings, state: TrainState, forward, dataset, world: W
     sums = torch.zeros(2, dtype=torch.float64, device=world.device)
     for start in range(share.start, share.stop, micro):
         slots = range(state.nimg + start, state.nimg + min(start + micro, share.stop))
-        batch = draw_batch(settings, dataset, slots, world.device)
+        batch = draw_batch(settings, dataset, state.denoiser.codec, slots, world.device)
         with autocast(settings, world), dropout_keys(state.denoiser, batch.dropout):
             loss, plain = denoising_loss(
                 state.denoiser, batch.images, batch.labels, batch.sigma, batch.noise, forward

@@ -21,6 +21,7 @@ from dataset.slots import (
 )
 from dataset.store import ImageDataset
 from discriminators.config import StructureConfig
+from models.codecs import Codec
 from sampling.config import SamplerConfig
 from sampling.solvers.table import solve
 from training.structure.fake_levels import DEFAULT_SAMPLER, fake_levels
@@ -62,8 +63,10 @@ class Fakes:
         conditional: bool,
         paired: bool,
         seed: int,
+        codec: Codec,
         grid_cache: Path | None = None,
     ):
+        self.codec = codec
         self.kind, self.paired, self.gradient_steps = config.fakes, paired, config.gradient_steps
         self.reaches_back = self.kind == "onpolicy" and (config.gradient_steps or 1) > 1
         """Whether steps of the path before the state carry gradient, not the denoising alone."""
@@ -133,8 +136,10 @@ class Fakes:
             tensor = torch.as_tensor(array)
             return tensor.to(device, dtype if tensor.is_floating_point() else None)
 
+        shape = self.codec.data_shape(dataset.image_shape)
+
         def normal(stream: str) -> Tensor:
-            return put(slot_normal(seed, f"structure/{stream}", slots, dataset.image_shape))
+            return put(slot_normal(seed, f"structure/{stream}", slots, shape))
 
         again = (normal("renoise real"), normal("renoise fake")) if self.kind == "renoise" else None
         return GameBatch(
@@ -175,7 +180,7 @@ class Fakes:
             **options,
         )
         # What lies beyond black and white is lost in a picture: nothing to learn from.
-        return images.clamp(-1, 1)
+        return self.codec.clip(images)
 
     @torch.no_grad()
     def noisy(self, denoiser: nn.Module, batch: GameBatch, part: slice) -> Tensor:
@@ -251,11 +256,12 @@ class Fakes:
         flip: bool,
         stream: str,
     ) -> Tensor:
-        images, _ = dataset.batch(indices)
+        stored, _ = dataset.stored(indices)
+        mirrored = None
         if flip:
-            mirrored = torch.from_numpy(slot_uniform(self.seed, f"structure/flip {stream}", slots))
-            images = torch.where((mirrored < 0.5)[:, None, None, None], images.flip(3), images)
-        return images
+            uniform = slot_uniform(self.seed, f"structure/flip {stream}", slots)
+            mirrored = torch.from_numpy(uniform < 0.5)
+        return self.codec.encode(stored, mirrored)
 
 
 class _Arrived(Exception):

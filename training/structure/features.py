@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from discriminators.config import StructureConfig
+from models.codecs import Codec
 from models.denoiser import Denoiser
 from models.extractors.load import load_extractor
 
@@ -103,6 +104,17 @@ class DenoiserFeatures(nn.Module):
         return torch.cat(pooled, 1)
 
 
+class OfPictures(nn.Module):
+    """Features that an external network sees in the pictures of the data."""
+
+    def __init__(self, codec: Codec, network: nn.Module):
+        super().__init__()
+        self.codec, self.network = codec, network
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network(self.codec.pictures(x))
+
+
 def make_psi(config: StructureConfig, denoiser: Denoiser, image_shape: tuple[int, int, int]) -> Psi:
     """The feature network of `config.features`, on the denoiser's device and in its precision.
 
@@ -116,8 +128,8 @@ def make_psi(config: StructureConfig, denoiser: Denoiser, image_shape: tuple[int
             denoiser, (config.renoise_sigma,) if renoised else config.feature_sigmas
         )
     elif config.features == "efficientnet_lite0":
-        network = load_extractor("efficientnet_lite0")
+        network = OfPictures(denoiser.codec, load_extractor("efficientnet_lite0"))
     else:
-        network = nn.Flatten()
+        network = OfPictures(denoiser.codec, nn.Flatten())
     like = denoiser.output_conv_weight.detach()
     return Psi(network.to(like.device), image_shape, like)

@@ -75,6 +75,7 @@ class StructureGame:
             conditional=denoiser.num_classes > 0,
             paired=self.opponent.form.paired,
             seed=seed,
+            codec=denoiser.codec,
             grid_cache=grid_cache,
         )
         self.adapted = bool(adapter_parameters(denoiser))
@@ -247,9 +248,10 @@ class StructureGame:
         total = min(self.config.statistics_images, len(train))
         for start in range(0, total, STATISTICS_BATCH):
             slots = range(start, min(start + STATISTICS_BATCH, total))
-            images, _ = dataset.batch(train[slot_indices(self.seed, len(train), slots)])
+            stored, _ = dataset.stored(train[slot_indices(self.seed, len(train), slots)])
+            images = self.fakes.codec.encode(stored)
             if self.config.fakes == "renoise":
-                noise = slot_normal(self.seed, "structure/statistics", slots, dataset.image_shape)
+                noise = slot_normal(self.seed, "structure/statistics", slots, images.shape[1:])
                 images = images + self.config.renoise_sigma * noise
             yield images.to(self.psi.mean.device)
 

@@ -131,11 +131,14 @@ def test_command_trains_judges_and_goes_on(material, params, tmp_path, capsys):
     assert (tmp_path / "out" / "structure.md").read_text() == text
     with pytest.raises(ValueError, match="other settings"):
         main([*line, "--lr", "0.001"])
-    kept = start.read_bytes()
-    shutil.copy(other, start)  # the same path, weights of the same shape
+    pair = [start, start.with_suffix(".json")]
+    kept = [path.read_bytes() for path in pair]
+    for path in pair:  # the same path, weights of the same shape
+        shutil.copy(other.with_suffix(path.suffix), path)
     with pytest.raises(ValueError, match="other starting weights"):
         main(line)
-    start.write_bytes(kept)
+    for path, content in zip(pair, kept, strict=True):
+        path.write_bytes(content)
 
     # A control of another length: it alone is trained.
     main([*line, "--seeds", "0", "--control-kimg", "0.384"])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from game_toys import ConvDenoiser, random_images
+from game_toys import ConvDenoiser, FloatCodec, random_images
 from torch import Tensor
 
 from discriminators.config import StructureConfig
@@ -61,7 +61,7 @@ def case(world: World, kind: str, fakes: str, dtype: torch.dtype, micro: int | N
         config = ModelConfig(
             channels=8, structural_blocks=(), attention_resolutions=(), adapter_rank=rank
         )
-        denoiser = Denoiser(data.image_shape, data.num_classes, config)
+        denoiser = Denoiser(data.image_shape, data.num_classes, config, FloatCodec())
         torch.nn.init.constant_(denoiser.unet.output_gain, 0.5)
     structure = StructureConfig(
         kind=kind,

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from models.codecs import PixelCodec
+
 
 class ToyImages:
     """What the game uses of ImageDataset, over a tensor of images [N, C, H, W]."""
@@ -16,8 +18,17 @@ class ToyImages:
         self.train_indices = np.arange(len(images))
         self.image_shape = tuple(images.shape[1:])
 
-    def batch(self, indices) -> tuple[Tensor, Tensor]:
+    def stored(self, indices) -> tuple[Tensor, Tensor]:
         return self.images[indices], torch.from_numpy(self.labels[indices])
+
+
+class FloatCodec(PixelCodec):
+    """For images that are stored as data already."""
+
+    def encode(self, stored: Tensor, mirrored: Tensor | None = None) -> Tensor:
+        if mirrored is None:
+            return stored
+        return torch.where(mirrored[:, None, None, None], stored.flip(3), stored)
 
 
 def random_images(count=200, shape=(1, 8, 8), classes=3) -> ToyImages:
@@ -30,6 +41,7 @@ class LinearDenoiser(nn.Module):
     """D(x) = A x + b on "images" of two pixels, one per channel; the contract of Denoiser."""
 
     sigma_data = 0.5
+    codec = FloatCodec()
     image_shape = (2, 1, 1)
     num_classes = 0
 
@@ -56,6 +68,7 @@ class ConvDenoiser(nn.Module):
     """A two-level convolutional denoiser; unlike the real one it is exact in double precision."""
 
     sigma_data = 0.5
+    codec = FloatCodec()
 
     def __init__(self, image_shape=(1, 8, 8), num_classes=3, width=8):
         super().__init__()

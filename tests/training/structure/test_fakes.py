@@ -25,6 +25,7 @@ def fakes(kind="onestep", *, sampler=None, conditional=True, paired=False, **set
         conditional=conditional,
         paired=paired,
         seed=7,
+        codec=toys.FloatCodec(),
     )
 
 

@@ -314,7 +314,7 @@ def test_resumes_bitwise(kind, fakes, features, opponent_steps):
 def test_bf16_autocast_touches_the_denoiser_only():
     data = toys.random_images()
     torch.manual_seed(0)
-    denoiser = Denoiser(data.image_shape, 3, ModelConfig(channels=8))
+    denoiser = Denoiser(data.image_shape, 3, ModelConfig(channels=8), toys.FloatCodec())
     config = StructureConfig(width=8, start_kimg=0.0, batch_size=16, gate=QUICK_GATE)
     game = StructureGame(
         config, denoiser, batch_size=16, world=World(), seed=0, autocast=torch.bfloat16

@@ -19,6 +19,7 @@ from models.power_ema import EMAConfig
 from training import loop
 from training.config import NoiseConfig, TrainConfig
 from training.run_settings import RunSettings
+from training.structure import turn
 from training.structure.game import StructureGame
 from training.structure.gate import WORSENED
 
@@ -121,7 +122,7 @@ def run(tmp_path_factory):
     flips, average, given = [], torch.nn.Identity(), []
     with pytest.MonkeyPatch.context() as patch:
         draw, opened = StructureGame.draw, StructureGame.open
-        averages = loop.ema_denoiser
+        averages = turn.ema_denoiser
 
         def remember(state, length):
             nonlocal average
@@ -136,7 +137,7 @@ def run(tmp_path_factory):
             given.append(denoiser is average)
             return opened(self, nimg, denoiser, dataset)
 
-        patch.setattr(loop, "ema_denoiser", remember)
+        patch.setattr(turn, "ema_denoiser", remember)
         patch.setattr(StructureGame, "draw", note_draw)
         patch.setattr(StructureGame, "open", note_open)
         loop.train(settings, ImageDataset(folder / "dataset"), folder / "run", World())

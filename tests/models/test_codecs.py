@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from dataset.pixels import to_float, to_uint8
+from models.codecs import PixelCodec, make_codec, to_float, to_uint8
 
 
 def test_every_byte_survives_the_round_trip_and_lands_where_it_should():
@@ -39,3 +39,19 @@ def test_read_only_and_reversed_arrays_are_fine(recwarn):
 def test_nan_is_refused():
     with pytest.raises(ValueError, match="diverged"):
         to_uint8(torch.full((1, 1, 2, 2), float("nan")))
+
+
+def test_the_pixel_codec_mirrors_the_rows_it_is_told_to():
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 4, 5, 3), dtype=np.uint8)
+    codec = PixelCodec()
+    plain = codec.encode(pixels)
+    mirrored = codec.encode(pixels, torch.tensor([True, False, True]))
+    assert torch.equal(mirrored[1], plain[1])
+    assert (codec.decode(mirrored)[[0, 2]] == pixels[[0, 2], :, ::-1]).all()
+
+
+def test_a_codec_is_made_again_from_its_description():
+    assert isinstance(make_codec(PixelCodec().describe()), PixelCodec)
+    assert isinstance(make_codec(None), PixelCodec)  # weights that were written before codecs
+    with pytest.raises(ValueError, match="unknown codec 'nonne': did you mean 'none'"):
+        make_codec({"kind": "nonne"})
