@@ -24,7 +24,7 @@ from pipelines.workspace.fingerprint import Identity, outcome, pipeline_tag, sta
 from pipelines.workspace.paths import DATASET, TRAIN, dvc_root, grid_cache
 from pipelines.workspace.run_folder import locked, offer_or_adopt, publish
 from pipelines.workspace.weights_files import with_init_file
-from training.methods.build import build_state
+from training.methods.build import build_method
 
 
 def main() -> None:
@@ -67,7 +67,7 @@ def train_run(params: Params, folder: Path, identity: Identity, run) -> None:
         params.structure.sampler.time_grid(grid_cache())  # searched once, not by every worker
     # Settings that do not fit and feature networks without weights are told here, in one line,
     # before any worker starts.
-    build_state(settings, ImageDataset(DATASET), World())
+    build_method(settings, ImageDataset(DATASET), World())
     for remark in remarks(params):
         print(f"train: note: {remark}", flush=True)
     print(f"train: {settings.total_nimg / 1000:g} kimg {describe_cluster(params.cluster)}, "

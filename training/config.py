@@ -24,6 +24,9 @@ class NoiseConfig(Settings):
 class TrainConfig(Settings):
     """Length, speed and precision of training. kimg = 1,000 training images seen."""
 
+    method: str = "denoising"
+    """What is trained, and by which gradients (training/methods/build.py): denoising. The structure
+    game is an addition to it."""
     total_kimg: Positive = 400.0
     """Training length (kimg)."""
     batch_size: Annotated[int, Field(ge=2)] = 128

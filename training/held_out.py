@@ -14,8 +14,8 @@ from dataset.store import ImageDataset
 from foundation.workers import World
 from models.codecs import Codec
 from models.denoiser import Denoiser
-from training.methods.denoising import fixed_noise_loss
 from training.noise_levels import held_out_sigmas
+from training.objectives import fixed_noise_loss
 from training.run_settings import RunSettings
 
 

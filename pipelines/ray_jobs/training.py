@@ -19,9 +19,9 @@ from foundation.workers import World
 from pipelines.ray_jobs.event_queue import Mailbox
 from pipelines.ray_jobs.session import ClusterError, ray_session, root_cause
 from pipelines.settings.cluster import ClusterConfig
+from training.events import Event, Report
 from training.run_settings import RunSettings
 
-Report = Callable[[dict], None]
 POLL_SECONDS = 0.5
 
 
@@ -57,7 +57,7 @@ def _worker(config: dict) -> None:
 
     enrich = config["enrich"]
 
-    def report(event: dict) -> None:
+    def report(event: Event) -> None:
         ray.get(mailbox.push.remote(enrich(event) if enrich else event))
 
     train(
@@ -98,7 +98,7 @@ def worker_scaling(cluster: ClusterConfig, gpus: float, resources: dict[str, flo
 
 def train_on_ray(
     ray: Any, settings: RunSettings, dataset_folder: Path, folder: Path, cluster: ClusterConfig,
-    report: Report, *, enrich: Callable[[dict], dict] | None = None,
+    report: Report, *, enrich: Callable[[Event], Event] | None = None,
     resources: dict[str, float] | None = None,
 ) -> None:  # fmt: skip
     """One Ray Train run within a Ray that is there already; otherwise like `run_training`.

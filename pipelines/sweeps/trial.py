@@ -9,7 +9,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,8 @@ from pipelines.sweeps.quick_evaluation import QuickEvaluation
 from pipelines.sweeps.space import Sweep, SweepConfig
 from pipelines.workspace.fingerprint import stage_identity
 from sampling.config import SamplerConfig
+from training.events import Event, Report, SnapshotSaved
 
-RUNG_KIND = "snapshot"
 FILE = "rungs.jsonl"
 
 
@@ -60,11 +60,11 @@ class RungJudge:
     judged: int = 0
     """Images of the last judgement."""
 
-    def __call__(self, event: dict) -> dict:
-        if event["kind"] != RUNG_KIND or not self.is_due(event["nimg"]):
+    def __call__(self, event: Event) -> Event:
+        if not isinstance(event, SnapshotSaved) or not self.is_due(event.nimg):
             return event
-        metrics = self.judge(longest_average(Path(event["path"]).parent, event["nimg"]))
-        return {**event, "rung": {"nimg": event["nimg"], **metrics}}
+        metrics = self.judge(longest_average(Path(event.path).parent, event.nimg))
+        return replace(event, rung={"nimg": event.nimg, **metrics})
 
     def is_due(self, nimg: int) -> bool:
         """Whether a rung lies in (last judgement, nimg]; true at the end in any case."""
@@ -120,14 +120,14 @@ def run_trial(sample: Mapping[str, Any], task: TrialTask) -> None:
             params.run_settings().total_nimg, folder, sweep.config.metric,
         )  # fmt: skip
         for rung in judge.earlier():
-            report({"kind": RUNG_KIND, "rung": rung})
+            report(SnapshotSaved(int(rung["nimg"]), "", rung))
         if not (folder / "train.json").is_file():
             _train(sweep, params, task, folder, judge, report)
 
 
 def _train(
     sweep: Sweep, params: Params, task: TrialTask, folder: Path, judge: RungJudge,
-    report: Callable[[dict], None],
+    report: Report,
 ) -> None:  # fmt: skip
     """In this process, or as a Ray Train run of the sweep's number of workers."""
     from foundation.workers import World
@@ -156,13 +156,13 @@ def _train(
     )  # fmt: skip
 
 
-def _reporter(tell: Callable[[dict], None], fingerprint: str) -> Callable[[dict], None]:
+def _reporter(tell: Callable[[dict], None], fingerprint: str) -> Report:
     """Passes rungs on to Ray Tune; a snapshot arrives again after a resume, a rung does not."""
     seen = -1
 
-    def report(event: dict) -> None:
+    def report(event: Event) -> None:
         nonlocal seen
-        rung = event.get("rung")
+        rung = event.rung if isinstance(event, SnapshotSaved) else None
         if rung is not None and rung["nimg"] > seen:
             seen = rung["nimg"]
             tell({**rung, "fingerprint": fingerprint})

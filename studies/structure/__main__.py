@@ -45,7 +45,7 @@ from studies.structure.options import ARMS, CONTROL, parse
 from studies.structure.report import write_report
 from studies.structure.samples import draw_samples
 from studies.structure.tradeoff import draw_tradeoff
-from training.methods.build import build_state
+from training.methods.build import build_method
 
 
 def questions(raw: dict, runs: dict, options: argparse.Namespace) -> list[Question]:
@@ -92,7 +92,7 @@ def main(arguments: list[str] | None = None) -> None:
     for (arm, seed), (settings, _) in runs.items():
         if seed == options.seeds[0]:
             try:
-                build_state(settings, dataset, World())
+                build_method(settings, dataset, World())
             except (ValueError, RuntimeError) as error:
                 raise ValueError(f"{arm}: {error}") from None
     check_same_settings(runs, {"init": options.init and file_hash(options.init),
