@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from discriminators.config import AFFINITY_MOST, StructureConfig
+from discriminators.config import AFFINITY_MOST, DiscriminatorConfig
 from discriminators.form import Form, LossD
 from discriminators.losses import gradient_penalty
 
@@ -25,7 +25,7 @@ class AffinityDiscriminator(Form):
 
     paired = True
 
-    def __init__(self, num_features: int, config: StructureConfig):
+    def __init__(self, num_features: int, config: DiscriminatorConfig):
         super().__init__()
         self.gamma_r1, self.gamma_r2 = config.gammas
         widths = [num_features] + [config.width] * config.layers

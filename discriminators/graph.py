@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from discriminators.config import StructureConfig
+from discriminators.config import DiscriminatorConfig
 from discriminators.form import Form, LossD
 from discriminators.knn_graph import knn_graph
 from discriminators.losses import LOSSES, gradient_penalty, pair_accuracy
@@ -25,7 +25,7 @@ class GraphDiscriminator(Form):
     paired = False
     unit: Tensor
 
-    def __init__(self, num_features: int, config: StructureConfig):
+    def __init__(self, num_features: int, config: DiscriminatorConfig):
         super().__init__()
         self.k = config.k
         self.gamma_r1, self.gamma_r2 = config.gammas

@@ -25,7 +25,6 @@ from torch import Tensor
 
 from dataset.slots import LabelPools, slot_indices, unpaired_batch
 from dataset.store import ImageDataset
-from discriminators.config import StructureConfig
 from evaluation.manifold import structure_metrics
 from foundation.workers import World
 from models.codecs import to_float
@@ -36,6 +35,7 @@ from pipelines.reporting.figures import COLOURS, INK, new_figure, png, style
 from sampling.generate import generate
 from sampling.labels import generation_labels
 from studies.tables import markdown
+from training.structure.config import StructureConfig
 from training.structure.features import DenoiserFeatures, Psi, make_psi
 from training.structure.opponent import Opponent
 

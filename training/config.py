@@ -25,7 +25,7 @@ class TrainConfig(Settings):
     """Length, speed and precision of training. kimg = 1,000 training images seen."""
 
     method: str = "denoising"
-    """What is trained, and by which gradients (training/methods/build.py): denoising. The structure
+    """What is trained, and by which gradients (training/methods/table.py): denoising. The structure
     game is an addition to it."""
     total_kimg: Positive = 400.0
     """Training length (kimg)."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foundation.did_you_mean import nearest_name
+from training.methods.table import METHODS
 from training.structure.fake_levels import fake_levels
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 def combination_problems(params: "Params") -> list[str]:
     """All of them, each a line with its YAML path."""
     return [
+        *_method(params),
         *_model(params),
         *_cluster(params),
         *_structure(params),
@@ -56,6 +58,12 @@ def _sides(params: "Params") -> list[int]:
     return [
         params.dataset.resolution // 2**level for level in range(len(params.model.channel_mult))
     ]
+
+
+def _method(params: "Params") -> Iterator[str]:
+    method = params.train.method
+    if method not in METHODS:
+        yield f"train.method: {method!r} is no method of training{nearest_name(method, METHODS)}"
 
 
 def _model(params: "Params") -> Iterator[str]:

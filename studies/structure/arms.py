@@ -12,7 +12,6 @@ import torch
 from filelock import FileLock
 
 from dataset.store import ImageDataset
-from discriminators.config import StructureConfig
 from foundation.workers import World
 from models.weights import load_tensors
 from pipelines.console.progress import progress
@@ -20,6 +19,7 @@ from pipelines.params import check_params
 from pipelines.settings.dotted_keys import with_values
 from training.loop import train
 from training.run_settings import RunSettings
+from training.structure.config import StructureConfig
 
 
 def train_arm(settings: str, dataset: str, folder: str) -> float:

@@ -98,6 +98,7 @@ def test_every_problem_is_told_at_once():
         ({"ema": {"snapshots": 1}}, "ema.snapshots: 1"),
         ({"ema": {"tracked": [0.1, 0.1]}}, "ema.tracked"),
         ({"samplers": ["nope"]}, "samplers: 'nope'"),
+        ({"train": {"method": "denoise"}}, "train.method: 'denoise' is no method .*'denoising'"),
         (
             {"sampling": {"heun18": {"adapter": True}}},
             "heun18.adapter: true, but model.adapter_rank",

@@ -8,12 +8,12 @@ import torch
 from dataset.config import DatasetConfig
 from dataset.prepare import prepare_dataset
 from dataset.store import ImageDataset
-from discriminators.config import StructureConfig
 from foundation.workers import World
 from models.config import ModelConfig
 from pipelines.params import load_params
 from training.averaged_weights import averaged
 from training.methods.build import build_method
+from training.structure.config import StructureConfig
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ import torch
 from dataset.config import DatasetConfig
 from dataset.prepare import prepare_dataset
 from dataset.store import ImageDataset
-from discriminators.config import GateConfig, StructureConfig
 from foundation.workers import World
 from models.codecs import PixelCodec
 from models.config import ModelConfig
@@ -38,6 +37,7 @@ from training.methods.denoising import Denoising
 from training.players import Player
 from training.run_settings import RunSettings
 from training.state.checkpoint import load_latest
+from training.structure.config import GateConfig, StructureConfig
 from training.structure.gate import Gate
 
 SMALL = ModelConfig(channels=8, channel_mult=(1, 2), blocks=1, attention_resolutions=(),

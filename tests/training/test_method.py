@@ -9,7 +9,6 @@ from torch import nn
 from dataset.config import DatasetConfig
 from dataset.prepare import prepare_dataset
 from dataset.store import ImageDataset
-from discriminators.config import StructureConfig
 from foundation.workers import World
 from models.config import ModelConfig
 from models.power_ema import EMAConfig, PowerEMA
@@ -24,6 +23,7 @@ from training.players import Player
 from training.run_settings import RunSettings
 from training.state.checkpoint import load_latest
 from training.state.train_state import TrainState
+from training.structure.config import StructureConfig
 
 SMALL = ModelConfig(channels=8, channel_mult=(1,), attention_resolutions=(), structural_blocks=())
 

@@ -5,12 +5,9 @@ from foundation.did_you_mean import check_name
 from foundation.workers import World
 from training.events import Report, silent
 from training.method import Method
-from training.methods.denoising import Denoising
 from training.methods.structure_game import WithStructureGame
+from training.methods.table import METHODS
 from training.run_settings import RunSettings
-
-METHODS: dict[str, type[Denoising]] = {"denoising": Denoising}
-"""Behind train.method. A new method is one class that keeps the protocol of training/method.py."""
 
 
 def build_method(
@@ -22,7 +19,7 @@ def build_method(
     Raises ValueError for settings that do not fit each other or a feature network without weights.
     """
     check_name("train.method", settings.train.method, METHODS)
-    method: Method = METHODS[settings.train.method](settings, dataset, world)
+    method = METHODS[settings.train.method](settings, dataset, world)
     if settings.structure.kind != "none":
         method = WithStructureGame(method, settings, dataset, world, tell)
     return method

@@ -1,13 +1,13 @@
 """At which noise levels the fakes of each kind are denoised, and by which sampler."""
 
-from discriminators.config import StructureConfig
 from sampling.config import SamplerConfig
+from training.structure.config import FakesConfig
 
 DEFAULT_SAMPLER = SamplerConfig(solver="ddim", steps=8)
 
 
 def fake_levels(
-    config: StructureConfig, sampler: SamplerConfig | None, sigma_data: float
+    config: FakesConfig, sampler: SamplerConfig | None, sigma_data: float
 ) -> tuple[float, float]:
     """Lowest and highest noise level of the fakes. Raises ValueError for settings that do not fit."""
     limit = {

@@ -20,10 +20,10 @@ from dataset.slots import (
     unpaired_batch,
 )
 from dataset.store import ImageDataset
-from discriminators.config import StructureConfig
 from models.codecs import Codec
 from sampling.config import SamplerConfig
 from sampling.solvers.table import solve
+from training.structure.config import FakesConfig
 from training.structure.fake_levels import DEFAULT_SAMPLER, fake_levels
 
 
@@ -56,7 +56,7 @@ class Fakes:
 
     def __init__(
         self,
-        config: StructureConfig,
+        config: FakesConfig,
         sampler: SamplerConfig | None,
         *,
         sigma_data: float,

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from dataset.slots import slot_indices, slot_normal
 from dataset.store import ImageDataset
-from discriminators.config import StructureConfig
 from foundation.workers import World
 from models.denoiser import Denoiser
 from models.layers.low_rank_adapter import AdaptedDenoiser, adapter_parameters
 from sampling.config import SamplerConfig
 from training.structure.adaptive_weight import AdaptiveWeight
+from training.structure.config import StructureConfig
 from training.structure.fakes import Fakes, GameBatch
 from training.structure.features import Psi, make_psi
 from training.structure.gate import Gate

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
-from discriminators.config import GateConfig
+from training.structure.config import GateConfig
 
 Reason = Literal[
     "",

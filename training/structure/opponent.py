@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from dataset.slots import slot_generator
-from discriminators.config import StructureConfig
 from discriminators.form import Form
 from discriminators.forms import make_form
 from foundation.workers import World
+from training.structure.config import StructureConfig
 from training.structure.recent_plays import RecentPlays
 
 ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")

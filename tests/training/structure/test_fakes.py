@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from discriminators.config import StructureConfig
 from models.analytic import GaussianDenoiser
 from sampling.config import SamplerConfig
 from sampling.solvers.table import solve
+from training.structure.config import StructureConfig
 from training.structure.fakes import Fakes
 
 toys = SimpleNamespace(**run_path(str(Path(__file__).with_name("game_toys.py"))))

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from discriminators.config import GateConfig, StructureConfig
 from foundation.workers import World
 from models.config import ModelConfig
 from models.denoiser import Denoiser
+from training.structure.config import GateConfig, StructureConfig
 from training.structure.game import StructureGame
 from training.structure.gate import CHANCE, WARMING_UP, WINS, WORSENED
 

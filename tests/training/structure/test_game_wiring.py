@@ -11,7 +11,6 @@ import torch
 from dataset.config import DatasetConfig
 from dataset.prepare import prepare_dataset
 from dataset.store import ImageDataset
-from discriminators.config import GateConfig, StructureConfig
 from foundation.workers import World
 from models.config import ModelConfig
 from models.denoiser import Denoiser
@@ -20,6 +19,7 @@ from training import loop
 from training.config import NoiseConfig, TrainConfig
 from training.methods import structure_game
 from training.run_settings import RunSettings
+from training.structure.config import GateConfig, StructureConfig
 from training.structure.game import StructureGame
 from training.structure.gate import WORSENED
 
