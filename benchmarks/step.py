@@ -57,8 +57,11 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--params", default="params.yaml")
     arguments.add_argument("--rounds", type=int, default=15)
-    arguments.add_argument("--kinds", default="graph,per_sample,affinity",
-                           help="beside the control (default: %(default)s)")  # fmt: skip
+    arguments.add_argument(
+        "--kinds",
+        default="graph,per_sample,affinity",
+        help="beside the control (default: %(default)s)",
+    )
     arguments.add_argument(
         "--dataset", type=Path, default=Path("outputs/dataset"), metavar="FOLDER"
     )
@@ -92,13 +95,20 @@ def main() -> None:
                 if turn >= 2:  # two rounds of warm-up
                     times[kind].append((time.perf_counter() - start) / every)
             bar(turn + 1)
-    table = Table("kind", "ms a step (median)", "ratio to control (median, min..max)",
-                  title=f"{args.rounds} rounds of {every} steps, one play each; batch "
-                  f"{base.train.batch_size}, {torch.get_num_threads()} threads, {world.device}")  # fmt: skip
+    table = Table(
+        "kind",
+        "ms a step (median)",
+        "ratio to control (median, min..max)",
+        title=f"{args.rounds} rounds of {every} steps, one play each; batch "
+        f"{base.train.batch_size}, {torch.get_num_threads()} threads, {world.device}",
+    )
     for kind in kinds:
         ratios = [a / b for a, b in zip(times[kind], times["none"], strict=True)]
-        table.add_row(kind, f"{1000 * statistics.median(times[kind]):.0f}",
-                      f"{statistics.median(ratios):.2f}, {min(ratios):.2f}..{max(ratios):.2f}")  # fmt: skip
+        table.add_row(
+            kind,
+            f"{1000 * statistics.median(times[kind]):.0f}",
+            f"{statistics.median(ratios):.2f}, {min(ratios):.2f}..{max(ratios):.2f}",
+        )
     Console().print(table)
 
 

@@ -19,7 +19,8 @@ def ema_denoiser(player: Player, sigma_rel: float) -> Any:
 
 @contextmanager
 def averaged(player: Player, sigma_rel: float) -> Iterator[None]:
-    """Inside, the network holds its averages of one tracked length; its adapter keeps its own weights.
+    """Inside, the network holds its averages of one tracked length; its adapter keeps its own
+    weights.
 
     Nothing is copied, and the parameters remain the same objects.
     """

@@ -14,7 +14,8 @@ class NoiseConfig(Settings):
     """The distribution of noise levels sigma seen in training."""
 
     schedule: Literal["log_normal", "vp_linear", "vp_cosine", "flow"] = "log_normal"
-    """log_normal (EDM), or the levels that DDPM's linear or cosine betas or a rectified flow see."""
+    """log_normal (EDM), or the levels that DDPM's linear or cosine betas or a rectified flow
+    see."""
     mean: float = -0.8
     """Mean of ln(sigma), for log_normal."""
     std: Positive = 1.2

@@ -65,8 +65,8 @@ def train(
     begun = world.all_gather(torch.tensor([[state.nimg]], device=world.device))
     if (begun != begun[0]).any():  # every rank reads the folder for itself
         raise RuntimeError(
-            f"workers would resume at different images ({begun.flatten().tolist()}): the checkpoint "
-            f"that one of them sees in {folder} is damaged or not there; all must share that folder"
+            f"workers would resume at different images ({begun.flatten().tolist()}): the "
+            f"checkpoint that one of them sees in {folder} is damaged or not there; all must share that folder"
         )
     world.barrier()  # nobody writes a new checkpoint while another rank still looks for the old one
     curves = Curves(folder / "curves.jsonl", resume_at=state.nimg, writing=chief)

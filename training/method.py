@@ -35,9 +35,9 @@ class Method(Protocol):
     """A way to train: it owns its players and knows the gradients that move them.
 
     The loop counts images, sums over workers, checks, steps, averages, logs and saves; a method
-    says whose turn it is, and fills `.grad`. Everything random about image slot s must be a function
-    of (seed, s) alone (dataset/slots.py), so that results do not depend on how a batch is split.
-    Every worker calls every function of a method at the same time.
+    says whose turn it is, and fills `.grad`. Everything random about image slot s must be a
+    function of (seed, s) alone (dataset/slots.py), so that results do not depend on how a batch is
+    split. Every worker calls every function of a method at the same time.
     """
 
     players: dict[str, Player]
@@ -52,9 +52,9 @@ class Method(Protocol):
     def accumulate(self, turn: str, slots: range) -> dict[str, Tensor]:
         """Gradient of a player's loss over this worker's share of a global batch.
 
-        Adds to `.grad` the gradient of (sum over this worker's images) / len(slots), in micro-batches.
-        Returns sums over this worker's images by name, each float64 []; the loop logs their means
-        over the global batch, and skips the step where one is not finite.
+        Adds to `.grad` the gradient of (sum over this worker's images) / len(slots), in
+        micro-batches. Returns sums over this worker's images by name, each float64 []; the loop
+        logs their means over the global batch, and skips the step where one is not finite.
 
         Args:
             slots: the image slots of the global batch.

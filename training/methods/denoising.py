@@ -81,7 +81,8 @@ class Denoising:
         return HeldOutLoss(self.settings, self.dataset, self.denoiser.codec, self.world)
 
     def measure(self, nimg: int) -> Measurement:
-        """The held-out loss of the shorter tracked average, which the structure game's gate judges."""
+        """The held-out loss of the shorter tracked average, which the structure game's gate
+        judges."""
         average = ema_denoiser(self.players[self.deployed], self.settings.ema.tracked[0])
         values, train, held_out = self._held_out.measure(average)
         return Measurement(values, held_out, train)
@@ -100,7 +101,8 @@ class Denoising:
 
 
 def make_denoiser(settings: RunSettings, dataset: ImageDataset) -> Denoiser:
-    """The denoiser of a run at its start, on the CPU; torch's global generator is left as it was."""
+    """The denoiser of a run at its start, on the CPU; torch's global generator is left as it
+    was."""
     digest = hashlib.blake2b(f"init/{settings.seed}".encode(), digest_size=8).digest()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int.from_bytes(digest, "little"))

@@ -66,7 +66,8 @@ class WithStructureGame:
         return self.method.accumulate(turn, slots)
 
     def extra(self, turn: str, slots: range) -> Extra:
-        """One play where it is due: this worker's share of lambda times the adversarial gradient."""
+        """One play where it is due: this worker's share of lambda times the adversarial
+        gradient."""
         own = self.method.extra(turn, slots)
         if turn != self.deployed:
             return own

@@ -20,6 +20,8 @@ from foundation.atomic_files import replacing
 KEEP = 2
 FORMAT = "2"
 PATTERN = "checkpoint-*.safetensors"
+Loaded = tuple[dict[str, Tensor], dict]
+"""Tensors and plain state."""
 
 
 class CheckpointError(RuntimeError):
@@ -53,7 +55,7 @@ def save_checkpoint(folder: Path, nimg: int, tensors: dict[str, Tensor], plain: 
     return path
 
 
-def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict]:
+def load_checkpoint(path: Path) -> Loaded:
     """Tensors and plain state.
 
     Raises CheckpointError when the file is truncated or altered, OtherFormat when it is whole and
@@ -78,7 +80,7 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict]:
     return tensors, plain
 
 
-def load_latest(folder: Path, warn: Callable[[str], None]) -> tuple[dict[str, Tensor], dict] | None:
+def load_latest(folder: Path, warn: Callable[[str], None]) -> Loaded | None:
     """The newest readable checkpoint of a folder, or None where there is none.
 
     A damaged one is renamed to NAME.damaged and named to `warn`. Raises OtherFormat for one that

@@ -24,8 +24,8 @@ class GateConfig(Settings):
     """The discriminator wins by far while its smoothed real-minus-fake logit gap is above this.
     (The gap of an affinity ends at 2.)"""
     max_worsening: Positive = 0.01
-    """Tolerated worsening of the held-out denoising loss, or of its distance from the train loss, in
-    any sigma bin, relative to the bin's best held-out loss (0.01 = 1%)."""
+    """Tolerated worsening of the held-out denoising loss, or of its distance from the train
+    loss, in any sigma bin, relative to the bin's best held-out loss (0.01 = 1%)."""
     smoothing: Fraction = 0.9
     """Exponential smoothing of accuracy and logit gap, per play (0 = none)."""
     min_plays: Annotated[int, Field(ge=1)] = 8
@@ -72,7 +72,8 @@ class OpponentConfig(Settings):
     lr: Positive = 5e-4
     """Learning rate of the discriminator (Adam, betas 0 and 0.99)."""
     opponent_steps: Annotated[int, Field(ge=1)] = 1
-    """Steps of the discriminator per play; those after the first see rows of recent plays, mixed."""
+    """Steps of the discriminator per play; those after the first see rows of recent plays,
+    mixed."""
     recent_plays: Annotated[int, Field(ge=2)] = 16
     """Plays whose features are kept for these further steps."""
 
@@ -87,8 +88,9 @@ class WeightConfig(Settings):
     lambda_smoothing: Fraction = 0.9
     """Exponential smoothing of the two gradient norms in lambda, per play (0 = none)."""
     adapter_lr: Positive = 1e-3
-    """First learning rate of the denoiser's adapter, where model.adapter_rank gives it one; it falls
-    linearly to 0 at the end of training. The game then moves the adapter alone, without lambda."""
+    """First learning rate of the denoiser's adapter, where model.adapter_rank gives it one; it
+    falls linearly to 0 at the end of training. The game then moves the adapter alone, without
+    lambda."""
 
 
 class PlaysConfig(Settings):
@@ -119,8 +121,8 @@ class StructureConfig(
             )
         if self.kind == "affinity" and self.gate.win_gap < AFFINITY_MOST:
             raise ValueError(
-                f"gate.win_gap {self.gate.win_gap:g} could shut the gate of kind 'affinity' for good, "
-                f"which has no logits to scale down: set it to {AFFINITY_MOST:g} or more"
+                f"gate.win_gap {self.gate.win_gap:g} could shut the gate of kind 'affinity' for "
+                f"good, which has no logits to scale down: set it to {AFFINITY_MOST:g} or more"
             )
         if self.sigma_max is not None and self.sigma_max < self.sigma_min:
             raise ValueError(

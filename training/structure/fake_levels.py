@@ -9,7 +9,8 @@ DEFAULT_SAMPLER = SamplerConfig(solver="ddim", steps=8)
 def fake_levels(
     config: FakesConfig, sampler: SamplerConfig | None, sigma_data: float
 ) -> tuple[float, float]:
-    """Lowest and highest noise level of the fakes. Raises ValueError for settings that do not fit."""
+    """Lowest and highest noise level of the fakes. Raises ValueError for settings that do not
+    fit."""
     limit = {
         "onestep": sigma_data,
         "onpolicy": 2 * sigma_data,

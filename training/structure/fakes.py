@@ -38,19 +38,20 @@ class GameBatch:
     noise: Tensor  # unit normal [n, C, H, W], of the fakes
     sigma: Tensor  # [n], where the fake is denoised with gradient; deployed: the first noise level
     sources: Tensor | None  # [n, C, H, W], clean images the fakes start from; None: pure noise
-    stop: Tensor | None  # int64 [n], place of sigma in the sampler's grid; None: not onpolicy
+    stop: Tensor | None  # int64 [n], index of sigma in the sampler's grid; None: not onpolicy
     renoise: tuple[Tensor, Tensor] | None  # unit normal for real and fake before Psi
 
 
 class Fakes:
     """Draws batches for the game, and the noisy images from which fakes are denoised.
 
-    onestep: a real image under noise sigma <= sigma_data. One step estimates a posterior mean,
-    which at higher sigma is blurred by nature.
-    onpolicy: a state on the sampler's own path, denoised once; with gradient_steps n > 1 the n - 1 steps
-    of the sampler before it carry gradient too, what lies before these does not.
-    deployed: the sampler's final images, with gradient through its last `gradient_steps` evaluations.
-    renoise: as onestep, up to the sigma at which real and fake are re-noised before Psi.
+    onestep: a real image under noise of sigma <= sigma_data, denoised once. (One denoising
+    estimates a posterior mean, which is blurred at a higher sigma.)
+    onpolicy: a state on the sampler's path, denoised once with gradient. With gradient_steps n > 1
+    the n - 1 sampler steps just before that state carry gradient too; earlier steps do not.
+    deployed: the sampler's final images, with gradient through its last `gradient_steps`
+    evaluations.
+    renoise: as onestep, but up to the sigma to which real and fake are re-noised before Psi.
     Raises ValueError if the noise levels asked for do not exist.
     """
 
@@ -99,7 +100,8 @@ class Fakes:
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> GameBatch:
-        """The batch of the given image slots, which are part of those of `play` (None: all of them).
+        """The batch of the given image slots, which are part of those of `play` (None: all of
+        them).
 
         Each row depends on (seed, slot) alone, but for the independent reals, of which a play
         shows none twice: these depend on the whole play. `flip` mirrors half of the images, as
@@ -184,10 +186,10 @@ class Fakes:
 
     @torch.no_grad()
     def noisy(self, denoiser: nn.Module, batch: GameBatch, part: slice) -> Tensor:
-        """The images [n, C, H, W] that rows `part` of the batch are denoised from, at their sigma.
+        """Rows `part` of the batch before the denoising that carries gradient, [n, C, H, W].
 
-        Rows of a batch do not influence one another. For fakes whose path carries gradient: their
-        unit noise.
+        These are images at noise level batch.sigma or, where steps of the sampler's path carry
+        gradient, the unit noise that the path starts from. Rows do not influence one another.
         """
         noise = batch.noise[part]
         if batch.sources is not None:
@@ -197,9 +199,10 @@ class Fakes:
         return self._stretch(denoiser, batch, part)
 
     def _stretch(self, denoiser: nn.Module, batch: GameBatch, part: slice) -> Tensor:
-        """States [n, C, H, W] on the sampler's path, each row's at its own stop.
+        """Run the sampler from unit noise, and keep each row's state [n, C, H, W] at its own stop.
 
-        Where gradients are wanted, the last gradient_steps - 1 steps before a row's stop carry them.
+        Where gradients are enabled, the last gradient_steps - 1 steps before a row's stop carry
+        them.
         """
         assert batch.stop is not None and self.grid is not None
         stop, labels = batch.stop[part], batch.labels[part]

@@ -204,8 +204,8 @@ class StructureGame:
         if self.adapted:
             at_output = torch.cat([g.reshape(-1) for g in gradients if g is not None])
         else:
-            place = [p is denoiser.output_conv_weight for p in denoiser.parameters()].index(True)
-            found = gradients[place]
+            is_output = [p is denoiser.output_conv_weight for p in denoiser.parameters()]
+            found = gradients[is_output.index(True)]
             assert found is not None, "the fakes do not depend on the output convolution"
             at_output = found
         finite = [torch.isfinite(g).all() for g in gradients if g is not None]
@@ -300,14 +300,14 @@ def _accumulate(
     wanted: list[bool],
 ) -> None:
     """Add d(sum(features * weight)) / d parameters to the list, in place, where wanted."""
-    places = [place for place, asked in enumerate(wanted) if asked]
+    chosen = [index for index, asked in enumerate(wanted) if asked]
     found = torch.autograd.grad(
-        features, [parameters[place] for place in places], weight, allow_unused=True
+        features, [parameters[index] for index in chosen], weight, allow_unused=True
     )
-    for place, new in zip(places, found, strict=True):
+    for index, new in zip(chosen, found, strict=True):
         if new is not None:
-            old = gradients[place]
-            gradients[place] = new if old is None else old + new
+            old = gradients[index]
+            gradients[index] = new if old is None else old + new
 
 
 def _parts(count: int, size: int | None) -> list[slice]:
