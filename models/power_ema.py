@@ -10,28 +10,11 @@ arXiv 2312.02696), section 3 and appendix C.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated
 
 import numpy as np
 import torch
-from pydantic import Field
 
-from foundation.settings_base import Settings
-
-MAX_SIGMA_REL = 12**-0.5  # the uniform average, gamma = 0
-
-SigmaRel = Annotated[float, Field(gt=0, lt=MAX_SIGMA_REL)]
-
-
-class EMAConfig(Settings):
-    """Which averages are kept while training, and which are made afterwards."""
-
-    tracked: tuple[SigmaRel, SigmaRel] = (0.05, 0.10)
-    """The two EMA lengths (sigma_rel) averaged during training; they must differ."""
-    snapshots: Annotated[int, Field(ge=2, le=1024)] = 16
-    """How many times during training both averages are stored, evenly spaced in images."""
-    lengths: Annotated[tuple[SigmaRel, ...], Field(min_length=1)] = (0.05, 0.07, 0.10, 0.14, 0.20)
-    """The EMA lengths reconstructed after training and evaluated."""
+from models.config import MAX_SIGMA_REL
 
 
 def sigma_rel_to_gamma(sigma_rel: float) -> float:

@@ -6,8 +6,7 @@ from pydantic import Field
 
 from discriminators.config import StructureConfig
 from foundation.settings_base import Settings
-from models.config import ModelConfig
-from models.power_ema import EMAConfig
+from models.config import EMAConfig, ModelConfig
 from training.config import NoiseConfig, TrainConfig
 
 

@@ -7,7 +7,8 @@ import torch
 
 from models.config import ModelConfig
 from models.denoiser import Denoiser, describe, load_denoiser
-from models.layers.bottleneck_blocks import GraphConv, GraphConvConfig, SelfAttentionConfig
+from models.layers.block_configs import GraphConvConfig, SelfAttentionConfig
+from models.layers.graph_conv import GraphConv
 from models.layers.magnitude_preserving import MPConv, mp_cat, mp_silu, mp_sum
 from models.transfer import initialise_from
 from models.weights import WeightsError, save_weights
@@ -119,13 +120,13 @@ def test_structural_blocks_follow_the_list():
 def test_graph_conv_is_equivariant_to_moving_tokens():
     """Tokens carry no position, so permuting them permutes the result."""
     torch.manual_seed(0)
-    block = GraphConv(8, GraphConvConfig(k=3, width=16))
+    block = GraphConv(8, k=3, width=16)
     x = torch.randn(2, 8, 4, 4)
     order = torch.randperm(16)
     moved = x.flatten(2)[:, :, order].reshape(x.shape)
     expected = block(x).flatten(2)[:, :, order].reshape(x.shape)
     torch.testing.assert_close(block(moved), expected, atol=1e-5, rtol=1e-5)
-    assert GraphConv(8, GraphConvConfig(k=50, width=16))(x).shape == x.shape  # k >= tokens
+    assert GraphConv(8, k=50, width=16)(x).shape == x.shape  # k >= tokens
 
 
 def test_uneven_resolution_is_refused():

@@ -15,9 +15,9 @@ from dataset.store import ImageDataset
 from discriminators.config import GateConfig, StructureConfig
 from foundation.workers import World
 from models.codecs import PixelCodec
-from models.config import ModelConfig
+from models.config import EMAConfig, ModelConfig
 from models.ema_reconstruction import list_snapshots, reconstruct
-from models.power_ema import EMAConfig, sigma_rel_to_gamma
+from models.power_ema import sigma_rel_to_gamma
 from models.weights import load_tensors
 from training.averaged_weights import ema_denoiser
 from training.config import NoiseConfig, TrainConfig
