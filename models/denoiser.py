@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from models.codecs import Codec, PixelCodec, make_codec
+from models.conditions import Conditions, make_conditions
 from models.config import ModelConfig
 from models.layers.magnitude_preserving import MPConv, MPFourier, add_adapters, normalize_weights
 from models.unet import Encoded, UNet
@@ -46,15 +47,20 @@ class Denoiser(nn.Module):
         super().__init__()
         self.codec: Codec = codec or PixelCodec()
         self.image_shape = (int(image_shape[0]), int(image_shape[1]), int(image_shape[2]))
-        self.num_classes = num_classes if config.class_conditional else 0
+        self.conditions: Conditions = make_conditions(config, num_classes)
         self.config = config
         self.sigma_data = config.sigma_data
-        self.unet = UNet(self.image_shape, self.num_classes, config)
+        self.unet = UNet(self.image_shape, self.conditions.width, config)
         self.uncertainty_features = MPFourier(128)
         self.uncertainty = MPConv(128, 1)
         self.uncertainty_gain = nn.Parameter(torch.zeros([]))
         if config.adapter_rank:  # last, so that all other initial weights are as without it
             add_adapters(self.unet, config.adapter_rank)
+
+    @property
+    def num_classes(self) -> int:
+        """Labels from 0 to num_classes - 1 can be asked for; 0: unconditional."""
+        return self.conditions.num_classes
 
     @property
     def output_conv_weight(self) -> nn.Parameter:
@@ -71,7 +77,8 @@ class Denoiser(nn.Module):
         c_in = 1.0 / (wide.square() + self.sigma_data**2).sqrt()
         dtype = self.output_conv_weight.dtype
         noise_level = sigma.double().log().to(torch.promote_types(dtype, torch.float32)) / 4.0
-        encoded = self.unet.encode((x * c_in).to(dtype), noise_level, self._one_hot(labels, x))
+        condition = self.conditions.embed(labels, len(x), x.device, noise_level.dtype)
+        encoded = self.unet.encode((x * c_in).to(dtype), noise_level, condition)
         return Hidden(encoded.bottleneck, encoded.skips, encoded.embedding, x, sigma)
 
     def decode(self, hidden: Hidden) -> Tensor:
@@ -92,13 +99,6 @@ class Denoiser(nn.Module):
     def normalize_weights(self) -> None:
         """Bring every weight row back to unit root mean square; called after optimiser steps."""
         normalize_weights(self)
-
-    def _one_hot(self, labels: Tensor | None, x: Tensor) -> Tensor | None:
-        if labels is None or not self.num_classes:
-            return None
-        labels = labels.to(x.device)
-        one_hot = torch.nn.functional.one_hot(labels.clamp_min(0), self.num_classes)
-        return one_hot * (labels >= 0)[:, None]
 
 
 def describe(denoiser: Denoiser) -> dict:
