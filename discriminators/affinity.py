@@ -19,7 +19,7 @@ class AffinityDiscriminator(Form):
     .. math:: D_i = \mathrm{mean}_{j \ne i} (A^{real}_{ij} - A^{fake}_{ij})^2.
 
     The encoder maximises mean_i D_i, the denoiser minimises it (SADM, CVPR 2024, as far as it is
-    public: the manifold loss between structures of a mini-batch). Labels play no part. A batch of
+    public: the manifold loss between structures of a mini-batch). Groups play no part. A batch of
     one has no pairs, and distance 0.
     """
 

@@ -16,7 +16,9 @@ class LossD(NamedTuple):
 class Form(nn.Module):
     """A discriminator of the structure of one global batch; made as cls(num_features, config).
 
-    real, fake: features [N, F] of the whole batch; labels int64 [N], shared by row i of both.
+    real, fake: features [N, F] of the whole batch. labels: int64 [N], group labels, row i of which
+    holds for real[i] and for fake[i] (see ImageDataset.group_labels; -1 = of no known group): they
+    say which samples may be compared, not what the denoiser was asked for.
     """
 
     paired: bool

@@ -55,12 +55,12 @@ class GraphDiscriminator(Form):
         if len(every):  # one image alone has no edge: the unit stays as it is
             self.unit.copy_(every.mean().clamp_min(1e-6))
 
-    def forward(self, features: Tensor, labels: Tensor) -> Tensor:
-        """features [N, F], labels int64 [N] -> logits [N]."""
+    def forward(self, features: Tensor, groups: Tensor) -> Tensor:
+        """features [N, F], group labels int64 [N] -> logits [N]."""
         edge_index = self.edges(features)
         length = (_squared_lengths(features, edge_index) / self.unit + SHORTEST).log()
-        same_label = (labels[edge_index[0]] == labels[edge_index[1]]).to(features.dtype)
-        edges = torch.stack([length, same_label], 1)  # [E, 2]
+        same_group = (groups[edge_index[0]] == groups[edge_index[1]]).to(features.dtype)
+        edges = torch.stack([length, same_group], 1)  # [E, 2]
         h = self.input(features)  # [N, width]
         for conv, norm in zip(self.convs, self.norms, strict=True):
             h = h + norm(conv(h, edge_index, edges))

@@ -166,7 +166,7 @@ class StructureGame:
         fake = self.world.all_gather(torch.cat(local))  # [N, F], the global batch
         real = self.world.all_gather(reals)
         labels, shown = self.world.all_gather(
-            torch.stack([batch.labels, batch.shown], 1)
+            torch.stack([batch.groups, batch.shown], 1)
         ).T.contiguous()
 
         wins = self.gate.wins
