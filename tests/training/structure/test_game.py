@@ -114,8 +114,9 @@ def test_the_discriminator_compares_by_group_not_by_label():
     seen, own = [], game.opponent.form.loss_d
     game.opponent.form.loss_d = lambda *args: seen.append(args[2]) or own(*args)
     play(game, denoiser, data, 0)
-    assert len(seen) == 2
-    assert torch.equal(seen[0], game.draw(data, 0).groups) and set(seen[1].tolist()) == {0, 1}
+    assert torch.equal(seen[0], game.draw(data, 0).groups) and set(seen[0].tolist()) == {0, 1}
+    play(game, denoiser, data, 1)
+    assert len(seen) > 2 and all(set(groups.tolist()) == {0, 1} for groups in seen)
 
 
 def test_learns_while_at_chance_and_only_then_moves_the_denoiser():
