@@ -13,7 +13,15 @@ from torch import Tensor, nn
 from models.codecs import Codec, PixelCodec, make_codec
 from models.conditions import Conditions, make_conditions
 from models.config import ModelConfig
-from models.layers.magnitude_preserving import MPConv, MPFourier, add_adapters, normalize_weights
+from models.layers.low_rank_adapter import (
+    GAME,
+    adapter_names,
+    add_adapters,
+    install_adapter,
+    split_adapters,
+    with_named_adapters,
+)
+from models.layers.magnitude_preserving import MPConv, MPFourier, normalize_weights
 from models.unet import Encoded, UNet
 from models.weights import WeightsError, load_tensors
 
@@ -55,7 +63,7 @@ class Denoiser(nn.Module):
         self.uncertainty = MPConv(128, 1)
         self.uncertainty_gain = nn.Parameter(torch.zeros([]))
         if config.adapter_rank:  # last, so that all other initial weights are as without it
-            add_adapters(self.unet, config.adapter_rank)
+            add_adapters(self.unet, GAME, config.adapter_rank)
 
     @property
     def num_classes(self) -> int:
@@ -112,17 +120,24 @@ def describe(denoiser: Denoiser) -> dict:
 
 
 def load_denoiser(path: str | Path, device: torch.device | str = "cpu") -> Denoiser:
-    """A denoiser in evaluation mode from `path` (.safetensors, JSON beside it)."""
+    """A denoiser in evaluation mode from `path` (.safetensors, JSON beside it), with its adapters.
+
+    Raises WeightsError, naming the file.
+    """
     tensors, description = load_tensors(Path(path))
+    tensors = with_named_adapters(tensors)
     try:
         config = ModelConfig.model_validate_json(json.dumps(description["config"]))
         codec = make_codec(description.get("codec"))
         denoiser = Denoiser(
             tuple(description["image_shape"]), description["num_classes"], config, codec
         )
+        further = split_adapters(tensors)[1]
+        for name in further.keys() - adapter_names(denoiser):
+            install_adapter(denoiser, name, further[name])
         denoiser.load_state_dict(tensors)
     except (KeyError, RuntimeError, ValueError) as error:
-        summary = str(error).splitlines()[0]
+        summary = "; ".join(line.strip() for line in str(error).splitlines()[:3])[:200]
         raise WeightsError(
             f"{path} does not describe a denoiser of this version: {summary}"
         ) from error

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from models.layers.low_rank_adapter import with_named_adapters
 from models.power_ema import posthoc_coefficients, posthoc_profile_error
 from models.weights import WeightsError, load_tensors
 
@@ -50,6 +51,7 @@ def reconstruct(
     sums: dict[float, dict[str, Tensor]] = {s: {} for s in lengths}
     for position, (_, _, path) in enumerate(found):
         tensors, description = load_tensors(path)
+        tensors = with_named_adapters(tensors)
         constants = {n: tensors[n] for n in description["constants"]}
         for length in lengths:
             # signed weights amplify rounding, so the sum is kept in fp64

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from models.denoiser import Denoiser
+from models.layers.low_rank_adapter import with_named_adapters
 from models.weights import WeightsError, load_tensors
 
 
@@ -13,7 +14,7 @@ def initialise_from(denoiser: Denoiser, path: str | Path) -> list[str]:
     adapter of another rank or that the file lacks; every other tensor must be there with its shape,
     or WeightsError names the first that is not.
     """
-    tensors, _ = load_tensors(Path(path))
+    tensors = with_named_adapters(load_tensors(Path(path))[0])
     own = denoiser.state_dict()
     remade = [n for n in own if _may_differ(n)
               and (n not in tensors or tensors[n].shape != own[n].shape)]  # fmt: skip
@@ -38,4 +39,4 @@ def initialise_from(denoiser: Denoiser, path: str | Path) -> list[str]:
 
 
 def _may_differ(name: str) -> bool:
-    return name.startswith("unet.label_embedding.") or ".adapter." in name
+    return name.startswith("unet.label_embedding.") or ".adapters." in name

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -82,6 +83,15 @@ def _described(path: Path, written: dict) -> dict:
 
 def _damaged(path: Path, error: object) -> WeightsError:
     return WeightsError(f"{path} is damaged ({error}): make it again or copy it anew")
+
+
+def tensors_hash(tensors: Mapping[str, Tensor]) -> str:
+    """sha256 of names, shapes and values (as float32), hexadecimal, whatever their order."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().float().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def file_hash(path: str | Path) -> str:

@@ -1,6 +1,5 @@
 """A small classifier of the data set's own labels, and its penultimate layer as features."""
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.extractors.base import Extractor, ExtractorError, versions
-from models.weights import WeightsError, load_tensors, save_weights
+from models.weights import WeightsError, load_tensors, save_weights, tensors_hash
 
 MAX_SIDE = 64
 """Larger images are averaged down to this before the first convolution."""
@@ -118,11 +117,7 @@ class ClassifierExtractor(Extractor):
     def sha256(self) -> str:
         """Of the weights: names, shapes and values."""
         if self._sha256 is None:
-            digest = hashlib.sha256()
-            for name, tensor in sorted(self.state_dict().items()):
-                digest.update(f"{name}{tuple(tensor.shape)}".encode())
-                digest.update(tensor.detach().cpu().float().numpy().tobytes())
-            self._sha256 = digest.hexdigest()
+            self._sha256 = tensors_hash(self.state_dict())
         return self._sha256
 
     def protocol(self) -> dict:

@@ -118,7 +118,7 @@ def test_a_game_for_the_adapter_leaves_the_denoiser_bitwise_its_control(folder, 
     moved = 0
     for name, tensor in control.items():
         if name.startswith(("denoiser.", "ema.")):
-            if ".adapter." in name:
+            if ".adapters." in name:
                 moved += not torch.equal(tensor, played[name])
             else:
                 assert torch.equal(tensor, played[name]), name
