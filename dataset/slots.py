@@ -1,9 +1,9 @@
-"""Randomness that belongs to an image slot, not to a batch, a rank or a process.
+"""Random draws by image slot: the same whatever the batch, the rank or the process.
 
-Slot s is the s-th image that training ever draws. Everything random about it is a function of
-(seed, stream, s), so results do not depend on how a global batch is split. Each slot gets its own
-counter-based generator (Philox 4x64, Salmon et al. 2011), keyed by 128 bits of BLAKE2b. torch's CPU
-generator would not do: it uses the lower 32 bits of its seed, so that slots would soon collide.
+Slot s is the s-th image that training draws, counted from its start. Everything random about it is
+a function of (seed, stream, s), so results do not depend on how a global batch is split. Each slot
+has its own counter-based generator (Philox 4x64, Salmon et al. 2011), keyed by 128 bits of BLAKE2b.
+torch's CPU generator uses only the lower 32 bits of its seed, so two slots would soon share one.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ Slots = Sequence[int] | np.ndarray | range
 def slot_generator(
     seed: int, stream: str, slot: int, device: torch.device | str = "cpu"
 ) -> torch.Generator:
-    """A torch generator of one slot's own. (On the CPU torch keeps 32 of the 64 bits; see above.)"""
+    """A torch generator for one slot alone (on the CPU torch uses 32 of its 64 bits; see above)."""
     key = int.from_bytes(_key(seed, stream, int(slot))[:8])
     return torch.Generator(device).manual_seed(key)
 
@@ -40,7 +40,7 @@ def slot_uniform(seed: int, stream: str, slots: Slots) -> np.ndarray:
 
 
 def slot_indices(seed: int, num_items: int, slots: Slots) -> np.ndarray:
-    """Which of `num_items` each slot shows, int64 [B]: a fresh permutation every epoch.
+    """Which of `num_items` each slot shows, int64 [B]: every epoch has its own permutation.
 
     Slot s lies in epoch s // num_items and takes entry s % num_items of its permutation.
     """

@@ -1,4 +1,4 @@
-"""Adversarial losses on logits, the gradient penalty, and how well a discriminator tells apart."""
+"""Adversarial losses on logits, the gradient penalty, and a discriminator's accuracy."""
 
 from collections.abc import Callable
 

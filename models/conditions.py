@@ -38,7 +38,7 @@ class Conditions(Protocol):
 
     @property
     def num_classes(self) -> int:
-        """Labels from 0 to num_classes - 1 can be asked for; 0: none, the denoiser is unconditional."""
+        """Labels 0 to num_classes - 1 can be asked for; 0: the denoiser is unconditional."""
         ...
 
     @property

@@ -51,7 +51,7 @@ class Denoiser(nn.Module):
         config: ModelConfig,
         codec: Codec | None = None,
     ):
-        """image_shape: (C, H, W) of the data space; codec: between it and pictures (None: pixels)."""
+        """image_shape: (C, H, W) of the data space; codec: of that space (None: pixels)."""
         super().__init__()
         self.codec: Codec = codec or PixelCodec()
         self.image_shape = (int(image_shape[0]), int(image_shape[1]), int(image_shape[2]))
@@ -110,7 +110,7 @@ class Denoiser(nn.Module):
 
 
 def describe(denoiser: Denoiser) -> dict:
-    """What is needed to rebuild the network round its weights, as JSON-able data."""
+    """What `load_denoiser` needs beside the weights, as JSON-able data."""
     return {
         "image_shape": list(denoiser.image_shape),
         "num_classes": denoiser.num_classes,

@@ -30,8 +30,10 @@ def list_snapshots(folder: Path) -> list[tuple[int, float, Path]]:
     if not found:
         raise WeightsError(f"{folder} holds no snapshots: run the train stage first")
     if len(found) != len(times) * len(lengths):
-        raise WeightsError(f"{folder}: some snapshots lack one of the EMA lengths {lengths}: "
-                           "run the train stage again")  # fmt: skip
+        raise WeightsError(
+            f"{folder}: some snapshots lack one of the EMA lengths {lengths}: "
+            "run the train stage again"
+        )
     return found
 
 

@@ -53,9 +53,11 @@ def _inner_products(t_a, gamma_a, t_b, gamma_b) -> np.ndarray:
     t_b, gamma_b = np.asarray(t_b)[None, :], np.asarray(gamma_b)[None, :]
     exponent = np.where(t_a < t_b, gamma_b, -gamma_a)
     return (
-        (gamma_a + 1.0) * (gamma_b + 1.0) * (t_a / t_b) ** exponent
+        (gamma_a + 1.0)
+        * (gamma_b + 1.0)
+        * (t_a / t_b) ** exponent
         / ((gamma_a + gamma_b + 1.0) * np.maximum(t_a, t_b))
-    )  # fmt: skip
+    )
 
 
 def _solve_refined(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -33,8 +33,17 @@ class ResidualBlock(nn.Module):
     Encoder blocks normalise their input per pixel, decoder blocks do not (EDM2, figure 21).
     """
 
-    def __init__(self, in_channels: int, channels: int, embedding: int, *, encoder: bool,
-                 resample: str = "keep", heads: int = 0, dropout: float = 0.0):  # fmt: skip
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        embedding: int,
+        *,
+        encoder: bool,
+        resample: str = "keep",
+        heads: int = 0,
+        dropout: float = 0.0,
+    ):
         super().__init__()
         self.encoder, self.resample, self.dropout = encoder, resample, SlotDropout(dropout)
         self.skip = MPConv(in_channels, channels, 1) if in_channels != channels else None
@@ -149,7 +158,7 @@ class UNet(nn.Module):
         self.output_gain = nn.Parameter(torch.zeros([]))
 
     def encode(self, x: Tensor, noise_level: Tensor, condition: Condition | None) -> Encoded:
-        """x [B, C, H, W], noise_level [B] (log sigma / 4), and a condition where there is a width."""
+        """x [B, C, H, W], noise_level [B] (log sigma / 4); the condition if there is a width."""
         embedding = self.noise_embedding(self.noise_features(noise_level))
         if self.label_embedding is not None:
             assert condition is not None, "a conditional network needs a condition, if of zeros"

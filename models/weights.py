@@ -21,10 +21,10 @@ class WeightsError(ValueError):
 
 
 def save_weights(path: Path, tensors: dict[str, Tensor], description: dict) -> None:
-    """Write tensors and their description, each whole or not at all.
+    """Write tensors and their description, each file whole or not at all.
 
-    The JSON is written last and holds the tensors' checksum, so that a pair which a crash left half
-    new is told from a whole one.
+    The JSON is written last and holds the tensors' checksum, so that `load_tensors` notices when a
+    crash has replaced only one of the two files.
     """
     path = Path(path)
     with replacing(path) as temporary:
@@ -72,7 +72,7 @@ def _read_json(path: Path) -> dict:
 
 
 def _described(path: Path, written: dict) -> dict:
-    """What the writer said of its tensors, once the file's format is known to be readable."""
+    """The description that `save_weights` was given; raises WeightsError for an unknown format."""
     if written.get("format", 1) not in READABLE:
         raise WeightsError(
             f"{path.with_suffix('.json')} has format {written['format']}, and this version reads "

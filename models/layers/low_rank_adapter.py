@@ -97,10 +97,10 @@ def add_adapters(network: nn.Module, name: str, rank: int) -> None:
 
 
 def install_adapter(network: nn.Module, name: str, tensors: Mapping[str, Tensor]) -> None:
-    """Give the network an adapter of these tensors, `LAYER.down` and `LAYER.up` (see split_adapters).
+    """Give the network an adapter of these tensors, `LAYER.down` and `LAYER.up`.
 
-    They are copied, and learn only where the layer's own weight does. Raises ValueError, and
-    changes nothing, if the network has an adapter of that name or lacks a layer of that shape.
+    They are copied, and need gradients only where the layer's own weight does. Raises ValueError,
+    and changes nothing, if the network has an adapter of that name or lacks a layer of that shape.
     """
     _check_new(network, name)
     layers, made = _layers(network), {}
@@ -126,7 +126,7 @@ def adapter_names(network: nn.Module) -> list[str]:
 
 
 def adapter_parameters(network: nn.Module, name: str | None = None) -> list[nn.Parameter]:
-    """The parameters of the adapter of that name (None: of all adapters); none where there is none."""
+    """The parameters of the adapter of that name (None: of all); [] where there is none."""
     return [
         parameter
         for layer in _layers(network).values()
@@ -139,7 +139,7 @@ def adapter_parameters(network: nn.Module, name: str | None = None) -> list[nn.P
 def split_adapters(
     tensors: Mapping[str, Tensor],
 ) -> tuple[dict[str, Tensor], dict[str, dict[str, Tensor]]]:
-    """A state dict's plain weights, and for each adapter name its tensors `LAYER.down`, `LAYER.up`."""
+    """A state dict's plain weights, and by name each adapter's `LAYER.down` and `LAYER.up`."""
     plain: dict[str, Tensor] = {}
     adapters: dict[str, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
@@ -152,7 +152,7 @@ def split_adapters(
 
 
 def with_named_adapters(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict in today's names: older files hold the game's adapter as `LAYER.adapter.down`."""
+    """Under today's names: older files call the game's adapter `LAYER.adapter.down` and `.up`."""
     named = f".adapters.{GAME}."
     return {key.replace(".adapter.", named): tensor for key, tensor in tensors.items()}
 

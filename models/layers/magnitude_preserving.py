@@ -77,7 +77,7 @@ class MPConv(nn.Module):
 
     @torch.no_grad()
     def normalize_(self) -> None:
-        """Set every row's root mean square to one (forced weight normalisation, EDM2, section 2.3)."""
+        """Set every row's root mean square to one (forced normalisation, EDM2, section 2.3)."""
         rows = self.weight.flatten(1)
         rows.mul_(math.sqrt(rows.shape[1]) / rows.norm(dim=1, keepdim=True).clamp_min(EPSILON))
 

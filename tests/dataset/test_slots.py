@@ -119,8 +119,9 @@ def test_a_batch_of_unpaired_draws_holds_no_image_twice():
     anywhere = unpaired_batch(0, pools, np.full(300, -1), 7)
     assert (np.sort(anywhere) == np.arange(300)).all()
     few = unpaired_batch(0, pools, np.full(100, 0), 7)  # fewer images than are wanted
-    assert set(np.bincount(few, minlength=300)[LABELS == 0]) <= {100 // (LABELS == 0).sum() + i
-                                                                for i in (0, 1)}  # fmt: skip
+    assert set(np.bincount(few, minlength=300)[LABELS == 0]) <= {
+        100 // (LABELS == 0).sum() + i for i in (0, 1)
+    }
 
 
 @pytest.mark.parametrize("label", [3, 4, 6, 99])

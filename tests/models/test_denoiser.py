@@ -13,8 +13,9 @@ from models.layers.magnitude_preserving import MPConv, mp_cat, mp_silu, mp_sum
 from models.transfer import initialise_from
 from models.weights import WeightsError, save_weights
 
-SMALL = ModelConfig(channels=16, channel_mult=(1, 2), blocks=1, attention_resolutions=(4,),
-                    channels_per_head=16)  # fmt: skip
+SMALL = ModelConfig(
+    channels=16, channel_mult=(1, 2), blocks=1, attention_resolutions=(4,), channels_per_head=16
+)
 
 
 def make(shape=(1, 8, 8), classes=3, config=SMALL, gain=1.0):
@@ -77,8 +78,13 @@ def test_layers_preserve_magnitude():
 
 
 def test_activations_stay_near_one_through_depth():
-    config = ModelConfig(channels=32, channel_mult=(1, 2, 2), blocks=3, attention_resolutions=(4,),
-                         structural_blocks=(GraphConvConfig(), SelfAttentionConfig(heads=2)))  # fmt: skip
+    config = ModelConfig(
+        channels=32,
+        channel_mult=(1, 2, 2),
+        blocks=3,
+        attention_resolutions=(4,),
+        structural_blocks=(GraphConvConfig(), SelfAttentionConfig(heads=2)),
+    )
     torch.manual_seed(0)
     unet = Denoiser((3, 16, 16), 0, config).unet
     magnitudes = []

@@ -204,8 +204,9 @@ def test_files_from_before_adapters_had_names(tmp_path, version):
         for sigma_rel in (0.05, 0.1):
             path = tmp_path / "snapshots" / snapshot_name(nimg, sigma_rel)
             # A run that was continued: the later snapshots have today's names.
-            save_weights(path, old if nimg == 100 else denoiser.state_dict(),
-                         describe(denoiser) | extra)  # fmt: skip
+            save_weights(
+                path, old if nimg == 100 else denoiser.state_dict(), describe(denoiser) | extra
+            )
     path = tmp_path / "snapshots" / snapshot_name(100, 0.1)
     if version == 1:
         written = json.loads(path.with_suffix(".json").read_text())
