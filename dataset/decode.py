@@ -1,7 +1,7 @@
 """One image file's bytes -> a fully decoded Pillow image, or the reason why not.
 
-Damaged files are refused: a truncated file of any format, and a PNG whose checksums are wrong. So is
-an image whose header claims more than MAX_PIXELS (a decompression bomb), before it is decoded.
+Damaged files are refused: a truncated file of any format, and a PNG whose checksums are wrong. An
+image whose header claims more than MAX_PIXELS (a decompression bomb) is refused before decoding.
 """
 
 import re

@@ -12,6 +12,7 @@ from models.weights import WeightsError, load_tensors
 
 
 def snapshot_name(nimg: int, sigma_rel: float) -> str:
+    """File name of one length's average after `nimg` images; names sort by time."""
     return f"{nimg:012d}-{sigma_rel:g}.safetensors"
 
 

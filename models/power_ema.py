@@ -133,6 +133,7 @@ class PowerEMA:
 
     @torch.no_grad()
     def update(self, nimg: float, dt: float) -> None:
+        """Move every average towards the parameters as they are now."""
         sources = [p.detach().float() for p in self.params]
         for sigma_rel, average in self.averages.items():
             weight = 1.0 - power_ema_beta(sigma_rel, nimg, dt)
@@ -144,5 +145,6 @@ class PowerEMA:
 
     @torch.no_grad()
     def load_state(self, sigma_rel: float, state: dict[str, torch.Tensor]) -> None:
+        """Copy what `state` returned into the average of that length."""
         for name, average in zip(self.names, self.averages[sigma_rel], strict=True):
             average.copy_(state[name])

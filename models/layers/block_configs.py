@@ -20,7 +20,7 @@ class GraphConvConfig(Settings):
     width: Annotated[int, Field(ge=1, le=4096)] = 64
 
     def refusal(self, channels: int, side: int) -> str | None:
-        """A single pixel has no neighbours."""
+        """Refuses a bottleneck of one pixel, which has no neighbours."""
         if side > 1:
             return None
         return (
@@ -36,7 +36,7 @@ class SelfAttentionConfig(Settings):
     heads: Annotated[int, Field(ge=1, le=64)] = 4
 
     def refusal(self, channels: int, side: int) -> str | None:
-        """Heads share the channels evenly."""
+        """Refuses channels that the heads cannot share evenly."""
         if channels % self.heads == 0:
             return None
         return (
