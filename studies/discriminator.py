@@ -23,7 +23,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from dataset.slots import LabelPools, slot_indices, unpaired_batch
+from dataset.slots import GroupPools, slot_indices, unpaired_batch
 from dataset.store import ImageDataset
 from evaluation.manifold import structure_metrics
 from foundation.workers import World
@@ -59,7 +59,7 @@ def batches(real: Set, fake: Set, size: int, seed: int, stream: str
 
     Both without replacement, as training draws them: duplicates would tell which is which.
     """
-    pools = LabelPools(real[1].numpy())
+    pools = GroupPools(real[1].numpy())
     for start in itertools.count(step=size):
         slots = range(start, start + size)
         rows = torch.from_numpy(slot_indices(seed + OWN_STREAM[stream], len(fake[0]), slots))

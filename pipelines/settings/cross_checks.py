@@ -88,18 +88,9 @@ def _model(params: "Params") -> Iterator[str]:
                 f"the {channels} channels at {width} pixels, which they do not divide: change one"
             )
     for position, block in enumerate(model.structural_blocks):
-        width = model.channels * model.channel_mult[-1]
-        if block.kind == "self_attention" and width % block.heads:
-            yield (
-                f"model.structural_blocks[{position}].heads: {block.heads} does not divide the "
-                f"{width} channels of the bottleneck (channels x last of channel_mult)"
-            )
-        if block.kind == "graph_conv" and sides[-1] == 1:
-            yield (
-                f"model.structural_blocks[{position}]: graph_conv relates the pixels of the "
-                "bottleneck, and it has one only: leave it out, or give model.channel_mult fewer "
-                "levels"
-            )
+        refusal = block.refusal(model.channels * model.channel_mult[-1], sides[-1])
+        if refusal is not None:
+            yield f"model.structural_blocks[{position}]{refusal}"
 
 
 def _cluster(params: "Params") -> Iterator[str]:

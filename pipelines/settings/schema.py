@@ -7,8 +7,7 @@ from pydantic import Field
 from dataset.config import DatasetConfig
 from evaluation.config import EvaluationConfig
 from foundation.settings_base import Settings
-from models.config import ModelConfig
-from models.power_ema import EMAConfig
+from models.config import EMAConfig, ModelConfig
 from pipelines.settings.cluster import ClusterConfig
 from pipelines.settings.tracking import TrackingConfig
 from sampling.config import SamplerConfig

@@ -77,7 +77,7 @@ def test_order_of_the_batch_does_not_matter():
     torch.testing.assert_close(form(x, labels)[order], form(x[order], labels[order]))
 
 
-def test_labels_enter_through_the_edges():
+def test_groups_enter_through_the_edges():
     form, x = forms("graph"), features(20, 0)
     one, many = torch.zeros(20, dtype=torch.int64), torch.arange(20)
     assert not torch.allclose(form(x, one), form(x, many))

@@ -202,7 +202,7 @@ def test_a_game_for_the_deployed_sampler_goes_through(tmp_path):
     )  # fmt: skip
     work.run("dvc", "repro")
     tensors = load_file(work.folder / "outputs/ema/0.1.safetensors")
-    up = [tensor for name, tensor in tensors.items() if name.endswith(".adapter.up")]
+    up = [tensor for name, tensor in tensors.items() if name.endswith(".adapters.game.up")]
     assert up and any(tensor.abs().max() > 0 for tensor in up)
     off, on = (
         json.loads((work.folder / f"outputs/evaluate/0.1-{name}/metrics.json").read_text())

@@ -55,7 +55,7 @@ def test_bears_the_averages_and_then_its_own_again(method):
     with averaged(player, 0.1):
         for name, parameter in player.network.named_parameters():
             assert parameter is parameters[name]
-            expected = before[name] if ".adapter." in name else before[name] / 2 + 1
+            expected = before[name] if ".adapters." in name else before[name] / 2 + 1
             assert torch.equal(parameter, expected), name
     for name, parameter in player.network.named_parameters():
         assert torch.equal(parameter, before[name]), name

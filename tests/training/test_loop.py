@@ -14,9 +14,9 @@ from dataset.prepare import prepare_dataset
 from dataset.store import ImageDataset
 from foundation.workers import World
 from models.codecs import PixelCodec
-from models.config import ModelConfig
+from models.config import EMAConfig, ModelConfig
 from models.ema_reconstruction import list_snapshots, reconstruct
-from models.power_ema import EMAConfig, sigma_rel_to_gamma
+from models.power_ema import sigma_rel_to_gamma
 from models.weights import load_tensors
 from training.averaged_weights import ema_denoiser
 from training.config import NoiseConfig, TrainConfig
@@ -134,7 +134,7 @@ def test_a_game_for_the_adapter_leaves_the_denoiser_bitwise_its_control(folder, 
     moved = 0
     for name, tensor in control.items():
         if name.startswith(WEIGHTS):
-            if ".adapter." in name:
+            if ".adapters." in name:
                 moved += not torch.equal(tensor, played[name])
             else:
                 assert torch.equal(tensor, played[name]), name

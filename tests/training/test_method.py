@@ -10,8 +10,8 @@ from dataset.config import DatasetConfig
 from dataset.prepare import prepare_dataset
 from dataset.store import ImageDataset
 from foundation.workers import World
-from models.config import ModelConfig
-from models.power_ema import EMAConfig, PowerEMA
+from models.config import EMAConfig, ModelConfig
+from models.power_ema import PowerEMA
 from training import loop
 from training.config import NoiseConfig, TrainConfig
 from training.events import Started

@@ -12,7 +12,7 @@ from torch import Tensor
 from dataset.store import ImageDataset
 from foundation.workers import World
 from models.denoiser import Denoiser
-from models.layers.low_rank_adapter import adapter_parameters
+from models.layers.low_rank_adapter import GAME, adapter_parameters
 from models.layers.slot_dropout import dropout_keys
 from models.power_ema import PowerEMA
 from models.transfer import initialise_from
@@ -113,10 +113,10 @@ def make_denoiser(settings: RunSettings, dataset: ImageDataset) -> Denoiser:
 
 
 def make_player(settings: RunSettings, denoiser: Denoiser) -> Player:
-    """Adam over the denoiser's own parameters and, as a second group, over its adapter's."""
-    adapter = adapter_parameters(denoiser)
-    of_adapter = {id(parameter) for parameter in adapter}
-    own = [p for p in denoiser.parameters() if id(p) not in of_adapter]
+    """Adam over the denoiser's own parameters and, as a second group, over the game's adapter."""
+    adapter = adapter_parameters(denoiser, GAME)
+    of_adapters = {id(parameter) for parameter in adapter_parameters(denoiser)}
+    own = [p for p in denoiser.parameters() if id(p) not in of_adapters]
     groups = [{"params": own}] + ([{"params": adapter}] if adapter else [])
     rates: dict[str, Rate] = {"lr": partial(learning_rate, settings)}
     if adapter:

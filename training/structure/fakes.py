@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from dataset.slots import (
-    LabelPools,
+    GroupPools,
     slot_generator,
     slot_indices,
     slot_normal,
@@ -33,7 +33,8 @@ class GameBatch:
 
     slots: Sequence[int]
     reals: Tensor  # [n, C, H, W]; paired forms: the sources of the fakes
-    labels: Tensor  # int64 [n], of real and fake
+    labels: Tensor  # int64 [n], what the denoiser is asked for
+    groups: Tensor  # int64 [n], group labels of real and fake
     shown: Tensor  # int64 [n], which training images the reals are
     noise: Tensor  # unit normal [n, C, H, W], of the fakes
     sigma: Tensor  # [n], where the fake is denoised with gradient; deployed: the first noise level
@@ -72,7 +73,7 @@ class Fakes:
         self.reaches_back = self.kind == "onpolicy" and (config.gradient_steps or 1) > 1
         """Whether steps of the path before the state carry gradient, not the denoising alone."""
         self.conditional, self.seed = conditional, seed
-        self._sorted: tuple[ImageDataset, np.ndarray, LabelPools] | None = None
+        self._sorted: tuple[ImageDataset, np.ndarray, np.ndarray, GroupPools] | None = None
         self.low, self.high = fake_levels(config, sampler, sigma_data)
         self.sampler = sampler or DEFAULT_SAMPLER
         self.grid: Tensor | None = None
@@ -108,7 +109,7 @@ class Fakes:
         training does.
         """
         seed, train = self.seed, dataset.train_indices
-        train_labels, pools = self._labels(dataset)
+        train_labels, train_groups, pools = self._labels(dataset)
         chosen = slot_indices(seed, len(train), slots)
         labels = train_labels[chosen]
         sources = None
@@ -119,7 +120,7 @@ class Fakes:
             reals, drawn = sources, chosen
         else:
             whole = range(min(slots), max(slots) + 1) if play is None else play
-            wanted = train_labels[slot_indices(seed, len(train), whole)]
+            wanted = train_groups[slot_indices(seed, len(train), whole)]
             drawn = unpaired_batch(seed, pools, wanted, whole.start)
             drawn = drawn[np.asarray(slots) - whole.start]
             reals = self._images(dataset, train[drawn], slots, flip, "real")
@@ -148,6 +149,7 @@ class Fakes:
             slots=slots,
             reals=put(reals),
             labels=put(labels),
+            groups=put(train_groups[chosen]),
             shown=put(drawn),
             noise=normal("noise"),
             sigma=put(sigma),
@@ -241,14 +243,15 @@ class Fakes:
         """For a sampler that adds noise on its way; the same at every pass."""
         return [slot_generator(self.seed, "structure/path", slot) for slot in batch.slots[part]]
 
-    def _labels(self, dataset: ImageDataset) -> tuple[np.ndarray, LabelPools]:
-        """Labels of the train set, and the images of each; sorted once for each data set."""
+    def _labels(self, dataset: ImageDataset) -> tuple[np.ndarray, np.ndarray, GroupPools]:
+        """Labels and groups of the train set, and the images of each group; sorted once a set."""
         if self._sorted is None or self._sorted[0] is not dataset:
             labels = dataset.labels[dataset.train_indices]
+            groups = dataset.group_labels[dataset.train_indices]
             if not self.conditional:
-                # Fakes of an unconditional denoiser have no label for their neighbours to share.
-                labels = np.full_like(labels, -1)
-            self._sorted = (dataset, labels, LabelPools(labels))
+                # Nobody knows of which group the fakes of an unconditional denoiser are.
+                labels, groups = np.full_like(labels, -1), np.full_like(groups, -1)
+            self._sorted = (dataset, labels, groups, GroupPools(groups))
         return self._sorted[1:]
 
     def _images(

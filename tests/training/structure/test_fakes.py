@@ -43,7 +43,7 @@ def test_each_row_depends_on_its_slot_and_the_play_alone(kind):
     for first in (0, 5):
         part = source.draw(DATA, play[first : first + 4], play=play, flip=True)
         rows = slice(first, first + 4)
-        for name in ("reals", "labels", "shown", "noise", "sigma", "sources", "stop"):
+        for name in ("reals", "labels", "groups", "shown", "noise", "sigma", "sources", "stop"):
             value = getattr(whole, name)
             assert value is None or torch.equal(value[rows], getattr(part, name)), name
         assert torch.equal(start[rows], source.noisy(denoiser, part, slice(0, 4)))
@@ -57,6 +57,18 @@ def test_reals_are_independent_draws_with_the_labels_of_the_fakes():
     for real, label in zip(batch.reals[:40], batch.labels[:40], strict=True):
         row = (DATA.images == real).flatten(1).all(1).nonzero().item()
         assert DATA.labels[row] == label
+
+
+def test_reals_are_drawn_from_the_group_not_by_the_label():
+    """As with captions: every image has a label of its own, and shares its group with others."""
+    count = len(DATA.images)
+    data = toys.ToyImages(DATA.images, np.arange(count), count, groups=np.arange(count) % 4)
+    batch = fakes().draw(data, range(40))
+    assert torch.equal(batch.groups, batch.labels % 4)
+    assert torch.equal(batch.shown % 4, batch.groups)
+    assert (batch.shown == batch.labels).float().mean() < 0.2  # else each real would be its source
+    unconditional = fakes(conditional=False).draw(data, range(40))
+    assert (unconditional.groups == -1).all() and len(set((unconditional.shown % 4).tolist())) == 4
 
 
 def test_paired_reals_are_the_sources():

@@ -12,9 +12,8 @@ from dataset.config import DatasetConfig
 from dataset.prepare import prepare_dataset
 from dataset.store import ImageDataset
 from foundation.workers import World
-from models.config import ModelConfig
+from models.config import EMAConfig, ModelConfig
 from models.denoiser import Denoiser
-from models.power_ema import EMAConfig
 from training import loop
 from training.config import NoiseConfig, TrainConfig
 from training.methods import structure_game
