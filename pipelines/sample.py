@@ -53,7 +53,7 @@ def command_line() -> argparse.ArgumentParser:
     how.add_argument("--solver", help="ddim, heun, dpmpp_2m, unipc, consistency")
     how.add_argument("--grid-name",
                      help="time grid: karras, log_snr, vp_time, quadratic, arctan, optimized")  # fmt: skip
-    how.add_argument("--steps", type=int, help="of the time grid")
+    how.add_argument("--steps", type=int, help="of the time grid; 1: from sigma_max to 0 at once")
     how.add_argument("--sigma-min", type=float, help="noise level of the last step but the zero")
     how.add_argument("--sigma-max", type=float, help="noise level of the start")
     how.add_argument("--solver-option", action="append", default=[], metavar="KEY=VALUE")

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from foundation.did_you_mean import check_name
 from foundation.settings_base import Settings
-from sampling.grids.levels import check_sigmas
+from sampling.grids.explicit import Explicit
 from sampling.grids.table import GRIDS, make_grid, time_grid
 from sampling.guidance.config import GuidanceConfig
 from sampling.solvers.table import Solver, make_solver
@@ -23,10 +23,10 @@ class SamplerConfig(Settings):
     """ddim, heun, dpmpp_2m, unipc or consistency."""
     grid: str = "karras"
     """karras, log_snr, vp_time, quadratic, arctan, optimized; explicit when sigmas are given."""
-    steps: Annotated[int, Field(ge=2)] = 18
-    """Steps of the time grid (explicit: the number of sigmas above 0)."""
+    steps: Annotated[int, Field(ge=1)] = 18
+    """Steps of the time grid (explicit: the number of sigmas above 0); 1: from sigma_max to 0."""
     sigma_min: Annotated[float, Field(gt=0)] = 0.002
-    """Last noise level above 0."""
+    """Last noise level above 0; a single step does not visit it."""
     sigma_max: Annotated[float, Field(gt=0)] = 80.0
     """First noise level."""
     sigmas: tuple[float, ...] | None = None
@@ -70,9 +70,7 @@ class SamplerConfig(Settings):
     def time_grid(self, cache_dir: Path | None = None) -> Tensor:
         """The noise levels, float64 [steps + 1]."""
         if self.sigmas is not None:
-            levels = [level for level in check_sigmas(self.sigmas) if level > 0]
-            if len(levels) < 2:
-                raise ValueError(f"sigmas {list(self.sigmas)}: give at least two levels above 0")
+            levels = Explicit(sigmas=self.sigmas).visited
             return time_grid("explicit", len(levels), levels[-1], levels[0], sigmas=self.sigmas)
         return time_grid(
             self.grid,
@@ -88,7 +86,11 @@ class SamplerConfig(Settings):
         return make_solver(self.solver, **self.solver_options)
 
     @property
+    def step_count(self) -> int:
+        """Steps of the time grid, also where its levels are given one by one."""
+        return self.steps if self.sigmas is None else sum(level != 0 for level in self.sigmas)
+
+    @property
     def nfe(self) -> int:
         """Denoiser evaluations per image; guidance counts as part of one evaluation."""
-        steps = self.steps if self.sigmas is None else sum(level != 0 for level in self.sigmas)
-        return self.make_solver().evaluations([1.0] * steps + [0.0])
+        return self.make_solver().evaluations([1.0] * self.step_count + [0.0])

@@ -70,6 +70,10 @@ def test_every_problem_is_told_at_once():
         ),
         ({"structure": {"sigma_min": 0.7}}, "sigma_min 0.7 is above 0.5"),
         (
+            {"structure": {"fakes": "onpolicy", "sampler": {"solver": "ddim", "steps": 1}}},
+            "structure.sampler has a single step, so no noise level on the way",
+        ),
+        (
             {"sampling": {"g": {"guidance": [{"kind": "gradient"}]}}, "samplers": ["g"]},
             r"sampling.g.guidance\[0\]: gradient needs a classifier",
         ),

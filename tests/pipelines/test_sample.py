@@ -65,7 +65,7 @@ def test_image_depends_on_its_own_seed_only(weights, tmp_path, monkeypatch):
     ("words", "told"),
     [
         (["--solver", "unpic"], "did you mean 'unipc'"),
-        (["--steps", "1"], "sampler.steps"),
+        (["--steps", "0"], "sampler.steps"),
         (["--solver", "heun", "--solver-option", "eta=1"], "eta"),
         (["--labels", "3"], "classes 0 to 2"),
         (["--labels", "x"], "numbers and ranges"),

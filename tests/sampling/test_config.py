@@ -48,12 +48,26 @@ def test_explicit_levels(sigmas):
     assert config.time_grid().tolist() == [5.0, 1.0, 0.1, 0.0]
 
 
+@pytest.mark.parametrize("sigmas", [[5.0], [5.0, 0.0]])
+def test_one_explicit_level(sigmas):
+    config = read(grid="explicit", sigmas=sigmas)
+    assert config.nfe == config.step_count == 1
+    assert config.time_grid().tolist() == [5.0, 0.0]
+
+
+@pytest.mark.parametrize("solver", list(SOLVERS))
+def test_one_evaluation(solver):
+    config = read(solver=solver, steps=1, sigma_max=40.0)
+    assert config.nfe == config.step_count == 1
+    assert config.time_grid().tolist() == [40.0, 0.0]
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
         ({"solver": "huen"}, "did you mean 'heun'"),
         ({"grid": "quadratik"}, "did you mean 'quadratic'"),
-        ({"steps": 1}, "greater than or equal to 2"),
+        ({"steps": 0}, "greater than or equal to 1"),
         ({"steps": 2.5}, "valid integer"),
         ({"sigma_min": 0.0}, "greater than 0"),
         ({"sigma_min": 2.0, "sigma_max": 1.0}, "not below sigma_max"),
@@ -65,7 +79,8 @@ def test_explicit_levels(sigmas):
         ({"grid": "explicit"}, "go together"),
         ({"grid": "explicit", "sigmas": [0.1, 1.0]}, "fall strictly"),
         ({"grid": "explicit", "sigmas": [1.0, 0.0, 0.5]}, "fall strictly"),
-        ({"grid": "explicit", "sigmas": [1.0, 0.0]}, "at least two levels above 0"),
+        ({"grid": "explicit", "sigmas": [0.0]}, "at least one level above 0"),
+        ({"grid": "explicit", "sigmas": []}, "at least one level above 0"),
         ({"grid": "explicit", "sigmas": [1.0, 0.1], "grid_options": {"c": 1}}, "no grid_options"),
         ({"guidance": [{"kind": "clasifier_free"}]}, "did you mean 'classifier_free'"),
         ({"guidance": [{"kind": "interval", "sigma_lo": 1.0}]}, "nothing|none to limit"),

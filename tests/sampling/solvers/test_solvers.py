@@ -186,6 +186,36 @@ def test_a_grid_that_ends_above_zero_stops_there():
     torch.testing.assert_close(rest, whole, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        *((name, {}) for name in SOLVERS),
+        ("ddim", {"eta": 1.0}),
+        ("unipc", {"order": 3}),
+        ("unipc", {"corrector": False}),
+    ],
+)
+def test_one_step_is_the_denoised_noise(name, options):
+    """From sigma_max to 0: the posterior mean of pure noise, without fresh noise."""
+    denoiser, noise, calls, steps = mixture(), normal(8), [], []
+
+    def denoise(x, sigma):
+        calls.append(sigma.unique().tolist())
+        return denoiser(x, sigma)
+
+    sigmas = time_grid("karras", 1, 0.002, 4.0)
+    images = solve(
+        name, denoise, noise, sigmas, callback=lambda *step: steps.append(step[0]), **options
+    )
+    expected = denoiser(4.0 * noise, torch.full((8,), 4.0, dtype=torch.float64))
+    if name == "heun":  # x - sigma (x - D) / sigma, which rounds
+        torch.testing.assert_close(images, expected, rtol=0, atol=1e-14)
+    else:
+        assert torch.equal(images, expected)
+    assert calls == [[4.0]] and steps == [0]
+    assert make_solver(name, **options).evaluations(sigmas.tolist()) == 1
+
+
 def never(x, sigma):
     raise AssertionError("the denoiser was called before the input was checked")
 
