@@ -10,8 +10,8 @@ from foundation.did_you_mean import check_name
 from foundation.settings_base import Settings
 from sampling.grids.explicit import Explicit
 from sampling.grids.table import GRIDS, make_grid, time_grid
-from sampling.guidance.config import GuidanceConfig
-from sampling.solvers.table import Solver, make_solver
+from sampling.guidance.table import GuidanceEntry, network_evaluations
+from sampling.solvers.table import Solver, evaluated_levels, make_solver
 
 OptionValue = bool | int | float | str
 
@@ -38,7 +38,7 @@ class SamplerConfig(Settings):
     """Options of the solver, e.g. {eta: 1} for ddim, {order: 3} for unipc, {churn: 40} for heun."""
     adapter: bool = False
     """Switch on the adapter that the structure game trained (model.adapter_rank)."""
-    guidance: tuple[GuidanceConfig, ...] = ()
+    guidance: tuple[GuidanceEntry, ...] = ()
     """Guidance wrappers, innermost first."""
 
     @model_validator(mode="after")
@@ -61,9 +61,9 @@ class SamplerConfig(Settings):
                     f"sigma_min {self.sigma_min} is not below sigma_max {self.sigma_max}"
                 )
         for before, entry in zip((None, *self.guidance), self.guidance, strict=False):
-            if entry.kind == "interval" and (before is None or before.kind == "interval"):
+            if entry.needs.guidance_inside and (before is None or before.needs.guidance_inside):
                 raise ValueError(
-                    "guidance: interval limits the entry before it, and there is none to limit"
+                    f"guidance: {entry.kind} limits the entry before it, and there is none to limit"
                 )
         return self
 
@@ -92,5 +92,16 @@ class SamplerConfig(Settings):
 
     @property
     def nfe(self) -> int:
-        """Denoiser evaluations per image; guidance counts as part of one evaluation."""
+        """Evaluations per image of the guided denoiser; what guidance adds is not counted."""
         return self.make_solver().evaluations([1.0] * self.step_count + [0.0])
+
+    def network_evaluations(self, cache_dir: Path | None = None) -> int:
+        """Network evaluations per image, with those of the guidance.
+
+        A guiding network counts as the denoiser does, and so do a log-probability and its gradient
+        together. cache_dir keeps the time grid, where it is an optimized one.
+        """
+        if not self.guidance:
+            return self.nfe
+        levels = evaluated_levels(self.make_solver(), self.time_grid(cache_dir))
+        return sum(network_evaluations(self.guidance, sigma) for sigma in levels)

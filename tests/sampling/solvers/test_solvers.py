@@ -8,7 +8,7 @@ import torch
 from models.analytic import GaussianDenoiser, GaussianMixtureDenoiser
 from sampling.grids.table import time_grid
 from sampling.seeds import image_generators, image_noise
-from sampling.solvers.table import SOLVERS, make_solver, solve
+from sampling.solvers.table import SOLVERS, evaluated_levels, make_solver, solve
 
 SHAPE = (1, 1, 2)
 
@@ -214,6 +214,25 @@ def test_one_step_is_the_denoised_noise(name, options):
         assert torch.equal(images, expected)
     assert calls == [[4.0]] and steps == [0]
     assert make_solver(name, **options).evaluations(sigmas.tolist()) == 1
+
+
+@pytest.mark.parametrize("name", list(SOLVERS))
+def test_evaluated_levels_are_those_of_the_calls(name):
+    calls, exact = [], GaussianDenoiser(SHAPE, std=0.5)
+
+    def denoise(x, sigma):
+        calls.append(float(sigma[0]))
+        return exact(x, sigma)
+
+    for options in ({}, {"churn": 3.0} if name == "heun" else {}):
+        calls.clear()
+        sigmas = time_grid("karras", 6, 0.01, 20.0)
+        state = torch.get_rng_state()
+        levels = evaluated_levels(make_solver(name, **options), sigmas)
+        assert torch.equal(torch.get_rng_state(), state)
+        generators = image_generators(0, range(2))
+        solve(name, denoise, normal(2), sigmas, generators=generators, **options)
+        assert levels == calls and len(levels) == make_solver(name).evaluations(sigmas.tolist())
 
 
 def never(x, sigma):
