@@ -67,6 +67,7 @@ def main() -> None:
             "ema_length": args.length,
             "sampler": args.sampler,
             "nfe": sampler.nfe,
+            "network_evaluations": sampler.network_evaluations(grid_cache()),
             "sigmas": sampler.time_grid(grid_cache()).tolist(),
             "num_images": count,
         }
