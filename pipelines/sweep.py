@@ -31,7 +31,7 @@ from pipelines.sweeps.tracked import SweepRuns
 from pipelines.sweeps.trial import TrialTask, run_trial
 from pipelines.workspace.dvc_command import run_dvc
 from pipelines.workspace.fingerprint import dataset_hash
-from pipelines.workspace.paths import DATASET, REFERENCE, REPORTS, dvc_root
+from pipelines.workspace.paths import DATASET, REFERENCE, REPORTS, dvc_root, grid_cache
 from pipelines.workspace.stage_code import code_hash, stage_code
 
 SWEEPS = "sweeps"
@@ -185,6 +185,7 @@ def quick_evaluation(sweep: Sweep) -> QuickEvaluation:
         str(DATASET.resolve()), str(REFERENCE.resolve()), base.evaluation.inception_path,
         base.seed, sweep.config.evaluation.num_images, base.evaluation.batch_size,
         base.evaluation.k, base.run_settings().model_dump_json(), judging_basis(),
+        str(grid_cache()),
     )  # fmt: skip
 
 

@@ -27,7 +27,6 @@ from dataset.slots import GroupPools, slot_indices, unpaired_batch
 from dataset.store import ImageDataset
 from evaluation.manifold import structure_metrics
 from foundation.workers import World
-from models.codecs import to_float
 from models.denoiser import load_denoiser
 from pipelines.console.progress import progress
 from pipelines.params import load_params
@@ -123,13 +122,13 @@ def run(options: argparse.Namespace) -> pd.DataFrame:
     def real_set(indices: np.ndarray) -> Set:
         chosen = rng.permutation(indices)[: 2 * options.images]
         stored, labels = dataset.stored(chosen)
-        images = to_float(stored)
+        images = denoiser.codec.encode(stored)
         if not denoiser.num_classes:
             labels = torch.full_like(labels, -1)
         return features_of(psi, images), labels
 
     some = rng.permutation(dataset.train_indices)[: config.statistics_images]
-    statistics = to_float(dataset.stored(some)[0])
+    statistics = denoiser.codec.encode(dataset.stored(some)[0])
     psi.standardise(statistics.split(CHUNK))
     learned, held_out = real_set(dataset.train_indices), real_set(dataset.held_out_indices)
     labels = torch.from_numpy(
@@ -137,10 +136,9 @@ def run(options: argparse.Namespace) -> pd.DataFrame:
                           conditional=denoiser.num_classes > 0)
     )  # fmt: skip
     images = generate(
-        denoiser, sampler, GENERATION_SEED, range(len(labels)),
-        labels if denoiser.num_classes else None, CHUNK,
-    )  # fmt: skip
-    train_fake, test_fake = halves((features_of(psi, images.clamp(-1, 1)), labels))
+        denoiser, sampler, GENERATION_SEED, range(len(labels)), labels, batch_size=CHUNK
+    )
+    train_fake, test_fake = halves((features_of(psi, denoiser.codec.clip(images)), labels))
     sigmas = psi.network.sigmas if isinstance(psi.network, DenoiserFeatures) else ()
     (unseen, _), (floor, _) = halves(held_out)
     n = min(map(len, (unseen, floor, test_fake[0])))  # the metrics depend on the number of images

@@ -29,6 +29,8 @@ from pipelines.reporting.figures import INK
 from sampling.config import SamplerConfig
 from sampling.generate import generate
 from sampling.guidance.config import GuidanceConfig
+from sampling.guidance.interval import IntervalConfig
+from sampling.guidance.table import DEFAULT_KIND, KINDS, weighted_kinds
 
 METRICS = {"kid": "KID", "fd": "FD", "accuracy": "conditional accuracy"}
 
@@ -105,9 +107,15 @@ def write_report(table: pd.DataFrame, out: Path) -> None:
         for (row, column), value in np.ndenumerate(grid.to_numpy()):
             style = {"weight": "bold"} if value == best else {}
             axes.text(
-                column, row, f"{value:.3g}", ha="center", va="center", fontsize=8,
-                bbox={"fc": "white", "ec": "none", "alpha": 0.75, "pad": 1}, **style,
-            )  # fmt: skip
+                column,
+                row,
+                f"{value:.3g}",
+                ha="center",
+                va="center",
+                fontsize=8,
+                bbox={"fc": "white", "ec": "none", "alpha": 0.75, "pad": 1},
+                **style,
+            )
     (out / "guidance.md").write_text("\n".join(parts))
     figure.savefig(out / "guidance.png", dpi=120)
 
@@ -147,9 +155,15 @@ def main(arguments: list[str] | None = None) -> None:
         help="default: %(default)s",
     )
     add("--inception-path", metavar="FILE", help="its weights, where the reference is Inception's")
-    add("--kind", default="classifier_free", choices=["classifier_free", "autoguidance"],
-        help="of guidance (default: %(default)s)")  # fmt: skip
-    add("--guide", type=Path, metavar="FILE", help="weights of the guide, for autoguidance")
+    kinds = [kind for kind in weighted_kinds() if not KINDS[kind].needs.classifier]
+    add("--kind", default=DEFAULT_KIND, choices=kinds, help="of guidance (default: %(default)s)")
+    guided = [kind for kind in kinds if KINDS[kind].needs.network]
+    add(
+        "--guide",
+        type=Path,
+        metavar="FILE",
+        help=f"weights of the guiding denoiser, for {', '.join(guided)}",
+    )
     add(
         "--weights",
         type=_numbers,
@@ -163,21 +177,26 @@ def main(arguments: list[str] | None = None) -> None:
     add("--steps", type=int, default=12, help="of the time grid (default: %(default)s)")
     add("--images", type=int, default=512, help="per setting (default: %(default)s)")
     add("--seed", type=int, default=0, help="of the noise (default: %(default)s)")
-    add("--out", type=Path, default=Path("reports/studies"), metavar="FOLDER",
-        help="default: %(default)s")  # fmt: skip
+    add(
+        "--out",
+        type=Path,
+        default=Path("reports/studies"),
+        metavar="FOLDER",
+        help="default: %(default)s",
+    )
     options = parser.parse_args(arguments)
     models = {path.stem: path for path in sorted(options.ema.glob("*.safetensors"))}
     if not models:
         parser.error(f"--ema {options.ema}: no weights (*.safetensors) there; run dvc repro first")
     if options.interval is not None and len(options.interval) != 2:
         parser.error("--interval takes two numbers, LO,HI")
-    if (options.kind == "autoguidance") != (options.guide is not None):
-        parser.error("--guide FILE and --kind autoguidance go together")
-    guidance: tuple[GuidanceConfig, ...] = (GuidanceConfig(kind=options.kind),)
+    if KINDS[options.kind].needs.network != (options.guide is not None):
+        parser.error(f"--guide FILE and --kind {' or '.join(guided)} go together")
+    guidance: tuple[GuidanceConfig, ...] = (KINDS[options.kind](kind=options.kind),)
     try:
         if options.interval is not None:
             low, high = options.interval
-            guidance += (GuidanceConfig(kind="interval", sigma_lo=low, sigma_hi=high),)
+            guidance += (IntervalConfig(sigma_lo=low, sigma_hi=high),)
         sampler = SamplerConfig(
             solver=options.solver, grid=options.grid, steps=options.steps, guidance=guidance
         )

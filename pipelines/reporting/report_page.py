@@ -98,7 +98,9 @@ def _header(inputs: Inputs, title: str, by: str, best: Item) -> str:
     floor = ""
     if chosen.floor is not None:
         floor = f"; real images against real images give {spread(chosen.floor, chosen.floor_std)}"
-    evaluations = f" and {best.nfe} network evaluations per image" if best.nfe else ""
+    evaluations = ""
+    if best.network_evaluations is not None:
+        evaluations = f" and {best.network_evaluations} network evaluations per image"
     lead = (
         f"{best.num_images:,} generated images, judged beside images held out from training. "
         f"The best of {len(inputs.items)} settings by {about.title} is EMA length "
@@ -162,7 +164,12 @@ def _lengths(inputs: Inputs, best: Item) -> str:
     names = [name for name in HEADLINES if name in measured]
     titles = [meaning(name, best.metric_name).title for name in names]
     rows = [
-        (f"{item.ema_length:g}", item.sampler, item.nfe, *(number(item.value(n)) for n in names))
+        (
+            f"{item.ema_length:g}",
+            item.sampler,
+            item.network_evaluations,
+            *(number(item.value(n)) for n in names),
+        )
         for item in inputs.items
     ]
     kids = [kid for item in inputs.items if (kid := item.value("kid")) is not None]
@@ -181,7 +188,7 @@ def _lengths(inputs: Inputs, best: Item) -> str:
     if ties > 1:
         note += f" By KID, {ties} of these settings lie within a standard deviation of the best."
     listing = table(
-        ("EMA length", "sampler", "NFE", *titles),
+        ("EMA length", "sampler", "network evaluations", *titles),
         rows,
         numeric=tuple(range(2, 3 + len(names))),
         best=list(inputs.items).index(best),

@@ -5,10 +5,12 @@ reports/metrics.json (schema 1), made of `Report`:
     schema      1
     best        the item with the lowest KID (FD where KID is undefined): by, item, ema_length,
                 sampler, and every metric's value
-    items       one entry per EMA length and sampler ("0.05-default"): ema_length, sampler, nfe,
-                num_images, n (images on each side of a comparison), and for every metric its
-                value, floor (the same metric between real images and real images, at equal n)
-                and floor_std, for structure_gap also resolvable
+    items       one entry per EMA length and sampler ("0.05-default"): ema_length, sampler, nfe
+                (the solver's calls of the guided denoiser per image), network_evaluations (per
+                image, with those that guidance adds), num_images, n (images on each side of a
+                comparison), and for every metric its value, floor (the same metric between real
+                images and real images, at equal n) and floor_std, for structure_gap also
+                resolvable
     train       total_nimg, num_parameters, skipped_steps, structure_plays, gate_open_fraction,
                 and the last value of each curve
     dataset     counts and shape of the images
@@ -59,6 +61,9 @@ class Item(BaseModel, extra="ignore", frozen=True):
     sampler: str
     num_images: int
     nfe: int | None = None
+    """The solver's calls of the guided denoiser per image."""
+    network_evaluations: int | None = None
+    """Evaluations of networks per image, with guidance; None in files of older versions."""
     sigmas: list[float] = []
     n: int | None = None
     metric_name: str = "FD"
@@ -146,7 +151,8 @@ def summary(items: Sequence[Item], train: Mapping[str, Any], dataset: Mapping[st
             }
             for name, metric in item.metrics.items()
         }
-        about = item.model_dump(include={"ema_length", "sampler", "nfe", "num_images", "n"})
+        facts = {"ema_length", "sampler", "nfe", "network_evaluations", "num_images", "n"}
+        about = item.model_dump(include=facts)
         entries[item.item] = {**about, **metrics}
     counted = ("total_nimg", "num_parameters", "skipped_steps", "structure_plays")
     trained = {key: train[key] for key in counted if key in train}

@@ -166,25 +166,31 @@ def _samplers(params: "Params") -> Iterator[str]:
             )
         for place, entry in enumerate(sampler.guidance):
             where = f"sampling.{name}.guidance[{place}]"
-            if entry.kind == "gradient":
+            if entry.needs.labels and not params.model.class_conditional:
                 yield (
-                    f"{where}: gradient needs a classifier that is not the metric's: use it with "
+                    f"{where}: {entry.kind} needs labels, and model.class_conditional is false: "
+                    "set it to true, or choose another kind of guidance"
+                )
+            if entry.needs.classifier:
+                yield (
+                    f"{where}: {entry.kind} needs a classifier that is not the metric's: use it with "
                     "python -m pipelines.sample --classifier FILE, and leave it out of `samplers`"
                 )
-            if entry.kind == "autoguidance" and entry.weights is None and entry.length is None:
+            file, length = entry.guiding_weights, entry.guiding_length
+            if entry.needs.network and file is None and length is None:
                 yield (
-                    f"{where}: autoguidance needs a guiding denoiser: give length (one of "
+                    f"{where}: {entry.kind} needs a guiding denoiser: give length (one of "
                     "ema.lengths) or weights (a file)"
                 )
-            if entry.weights is not None and Path(entry.weights).parts[:1] == ("outputs",):
+            if file is not None and Path(file).parts[:1] == ("outputs",):
                 yield (
-                    f"{where}.weights: {entry.weights} is made by this very run: for another EMA length "
+                    f"{where}.weights: {file} is made by this very run: for another EMA length "
                     "give length, for another run's weights a copy outside outputs/"
                 )
-            if entry.length is not None and entry.length not in params.ema.lengths:
+            if length is not None and length not in params.ema.lengths:
                 yield (
-                    f"{where}.length: {entry.length:g} is not made: add it to ema.lengths, or choose "
-                    f"of {', '.join(f'{length:g}' for length in params.ema.lengths)}"
+                    f"{where}.length: {length:g} is not made: add it to ema.lengths, or choose "
+                    f"of {', '.join(f'{made:g}' for made in params.ema.lengths)}"
                 )
 
 

@@ -11,7 +11,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from dataset.store import ImageDataset
 from evaluation.classifier import classifier_accuracy
@@ -24,8 +23,9 @@ from foundation.workers import World
 from models.codecs import make_codec
 from models.denoiser import load_denoiser
 from sampling.config import SamplerConfig
-from sampling.generate import generate_batches
+from sampling.from_weights import generate_pictures
 from sampling.labels import generation_labels
+from sampling.request import GenerationRequest
 from training.held_out import HeldOutLoss
 from training.run_settings import RunSettings
 
@@ -47,6 +47,8 @@ class QuickEvaluation:
     """RunSettings as JSON; its noise decides at which levels the held-out loss is taken."""
     basis: str = ""
     """Hash of the reference and of the code that judges: what is kept of other ones is stale."""
+    grid_cache: str | None = None
+    """Folder in which optimized time grids are kept."""
 
     def measure(self, weights: Path, sampler: SamplerConfig) -> dict[str, float]:
         """The metrics of DIRECTIONS for a snapshot's weights, and `evaluation_s`.
@@ -59,11 +61,16 @@ class QuickEvaluation:
         dataset, reference, held_out = _material(self, json.dumps(denoiser.codec.describe()))
         conditional = denoiser.num_classes > 0
         labels = generation_labels(dataset, self.seed, self.num_images, conditional=conditional)
-        asked = torch.from_numpy(labels) if denoiser.num_classes else None
-        batches = generate_batches(
-            denoiser, sampler, self.seed, range(self.num_images), asked, self.batch_size
+        request = GenerationRequest(
+            sampler=sampler,
+            seed=self.seed,
+            indices=range(self.num_images),
+            labels=labels,
+            batch_size=self.batch_size,
+            weights=str(weights),
+            cache_dir=self.grid_cache,
         )
-        images = np.concatenate([denoiser.codec.decode(batch) for batch in batches])
+        images = generate_pictures(denoiser, request)
         features = reference.extractor.features(images, self.batch_size)
         real = np.asarray(reference.held_out_features)
         n = min(len(real), len(features))

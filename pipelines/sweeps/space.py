@@ -134,10 +134,12 @@ class Sweep:
             hint = nearest_name(name, base.sampling)
             raise ParamsError(f"{self.where}: evaluation.sampler: {name!r} is not among the "
                               f"samplers of params.yaml{hint}")  # fmt: skip
-        kinds = {entry.kind for entry in base.sampling[name].guidance}
-        if helped := sorted(kinds & {"autoguidance", "gradient"}):
-            raise ParamsError(f"{self.where}: evaluation.sampler: {name} has guidance {helped[0]}, which "
-                              "needs a second network that a trial does not have: name another")  # fmt: skip
+        guidance = base.sampling[name].guidance
+        if helped := sorted(entry.kind for entry in guidance if entry.needs.helper):
+            raise ParamsError(
+                f"{self.where}: evaluation.sampler: {name} has guidance {helped[0]}, which needs a "
+                "second network that a trial does not have: name another"
+            )
         return name
 
     def _domains(self, base: Params) -> dict[str, Domain]:

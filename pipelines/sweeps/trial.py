@@ -21,6 +21,7 @@ from pipelines.settings.schema import Params
 from pipelines.sweeps.quick_evaluation import QuickEvaluation
 from pipelines.sweeps.space import Sweep, SweepConfig
 from pipelines.workspace.fingerprint import stage_identity
+from pipelines.workspace.paths import grid_cache
 from sampling.config import SamplerConfig
 from training.events import Event, Report, SnapshotSaved
 
@@ -137,7 +138,11 @@ def _train(
 
     dataset, resources = Path(task.evaluation.dataset), sweep.config.resources
     settings = params.run_settings().model_copy(
-        update={"sample_every_kimg": None, "train": with_init_file(params)}
+        update={
+            "sample_every_kimg": None,
+            "train": with_init_file(params),
+            "grid_cache": str(grid_cache()),  # where the trials share what one of them searched
+        }
     )
     if sweep.config.workers == 0:
         train(

@@ -16,7 +16,7 @@ from models.weights import file_hash
 from pipelines.settings.schema import Params
 from pipelines.workspace.paths import DATASET, EMA, REFERENCE, TRAIN, item_name, length_name
 from pipelines.workspace.stage_code import STAGE_PARAMS, _hash, code_hash, stage_code
-from pipelines.workspace.weights_files import guiding_file, init_file
+from pipelines.workspace.weights_files import guiding_files, init_file
 
 
 @dataclass(frozen=True)
@@ -111,10 +111,10 @@ def _init_hash(params: Params) -> str | None:
 def _guide_hashes(params: Params, samplers: Iterable[str]) -> list[str]:
     """Contents of the guiding weights that the samplers name."""
     return [
-        file_hash(guiding_file(entry.weights, name))
+        file_hash(file)
         for name in samplers
-        for entry in params.sampling[name].guidance
-        if entry.weights is not None
+        for file in guiding_files(params.sampling[name], name)
+        if file is not None
     ]
 
 

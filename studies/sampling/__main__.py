@@ -27,7 +27,7 @@ from evaluation.frechet import frechet_from_features
 from evaluation.kid import kernel_distance
 from evaluation.reference import Reference, load_reference
 from models.analytic import GaussianMixtureDenoiser
-from models.codecs import to_uint8
+from models.codecs import Codec
 from models.denoiser import load_denoiser
 from pipelines.console.progress import progress
 from sampling.grids.closed_form import CLOSED_FORM
@@ -92,9 +92,13 @@ def mixtures(images: int) -> Iterator[Subject]:
 
 
 def trained(
-    path: Path, reference: Path | None, images: int, seed: int, name: str | None = None,
+    path: Path,
+    reference: Path | None,
+    images: int,
+    seed: int,
+    name: str | None = None,
     inception_path: str | None = None,
-) -> Subject:  # fmt: skip
+) -> Subject:
     """A trained model, its labels in turn; with a reference, judged by KID and FD."""
     denoiser = load_denoiser(path)
     noise = image_noise(image_generators(seed, range(images)), denoiser.image_shape)
@@ -102,7 +106,7 @@ def trained(
     subject = Subject(name or f"{path.parent.name}/{path.stem}", denoiser, noise, labels)
     if reference is not None:
         real = load_reference(reference, inception_path)
-        subject.judge = partial(_judge, real)
+        subject.judge = partial(_judge, real, denoiser.codec)
         sample = np.random.default_rng(seed).permutation(len(real.train_features))[:images]
         subject.floor = _distances(real, real.train_features[sample])  # in random order
     return subject
@@ -155,8 +159,8 @@ def steps_for(solver: str, nfe: int) -> int | None:
     return None
 
 
-def _judge(reference: Reference, images: Tensor) -> dict[str, float]:
-    return _distances(reference, reference.extractor.features(to_uint8(images), 256))
+def _judge(reference: Reference, codec: Codec, images: Tensor) -> dict[str, float]:
+    return _distances(reference, reference.extractor.features(codec.decode(images), 256))
 
 
 def _distances(reference: Reference, features: np.ndarray) -> dict[str, float]:
@@ -196,8 +200,9 @@ def main(arguments: list[str] | None = None) -> None:
         help="outputs/reference of its data set, for KID and FD; once, or once for each --model",
     )
     parser.add_argument("--names", metavar="A,B", help="of the models, for the tables")
-    parser.add_argument("--inception-path", metavar="FILE",
-                        help="its weights, where a reference is Inception's")  # fmt: skip
+    parser.add_argument(
+        "--inception-path", metavar="FILE", help="its weights, where a reference is Inception's"
+    )
     parser.add_argument("--no-mixtures", action="store_true", help="trained models only")
     parser.add_argument("--nfe", default=",".join(map(str, NFE)), help="default: %(default)s")
     parser.add_argument("--images", type=int, default=256, help="per run (default: %(default)s)")
@@ -209,8 +214,13 @@ def main(arguments: list[str] | None = None) -> None:
         metavar="FOLDER",
         help="default: %(default)s",
     )
-    parser.add_argument("--grid-cache", type=Path, default=Path(".runs/grids"), metavar="FOLDER",
-                        help="where optimized grids are kept (default: %(default)s)")  # fmt: skip
+    parser.add_argument(
+        "--grid-cache",
+        type=Path,
+        default=Path(".runs/grids"),
+        metavar="FOLDER",
+        help="where optimized grids are kept (default: %(default)s)",
+    )
     options = parser.parse_args(arguments)
     try:
         nfes = tuple(sorted({int(part) for part in options.nfe.split(",")}))

@@ -17,6 +17,7 @@ from models.weights import load_tensors
 from pipelines.console.progress import progress
 from pipelines.params import check_params
 from pipelines.settings.dotted_keys import with_values
+from pipelines.workspace.paths import grid_cache
 from training.loop import train
 from training.run_settings import RunSettings
 from training.structure.config import StructureConfig
@@ -31,7 +32,9 @@ def train_arm(settings: str, dataset: str, folder: str) -> float:
     with FileLock(place / ".lock", timeout=0):  # Timeout says which folder another process holds
         if not (place / "train.json").exists():
             start = time.monotonic()
-            train(RunSettings.model_validate_json(settings), ImageDataset(dataset), place, World())
+            asked = RunSettings.model_validate_json(settings)
+            asked = asked.model_copy(update={"grid_cache": str(grid_cache())})
+            train(asked, ImageDataset(dataset), place, World())
             clock.write_text(json.dumps(time.monotonic() - start))
     return json.loads(clock.read_text()) if clock.exists() else float("nan")
 

@@ -70,6 +70,18 @@ def test_every_problem_is_told_at_once():
         ),
         ({"structure": {"sigma_min": 0.7}}, "sigma_min 0.7 is above 0.5"),
         (
+            {"structure": {"fakes": "onpolicy", "sampler": {"solver": "ddim", "steps": 1}}},
+            "structure.sampler has a single step, so no noise level on the way",
+        ),
+        (
+            {
+                "model": {"class_conditional": False},
+                "sampling": {"g": {"guidance": [{"weight": 2.0}]}},
+                "samplers": ["g"],
+            },
+            r"sampling.g.guidance\[0\]: classifier_free needs labels, and model.class_conditional",
+        ),
+        (
             {"sampling": {"g": {"guidance": [{"kind": "gradient"}]}}, "samplers": ["g"]},
             r"sampling.g.guidance\[0\]: gradient needs a classifier",
         ),
@@ -124,6 +136,30 @@ def test_every_problem_is_told_at_once():
 def test_impossible_combinations(changes, told):
     with pytest.raises(ParamsError, match=told):
         check_params(edited(**changes))
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        (
+            {"kind": "autogidance"},
+            "[1].kind: \"autogidance\": unknown guidance kind 'autogidance': did you mean 'autoguid",
+        ),
+        ({"wait": 2}, "[1].wait: 2: unknown key 'wait': did you mean 'weight'?"),
+        ({"weight": -2}, "[1].weight: -2: input should be greater than or equal to 0"),
+        (
+            {"sigma_lo": 1},
+            "[1].sigma_lo: 1: sigma_lo and sigma_hi belong to kind interval, not classifier_free: "
+            "give them to an entry {kind: interval, ...} of its own",
+        ),
+        ({"kind": "interval"}, "[1]: this section: kind interval needs sigma_lo, sigma_hi or both"),
+        (3, "[1]: 3: give a section such as {kind: classifier_free, ...}"),
+    ],
+)
+def test_mistakes_in_guidance_stand_at_their_place(entry, told):
+    with pytest.raises(ParamsError) as caught:
+        check_params(edited(sampling={"g": {"guidance": [{"weight": 2.0}, entry]}}))
+    assert f"sampling.g.guidance{told}" in str(caught.value)
 
 
 def test_elastic_workers_and_scientific_numbers(tmp_path):

@@ -40,6 +40,7 @@ def item_json(length, kid, **metrics):
         "sampler": "default",
         "num_images": 64,
         "nfe": 35,
+        "network_evaluations": 70,
         "n": 20,
         "metric_name": "FD-Classifier",
         "metrics": {
@@ -114,6 +115,8 @@ def test_summary_is_what_the_schema_says():
     assert plain["best"]["kid"] == 0.3 and plain["best"]["ema_length"] == 0.05
     assert plain["items"]["0.05-default"]["fd"] == {"value": 2.5, "floor": 1.25, "floor_std": 0.1}
     assert "value" not in plain["items"]["0.1-default"]["kid"]
+    about = {"nfe": 35, "network_evaluations": 70}
+    assert about.items() <= plain["items"]["0.05-default"].items()
     assert plain["train"] == {"total_nimg": 5}
 
 
@@ -139,6 +142,8 @@ def test_page_is_self_contained_and_the_same_each_time(outputs):
     assert "@import" not in text and "url(" not in text and "<script" not in text
     assert "&lt;b&gt;a&lt;/b&gt;" in text and "<b>a</b>" not in text
     assert "The best of 2 settings by KID is EMA length 0.1" in text
+    assert "and 70 network evaluations per image" in text  # with those that guidance adds
+    assert text.count('<td class="number">70</td>') == 2 and ">35<" not in text
     assert "not resolvable" in text.lower()
     assert "FD-Classifier" in text and "FID" not in text
     # samples of both items, charts over the length, curves
@@ -154,6 +159,17 @@ def test_page_without_labels_game_or_pictures(tmp_path, monkeypatch):
     text = render(summarize.read_inputs(["0.05-default"]))
     assert "without the structure game" in text
     assert "Discriminator logits" not in text
+
+
+def test_items_of_older_versions_are_read(outputs):
+    """They counted the solver's calls alone, so nothing is said of network evaluations."""
+    for path in (outputs / "outputs/evaluate").glob("*/metrics.json"):
+        written = json.loads(path.read_text())
+        del written["network_evaluations"]
+        path.write_text(json.dumps(written))
+    inputs = summarize.read_inputs(["0.05-default", "0.1-default"])
+    assert [item.network_evaluations for item in inputs.items] == [None, None]
+    assert "network evaluations per image" not in render(inputs)
 
 
 def test_missing_or_damaged_outputs_name_the_stage_to_run(outputs):

@@ -37,6 +37,11 @@ def fake_levels(
             "structure.sampler.adapter: the game always plays the adapter that the denoiser has: "
             "leave it out there (a sampler under `sampling` switches it on)"
         )
+    if config.fakes == "onpolicy" and sampler.step_count == 1:
+        raise ValueError(
+            "structure.sampler has a single step, so no noise level on the way at which onpolicy "
+            "fakes could be denoised: give it 2 steps or more, or choose deployed fakes"
+        )
     if on_path and (config.gradient_steps or 1) > sampler.nfe:
         raise ValueError(
             f"structure.gradient_steps: {config.gradient_steps} is more than the {sampler.nfe} "

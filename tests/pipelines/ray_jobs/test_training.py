@@ -22,6 +22,7 @@ from pipelines.ray_jobs.tasks import processors_each
 from pipelines.ray_jobs.training import worker_scaling
 from pipelines.settings.cluster import ClusterConfig
 from sampling.config import SamplerConfig
+from sampling.request import GenerationRequest
 
 
 @pytest.fixture
@@ -38,10 +39,16 @@ def weights(tmp_path):
 
 @pytest.mark.slow
 def test_spread_images_equal_those_of_one_process(weights, monkeypatch):
-    labels = np.arange(20) % 3
-    sampler = SamplerConfig(solver="heun", grid="karras", steps=3)
+    request = GenerationRequest(
+        sampler=SamplerConfig(solver="heun", grid="karras", steps=3),
+        seed=7,
+        indices=range(20),
+        labels=np.arange(20) % 3,
+        batch_size=8,
+        weights=str(weights),
+    )
     one, two = (
-        generate_images(weights, sampler, 7, labels, 8, cluster, lambda *_: None)
+        generate_images(request, cluster, lambda *_: None)
         for cluster in (ClusterConfig(), ClusterConfig(evaluate_workers=2))
     )
     assert one.shape == (20, 8, 8, 1) and one.dtype == np.uint8

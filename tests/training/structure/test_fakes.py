@@ -216,3 +216,16 @@ def test_levels_that_do_not_exist_are_refused():
         fakes("deployed", sampler=SamplerConfig(adapter=True))
     with pytest.raises(ValueError, match=r"widen these or\s+give the sampler more steps"):
         fakes("onpolicy", sampler=SamplerConfig(steps=2), sigma_min=0.3, sigma_max=0.4)
+    for one in (SamplerConfig(steps=1), SamplerConfig(grid="explicit", sigmas=(0.5,))):
+        with pytest.raises(ValueError, match=r"structure\.sampler has a single step.* 2 steps"):
+            fakes("onpolicy", sampler=one)
+
+
+def test_one_step_deploys_fakes_too():
+    """A generator of a single evaluation: its fakes are D(sigma_max noise; sigma_max)."""
+    source = fakes("deployed", sampler=SamplerConfig(solver="ddim", steps=1, sigma_max=2.0))
+    batch = source.draw(DATA, range(16))
+    noisy = source.noisy(denoiser, batch, slice(0, 16))
+    images = source.images(denoiser, batch, noisy, slice(0, 16))
+    expected = denoiser(2.0 * batch.noise, torch.full((16,), 2.0), batch.labels)
+    torch.testing.assert_close(images, source.codec.clip(expected))
