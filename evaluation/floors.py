@@ -44,6 +44,30 @@ def draw_metrics(
     return {name: np.array([row[name] for row in rows], np.float64) for name in rows[0]}
 
 
+def floor_means(
+    measure: Measure, train: np.ndarray, held_out: np.ndarray, draws: int, seed: int
+) -> dict[str, float]:
+    """Mean floors at n = len(held_out): as many random train features against just these.
+
+    For a judgement that always takes the same held-out images, where draws of others would only
+    add noise to the distance from the floor.
+
+    Args:
+        train: [N >= n, F], a memory map is welcome.
+        held_out: [n, F].
+
+    Raises ValueError where there are fewer train than held-out features.
+    """
+    n = len(held_out)
+    if len(train) < n:
+        raise ValueError(f"floor_means: {len(train)} train features for {n} held-out ones")
+    rows = [
+        measure(held_out, _pick(train, n, np.random.default_rng([seed, draw])), seed + draw)
+        for draw in range(draws)
+    ]
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+
+
 def _pick(features: np.ndarray, n: int, generator: np.random.Generator) -> np.ndarray:
     chosen = generator.choice(len(features), n, replace=False)
     return np.asarray(features[np.sort(chosen)])

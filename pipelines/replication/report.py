@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy import stats
 
+from evaluation.metric_table import metric_entry, shown
 from evaluation.paired_statistics import (
     CONFIDENCE,
     Difference,
@@ -21,15 +22,6 @@ from evaluation.paired_statistics import (
     spread_text,
 )
 from pipelines.reporting.figures import COLOURS, INK, MUTED, new_figure, png, style
-
-FIGURE_METRICS = (
-    "kid",
-    "fd",
-    "structure_gap",
-    "conditional_accuracy",
-    "coverage",
-    "knn_two_sample",
-)
 
 
 @dataclass(frozen=True)
@@ -95,7 +87,8 @@ def print_tables(summary: Summary, console: Console | None = None) -> None:
 
 def write_figure(summary: Summary, results: Sequence[Result], path: Path) -> None:
     """Each seed's value, joined over the variants, with mean and 95% interval of each."""
-    metrics = [m for m in FIGURE_METRICS if m in summary.spreads] or list(summary.spreads)[:6]
+    known = [name for name in shown("replicate") if name in summary.spreads]
+    metrics = known or list(summary.spreads)[:6]
     columns = min(3, len(metrics))
     rows = -(-len(metrics) // columns)
     figure = new_figure((1.2 + 3.0 * columns, 3.2 * rows))
@@ -104,7 +97,7 @@ def write_figure(summary: Summary, results: Sequence[Result], path: Path) -> Non
         axes.remove()
     places = {variant: x for x, variant in enumerate(summary.variants)}
     for axes, metric in zip(panels, metrics, strict=False):
-        style(axes, metric)
+        style(axes, metric_entry(metric).title)
         for seed in sorted({result.seed for result in results}):
             points = [(places[r.variant], r.metrics[metric]) for r in results
                       if r.seed == seed and metric in r.metrics]  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.metric_table import meaning
+from evaluation.metric_table import BETTER_TEXT, metric_entry, shown
 from pipelines.reporting.figures import Line, grid_chart, length_chart, line_chart
 from pipelines.reporting.html import (
     Html,
@@ -26,8 +26,6 @@ from pipelines.reporting.html import (
 from pipelines.reporting.stage_outputs import Item, Metric, best_item
 from pipelines.settings.dotted_keys import flatten
 
-HEADLINES = ("kid", "fd", "conditional_accuracy", "coverage", "knn_two_sample", "structure_gap")
-CHARTED = ("kid", "fd", "structure_gap", "conditional_accuracy")
 Curves = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
@@ -68,7 +66,7 @@ def render(inputs: Inputs) -> str:
 def length_charts(items: Sequence[Item]) -> dict[str, bytes]:
     """{metric: chart over the EMA length} for the metrics worth a chart."""
     charts = {}
-    for name in CHARTED:
+    for name in shown("length chart"):
         groups: dict[str, list[tuple[float, float]]] = {}
         floors = {}
         for item in items:
@@ -78,9 +76,8 @@ def length_charts(items: Sequence[Item]) -> dict[str, bytes]:
             if metric.floor is not None:
                 floors[item.sampler] = (metric.floor, metric.floor_std or 0.0)
         if groups:
-            about = meaning(name, items[0].metric_name)
-            higher = about.good == "higher"
-            charts[name] = length_chart(about.title, groups, floors, higher=higher)
+            about = metric_entry(name, items[0].metric_name)
+            charts[name] = length_chart(about.title, groups, floors, about.better)
     return charts
 
 
@@ -94,7 +91,7 @@ def _header(inputs: Inputs, title: str, by: str, best: Item) -> str:
     side, channels = inputs.dataset.get("resolution"), inputs.dataset.get("channels")
     kimg = inputs.train.get("total_nimg", 0) / 1000
     chosen = best.metrics.get(by, Metric())
-    about = meaning(by, best.metric_name)
+    about = metric_entry(by, best.metric_name)
     floor = ""
     if chosen.floor is not None:
         floor = f"; real images against real images give {spread(chosen.floor, chosen.floor_std)}"
@@ -114,13 +111,13 @@ def _header(inputs: Inputs, title: str, by: str, best: Item) -> str:
 
 def _headline_tiles(best: Item) -> str:
     entries = []
-    for name in HEADLINES:
+    for name in shown("tile"):
         metric = best.metrics.get(name, Metric())
         if metric.value is not None:
             remark = "" if metric.floor is None else f"real images: {number(metric.floor)}"
             if metric.resolvable is False:
                 remark = "not resolvable at this n"
-            about = meaning(name, best.metric_name)
+            about = metric_entry(name, best.metric_name)
             entries.append((about.title, number(metric.value), remark))
     return tiles(entries)
 
@@ -137,12 +134,11 @@ def _pictures(inputs: Inputs, best: Item) -> str:
 
 
 def _metrics(best: Item) -> str:
-    ways = {"lower": "Lower is better.", "higher": "Higher is better.", "floor": "Near the floor."}
     rows = []
     for name, metric in best.metrics.items():
-        about = meaning(name, best.metric_name)
+        about = metric_entry(name, best.metric_name)
         unsure = " Not resolvable at this n." if metric.resolvable is False else ""
-        says = f"{about.says} {ways[about.good]}{unsure}"
+        says = f"{about.says} {BETTER_TEXT[about.better]}{unsure}"
         title = Html(f"{escape(about.title)}<small>{escape(says)}</small>")
         value = spread(metric.value, metric.std)
         rows.append((title, value, spread(metric.floor, metric.floor_std)))
@@ -159,8 +155,8 @@ def _lengths(inputs: Inputs, best: Item) -> str:
     charts = length_charts(inputs.items) if len(inputs.items) > 1 else {}
     figures = [figure(png, "", f"{name} over the EMA length") for name, png in charts.items()]
     measured = {name for item in inputs.items for name in item.metrics}
-    names = [name for name in HEADLINES if name in measured]
-    titles = [meaning(name, best.metric_name).title for name in names]
+    names = [name for name in shown("tile") if name in measured]
+    titles = [metric_entry(name, best.metric_name).title for name in names]
     rows = [
         (f"{item.ema_length:g}", item.sampler, item.nfe, *(number(item.value(n)) for n in names))
         for item in inputs.items
@@ -210,8 +206,8 @@ def _training(inputs: Inputs) -> str:
     shown = [
         _curves("Denoising loss", curves, names),
         _curves("Held-out loss by noise level", curves, bins),
-        _curves("Held-out minus training loss", curves, {"held_out/gap": "gap"}),
-        _curves("Gradient norm", curves, {"grad_norm": "norm"}),
+        _curve("held_out/gap", curves),
+        _curve("grad_norm", curves),
     ]
     skipped = {"structure_kind", "structure_plays", "gate", "settings", "snapshots", "final"}
     listed = {key: value for key, value in train.items() if key not in skipped}
@@ -227,8 +223,8 @@ def _game(inputs: Inputs) -> str:
     logits = {"structure/real_logit": "real", "structure/fake_logit": "fake"}
     shown = [
         _curves("Discriminator logits", curves, logits),
-        _curves("Weight of the game, lambda", curves, {"structure/lambda": "lambda"}),
-        _curves("Gate open", curves, {"structure/gate_open": "open"}),
+        _curve("structure/lambda", curves),
+        _curve("structure/gate_open", curves),
         _curves("Gradient penalties", curves, {"structure/r1": "R1", "structure/r2": "R2"}),
     ]
     gate = inputs.train.get("gate") or {}
@@ -266,6 +262,12 @@ def _protocol(inputs: Inputs, best: Item) -> str:
         ),
         details("Versions", facts(dict(sorted(versions.items())))),
     )
+
+
+def _curve(name: str, curves: Curves) -> str:
+    """One curve alone, under its title in the table of metrics."""
+    title = metric_entry(name).title
+    return _curves(title, curves, {name: title})
 
 
 def _curves(title: str, curves: Curves, names: Mapping[str, str]) -> str:

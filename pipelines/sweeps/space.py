@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from evaluation.metric_table import DIRECTIONS
+from evaluation.metric_table import metric_entry, objective, shown
 from foundation.did_you_mean import nearest_name
 from foundation.settings_base import Settings
 from pipelines.params import check_params
@@ -44,6 +44,7 @@ class SweepConfig(Settings):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
     """Names the sweep's folders; the same name continues it."""
     metric: str = "kid"
+    """What is made better. For a metric that is best near its floor: its distance from there."""
     mode: Literal["min", "max"] | None = None
     """null: the way in which the metric is better."""
     trials: Annotated[int, Field(ge=1)] = 16
@@ -86,9 +87,15 @@ class Sweep:
         self.base = self.params({})
 
     @property
+    def objective(self) -> str:
+        """The reported number that is made low or high: the metric or its distance from its floor."""
+        return objective(self.config.metric)
+
+    @property
     def mode(self) -> Literal["min", "max"]:
         """Whether a low or a high objective is good."""
-        return self.config.mode or DIRECTIONS[self.config.metric]  # type: ignore[return-value]
+        higher = metric_entry(self.config.metric).better == "up"
+        return self.config.mode or ("max" if higher else "min")
 
     @property
     def varying(self) -> dict[str, Domain]:
@@ -163,11 +170,17 @@ class Sweep:
         return domains
 
     def _check_metric(self, base: Params) -> None:
-        metric = self.config.metric
-        if metric not in DIRECTIONS:
-            raise ParamsError(f"{self.where}: metric: no trial reports {metric!r}"
-                              f"{nearest_name(metric, DIRECTIONS)}; there are "
-                              f"{', '.join(DIRECTIONS)}")  # fmt: skip
+        metric, known = self.config.metric, shown("sweep")
+        if metric not in known:
+            raise ParamsError(
+                f"{self.where}: metric: no trial reports {metric!r}{nearest_name(metric, known)}; "
+                f"there are {', '.join(known)}"
+            )
+        if self.config.mode == "max" and self.objective != metric:
+            raise ParamsError(
+                f"{self.where}: mode: max would reward {metric} above its floor, where it is no "
+                "better than below: leave mode at null, which minimises the distance from the floor"
+            )
         key = "model.class_conditional"
         domain = self.domains.get(key)
         asked = domain.extremes if domain else (base.model.class_conditional,)

@@ -1,6 +1,8 @@
 """Ray Tune's objects for a sweep: searcher, scheduler, callbacks, restoring."""
 
 import shutil
+import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ _OBSERVER: list[Any] = []
 """Set in the driver: Tune pickles its callbacks with the sweep's state, so they hold nothing."""
 _BROKEN: list[Any] = []
 """Trials that failed in this step."""
+_INTERRUPTED = threading.Event()
+"""Set by the first Ctrl-C: Tune then ends its loop, and `fit` returns as if all were done."""
 
 
 def make_tuner(
@@ -45,7 +49,7 @@ def make_tuner(
         runnable,
         param_space={key: domain.for_tune() for key, domain in sweep.varying.items()},
         tune_config=tune.TuneConfig(
-            metric=sweep.config.metric, mode=sweep.mode, num_samples=sweep.config.trials,
+            metric=sweep.objective, mode=sweep.mode, num_samples=sweep.config.trials,
             search_alg=make_searcher(sweep), scheduler=make_scheduler(sweep),
             max_concurrent_trials=concurrent, reuse_actors=sweep.config.workers == 0,
         ),
@@ -70,7 +74,7 @@ def make_searcher(sweep: Sweep) -> Any:
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return OptunaSearch(
-        metric=sweep.config.metric, mode=sweep.mode, points_to_evaluate=points,
+        metric=sweep.objective, mode=sweep.mode, points_to_evaluate=points,
         sampler=optuna.samplers.TPESampler(seed=sweep.config.seed, n_startup_trials=5),
     )  # fmt: skip
 
@@ -94,8 +98,27 @@ def _resources(sweep: Sweep) -> dict[str, float]:
     return {"cpu": resources.cpu} | ({"gpu": resources.gpu} if resources.gpu else {})
 
 
+def was_interrupted() -> bool:
+    """Whether Ctrl-C ended the last `fit`."""
+    return _INTERRUPTED.is_set()
+
+
 class Forward(Callback):
     """Passes on what happens to trials. Holds nothing, since Tune pickles it."""
+
+    def setup(self, *args: Any, **info: Any) -> None:
+        """Called when `fit` begins, after Tune has put its own handler of Ctrl-C in place."""
+        _INTERRUPTED.clear()
+        if threading.current_thread() is not threading.main_thread():
+            return
+        of_tune = signal.getsignal(signal.SIGINT)
+
+        def note(number: int, frame: Any) -> None:
+            _INTERRUPTED.set()
+            if callable(of_tune):
+                of_tune(number, frame)
+
+        signal.signal(signal.SIGINT, note)
 
     def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         _OBSERVER[0].started(trial.trial_id, dict(trial.config))

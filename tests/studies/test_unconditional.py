@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from evaluation.config import EvaluationConfig
+from evaluation.metric_table import reported_by_trials
 from models.config import ModelConfig
 from models.denoiser import Denoiser, describe
 from models.weights import save_weights
@@ -43,4 +44,6 @@ def test_nor_does_a_sweep(material, weights):
         seed=0, num_images=32, batch_size=32, k=5, settings=settings,
     )  # fmt: skip
     assert "conditional_accuracy" not in evaluation.measure(weights, SAMPLER)
-    assert "conditional_accuracy" in evaluation.measure(material.weights, SAMPLER)
+    found = evaluation.measure(material.weights, SAMPLER)
+    assert set(reported_by_trials()) <= found.keys() and "conditional_accuracy" in found
+    assert found["density_from_floor"] != found["density"]

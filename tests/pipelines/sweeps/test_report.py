@@ -21,6 +21,7 @@ from pipelines.sweeps.report import (
     best_params,
     command,
     importance,
+    outcome,
     position,
     ranked,
     table,
@@ -90,9 +91,9 @@ def test_winner_is_the_best_of_those_trained_to_their_end(sweep, record):
     best = ranked(list(record.trials.values()), "kid", "min")[0]
     finished = [t for t in record.trials.values() if t.status == FINISHED]
     assert best.status == FINISHED
-    assert best.objective("kid") == min(t.objective("kid") for t in finished)
+    assert best.last("kid") == min(t.last("kid") for t in finished)
     worst = ranked(list(record.trials.values()), "kid", "max")[0]
-    assert worst.objective("kid") == max(t.objective("kid") for t in finished)
+    assert worst.last("kid") == max(t.last("kid") for t in finished)
 
 
 def test_importance_finds_the_key_that_decides(sweep, record):
@@ -174,3 +175,47 @@ def test_how_many_trials_fit(resources, workers, have, fit):
     else:
         with pytest.raises(RuntimeError, match=fit):
             fitting(made, have)
+
+
+@pytest.fixture
+def density(tmp_path):
+    """Trials of a sweep for density whose values lie above, at and below a floor of 0.9."""
+    sweep = Sweep(
+        SweepConfig.model_validate({"name": "s", "metric": "density", "space": SPACE}), RAW
+    )
+    record = Record(sweep, tmp_path)
+    for number, value in enumerate((1.6, 0.95, 0.6)):
+        values = {"train.lr": 0.01 + 0.01 * number, "model.channels": 16, "structure.k": 3}
+        sample = {key: sweep.domains[key].sample_of(value) for key, value in values.items()}
+        record.started(f"t{number}", sample)
+        for nimg in (*sweep.rungs, sweep.total_nimg):
+            distance = {"density_from_floor": abs(value - 0.9)}
+            record.rung(f"t{number}", {"nimg": nimg, "kid": 1.0, "density": value, **distance})
+        record.ended(f"t{number}")
+    return record
+
+
+def test_a_sweep_cannot_reward_density_above_its_floor(density, tmp_path, capsys):
+    sweep = density.sweep
+    order = [t.number for t in ranked(list(density.trials.values()), sweep.objective, sweep.mode)]
+    assert order == [1, 2, 0], "the nearest to the floor first, not the densest"
+    assert outcome(sweep, density.trials["t1"]) == "density 0.95 (0.05 from its floor)"
+    files = {path.name: path for path in write_report(sweep, density, tmp_path / "out")}
+    assert "density 0.95 (0.05 from its floor)" in files["best_params.yaml"].read_text()
+    rows = list(csv.DictReader(io.StringIO(files["trials.csv"].read_text())))
+    assert [row["density"] for row in rows] == ["0.95", "0.6", "1.6"]
+    assert float(rows[0]["density_from_floor"]) == pytest.approx(0.05)
+    announce(sweep, density, tmp_path, StageRun())
+    out = capsys.readouterr().out
+    assert "from its floor" in out and "best: trial 1, density 0.95 (0.05 from its floor)" in out
+
+
+def test_fewer_trials_than_asked_for_are_counted(sweep, tmp_path):
+    record = Record(sweep, tmp_path)
+    assert sweep.config.trials == 16
+    values = {"train.lr": 0.01, "model.channels": 16, "structure.k": 3}
+    add(record, 0, values, [1.0])
+    record.started("t1", {key: sweep.domains[key].sample_of(v) for key, v in values.items()})
+    said = record.shortfall()
+    assert "1 of 16 trials over; 1 never came to an end; 14 never begun" in said
+    assert "--fresh" in said and "\n" not in said

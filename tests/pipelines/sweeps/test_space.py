@@ -195,3 +195,38 @@ def test_bad_files_are_one_line(tmp_path, text, said):
     with pytest.raises(ParamsError) as caught:
         load_sweep(tmp_path / "sweep.yaml", tmp_path / "params.yaml")
     assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+SPACE = {"train.lr": {"uniform": [0.01, 0.02]}}
+
+
+@pytest.mark.parametrize(
+    ("metric", "objective", "mode"),
+    [
+        ("kid", "kid", "min"),
+        ("held_out/gap", "held_out/gap", "min"),
+        ("recall", "recall", "max"),
+        ("coverage", "coverage", "max"),
+        ("conditional_accuracy", "conditional_accuracy", "max"),
+        ("density", "density_from_floor", "min"),
+        ("precision", "precision_from_floor", "min"),
+        ("knn_two_sample", "knn_two_sample_from_floor", "min"),
+    ],
+)
+def test_what_a_sweep_makes_better(metric, objective, mode):
+    made = sweep(SPACE, metric=metric)
+    assert (made.objective, made.mode) == (objective, mode)
+
+
+def test_nothing_is_maximised_that_is_best_near_its_floor():
+    said = refused(SPACE, metric="density", mode="max")
+    assert "mode: max would reward density above its floor" in said and "null" in said
+    assert sweep(SPACE, metric="density", mode="min").mode == "min"
+    assert sweep(SPACE, metric="coverage", mode="max").mode == "max"
+
+
+def test_tune_is_told_the_objective():
+    from pipelines.sweeps.tuner import make_searcher
+
+    searcher = make_searcher(sweep(SPACE, metric="density"))
+    assert (searcher.metric, searcher.mode) == ("density_from_floor", "min")

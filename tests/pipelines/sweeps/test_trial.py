@@ -44,6 +44,13 @@ def test_a_judgement_is_kept_for_the_same_reference_and_code_only(judge):
     assert judge("one") == {"kid": 1.0} and judge.measured == ["one", "two"]
 
 
+def test_a_judgement_without_the_objective_breaks_the_trial(judge, tmp_path):
+    evaluation = QuickEvaluation("data", "reference", None, 0, 16, 16, 5, "{}")
+    near = RungJudge(evaluation, SamplerConfig(), (1000,), 1000, tmp_path, "density_from_floor")
+    with pytest.raises(ValueError, match="density_from_floor is not a number at 1 kimg"):
+        near.judge(tmp_path / "snapshots" / "000000001000-0.1.safetensors")
+
+
 def test_the_basis_changes_with_the_reference_and_with_the_code(tmp_path, monkeypatch):
     for name in (*JUDGING_FOLDERS, *JUDGING_FILES[:-1]):
         source, target = ROOT / name, tmp_path / name
