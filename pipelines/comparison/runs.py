@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evaluation.metric_table import METRICS, best_of, metric_entry
-from pipelines.reporting.html import number, spread
+from pipelines.reporting.html import number, with_deviation
 from pipelines.reporting.stage_outputs import flat_metrics
 from pipelines.tracking.run_names import UNIMPORTANT_SECTIONS
 from pipelines.tracking.store import Store
@@ -113,7 +113,7 @@ def metric_rows(runs: Sequence[Compared]) -> tuple[list[str], list[list[str]]]:
     for name in names:
         floors = [v[f"{name}_floor"] for v in best if f"{name}_floor" in v]
         stds = [v[f"{name}_floor_std"] for v in best if f"{name}_floor_std" in v]
-        floor = spread(floors[0], stds[0] if stds else None) if floors else "-"
+        floor = with_deviation(floors[0], stds[0] if stds else None) if floors else "-"
         values = [number(v.get(name)) if name in v else "-" for v in best]
         row = [metric_entry(name).title, *values, floor]
         if two:

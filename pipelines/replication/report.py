@@ -1,4 +1,4 @@
-"""Mean, spread and paired differences over seeds, as tables and as a figure."""
+"""Mean, standard deviation and paired differences over seeds, as tables and as a figure."""
 
 import math
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ from evaluation.metric_table import metric_entry, shown
 from evaluation.paired_statistics import (
     CONFIDENCE,
     Difference,
-    Spread,
+    MeanAndDeviation,
     difference_text,
+    mean_and_deviation,
+    mean_text,
     paired_difference,
-    spread,
-    spread_text,
 )
 from pipelines.reporting.figures import COLOURS, INK, MUTED, new_figure, png, style
 
@@ -38,7 +38,8 @@ class Summary:
     """{metric: {variant: ...}}; the first variant is what others are compared with."""
 
     variants: list[str]
-    spreads: dict[str, dict[str, Spread]]
+    spreads: dict[str, dict[str, MeanAndDeviation]]
+    """Bears the name that it has in summary.json."""
     differences: dict[str, dict[str, Difference]]
 
     def as_dict(self) -> dict[str, Any]:
@@ -50,11 +51,13 @@ def summarise(results: Sequence[Result]) -> Summary:
     """Statistics of every metric that was measured."""
     variants = list(dict.fromkeys(result.variant for result in results))
     metrics = list(dict.fromkeys(name for result in results for name in result.metrics))
-    spreads: dict[str, dict[str, Spread]] = {}
+    spreads: dict[str, dict[str, MeanAndDeviation]] = {}
     differences: dict[str, dict[str, Difference]] = {}
     for metric in metrics:
         values = {v: _by_seed(results, v, metric) for v in variants}
-        spreads[metric] = {v: spread(list(found.values())) for v, found in values.items() if found}
+        spreads[metric] = {
+            v: mean_and_deviation(list(found.values())) for v, found in values.items() if found
+        }
         pairs = {v: paired_difference(values[variants[0]], values[v]) for v in variants[1:]}
         differences[metric] = {v: pair for v, pair in pairs.items() if pair is not None}
     return Summary(variants, spreads, differences)
@@ -69,7 +72,7 @@ def print_tables(summary: Summary, console: Console | None = None) -> None:
     for variant in summary.variants:
         table.add_column(variant, justify="right", overflow="fold")
     for metric, found in summary.spreads.items():
-        table.add_row(metric, *(spread_text(found.get(v)) for v in summary.variants))
+        table.add_row(metric, *(mean_text(found.get(v)) for v in summary.variants))
     console.print(table)
     if len(summary.variants) < 2:
         return

@@ -18,10 +18,10 @@ from pipelines.reporting.html import (
     number,
     page,
     section,
-    spread,
     table,
     text,
     tiles,
+    with_deviation,
 )
 from pipelines.reporting.stage_outputs import Item, Metric, best_item
 from pipelines.settings.dotted_keys import flatten
@@ -94,7 +94,7 @@ def _header(inputs: Inputs, title: str, by: str, best: Item) -> str:
     about = metric_entry(by, best.metric_name)
     floor = ""
     if chosen.floor is not None:
-        floor = f"; real images against real images give {spread(chosen.floor, chosen.floor_std)}"
+        floor = f"; real images against real images give {with_deviation(chosen.floor, chosen.floor_std)}"
     evaluations = f" and {best.nfe} network evaluations per image" if best.nfe else ""
     lead = (
         f"{best.num_images:,} generated images, judged beside images held out from training. "
@@ -140,8 +140,8 @@ def _metrics(best: Item) -> str:
         unsure = " Not resolvable at this n." if metric.resolvable is False else ""
         says = f"{about.says} {BETTER_TEXT[about.better]}{unsure}"
         title = Html(f"{escape(about.title)}<small>{escape(says)}</small>")
-        value = spread(metric.value, metric.std)
-        rows.append((title, value, spread(metric.floor, metric.floor_std)))
+        value = with_deviation(metric.value, metric.std)
+        rows.append((title, value, with_deviation(metric.floor, metric.floor_std)))
     note = (
         "The floor is the same number between real images and other real images, at the same "
         f"count (n = {best.n}); a model cannot be expected to do better. "

@@ -17,6 +17,7 @@ def combination_problems(params: "Params") -> list[str]:
     """All of them, each a line with its YAML path."""
     return [
         *_model(params),
+        *_train(params),
         *_cluster(params),
         *_structure(params),
         *_averages(params),
@@ -92,6 +93,15 @@ def _model(params: "Params") -> Iterator[str]:
                 "bottleneck, and it has one only: leave it out, or give model.channel_mult fewer "
                 "levels"
             )
+
+
+def _train(params: "Params") -> Iterator[str]:
+    bins, images = params.train.sigma_bins, params.train.held_out_images
+    if bins > images:
+        yield (
+            f"train.sigma_bins: {bins} noise levels do not share the {images} images of "
+            f"train.held_out_images: use at most {images} bins, or at least {bins} images"
+        )
 
 
 def _cluster(params: "Params") -> Iterator[str]:

@@ -7,7 +7,12 @@ from statistics import median
 import numpy as np
 import pandas as pd
 
-from evaluation.paired_statistics import Difference, difference_text, paired_difference, spread
+from evaluation.paired_statistics import (
+    Difference,
+    difference_text,
+    mean_and_deviation,
+    paired_difference,
+)
 from pipelines.reporting.figures import COLOURS, MUTED, new_figure, png, style
 from studies.tables import markdown
 
@@ -106,7 +111,7 @@ def _values(table: pd.DataFrame, kimg: float) -> str:
             if not values:
                 cells.append("")
                 continue
-            found = spread(values)
+            found = mean_and_deviation(values)
             said = f"{found.mean:.4g}" + (f" ± {found.sd:.2g}" if found.sd else "")
             cells.append(said + _unresolved(rows[rows.metric == metric]))
         lines.append([title, floor, *cells])

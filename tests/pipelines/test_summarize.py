@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from pipelines import summarize
-from pipelines.reporting.html import number, spread
+from pipelines.reporting.html import number, with_deviation
 from pipelines.reporting.report_page import render
 from pipelines.reporting.stage_outputs import (
     Item,
@@ -195,6 +195,6 @@ def test_numbers_are_short():
     values = (0.0021234, 12.3456, 45600.0, 3.0, 0.00001234, None, -0.5, float("nan"))
     shown = ["0.00212", "12.3", "45,600", "3", "1.23e-05", "–", "-0.500", "nan"]
     assert [number(value) for value in values] == shown
-    assert spread(0.0001, 0.0007) == "0.00010 ± 0.00070"
-    assert spread(0.967, 0.0123) == "0.967 ± 0.012"
-    assert spread(None, 0.1) == "–" and spread(0.5, None) == "0.500"
+    assert with_deviation(0.0001, 0.0007) == "0.00010 ± 0.00070"
+    assert with_deviation(0.967, 0.0123) == "0.967 ± 0.012"
+    assert with_deviation(None, 0.1) == "–" and with_deviation(0.5, None) == "0.500"
