@@ -5,14 +5,18 @@ import json
 import os
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
+from typing import Any
 
 import torch
 from filelock import FileLock
+from pydantic import ValidationError
 
 from dataset.store import ImageDataset
 from discriminators.config import StructureConfig
+from foundation.atomic_files import write_text
 from foundation.workers import World
 from models.weights import load_tensors
 from pipelines.console.progress import progress
@@ -109,20 +113,55 @@ def same_plain(folder: Path, control: Path) -> int:
 
 
 def check_same_settings(runs: dict, inputs: dict) -> None:
-    """A run in the folder must be of these settings, start and data; raises ValueError where not."""
+    """A run in the folder must be of these settings, start and data; raises ValueError where not.
+
+    A note that an earlier version wrote is compared as far as it says what is known today.
+    """
     for settings, folder in runs.values():
-        for name, text in (
-            ("settings", settings.model_dump_json(indent=1)),
-            ("inputs", json.dumps(inputs)),
-        ):
-            note = folder / f"{name}.json"
-            if note.exists() and note.read_text() != text:
-                what = "settings" if name == "settings" else "starting weights or another data set"
-                raise ValueError(
-                    f"{folder} holds a run of other {what}: give another --out, or remove it"
-                )
-            folder.mkdir(parents=True, exist_ok=True)
-            note.write_text(text)
+        notes = folder / "settings.json", folder / "inputs.json"
+        other = None
+        if notes[0].exists() and earlier_settings(notes[0].read_text()) != settings:
+            other = "settings"
+        elif notes[1].exists() and json.loads(notes[1].read_text()) != inputs:
+            other = "starting weights or another data set"
+        if other is not None:
+            raise ValueError(
+                f"{folder} holds a run of other {other}: give another --out, or remove it"
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        # In full, so that a default that changes later does not change what this run was.
+        write_text(notes[0], settings.model_dump_json(indent=1))
+        write_text(notes[1], json.dumps(inputs))
+
+
+def earlier_settings(text: str) -> RunSettings | None:
+    """Settings from JSON, whichever version wrote it; None where they mean nothing today.
+
+    A field that the text lacks has its default: the run was made without it. A field that is not
+    known any more is passed over.
+    """
+    try:
+        values = json.loads(text)
+    except ValueError:
+        return None
+    while True:
+        try:
+            return RunSettings.model_validate_json(json.dumps(values))
+        except ValidationError as error:
+            unknown = [e["loc"] for e in error.errors() if e["type"] == "extra_forbidden"]
+            if not unknown:
+                return None
+            for location in unknown:
+                _remove(values, location)
+
+
+def _remove(values: Any, location: Sequence[int | str]) -> None:
+    """Delete the entry at pydantic's location, which also names the kind where there are several."""
+    *path, key = location
+    for part in path:
+        if isinstance(values, list) or part in values:
+            values = values[part]
+    del values[key]
 
 
 def train_all(pool: ProcessPoolExecutor, runs: dict, options: argparse.Namespace) -> dict:
