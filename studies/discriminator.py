@@ -27,6 +27,7 @@ from dataset.slots import LabelPools, slot_indices, unpaired_batch
 from dataset.store import ImageDataset
 from discriminators.config import StructureConfig
 from evaluation.manifold import structure_metrics
+from evaluation.metric_table import metric_entry
 from foundation.workers import World
 from models.codecs import to_float
 from models.denoiser import load_denoiser
@@ -91,7 +92,7 @@ def halves(one: Set) -> tuple[Set, Set]:
     return (one[0][::2], one[1][::2]), (one[0][1::2], one[1][1::2])
 
 
-SEEN = ("knn_two_sample", "coverage", "recall", "lid_ratio")
+SEEN = ("knn_two_sample", "coverage", "recall", "lid_ratio")  # of evaluation/metric_table.py
 
 
 def sight(real: Tensor, others: dict[str, Tensor], per_sigma: int, sigmas: Sequence[float]
@@ -146,7 +147,8 @@ def run(options: argparse.Namespace) -> pd.DataFrame:
     n = min(map(len, (unseen, floor, test_fake[0])))  # the metrics depend on the number of images
     shown = sight(unseen[:n], {"generated": test_fake[0][:n], "real images (floor)": floor[:n]},
                   psi.num_features // max(1, len(sigmas)), sigmas)  # fmt: skip
-    print(markdown(["Psi at sigma", "images", *SEEN], shown))
+    titles = [metric_entry(key).title for key in SEEN]
+    print(markdown(["Psi at sigma", "images", *titles], shown))
     subjects = {
         "generated": ((learned, train_fake), (held_out, test_fake)),
         "real images (floor)": (halves(learned), halves(held_out)),
@@ -223,9 +225,9 @@ def main(arguments: list[str] | None = None) -> None:
     (options.out / "discriminator.png").write_bytes(draw(table))
     steps = sorted(table.steps.unique())
     lines = [
-        [str(kind), str(subject), *(f"{mean[s]:.3f} ± {spread[s]:.3f}" for s in steps)]
+        [str(kind), str(subject), *(f"{mean[s]:.3f} ± {deviation[s]:.3f}" for s in steps)]
         for (kind, subject), rows in table.groupby(["kind", "subject"], sort=False)
-        for mean, spread in [(rows.groupby("steps").accuracy.mean(),
+        for mean, deviation in [(rows.groupby("steps").accuracy.mean(),
                               rows.groupby("steps").accuracy.std())]
     ]  # fmt: skip
     print(markdown(["discriminator", "tells real images from", *map(str, steps)], lines))

@@ -4,10 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from evaluation.metric_table import metric_entry, shown
 from pipelines.reporting.figures import COLOURS, MUTED, new_figure, png, style
-from studies.structure.report import METRICS
-
-SHOWN = ("kid", "fd", "structure_gap")
 
 
 def tradeoff_points(
@@ -41,9 +39,10 @@ def tradeoff_points(
 def draw_tradeoff(table: pd.DataFrame, kimg: float, deployed: str, long: str, out: Path) -> None:
     """tradeoff.png: for each headline metric, deployed over long, times along each line."""
     arms = [arm for arm in table.arm.unique() if arm != "start"]
-    figure = new_figure((4.4 * len(SHOWN), 4.4))
-    for axes, metric in zip(figure.subplots(1, len(SHOWN)), SHOWN, strict=True):
-        style(axes, METRICS[metric])
+    metrics = shown("study figure")
+    figure = new_figure((4.4 * len(metrics), 4.4))
+    for axes, metric in zip(figure.subplots(1, len(metrics)), metrics, strict=True):
+        style(axes, metric_entry(metric).title)
         for place, arm in enumerate(arms):
             points = tradeoff_points(table, arm, metric, deployed, long, kimg)
             colour = COLOURS[place % len(COLOURS)]

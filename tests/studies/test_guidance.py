@@ -14,7 +14,7 @@ def test_command_writes_table_and_heat_map(material, tmp_path):
     # Both lengths hold the same weights here, so only the guidance weight may matter.
     kid = table.pivot(index="weight", columns="length", values="kid")
     assert (kid[0.05] == kid[0.1]).all() and kid[0.1].nunique() == 2
-    assert {"fd", "accuracy"} <= set(table.columns)
+    assert {"fd", "conditional_accuracy"} <= set(table.columns)
     assert (tmp_path / "guidance.png").stat().st_size > 10_000
     assert "| weight | 0.05 | 0.1 |" in (tmp_path / "guidance.md").read_text()
 

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from evaluation.metric_table import metric_entry, shown
 from studies.structure.__main__ import main
 from studies.structure.options import parse
 from studies.structure.report import closer, columns
@@ -36,6 +37,10 @@ def test_closer_to_the_floor_is_a_share_of_the_controls_distance():
         value=0.0
     )  # below the floor is not better than at it
     assert closer(below, table[table.arm == "control"], "kid").mean < 1
+
+
+def test_lower_left_is_better_in_the_trade_off():
+    assert [metric_entry(key).better for key in shown("study figure")] == ["down"] * 3
 
 
 def test_the_longer_control_has_a_column_of_its_own():
