@@ -107,9 +107,9 @@ class Monitor:
     def __call__(self, event: Mapping[str, Any]) -> None:
         kind, nimg = event["kind"], int(event.get("nimg", self._nimg))
         if kind == "start":
-            self.total_nimg = int(event.get("total_nimg", self.total_nimg))
+            self.total_nimg = int(event["total_nimg"])
             self._rate = Rate(nimg, self._clock)
-            if event.get("resumed"):
+            if event["resumed"]:
                 self.say(f"resumed at {nimg / 1000:.1f} of {self.total_nimg / 1000:.1f} kimg")
         elif kind == "log":
             self._log(event, nimg)
@@ -124,7 +124,7 @@ class Monitor:
             self.say(str(event["text"]))
         elif kind == "end" and self._newest is not None:
             self.run.log_image(self._newest[0], "samples at the end", self._newest[1])
-        self._nimg = max(nimg, 0)
+        self._nimg = nimg
         self._show(force=kind == "end" and self._plain.printed > 0)
 
     def say(self, text: str) -> None:
@@ -155,7 +155,7 @@ class Monitor:
         self._latest.update(event["metrics"])
         self._rate.update(nimg)
         extra = {
-            "img_per_s": event.get("img_per_s"),
+            "img_per_s": event["img_per_s"],
             "structure/share": adversarial_share(event["metrics"]),
         }
         self.run.log_metrics({"kimg": nimg / 1000, **event["metrics"], **extra}, nimg)
@@ -163,14 +163,13 @@ class Monitor:
     def _log_samples(self, event: Mapping[str, Any], nimg: int) -> None:
         from evaluation.pictures import sample_grid
 
-        images = np.asarray(event["images"])
-        grid = sample_grid(images, labels=event.get("labels"))
-        name = f"samples ema {event['sigma_rel']:g}" if "sigma_rel" in event else "samples"
+        grid = sample_grid(np.asarray(event["images"]))
+        name = f"samples ema {event['sigma_rel']:g}"
         self.run.log_image(grid, name, nimg, "no picture at step 0:\nmove the slider")
         self._newest = grid, nimg
 
     def _log_gate(self, event: Mapping[str, Any]) -> None:
-        state = "open" if event["open"] else f"shut: {event.get('explanation', event['reason'])}"
+        state = "open" if event["open"] else f"shut: {event['explanation']}"
         if not event["open"]:
             self._reasons[str(event["reason"])] += 1
         reasons = "; ".join(f"{name} x{count}" for name, count in self._reasons.most_common())
