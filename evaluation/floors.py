@@ -9,7 +9,10 @@ Measure = Callable[[np.ndarray, np.ndarray, int], dict[str, float]]
 
 
 def equal_size(num_generated: int, num_train: int, num_held_out: int) -> int:
-    """n at which models and floors are compared: half the held-out split lets the draws differ."""
+    """Number n of images on each side of a comparison, the same for models and floors.
+
+    At most half of the held-out split, so that random draws of n held-out images differ.
+    """
     return min(num_generated, num_held_out // 2, num_train)
 
 

@@ -1,8 +1,8 @@
 """The one table of metrics: what each is called and says, which way is better, where it is shown.
 
-Every page, figure, table and sweep reads it, and docs/metrics.md shows it (evaluation/metric_doc.py).
-A metric that is measured and has no row here is listed in reports by its key alone. This module
-imports nothing heavy.
+Every page, figure, table and sweep reads it, and evaluation/metric_doc.py prints it for
+docs/metrics.md. A metric that is measured and has no row here is listed in reports by its key.
+This module imports nothing heavy.
 """
 
 import math
@@ -90,8 +90,8 @@ METRICS: dict[str, MetricEntry] = {
     ),
     "knn_two_sample": MetricEntry(
         "kNN two-sample score",
-        "Share of an image's nearest neighbours that are of its own set, real or generated; 0.5: the "
-        "sets cannot be told apart.",
+        "Share of an image's nearest neighbours that are of its own set, real or generated; 0.5: "
+        "the sets cannot be told apart.",
         "floor",
         "above it the sets stand apart, below it generated images cling to single real ones",
         (*HEADLINE, "sweep"),

@@ -54,6 +54,7 @@ def paired_difference(first: dict[int, float], other: dict[int, float]) -> Diffe
 
 
 def mean_text(found: MeanAndDeviation | None) -> str:
+    """ "1.1 ± 0.1 (n=3)"; empty for None."""
     if found is None:
         return ""
     sd = f" ± {found.sd:.2g}" if found.sd is not None else ""
@@ -61,6 +62,7 @@ def mean_text(found: MeanAndDeviation | None) -> str:
 
 
 def difference_text(found: Difference | None) -> str:
+    """ "-0.5 [-0.6, -0.4]*" with the interval, starred where it leaves 0 out; empty for None."""
     if found is None:
         return ""
     if found.low is None or found.high is None:

@@ -35,8 +35,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     arguments.add_argument("runs", nargs="*", metavar="RUN", help="two or more; none: list them")
-    arguments.add_argument("--out", type=Path, default=Path("reports/compare"), metavar="FOLDER",
-                           help="(default: %(default)s)")  # fmt: skip
+    arguments.add_argument(
+        "--out",
+        type=Path,
+        default=Path("reports/compare"),
+        metavar="FOLDER",
+        help="(default: %(default)s)",
+    )
     arguments.add_argument(
         "--params", default=DEFAULT_PATH, help="whose `tracking` names the store"
     )

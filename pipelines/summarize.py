@@ -79,8 +79,15 @@ def track(run: StageRun, params: Params, inputs: Inputs) -> None:
     if parent is None:
         return
     by, best = best_item(inputs.items)
-    parent.set_tags({"best.item": best.item, "best.by": by, "metric_name": best.metric_name,
-                     "outcome": outcome(params), **gate_tags(inputs.train)})  # fmt: skip
+    parent.set_tags(
+        {
+            "best.item": best.item,
+            "best.by": by,
+            "metric_name": best.metric_name,
+            "outcome": outcome(params),
+            **gate_tags(inputs.train),
+        }
+    )
     parent.log_metrics({**best.flat(), "best_ema_length": best.ema_length})
     for item in sorted(inputs.items, key=lambda item: item.ema_length):  # a run's steps only grow
         step = round(1000 * item.ema_length)  # MLflow's steps are integers

@@ -46,7 +46,7 @@ def sweep(
     """One row per EMA length and weight: length, weight, kid, fd and, with labels,
     conditional_accuracy.
 
-    The first entry of the sampler's guidance takes each weight in turn; dataset is the folder of the
+    The first entry of the sampler's guidance takes each weight in turn. dataset: the folder of the
     images whose labels are drawn.
     """
     helper = None if guide is None else load_denoiser(guide)
@@ -110,9 +110,15 @@ def write_report(table: pd.DataFrame, out: Path) -> None:
         for (row, column), value in np.ndenumerate(grid.to_numpy()):
             style = {"weight": "bold"} if value == best else {}
             axes.text(
-                column, row, f"{value:.3g}", ha="center", va="center", fontsize=8,
-                bbox={"fc": "white", "ec": "none", "alpha": 0.75, "pad": 1}, **style,
-            )  # fmt: skip
+                column,
+                row,
+                f"{value:.3g}",
+                ha="center",
+                va="center",
+                fontsize=8,
+                bbox={"fc": "white", "ec": "none", "alpha": 0.75, "pad": 1},
+                **style,
+            )
     (out / "guidance.md").write_text("\n".join(parts))
     figure.savefig(out / "guidance.png", dpi=120)
 
@@ -158,8 +164,12 @@ def main(arguments: list[str] | None = None) -> None:
         help="where labels are drawn from (default: the folder dataset beside the reference)",
     )
     add("--inception-path", metavar="FILE", help="its weights, where the reference is Inception's")
-    add("--kind", default="classifier_free", choices=["classifier_free", "autoguidance"],
-        help="of guidance (default: %(default)s)")  # fmt: skip
+    add(
+        "--kind",
+        default="classifier_free",
+        choices=["classifier_free", "autoguidance"],
+        help="of guidance (default: %(default)s)",
+    )
     add("--guide", type=Path, metavar="FILE", help="weights of the guide, for autoguidance")
     add(
         "--weights",
@@ -174,8 +184,13 @@ def main(arguments: list[str] | None = None) -> None:
     add("--steps", type=int, default=12, help="of the time grid (default: %(default)s)")
     add("--images", type=int, default=512, help="per setting (default: %(default)s)")
     add("--seed", type=int, default=0, help="of the noise (default: %(default)s)")
-    add("--out", type=Path, default=Path("reports/studies"), metavar="FOLDER",
-        help="default: %(default)s")  # fmt: skip
+    add(
+        "--out",
+        type=Path,
+        default=Path("reports/studies"),
+        metavar="FOLDER",
+        help="default: %(default)s",
+    )
     options = parser.parse_args(arguments)
     models = {path.stem: path for path in sorted(options.ema.glob("*.safetensors"))}
     if not models:

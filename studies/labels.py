@@ -20,8 +20,8 @@ def study_labels(denoiser: Denoiser, dataset: Path, seed: int, count: int) -> Te
         return None
     if not (dataset / "dataset.json").is_file():
         raise ValueError(
-            f"{dataset} holds no data set, and the classes of generated images are drawn as frequent "
-            "as they are there: give --dataset FOLDER"
+            f"{dataset} holds no data set, and generated images are to have its classes as often "
+            "as it has them: give --dataset FOLDER"
         )
     images = ImageDataset(dataset)
     if images.num_classes != denoiser.num_classes:

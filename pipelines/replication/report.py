@@ -77,8 +77,11 @@ def print_tables(summary: Summary, console: Console | None = None) -> None:
     if len(summary.variants) < 2:
         return
     console.print()
-    console.print(f"paired difference from {summary.variants[0]} with its 95% t interval "
-                  "(*: it leaves 0 out)", soft_wrap=True)  # fmt: skip
+    console.print(
+        f"paired difference from {summary.variants[0]} with its 95% t interval "
+        "(*: it leaves 0 out)",
+        soft_wrap=True,
+    )
     table = Table(box=None, header_style="bold")
     table.add_column("metric")
     for variant in summary.variants[1:]:
@@ -102,11 +105,21 @@ def write_figure(summary: Summary, results: Sequence[Result], path: Path) -> Non
     for axes, metric in zip(panels, metrics, strict=False):
         style(axes, metric_entry(metric).title)
         for seed in sorted({result.seed for result in results}):
-            points = [(places[r.variant], r.metrics[metric]) for r in results
-                      if r.seed == seed and metric in r.metrics]  # fmt: skip
+            points = [
+                (places[r.variant], r.metrics[metric])
+                for r in results
+                if r.seed == seed and metric in r.metrics
+            ]
             points.sort()
-            axes.plot([x for x, _ in points], [y for _, y in points], color=MUTED, alpha=0.5,
-                      marker="o", markersize=4, linewidth=1)  # fmt: skip
+            axes.plot(
+                [x for x, _ in points],
+                [y for _, y in points],
+                color=MUTED,
+                alpha=0.5,
+                marker="o",
+                markersize=4,
+                linewidth=1,
+            )
         for variant, found in summary.spreads[metric].items():
             x, colour = places[variant], COLOURS[places[variant] % len(COLOURS)]
             if found.sd is not None:
@@ -129,6 +142,7 @@ def _label(variant: str) -> str:
 def _by_seed(results: Sequence[Result], variant: str, metric: str) -> dict[int, float]:
     """Finite values of one metric of one variant."""
     return {
-        r.seed: r.metrics[metric] for r in results
+        r.seed: r.metrics[metric]
+        for r in results
         if r.variant == variant and math.isfinite(r.metrics.get(metric, math.nan))
-    }  # fmt: skip
+    }

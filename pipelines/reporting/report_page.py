@@ -94,7 +94,8 @@ def _header(inputs: Inputs, title: str, by: str, best: Item) -> str:
     about = metric_entry(by, best.metric_name)
     floor = ""
     if chosen.floor is not None:
-        floor = f"; real images against real images give {with_deviation(chosen.floor, chosen.floor_std)}"
+        reached = with_deviation(chosen.floor, chosen.floor_std)
+        floor = f"; real images against real images give {reached}"
     evaluations = f" and {best.nfe} network evaluations per image" if best.nfe else ""
     lead = (
         f"{best.num_images:,} generated images, judged beside images held out from training. "
@@ -201,8 +202,11 @@ def _training(inputs: Inputs) -> str:
     curves, train = inputs.curves, inputs.train
     loss = "denoising_loss" if "denoising_loss" in curves else "loss"
     names = {loss: "training", "held_out/loss": "held out", "held_out/train_loss": "train, fixed"}
-    bins = {n: f"bin {n[len('held_out/bin') :].split('_')[0]}" for n in sorted(curves)
-            if n.startswith("held_out/bin")}  # fmt: skip
+    bins = {
+        n: f"bin {n[len('held_out/bin') :].split('_')[0]}"
+        for n in sorted(curves)
+        if n.startswith("held_out/bin")
+    }
     shown = [
         _curves("Denoising loss", curves, names),
         _curves("Held-out loss by noise level", curves, bins),
@@ -239,8 +243,18 @@ def _game(inputs: Inputs) -> str:
 
 def _protocol(inputs: Inputs, best: Item) -> str:
     data, reference = inputs.dataset, inputs.reference
-    shape = ("source", "num_images", "num_train", "num_held_out", "resolution", "channels",
-             "num_classes", "resize", "background", "content_hash")  # fmt: skip
+    shape = (
+        "source",
+        "num_images",
+        "num_train",
+        "num_held_out",
+        "resolution",
+        "channels",
+        "num_classes",
+        "resize",
+        "background",
+        "content_hash",
+    )
     about = {key: data[key] for key in shape if key in data}
     about["skipped files"] = len(data.get("skipped") or [])
     counts = data.get("class_counts") or {}

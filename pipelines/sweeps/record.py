@@ -105,7 +105,7 @@ class Record:
         never = f"; {asked - begun} never begun" if asked > begun else ""
         return (
             f"Ray Tune ended with {over} of {asked} trials over{lost}{never}. The report is of "
-            "those that are over: the same command tries to go on, and --fresh begins the sweep anew"
+            "those that are over: the same command tries to go on, --fresh begins the sweep anew"
         )
 
     def _write(self) -> None:

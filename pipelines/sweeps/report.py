@@ -33,8 +33,13 @@ def ranked(trials: Sequence[Trial], objective: str, mode: str) -> list[Trial]:
     def order(trial: Trial) -> tuple:
         value = trial.last(objective)
         finished = trial.status == FINISHED
-        return (trial.status == BROKEN or value is None, not finished,
-                0 if finished else -trial.nimg, sign * (value or 0.0), trial.number)  # fmt: skip
+        return (
+            trial.status == BROKEN or value is None,
+            not finished,
+            0 if finished else -trial.nimg,
+            sign * (value or 0.0),
+            trial.number,
+        )
 
     return sorted(trials, key=order)
 
@@ -67,17 +72,20 @@ def announce(sweep: Sweep, record: Record, out: Path, run: StageRun) -> None:
     trials = ranked(list(record.trials.values()), sweep.objective, sweep.mode)
     console.print(table(sweep, trials))
     spent, full = images_spent(sweep, trials)
-    console.print(f"images trained: {spent / 1000:g} of the {full / 1000:g} kimg of all trials "
-                  f"at full length ({spent / full:.0%})", soft_wrap=True)  # fmt: skip
+    console.print(
+        f"images trained: {spent / 1000:g} of the {full / 1000:g} kimg of all trials "
+        f"at full length ({spent / full:.0%})",
+        soft_wrap=True,
+    )
     judged = [t for t in trials if t.status != BROKEN and t.rungs]
     if not judged:
         raise RuntimeError(f"no trial came to an end: {trials[0].error if trials else 'none ran'}")
     best, line = judged[0], command(sweep, judged[0])
     for text in (
-        f"best: trial {best.number}, {outcome(sweep, best)}"
-        + against_default(sweep, trials, best),
-        f"params: {out / 'best_params.yaml'}   figures: {out}/", f"run it: {line}",
-    ):  # fmt: skip
+        f"best: trial {best.number}, {outcome(sweep, best)}" + against_default(sweep, trials, best),
+        f"params: {out / 'best_params.yaml'}   figures: {out}/",
+        f"run it: {line}",
+    ):
         console.print(text, soft_wrap=True, highlight=False, markup=False)
     reported = reported_by_trials()
     run.log_metrics({f"best/{k}": v for k, v in best.rungs[-1].items() if k in reported})
@@ -131,8 +139,12 @@ def best_params(sweep: Sweep, trial: Trial) -> str:
 
 def table(sweep: Sweep, trials: Sequence[Trial]) -> Table:
     """All trials, best first."""
-    out = Table(title=f"sweep {sweep.config.name}, best first", title_justify="left", box=None,
-                header_style="bold")  # fmt: skip
+    out = Table(
+        title=f"sweep {sweep.config.name}, best first",
+        title_justify="left",
+        box=None,
+        header_style="bold",
+    )
     out.add_column("trial", justify="right")
     numbers = {sweep.config.metric: sweep.config.metric}
     if sweep.objective != sweep.config.metric:
@@ -193,8 +205,9 @@ def importance(sweep: Sweep, trials: Sequence[Trial]) -> dict[str, float]:
     for trial, value in points:
         sampled = {key: domain.sample_of(trial.values[key]) for key, domain in varying.items()}
         if None not in sampled.values():
-            study.add_trial(optuna.trial.create_trial(
-                params=sampled, distributions=spaces, value=value))  # fmt: skip
+            study.add_trial(
+                optuna.trial.create_trial(params=sampled, distributions=spaces, value=value)
+            )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
@@ -237,14 +250,20 @@ def parallel_coordinates(sweep: Sweep, trials: Sequence[Trial], best: Trial) -> 
         good = (value - low) / span if sweep.mode == "max" else (high - value) / span
         is_best, whole = trial is best, trial.status == FINISHED
         axes.plot(
-            range(len(keys) + 1), y, color=COLOURS[1] if is_best else colormaps["viridis"](good),
-            linewidth=3 if is_best else 1.6, alpha=1.0 if whole else 0.35, zorder=3 if is_best else 2,
-        )  # fmt: skip
+            range(len(keys) + 1),
+            y,
+            color=COLOURS[1] if is_best else colormaps["viridis"](good),
+            linewidth=3 if is_best else 1.6,
+            alpha=1.0 if whole else 0.35,
+            zorder=3 if is_best else 2,
+        )
     for x, key in enumerate([*keys, objective]):
         axes.axvline(x, color=GRID, zorder=1)
-        marks = [(0.0, f"{low:.4g}"), (1.0, f"{high:.4g}")] if x == len(keys) else [
-            (position(sweep.varying[key], v), _text(v)) for v in sweep.varying[key].extremes
-        ]  # fmt: skip
+        marks = (
+            [(0.0, f"{low:.4g}"), (1.0, f"{high:.4g}")]
+            if x == len(keys)
+            else [(position(sweep.varying[key], v), _text(v)) for v in sweep.varying[key].extremes]
+        )
         for y_mark, text in marks:
             axes.text(x, y_mark, f" {text[:18]}", color=MUTED, fontsize=9, va="center", zorder=4)
     axes.set_xticks(range(len(keys) + 1), [*keys, objective], fontsize=9)

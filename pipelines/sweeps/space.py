@@ -76,8 +76,9 @@ class Sweep:
         self.config, self.raw, self.where = config, raw, where
         if config.workers > 1 and config.resources.gpu % 1:
             raise ParamsError(
-                f"{where}: resources: gpu: {config.resources.gpu:g} would put workers of one trial on "
-                "one GPU, which their communication (NCCL) refuses: use workers: 1, or whole GPUs"
+                f"{where}: resources: gpu: {config.resources.gpu:g} would put workers of one "
+                "trial on one GPU, which their communication (NCCL) refuses: use workers: 1, or "
+                "whole GPUs"
             )
         base = check_params(with_values(raw, {"cluster.num_workers": config.workers}))
         self.sampler = self._sampler(base)
@@ -88,7 +89,7 @@ class Sweep:
 
     @property
     def objective(self) -> str:
-        """The reported number that is made low or high: the metric or its distance from its floor."""
+        """The reported number to make low or high: the metric, or its distance from its floor."""
         return objective(self.config.metric)
 
     @property
@@ -139,12 +140,16 @@ class Sweep:
         name = self.config.evaluation.sampler or base.samplers[0]
         if name not in base.sampling:
             hint = nearest_name(name, base.sampling)
-            raise ParamsError(f"{self.where}: evaluation.sampler: {name!r} is not among the "
-                              f"samplers of params.yaml{hint}")  # fmt: skip
+            raise ParamsError(
+                f"{self.where}: evaluation.sampler: {name!r} is not among the "
+                f"samplers of params.yaml{hint}"
+            )
         kinds = {entry.kind for entry in base.sampling[name].guidance}
         if helped := sorted(kinds & {"autoguidance", "gradient"}):
-            raise ParamsError(f"{self.where}: evaluation.sampler: {name} has guidance {helped[0]}, which "
-                              "needs a second network that a trial does not have: name another")  # fmt: skip
+            raise ParamsError(
+                f"{self.where}: evaluation.sampler: {name} has guidance {helped[0]}, which "
+                "needs a second network that a trial does not have: name another"
+            )
         return name
 
     def _domains(self, base: Params) -> dict[str, Domain]:
@@ -185,8 +190,10 @@ class Sweep:
         domain = self.domains.get(key)
         asked = domain.extremes if domain else (base.model.class_conditional,)
         if metric == "conditional_accuracy" and not all(asked):
-            raise ParamsError(f"{self.where}: metric: no trial reports conditional_accuracy where "
-                              f"{key} is false: choose kid")  # fmt: skip
+            raise ParamsError(
+                f"{self.where}: metric: no trial reports conditional_accuracy where "
+                f"{key} is false: choose kid"
+            )
 
     def _corners(self) -> list[dict[str, Any]]:
         """Combinations of extreme values; all, or as many as hold each extreme value."""
@@ -195,15 +202,19 @@ class Sweep:
         for values in extremes.values():
             count *= len(values)
         if count <= MAX_CORNERS:
-            return [dict(zip(extremes, row, strict=True))
-                    for row in itertools.product(*extremes.values())]  # fmt: skip
+            return [
+                dict(zip(extremes, row, strict=True))
+                for row in itertools.product(*extremes.values())
+            ]
         pick = random.Random(0)
         rows = max(MAX_CORNERS, *(len(values) for values in extremes.values()))
         return [
-            {key: values[i] if i < len(values) else pick.choice(values)
-             for key, values in extremes.items()}
+            {
+                key: values[i] if i < len(values) else pick.choice(values)
+                for key, values in extremes.items()
+            }
             for i in range(rows)
-        ]  # fmt: skip
+        ]
 
     def _check_corners(self) -> None:
         """Every extreme value, in combination with the others, must be allowed."""
@@ -217,8 +228,9 @@ class Sweep:
                 problems |= dict.fromkeys(line.strip() for line in lines or [head])
         if problems:
             shown = list(problems)[:5] + (["..."] if len(problems) > 5 else [])
-            raise ParamsError(f"{self.where}: the space holds values that cannot run: "
-                              + "; ".join(shown))  # fmt: skip
+            raise ParamsError(
+                f"{self.where}: the space holds values that cannot run: " + "; ".join(shown)
+            )
         self._checked = checked
         if self.config.scheduler == "asha" and not self.rungs:
             raise ParamsError(
@@ -244,8 +256,10 @@ def load_sweep(path: str | Path, params_path: str | Path = "params.yaml") -> Swe
                 section: Any = SweepConfig
                 for part in problem["loc"][:-1]:
                     section = section.model_fields[part].annotation
-                problems.append(f"{place}: unknown key"
-                                f"{nearest_name(str(problem['loc'][-1]), section.model_fields)}")  # fmt: skip
+                problems.append(
+                    f"{place}: unknown key"
+                    f"{nearest_name(str(problem['loc'][-1]), section.model_fields)}"
+                )
             else:
                 problems.append(f"{place}: {problem['msg'][0].lower()}{problem['msg'][1:]}")
         raise ParamsError(f"{path}: " + "; ".join(problems)) from None

@@ -27,9 +27,14 @@ _INTERRUPTED = threading.Event()
 
 
 def make_tuner(
-    sweep: Sweep, folder: Path, trainable: Callable, task: Any, observer: Any, concurrent: int,
+    sweep: Sweep,
+    folder: Path,
+    trainable: Callable,
+    task: Any,
+    observer: Any,
+    concurrent: int,
     retry_broken: bool,
-) -> tune.Tuner:  # fmt: skip
+) -> tune.Tuner:
     """A new Tuner, or the one whose state lies in the folder.
 
     observer: has started(trial_id, sample), reported(trial_id, result), ended(trial_id, error),
@@ -49,15 +54,22 @@ def make_tuner(
         runnable,
         param_space={key: domain.for_tune() for key, domain in sweep.varying.items()},
         tune_config=tune.TuneConfig(
-            metric=sweep.objective, mode=sweep.mode, num_samples=sweep.config.trials,
-            search_alg=make_searcher(sweep), scheduler=make_scheduler(sweep),
-            max_concurrent_trials=concurrent, reuse_actors=sweep.config.workers == 0,
+            metric=sweep.objective,
+            mode=sweep.mode,
+            num_samples=sweep.config.trials,
+            search_alg=make_searcher(sweep),
+            scheduler=make_scheduler(sweep),
+            max_concurrent_trials=concurrent,
+            reuse_actors=sweep.config.workers == 0,
         ),
         run_config=tune.RunConfig(
-            name=STATE, storage_path=str(Path(folder).resolve()), verbose=0,
-            callbacks=[Forward()], failure_config=tune.FailureConfig(max_failures=0),
+            name=STATE,
+            storage_path=str(Path(folder).resolve()),
+            verbose=0,
+            callbacks=[Forward()],
+            failure_config=tune.FailureConfig(max_failures=0),
         ),
-    )  # fmt: skip
+    )
 
 
 def make_searcher(sweep: Sweep) -> Any:
@@ -68,15 +80,18 @@ def make_searcher(sweep: Sweep) -> Any:
         say("sweep: params.yaml as it is lies outside the space and is not among the trials")
     if sweep.config.searcher == "random":
         return BasicVariantGenerator(
-            points_to_evaluate=points, random_state=sweep.config.seed,
-        )  # fmt: skip
+            points_to_evaluate=points,
+            random_state=sweep.config.seed,
+        )
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return OptunaSearch(
-        metric=sweep.objective, mode=sweep.mode, points_to_evaluate=points,
+        metric=sweep.objective,
+        mode=sweep.mode,
+        points_to_evaluate=points,
         sampler=optuna.samplers.TPESampler(seed=sweep.config.seed, n_startup_trials=5),
-    )  # fmt: skip
+    )
 
 
 def make_scheduler(sweep: Sweep) -> Any:
@@ -85,13 +100,16 @@ def make_scheduler(sweep: Sweep) -> Any:
         return FIFOScheduler()
     # A trial ends by itself at its own last image, so that its run is complete.
     return ASHAScheduler(
-        time_attr="nimg", grace_period=sweep.rungs[0], max_t=sweep.total_nimg,
-        reduction_factor=sweep.config.reduction, stop_last_trials=False,
-    )  # fmt: skip
+        time_attr="nimg",
+        grace_period=sweep.rungs[0],
+        max_t=sweep.total_nimg,
+        reduction_factor=sweep.config.reduction,
+        stop_last_trials=False,
+    )
 
 
 def _resources(sweep: Sweep) -> dict[str, float]:
-    """Of the trial's own process: nothing where Ray Train's workers do the work."""
+    """What the trial's own process takes: nothing where Ray Train's workers do the work."""
     if sweep.config.workers:
         return {"cpu": 0, "memory": 1}  # a bundle may not be empty; one byte
     resources = sweep.config.resources

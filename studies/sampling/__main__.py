@@ -210,12 +210,13 @@ def main(arguments: list[str] | None = None) -> None:
         action="append",
         default=[],
         metavar="FOLDER",
-        help="outputs/dataset of a model, whose class frequencies its labels have; once, or once for "
-        "each --model (default: the folder dataset beside its reference)",
+        help="outputs/dataset of a model: its labels are drawn from there; once, or once for each "
+        "--model (default: the folder dataset beside its reference)",
     )
     parser.add_argument("--names", metavar="A,B", help="of the models, for the tables")
-    parser.add_argument("--inception-path", metavar="FILE",
-                        help="its weights, where a reference is Inception's")  # fmt: skip
+    parser.add_argument(
+        "--inception-path", metavar="FILE", help="its weights, where a reference is Inception's"
+    )
     parser.add_argument("--no-mixtures", action="store_true", help="trained models only")
     parser.add_argument("--nfe", default=",".join(map(str, NFE)), help="default: %(default)s")
     parser.add_argument("--images", type=int, default=256, help="per run (default: %(default)s)")
@@ -227,8 +228,13 @@ def main(arguments: list[str] | None = None) -> None:
         metavar="FOLDER",
         help="default: %(default)s",
     )
-    parser.add_argument("--grid-cache", type=Path, default=Path(".runs/grids"), metavar="FOLDER",
-                        help="where optimized grids are kept (default: %(default)s)")  # fmt: skip
+    parser.add_argument(
+        "--grid-cache",
+        type=Path,
+        default=Path(".runs/grids"),
+        metavar="FOLDER",
+        help="where optimized grids are kept (default: %(default)s)",
+    )
     options = parser.parse_args(arguments)
     try:
         nfes = tuple(sorted({int(part) for part in options.nfe.split(",")}))

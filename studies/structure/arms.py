@@ -41,7 +41,7 @@ def train_arm(settings: str, dataset: str, folder: str) -> float:
 
 
 def start_worker(parent: int) -> None:
-    """One thread a process, and no life beyond the parent's, however that ends."""
+    """Use one thread, and exit when the parent process has ended, in whatever way."""
     torch.set_num_threads(1)
 
     def watch() -> None:
@@ -52,9 +52,10 @@ def start_worker(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def arm_settings(raw: dict, values: dict, options: argparse.Namespace, seed: int, kimg: float
-                 ) -> RunSettings:  # fmt: skip
-    """The settings of one arm: those of params, a fine-tune of the given weights, its own values."""
+def arm_settings(
+    raw: dict, values: dict, options: argparse.Namespace, seed: int, kimg: float
+) -> RunSettings:
+    """Settings of one arm: those of params, with --init those of a fine-tuning, and its own."""
     snapshots = round(kimg / options.snapshot_kimg)
     deployed = (
         check_params(raw)
@@ -79,7 +80,7 @@ def arm_settings(raw: dict, values: dict, options: argparse.Namespace, seed: int
         common["train.lr"] = options.lr
     if options.every is not None:
         common["structure.every"] = options.every
-    # Which arm is judged with its adapter, questions() says.
+    # Here no sampler switches the adapter on: questions() does so for the arms that trained one.
     common |= {f"sampling.{name}.adapter": False for name in raw.get("sampling", {})}
     params = check_params(with_values(raw, common | values), "the study's params")
     settings = params.run_settings().model_copy(update={"sample_every_kimg": None})
@@ -156,7 +157,7 @@ def earlier_settings(text: str) -> RunSettings | None:
 
 
 def _remove(values: Any, location: Sequence[int | str]) -> None:
-    """Delete the entry at pydantic's location, which also names the kind where there are several."""
+    """Delete the entry at a location of pydantic, which names the kind of a union's member too."""
     *path, key = location
     for part in path:
         if isinstance(values, list) or part in values:
@@ -165,12 +166,15 @@ def _remove(values: Any, location: Sequence[int | str]) -> None:
 
 
 def train_all(pool: ProcessPoolExecutor, runs: dict, options: argparse.Namespace) -> dict:
+    """Train what is not finished; {(arm, seed): seconds}. Raises ValueError that names the arm."""
     seconds = {}
     with progress("structure: training runs", len(runs)) as report:
         tasks = {
-            pool.submit(train_arm, settings.model_dump_json(), str(options.dataset), str(folder)): key
+            pool.submit(
+                train_arm, settings.model_dump_json(), str(options.dataset), str(folder)
+            ): key
             for key, (settings, folder) in sorted(runs.items(), key=lambda item: item[0][1])
-        }  # fmt: skip
+        }
         for done, task in enumerate(as_completed(tasks), start=1):
             try:
                 seconds[tasks[task]] = task.result()

@@ -159,12 +159,22 @@ def _cost(seconds_per_kimg: dict[tuple[str, int], float], kimg: float, snapshot_
         ]
         if arm != "control" and ratios:
             equal = snapshot_kimg * math.ceil(kimg * median(ratios) / snapshot_kimg)
-            lines.append([arm, f"{median(ratios):.2f}", f"{min(ratios):.2f} to {max(ratios):.2f}",
-                          f"{equal:g}"])  # fmt: skip
+            lines.append(
+                [
+                    arm,
+                    f"{median(ratios):.2f}",
+                    f"{min(ratios):.2f} to {max(ratios):.2f}",
+                    f"{equal:g}",
+                ]
+            )
     if not lines:
         return ""
-    head = ["arm", "time per image over the control's (median)", "range over seeds",
-            "equal wall-clock: --control-kimg"]  # fmt: skip
+    head = [
+        "arm",
+        "time per image over the control's (median)",
+        "range over seeds",
+        "equal wall-clock: --control-kimg",
+    ]
     return markdown(head, lines)
 
 
@@ -191,6 +201,7 @@ def _figure(table: pd.DataFrame, kimg: float, path: Path) -> None:
     figure.supxlabel(
         "dots: seeds (each a mean over draws of images); diamonds: their mean; dotted: real images "
         "against real ones, grey: two standard deviations of single draws",
-        fontsize=9, color=MUTED,
-    )  # fmt: skip
+        fontsize=9,
+        color=MUTED,
+    )
     path.write_bytes(png(figure))

@@ -1,4 +1,4 @@
-"""What the deployed sampler gains against what the long one loses: a curve per arm, over training."""
+"""What the deployed sampler gains and the long one loses: a curve per arm, over training."""
 
 from pathlib import Path
 
@@ -13,9 +13,9 @@ def tradeoff_points(
 ) -> pd.DataFrame:
     """Mean over seeds at each time: columns kimg, long, deployed.
 
-    An arm that trained an adapter was not judged under the long sampler, where the adapter is off and
-    the arm is its control bit by bit: there the control's values stand. Times beyond kimg, which only
-    a longer control has, are left out.
+    An arm that trained an adapter was not judged under the long sampler: there the adapter is off,
+    so the arm equals its control bit by bit, and the control's values are taken. Times beyond kimg,
+    which only a longer control has, are left out.
     """
     chosen = table[(table.metric == metric) & (table.kimg <= kimg)]
     own = chosen[chosen.arm == arm]
@@ -60,6 +60,7 @@ def draw_tradeoff(table: pd.DataFrame, kimg: float, deployed: str, long: str, ou
     figure.supxlabel(
         "lower left is better; mean over seeds, from the start to the end (diamond); dotted: real "
         "images against real ones",
-        fontsize=9, color=MUTED,
-    )  # fmt: skip
+        fontsize=9,
+        color=MUTED,
+    )
     (out / "tradeoff.png").write_bytes(png(figure))

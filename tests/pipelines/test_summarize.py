@@ -60,21 +60,43 @@ def write_outputs(folder, kids=(0.02, 0.01), **metrics):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(data))
 
-    write("dataset/dataset.json", {
-        "source": "digits", "num_images": 100, "num_train": 75, "num_held_out": 25,
-        "resolution": 8, "channels": 1, "num_classes": 2, "label_names": ["<b>a</b>", "b"],
-        "class_counts": [60, 40], "content_hash": "ab" * 32, "skipped": [],
-        "versions": {"numpy": "2.4"},
-    })  # fmt: skip
+    write(
+        "dataset/dataset.json",
+        {
+            "source": "digits",
+            "num_images": 100,
+            "num_train": 75,
+            "num_held_out": 25,
+            "resolution": 8,
+            "channels": 1,
+            "num_classes": 2,
+            "label_names": ["<b>a</b>", "b"],
+            "class_counts": [60, 40],
+            "content_hash": "ab" * 32,
+            "skipped": [],
+            "versions": {"numpy": "2.4"},
+        },
+    )
     write("reference/reference.json", {"protocol": {"extractor": "classifier"}})
-    write("ema/reconstruct.json", {
-        "num_snapshots": 16, "lengths": {"0.05": {"relative_profile_error": 0.004}},
-    })  # fmt: skip
-    write("train/train.json", {
-        "total_nimg": 2000, "num_parameters": 123, "skipped_steps": 0, "structure_kind": "graph",
-        "structure_plays": 7, "gate": {"open_fraction": 0.5, "shut_reasons": {"at chance": 3}},
-        "final": {"denoising_loss": 0.25},
-    })  # fmt: skip
+    write(
+        "ema/reconstruct.json",
+        {
+            "num_snapshots": 16,
+            "lengths": {"0.05": {"relative_profile_error": 0.004}},
+        },
+    )
+    write(
+        "train/train.json",
+        {
+            "total_nimg": 2000,
+            "num_parameters": 123,
+            "skipped_steps": 0,
+            "structure_kind": "graph",
+            "structure_plays": 7,
+            "gate": {"open_fraction": 0.5, "shut_reasons": {"at chance": 3}},
+            "final": {"denoising_loss": 0.25},
+        },
+    )
     (folder / "outputs/train/curves.csv").write_text(
         "nimg,denoising_loss,held_out/loss,structure/lambda\n1000,0.5,,\n2000,0.25,0.3,0.1\n"
     )
@@ -187,8 +209,10 @@ def test_main_writes_the_three_files_for_the_items_that_params_name(outputs, mon
     written = json.loads((outputs / "reports/metrics.json").read_text())
     assert list(written["items"]) == ["0.1-default"]
     assert {path.name for path in (outputs / "reports").iterdir()} == {
-        "metrics.json", "fid_by_ema.csv", "report.html",
-    }  # fmt: skip
+        "metrics.json",
+        "fid_by_ema.csv",
+        "report.html",
+    }
 
 
 def test_numbers_are_short():

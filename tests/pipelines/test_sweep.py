@@ -25,8 +25,16 @@ SPACE = {
     "train.init_from": {"choice": [None, "nowhere.safetensors"]},
     "train.lr_ramp_kimg": 0.1,
 }
-SWEEP = {"name": "tiny", "trials": 4, "max_concurrent": 2, "workers": 0, "searcher": "random",
-         "reduction": 2, "evaluation": {"num_images": 32}, "space": SPACE}  # fmt: skip
+SWEEP = {
+    "name": "tiny",
+    "trials": 4,
+    "max_concurrent": 2,
+    "workers": 0,
+    "searcher": "random",
+    "reduction": 2,
+    "evaluation": {"num_images": 32},
+    "space": SPACE,
+}
 
 
 def write(clone, **changes):
@@ -41,8 +49,9 @@ def trials(clone, name="tiny"):
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
-    clone = Clone(tmp_path_factory.mktemp("clone"), cluster={"num_workers": 0},
-                  ema={"lengths": [0.1]})  # fmt: skip
+    clone = Clone(
+        tmp_path_factory.mktemp("clone"), cluster={"num_workers": 0}, ema={"lengths": [0.1]}
+    )
     write(clone)
     clone.commit("a sweep")
     return clone
@@ -118,8 +127,14 @@ def test_another_space_under_the_same_name_is_one_line(clone):
 
 
 def test_trials_as_ray_train_runs(clone):
-    write(clone, name="train", trials=2, workers=1, searcher="tpe", space={
-        "train.lr": SPACE["train.lr"], "train.lr_ramp_kimg": 0.1})  # fmt: skip
+    write(
+        clone,
+        name="train",
+        trials=2,
+        workers=1,
+        searcher="tpe",
+        space={"train.lr": SPACE["train.lr"], "train.lr_ramp_kimg": 0.1},
+    )
     out = clone.run("python", "-m", "pipelines.sweep")
     found = trials(clone, "train")
     assert len(found) == 2 and {t["status"] for t in found} <= {"finished", "stopped early"}

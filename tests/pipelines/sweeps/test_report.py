@@ -61,8 +61,11 @@ def record(sweep, tmp_path):
     for number in range(24):
         lr = 0.01 if number == 0 else float(10 ** pick.uniform(-3, -1))
         first = 1 + abs(np.log10(lr / 0.03))
-        values = {"train.lr": lr, "model.channels": int(pick.choice([16, 32])),
-                  "structure.k": int(pick.integers(2, 10))}  # fmt: skip
+        values = {
+            "train.lr": lr,
+            "model.channels": int(pick.choice([16, 32])),
+            "structure.k": int(pick.integers(2, 10)),
+        }
         if number == 0:
             values |= {"model.channels": 32, "structure.k": 8}
         add(record, number, values, [first, first / 2, first / 4] if first < 1.5 else [first])
@@ -143,8 +146,11 @@ def test_position_on_an_axis(sweep):
 
 
 def test_a_second_sweep_of_the_same_name(tmp_path, capsys):
-    first = {"sweep": {"trials": 4, "space": {"train.lr": {"uniform": [0, 1]}}}, "code": "a",
-             "params": {"blocks": [{"kind": "graph_conv", "k": 4}]}}  # fmt: skip
+    first = {
+        "sweep": {"trials": 4, "space": {"train.lr": {"uniform": [0, 1]}}},
+        "code": "a",
+        "params": {"blocks": [{"kind": "graph_conv", "k": 4}]},
+    }
     assert not check_same_sweep(tmp_path, first, "sweep.yaml")
     assert check_same_sweep(tmp_path, first, "sweep.yaml")
     assert check_same_sweep(tmp_path, first | {"code": "b"}, "sweep.yaml")
@@ -160,15 +166,22 @@ def test_a_second_sweep_of_the_same_name(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("resources", "workers", "have", "fit"),
     [
-        ({"cpu": 1}, 1, {"CPU": 2}, 2), ({"cpu": 2}, 0, {"CPU": 3}, 1),
+        ({"cpu": 1}, 1, {"CPU": 2}, 2),
+        ({"cpu": 2}, 0, {"CPU": 3}, 1),
         ({"cpu": 1, "gpu": 0.5}, 1, {"CPU": 16, "GPU": 1}, 2),
         ({"cpu": 1, "gpu": 1}, 2, {"CPU": 16, "GPU": 4}, 2),
-        ({"cpu": 4}, 1, {"CPU": 2}, "4 CPU"), ({"cpu": 1, "gpu": 0.3}, 1, {"CPU": 2}, "0.3 GPU"),
+        ({"cpu": 4}, 1, {"CPU": 2}, "4 CPU"),
+        ({"cpu": 1, "gpu": 0.3}, 1, {"CPU": 2}, "0.3 GPU"),
     ],
-)  # fmt: skip
+)
 def test_how_many_trials_fit(resources, workers, have, fit):
-    settings = {"name": "s", "space": SPACE, "resources": {"gpu": 0.0} | resources,
-                "workers": workers, "max_concurrent": 4}  # fmt: skip
+    settings = {
+        "name": "s",
+        "space": SPACE,
+        "resources": {"gpu": 0.0} | resources,
+        "workers": workers,
+        "max_concurrent": 4,
+    }
     made = SimpleNamespace(config=SweepConfig.model_validate(settings), where="sweep.yaml")
     if isinstance(fit, int):
         assert fitting(made, have) == fit

@@ -61,15 +61,19 @@ def test_the_basis_changes_with_the_reference_and_with_the_code(tmp_path, monkey
     (tmp_path / JUDGING_FILES[-1]).write_text("{}")
     monkeypatch.chdir(tmp_path)
     found = [judging_basis()]
-    for name in ("training/loop.py", "evaluation/kid.py", "pipelines/sweeps/quick_evaluation.py",
-                 "outputs/reference/reference.json"):  # fmt: skip
+    for name in (
+        "training/loop.py",
+        "evaluation/kid.py",
+        "pipelines/sweeps/quick_evaluation.py",
+        "outputs/reference/reference.json",
+    ):
         (tmp_path / name).write_text((tmp_path / name).read_text() + "\n")
         found.append(judging_basis())
     assert found[0] == found[1] and len(set(found)) == 4
 
 
 def test_every_module_that_judges_is_part_of_the_basis():
-    """What pipelines/sweeps/quick_evaluation.py imports of the project, other than plain settings."""
+    """All that pipelines/sweeps/quick_evaluation.py imports of the project, but for settings."""
     text = (ROOT / "pipelines" / "sweeps" / "quick_evaluation.py").read_text()
     imported = {n.module for n in ast.walk(ast.parse(text)) if isinstance(n, ast.ImportFrom)}
     own = {name for name in imported if (ROOT / name.split(".")[0]).is_dir()}

@@ -20,7 +20,7 @@ def settings():
 
 @pytest.fixture
 def noted(settings, tmp_path):
-    """Call with a function that changes the note of a run of `settings`, as another version would."""
+    """noted(edit): a run of `settings` whose note was written by another version."""
     folder = tmp_path / "graph-0-64"
     check_same_settings({("graph", 0): (settings, folder)}, INPUTS)
 
