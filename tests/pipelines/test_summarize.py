@@ -167,6 +167,17 @@ def test_page_is_self_contained_and_the_same_each_time(outputs):
     assert text.count("data:image/png;base64,") >= 6
 
 
+def test_page_says_which_way_each_metric_is_better(tmp_path, monkeypatch):
+    beside = {"value": 1.1, "floor": 0.9, "floor_std": 0.01}
+    write_outputs(tmp_path, density=beside, coverage=beside, my_own=beside)
+    monkeypatch.chdir(tmp_path)
+    text = render(summarize.read_inputs(["0.05-default", "0.1-default"]))
+    assert "over k. Best near the floor." in text
+    assert "a generated image nearby. Higher is better, up to the floor." in text
+    assert "at any number of images. Lower is better." in text
+    assert "<td>my own<small>" in text, "a metric without a row in the table"
+
+
 def test_page_without_labels_game_or_pictures(tmp_path, monkeypatch):
     write_outputs(tmp_path)
     monkeypatch.chdir(tmp_path)

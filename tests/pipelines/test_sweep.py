@@ -79,6 +79,31 @@ def test_interrupted_and_continued_by_the_same_command(clone):
     assert "which is params.yaml as it is" in out or "params.yaml as it is: " in out
 
 
+def test_ctrl_c_and_a_metric_that_is_best_near_its_floor(clone):
+    write(
+        clone,
+        name="near",
+        metric="density",
+        trials=2,
+        space={"train.lr": SPACE["train.lr"], "train.lr_ramp_kimg": 0.1},
+    )
+    process = clone.start("python", "-m", "pipelines.sweep")
+    assert process.stdout is not None
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if "kimg, density" in line:
+            os.killpg(process.pid, signal.SIGINT)
+    assert process.wait() == 1
+    assert "interrupted: the same command goes on" in said[-1], said
+    out = clone.run("python", "-m", "pipelines.sweep")
+    assert "from its floor" in out and "Ray Tune ended" not in out
+    finished = [trial for trial in trials(clone, "near") if trial["status"] == "finished"]
+    nearest = min(finished, key=lambda trial: trial["rungs"][-1]["density_from_floor"])
+    assert f"best: trial {nearest['number']}, density" in out
+    write(clone)
+
+
 def test_mlflow_has_a_parent_and_a_child_per_trial(clone):
     from mlflow.tracking import MlflowClient
 

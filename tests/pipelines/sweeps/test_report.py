@@ -14,7 +14,7 @@ from rich.console import Console
 
 from pipelines.params import check_params
 from pipelines.settings.yaml_file import ParamsError, read_yaml
-from pipelines.sweep import fitting
+from pipelines.sweep import fitting, identity
 from pipelines.sweeps.record import BROKEN, FINISHED, STOPPED, Record, check_same_sweep
 from pipelines.sweeps.report import (
     announce,
@@ -232,3 +232,18 @@ def test_fewer_trials_than_asked_for_are_counted(sweep, tmp_path):
     said = record.shortfall()
     assert "1 of 16 trials over; 1 never came to an end; 14 never begun" in said
     assert "--fresh" in said and "\n" not in said
+
+
+def test_a_sweep_that_was_begun_for_more_density_is_not_continued(density, tmp_path):
+    """Tune's state on disk would go on to maximise it."""
+    now = identity(density.sweep)
+    before = {key: value for key, value in now.items() if key != "objective"}
+    assert not check_same_sweep(tmp_path, before, "sweep.yaml")
+    with pytest.raises(
+        ParamsError, match=r"differs in objective \(- there, density_from_floor now"
+    ):
+        check_same_sweep(tmp_path, now, "sweep.yaml")
+
+
+def test_a_sweep_for_a_low_metric_has_the_identity_that_it_had(sweep):
+    assert identity(sweep).keys() == {"sweep", "params", "data", "code"}

@@ -1,10 +1,13 @@
 """sweep.yaml: what may stand in it, and what is told before anything starts."""
 
 import math
+import re
+from pathlib import Path
 
 import pytest
 import yaml
 
+from evaluation.metric_table import shown
 from pipelines.settings.yaml_file import ParamsError, read_yaml
 from pipelines.sweeps.domain import Domain, DomainError, parse_domain
 from pipelines.sweeps.space import Sweep, SweepConfig, load_sweep
@@ -263,3 +266,9 @@ def test_tune_is_told_the_objective():
 
     searcher = make_searcher(sweep(SPACE, metric="density"))
     assert (searcher.metric, searcher.mode) == ("density_from_floor", "min")
+
+
+def test_the_page_lists_the_metrics_that_a_sweep_may_have():
+    (row,) = re.findall(r"^\| `metric` \|.*$", Path("docs/sweeps.md").read_text(), re.MULTILINE)
+    listed = re.findall(r"`([^`]+)`", row.split("|")[3])
+    assert listed == shown("sweep")
