@@ -25,7 +25,7 @@ from pipelines.sweeps.record import (
     environment_for_tune,
     lock_text,
 )
-from pipelines.sweeps.report import announce, write_report
+from pipelines.sweeps.report import announce, outcome, write_report
 from pipelines.sweeps.space import Sweep, load_sweep
 from pipelines.sweeps.tracked import SweepRuns
 from pipelines.sweeps.trial import TrialTask, run_trial
@@ -99,6 +99,7 @@ def identity(sweep: Sweep) -> dict[str, Any]:
         params.pop(section)
     return {
         "sweep": sweep.config.model_dump(mode="json"),
+        **({"objective": sweep.objective} if sweep.objective != sweep.config.metric else {}),
         "params": params,
         "data": dataset_hash() or "",
         "code": code_hash(stage_code("train")),
@@ -130,9 +131,8 @@ class Observer:
         trial = self.record.rung(trial_id, result)
         if trial is not None:
             self.runs.rung(trial)
-            metric = self.record.sweep.config.metric
             self.say(f"trial {trial.number}: {trial.nimg / 1000:g} kimg, "
-                     f"{metric} {trial.objective(metric):.4g}")  # fmt: skip
+                     f"{outcome(self.record.sweep, trial)}")  # fmt: skip
 
     def ended(self, trial_id: str, error: str | None = None) -> None:
         trial = self.record.ended(trial_id, error)
@@ -148,7 +148,10 @@ class Observer:
 def search(
     sweep: Sweep, folder: Path, root: Path, observer: Observer, retry_broken: bool
 ) -> None:  # fmt: skip
-    """Run or continue the trials. Raises KeyboardInterrupt when Ctrl-C left some unfinished."""
+    """Run or continue the trials, and say where Tune ended before all of them were over.
+
+    Raises KeyboardInterrupt when Ctrl-C left some unfinished.
+    """
     environment_for_tune()
     config, base = sweep.config, sweep.base
     task = TrialTask(
@@ -160,7 +163,7 @@ def search(
     threads = base.cluster.model_copy(update=update)
     # Tune with Ray Train inside needs the dashboard's state API, or it hangs after a trial.
     with ray_session(threads, dashboard=config.workers > 0) as ray:
-        from pipelines.sweeps.tuner import make_tuner
+        from pipelines.sweeps.tuner import make_tuner, was_interrupted
 
         concurrent = fitting(sweep, ray.cluster_resources())
         tuner = make_tuner(sweep, folder, run_trial, task, observer, concurrent, retry_broken)
@@ -169,7 +172,9 @@ def search(
         except Exception as error:
             raise ClusterError(f"the sweep stopped: {root_cause(error)}") from error
     if observer.record.done() < config.trials:
-        raise KeyboardInterrupt
+        if was_interrupted():
+            raise KeyboardInterrupt
+        observer.say(observer.record.shortfall())
 
 
 def judging_basis() -> str:

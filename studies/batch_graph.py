@@ -133,8 +133,13 @@ def main(arguments: list[str] | None = None) -> None:
     add("--images", type=int, default=64, help="in each batch (default: %(default)s)")
     add("-k", type=int, default=8, help="neighbours (default: %(default)s)")
     add("--seed", type=int, default=0, help="of labels and images (default: %(default)s)")
-    add("--out", type=Path, default=Path("reports/studies/batch_graph.png"), metavar="FILE",
-        help="default: %(default)s")  # fmt: skip
+    add(
+        "--out",
+        type=Path,
+        default=Path("reports/studies/batch_graph.png"),
+        metavar="FILE",
+        help="default: %(default)s",
+    )
     options = parser.parse_args(arguments)
     names = options.names.split(",") if options.names else [path.stem for path in options.weights]
     samplers = options.sampler.split(",")

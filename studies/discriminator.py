@@ -1,12 +1,12 @@
-"""What can a discriminator see? It alone learns; the generated images and the real ones stand still.
+"""What can a discriminator see? It alone learns; generated and real images stay as they are.
 
   python -m studies.discriminator outputs/ema/0.1.safetensors --sampler fast8
   python -m studies.discriminator WEIGHTS --sampler fast8 --kinds graph,per_sample --steps 600
 
 For each kind: its accuracy (area under the ROC curve; 0.5 is chance) on real and generated images
 that it never learned from, against the steps it has taken, with the settings of `structure` (Psi,
-batch, k, gamma, lr). Beside it the floor, the same with real images in place of the generated ones: a
-discriminator that tells these apart has a leak. Writes discriminator.csv and discriminator.png.
+batch, k, gamma, lr). Beside it the floor: the same with real images in place of generated ones,
+which a discriminator can tell apart only by a leak. Writes discriminator.csv and discriminator.png.
 
 Before that, what Psi shows at all: metrics of local structure in its features, at each of
 `structure.feature_sigmas` alone and at all of them. A Psi in which generated images look like real
@@ -26,6 +26,7 @@ from torch import Tensor
 from dataset.slots import GroupPools, slot_indices, unpaired_batch
 from dataset.store import ImageDataset
 from evaluation.manifold import structure_metrics
+from evaluation.metric_table import metric_entry
 from foundation.workers import World
 from models.denoiser import load_denoiser
 from pipelines.console.progress import progress
@@ -52,8 +53,9 @@ def features_of(psi: Psi, images: Tensor) -> Tensor:
         return torch.cat([psi(part) for part in images.split(CHUNK)])
 
 
-def batches(real: Set, fake: Set, size: int, seed: int, stream: str
-            ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:  # fmt: skip
+def batches(
+    real: Set, fake: Set, size: int, seed: int, stream: str
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Endless batches real, fake [size, F], labels; reals are drawn with the labels of the fakes.
 
     Both without replacement, as training draws them: duplicates would tell which is which.
@@ -68,9 +70,13 @@ def batches(real: Set, fake: Set, size: int, seed: int, stream: str
 
 
 def accuracy_by_steps(
-    config: StructureConfig, train: tuple[Set, Set], test: tuple[Set, Set],
-    size: int, steps: list[int], seed: int,
-) -> dict[int, float]:  # fmt: skip
+    config: StructureConfig,
+    train: tuple[Set, Set],
+    test: tuple[Set, Set],
+    size: int,
+    steps: list[int],
+    seed: int,
+) -> dict[int, float]:
     """Train one discriminator on (real, fake); {steps: accuracy on the test sets}."""
     (real, _), _ = train
     opponent = Opponent(config, real.shape[1], real, World(), seed)
@@ -90,11 +96,12 @@ def halves(one: Set) -> tuple[Set, Set]:
     return (one[0][::2], one[1][::2]), (one[0][1::2], one[1][1::2])
 
 
-SEEN = ("knn_two_sample", "coverage", "recall", "lid_ratio")
+SEEN = ("knn_two_sample", "coverage", "recall", "lid_ratio")  # of evaluation/metric_table.py
 
 
-def sight(real: Tensor, others: dict[str, Tensor], per_sigma: int, sigmas: Sequence[float]
-          ) -> list[list[str]]:  # fmt: skip
+def sight(
+    real: Tensor, others: dict[str, Tensor], per_sigma: int, sigmas: Sequence[float]
+) -> list[list[str]]:
     """Rows of a table: each noise level (`per_sigma` features each), each set beside `real`."""
     views = {
         f"{sigma:g}": slice(place * per_sigma, (place + 1) * per_sigma)
@@ -142,9 +149,14 @@ def run(options: argparse.Namespace) -> pd.DataFrame:
     sigmas = psi.network.sigmas if isinstance(psi.network, DenoiserFeatures) else ()
     (unseen, _), (floor, _) = halves(held_out)
     n = min(map(len, (unseen, floor, test_fake[0])))  # the metrics depend on the number of images
-    shown = sight(unseen[:n], {"generated": test_fake[0][:n], "real images (floor)": floor[:n]},
-                  psi.num_features // max(1, len(sigmas)), sigmas)  # fmt: skip
-    print(markdown(["Psi at sigma", "images", *SEEN], shown))
+    shown = sight(
+        unseen[:n],
+        {"generated": test_fake[0][:n], "real images (floor)": floor[:n]},
+        psi.num_features // max(1, len(sigmas)),
+        sigmas,
+    )
+    titles = [metric_entry(key).title for key in SEEN]
+    print(markdown(["Psi at sigma", "images", *titles], shown))
     subjects = {
         "generated": ((learned, train_fake), (held_out, test_fake)),
         "real images (floor)": (halves(learned), halves(held_out)),
@@ -159,10 +171,15 @@ def run(options: argparse.Namespace) -> pd.DataFrame:
                 for subject, (train, test) in subjects.items():
                     found = accuracy_by_steps(own, train, test, size, steps, seed)
                     rows += [
-                        {"kind": kind, "subject": subject, "seed": seed, "steps": step,
-                         "accuracy": value}
+                        {
+                            "kind": kind,
+                            "subject": subject,
+                            "seed": seed,
+                            "steps": step,
+                            "accuracy": value,
+                        }
                         for step, value in found.items()
-                    ]  # fmt: skip
+                    ]
                     report(done := done + 1)
     return pd.DataFrame(rows)
 
@@ -176,10 +193,16 @@ def draw(table: pd.DataFrame) -> bytes:
         for subject, rows in own.groupby("subject", sort=False):
             by_steps = rows.groupby("steps").accuracy
             floor = subject != "generated"
-            axes.plot(by_steps.mean(), "--" if floor else "-", color=colour,
-                      label=f"{kind}, {subject}")  # fmt: skip
-            axes.fill_between(by_steps.min().index, by_steps.min(), by_steps.max(),
-                              color=colour, alpha=0.08 if floor else 0.2)  # fmt: skip
+            axes.plot(
+                by_steps.mean(), "--" if floor else "-", color=colour, label=f"{kind}, {subject}"
+            )
+            axes.fill_between(
+                by_steps.min().index,
+                by_steps.min(),
+                by_steps.max(),
+                color=colour,
+                alpha=0.08 if floor else 0.2,
+            )
     axes.axhline(0.5, color=INK, linewidth=0.6)
     axes.set_xlabel("steps of the discriminator")
     axes.legend(fontsize=8)
@@ -221,11 +244,12 @@ def main(arguments: list[str] | None = None) -> None:
     (options.out / "discriminator.png").write_bytes(draw(table))
     steps = sorted(table.steps.unique())
     lines = [
-        [str(kind), str(subject), *(f"{mean[s]:.3f} ± {spread[s]:.3f}" for s in steps)]
+        [str(kind), str(subject), *(f"{mean[s]:.3f} ± {deviation[s]:.3f}" for s in steps)]
         for (kind, subject), rows in table.groupby(["kind", "subject"], sort=False)
-        for mean, spread in [(rows.groupby("steps").accuracy.mean(),
-                              rows.groupby("steps").accuracy.std())]
-    ]  # fmt: skip
+        for mean, deviation in [
+            (rows.groupby("steps").accuracy.mean(), rows.groupby("steps").accuracy.std())
+        ]
+    ]
     print(markdown(["discriminator", "tells real images from", *map(str, steps)], lines))
     print(f"wrote {options.out}/discriminator.csv and discriminator.png")
 

@@ -19,6 +19,7 @@ def combination_problems(params: "Params") -> list[str]:
     return [
         *_method(params),
         *_model(params),
+        *_train(params),
         *_cluster(params),
         *_structure(params),
         *_averages(params),
@@ -91,6 +92,15 @@ def _model(params: "Params") -> Iterator[str]:
         refusal = block.refusal(model.channels * model.channel_mult[-1], sides[-1])
         if refusal is not None:
             yield f"model.structural_blocks[{position}]{refusal}"
+
+
+def _train(params: "Params") -> Iterator[str]:
+    bins, images = params.train.sigma_bins, params.train.held_out_images
+    if bins > images:
+        yield (
+            f"train.sigma_bins: {bins} noise levels do not share the {images} images of "
+            f"train.held_out_images: use at most {images} bins, or at least {bins} images"
+        )
 
 
 def _cluster(params: "Params") -> Iterator[str]:

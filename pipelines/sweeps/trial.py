@@ -57,7 +57,8 @@ class RungJudge:
     rungs: tuple[int, ...]
     total_nimg: int
     folder: Path
-    metric: str
+    objective: str
+    """The number that a trial may not lack."""
     judged: int = 0
     """Images of the last judgement."""
 
@@ -83,8 +84,8 @@ class RungJudge:
                 if entry and entry["key"] == key:
                     return entry["metrics"]
         metrics = self.evaluation.measure(weights, self.sampler)
-        if not math.isfinite(metrics.get(self.metric, math.nan)):
-            raise ValueError(f"{self.metric} is not a number at {nimg / 1000:g} kimg")
+        if not math.isfinite(metrics.get(self.objective, math.nan)):
+            raise ValueError(f"{self.objective} is not a number at {nimg / 1000:g} kimg")
         with open(path, "a") as stream:
             stream.write(json.dumps({"key": key, "metrics": metrics}) + "\n")
         return metrics
@@ -118,7 +119,7 @@ def run_trial(sample: Mapping[str, Any], task: TrialTask) -> None:
         identity.save(folder)
         judge = RungJudge(
             task.evaluation, params.sampling[sweep.sampler], sweep.rungs,
-            params.run_settings().total_nimg, folder, sweep.config.metric,
+            params.run_settings().total_nimg, folder, sweep.objective,
         )  # fmt: skip
         for rung in judge.earlier():
             report(SnapshotSaved(int(rung["nimg"]), "", rung))

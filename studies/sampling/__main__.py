@@ -35,6 +35,7 @@ from sampling.grids.table import time_grid
 from sampling.guidance.base import LabelledDenoiser, bind_labels
 from sampling.seeds import image_generators, image_noise
 from sampling.solvers.table import make_solver, solve
+from studies.labels import dataset_beside, study_labels
 from studies.sampling.report import PARTS, write_report
 
 SIGMA_MIN, SIGMA_MAX = 0.002, 80.0
@@ -76,17 +77,17 @@ class Subject:
 
 
 def mixtures(images: int) -> Iterator[Subject]:
-    """Exact mixtures: components x spread of their means x their own deviation."""
+    """Exact mixtures: number of components, deviation of their means, deviation of each."""
     settings = {
         "2-D, 8 narrow": (2, 8, 0.5, 0.05),
         "2-D, 3 wide": (2, 3, 0.7, 0.2),
         "64-D, 20 wide": (64, 20, 0.4, 0.15),
         "64-D, 40 narrow": (64, 40, 0.5, 0.05),
     }
-    for number, (name, (size, components, spread, std)) in enumerate(settings.items()):
+    for number, (name, (size, components, apart, std)) in enumerate(settings.items()):
         generator = torch.Generator().manual_seed(number)
         means = torch.randn(components, 1, 1, size, generator=generator, dtype=torch.float64)
-        denoiser = GaussianMixtureDenoiser(spread * means, std)
+        denoiser = GaussianMixtureDenoiser(apart * means, std)
         noise = image_noise(image_generators(0, range(images)), denoiser.image_shape, torch.float64)
         yield Subject(name, denoiser, noise)
 
@@ -98,11 +99,15 @@ def trained(
     seed: int,
     name: str | None = None,
     inception_path: str | None = None,
+    dataset: Path | None = None,
 ) -> Subject:
-    """A trained model, its labels in turn; with a reference, judged by KID and FD."""
+    """A trained model, its labels those of its data set; with a reference, judged by KID and FD.
+
+    dataset: its folder, by default beside the reference.
+    """
     denoiser = load_denoiser(path)
     noise = image_noise(image_generators(seed, range(images)), denoiser.image_shape)
-    labels = torch.arange(images) % denoiser.num_classes if denoiser.num_classes else None
+    labels = study_labels(denoiser, dataset or dataset_beside(reference), seed, images)
     subject = Subject(name or f"{path.parent.name}/{path.stem}", denoiser, noise, labels)
     if reference is not None:
         real = load_reference(reference, inception_path)
@@ -199,6 +204,15 @@ def main(arguments: list[str] | None = None) -> None:
         metavar="FOLDER",
         help="outputs/reference of its data set, for KID and FD; once, or once for each --model",
     )
+    parser.add_argument(
+        "--dataset",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        help="outputs/dataset of a model: its labels are drawn from there; once, or once for each "
+        "--model (default: the folder dataset beside its reference)",
+    )
     parser.add_argument("--names", metavar="A,B", help="of the models, for the tables")
     parser.add_argument(
         "--inception-path", metavar="FILE", help="its weights, where a reference is Inception's"
@@ -231,16 +245,24 @@ def main(arguments: list[str] | None = None) -> None:
     if not options.model and options.no_mixtures:
         parser.error("nothing to study: give --model FILE or leave out --no-mixtures")
     count = len(options.model)
-    references = options.reference * count if len(options.reference) == 1 else options.reference
-    references = references or [None] * count
+    references, datasets = (
+        (given * count if len(given) == 1 else given) or [None] * count
+        for given in (options.reference, options.dataset)
+    )
     names = options.names.split(",") if options.names else [None] * count
-    if not len(references) == len(names) == count:
-        parser.error("give --reference once or once for each --model, and a name for each")
+    if not len(references) == len(datasets) == len(names) == count:
+        parser.error(
+            "give --reference and --dataset once or once for each --model, and a name for each"
+        )
     subjects = [] if options.no_mixtures else list(mixtures(options.images))
     try:
         subjects += [
-            trained(path, reference, options.images, options.seed, name, options.inception_path)
-            for path, reference, name in zip(options.model, references, names, strict=True)
+            trained(
+                path, reference, options.images, options.seed, name, options.inception_path, dataset
+            )
+            for path, reference, name, dataset in zip(
+                options.model, references, names, datasets, strict=True
+            )
         ]
     except (ValueError, OSError) as error:
         parser.error(str(error))

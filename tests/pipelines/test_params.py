@@ -107,6 +107,10 @@ def test_every_problem_is_told_at_once():
         ),
         ({"train": {"batch_size": 127}}, "train.batch_size: 127 .* use 126 or 128"),
         ({"train": {"total_kimg": 1}}, "ema.snapshots: 16 .* 8 steps"),
+        (
+            {"train": {"sigma_bins": 16, "held_out_images": 10}},
+            "train.sigma_bins: 16 noise levels do not share the 10 images .* at most 10 bins",
+        ),
         ({"ema": {"snapshots": 1}}, "ema.snapshots: 1"),
         ({"ema": {"tracked": [0.1, 0.1]}}, "ema.tracked"),
         ({"samplers": ["nope"]}, "samplers: 'nope'"),

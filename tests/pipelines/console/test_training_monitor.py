@@ -70,8 +70,12 @@ def test_events_reach_the_run_with_images_as_steps():
     nimg, first = run.metrics[0]
     assert nimg == 960
     assert first == {
-        "kimg": 0.96, "loss": 0.5, "lr": 0.01, "img_per_s": 7.0, "structure/share": None,
-    }  # fmt: skip
+        "kimg": 0.96,
+        "loss": 0.5,
+        "lr": 0.01,
+        "img_per_s": 7.0,
+        "structure/share": None,
+    }
     assert run.metrics[1:] == [(960, {"held_out/loss": 0.6})]
     assert run.tags == {"gate": "open", "gate.reasons": "D is at chance x1"}
 
@@ -96,8 +100,10 @@ def test_the_last_samples_have_a_grid_of_their_own():
         monitor(SamplesDrawn(nimg, 0.05, images))
     monitor(Ended(1000))
     assert [(nimg, key) for nimg, key, _ in run.images] == [
-        (500, "samples ema 0.05"), (1000, "samples ema 0.05"), (1000, "samples at the end"),
-    ]  # fmt: skip
+        (500, "samples ema 0.05"),
+        (1000, "samples ema 0.05"),
+        (1000, "samples at the end"),
+    ]
 
 
 def test_a_gate_that_has_only_opened_is_not_said_to_be_never_shut():

@@ -44,6 +44,13 @@ def test_a_judgement_is_kept_for_the_same_reference_and_code_only(judge):
     assert judge("one") == {"kid": 1.0} and judge.measured == ["one", "two"]
 
 
+def test_a_judgement_without_the_objective_breaks_the_trial(judge, tmp_path):
+    evaluation = QuickEvaluation("data", "reference", None, 0, 16, 16, 5, "{}")
+    near = RungJudge(evaluation, SamplerConfig(), (1000,), 1000, tmp_path, "density_from_floor")
+    with pytest.raises(ValueError, match="density_from_floor is not a number at 1 kimg"):
+        near.judge(tmp_path / "snapshots" / "000000001000-0.1.safetensors")
+
+
 def test_the_basis_changes_with_the_reference_and_with_the_code(tmp_path, monkeypatch):
     for name in (*JUDGING_FOLDERS, *JUDGING_FILES[:-1]):
         source, target = ROOT / name, tmp_path / name
@@ -54,15 +61,19 @@ def test_the_basis_changes_with_the_reference_and_with_the_code(tmp_path, monkey
     (tmp_path / JUDGING_FILES[-1]).write_text("{}")
     monkeypatch.chdir(tmp_path)
     found = [judging_basis()]
-    for name in ("training/loop.py", "evaluation/kid.py", "pipelines/sweeps/quick_evaluation.py",
-                 "outputs/reference/reference.json"):  # fmt: skip
+    for name in (
+        "training/loop.py",
+        "evaluation/kid.py",
+        "pipelines/sweeps/quick_evaluation.py",
+        "outputs/reference/reference.json",
+    ):
         (tmp_path / name).write_text((tmp_path / name).read_text() + "\n")
         found.append(judging_basis())
     assert found[0] == found[1] and len(set(found)) == 4
 
 
 def test_every_module_that_judges_is_part_of_the_basis():
-    """What pipelines/sweeps/quick_evaluation.py imports of the project, other than plain settings."""
+    """All that pipelines/sweeps/quick_evaluation.py imports of the project, but for settings."""
     text = (ROOT / "pipelines" / "sweeps" / "quick_evaluation.py").read_text()
     imported = {n.module for n in ast.walk(ast.parse(text)) if isinstance(n, ast.ImportFrom)}
     own = {name for name in imported if (ROOT / name.split(".")[0]).is_dir()}
