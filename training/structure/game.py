@@ -13,7 +13,7 @@ from dataset.store import ImageDataset
 from discriminators.config import StructureConfig
 from foundation.workers import World
 from models.denoiser import Denoiser
-from models.layers.low_rank_adapter import AdaptedDenoiser, adapter_parameters
+from models.layers.low_rank_adapter import GAME, AdaptedDenoiser, adapter_parameters
 from sampling.config import SamplerConfig
 from training.structure.adaptive_weight import AdaptiveWeight
 from training.structure.fakes import Fakes, GameBatch
@@ -78,7 +78,7 @@ class StructureGame:
             codec=denoiser.codec,
             grid_cache=grid_cache,
         )
-        self.adapted = bool(adapter_parameters(denoiser))
+        self.adapted = bool(adapter_parameters(denoiser, GAME))
         """Whether the game moves the denoiser's adapter and nothing else of it."""
 
     @property
@@ -150,9 +150,9 @@ class StructureGame:
     ) -> tuple[list[Tensor | None], dict[str, float]]:
         moving = self.gate.open
         parameters = list(denoiser.parameters())
-        moved = {id(p) for p in adapter_parameters(denoiser)} if self.adapted else None
+        moved = {id(p) for p in adapter_parameters(denoiser, GAME)} if self.adapted else None
         wanted = [p.requires_grad and (moved is None or id(p) in moved) for p in parameters]
-        player: nn.Module = AdaptedDenoiser(denoiser) if self.adapted else denoiser
+        player: nn.Module = AdaptedDenoiser(denoiser, GAME) if self.adapted else denoiser
         parts = _parts(len(batch.labels), micro_batch)
         noisy = self._denoising(
             lambda: torch.cat([self.fakes.noisy(player, batch, part) for part in parts])
