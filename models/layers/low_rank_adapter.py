@@ -152,7 +152,10 @@ def split_adapters(
 
 
 def with_named_adapters(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors under today's names: older files call the game's adapter `LAYER.adapter.down` and `.up`."""
+    """The tensors of a file under today's names.
+
+    Older files hold one adapter a layer, the game's, as `LAYER.adapter.down` and `.up`.
+    """
     named = f".adapters.{GAME}."
     return {key.replace(".adapter.", named): tensor for key, tensor in tensors.items()}
 
