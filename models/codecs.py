@@ -44,7 +44,12 @@ class Codec(Protocol):
         ...
 
     def describe(self) -> dict[str, Any]:
-        """What `make_codec` needs to make this codec again, JSON-able."""
+        """What `from_description` needs to make this codec again, JSON-able, with its `kind`."""
+        ...
+
+    @classmethod
+    def from_description(cls, description: Mapping[str, Any]) -> "Codec":
+        """The inverse of `describe`."""
         ...
 
 
@@ -73,15 +78,20 @@ class PixelCodec:
         return data
 
     def clip(self, data: Tensor) -> Tensor:
-        """Nothing is blacker than black or whiter than white."""
+        """Values beyond black (-1) and white (1) are set to these."""
         return data.clamp(-1, 1)
 
     def describe(self) -> dict[str, Any]:
         """{"kind": "none"}."""
         return {"kind": self.kind}
 
+    @classmethod
+    def from_description(cls, description: Mapping[str, Any]) -> "PixelCodec":
+        """It has nothing to set."""
+        return cls()
 
-CODECS: dict[str, type[PixelCodec]] = {"none": PixelCodec}
+
+CODECS: dict[str, type[Codec]] = {"none": PixelCodec}
 
 
 def make_codec(description: Mapping[str, Any] | None = None) -> Codec:
@@ -89,9 +99,9 @@ def make_codec(description: Mapping[str, Any] | None = None) -> Codec:
 
     Raises ValueError for an unknown kind.
     """
-    kind = (description or {}).get("kind", "none")
-    check_name("codec", kind, CODECS)
-    return CODECS[kind]()
+    description = description or {"kind": "none"}
+    check_name("codec", description["kind"], CODECS)
+    return CODECS[description["kind"]].from_description(description)
 
 
 def to_float(images: np.ndarray | torch.Tensor) -> torch.Tensor:

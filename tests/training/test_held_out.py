@@ -7,15 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from discriminators.config import GateConfig
 from foundation.workers import World
 from models.codecs import PixelCodec
-from models.config import ModelConfig
-from models.power_ema import EMAConfig
+from models.config import EMAConfig, ModelConfig
 from training import held_out
 from training.config import NoiseConfig, TrainConfig
 from training.held_out import HeldOutLoss
 from training.run_settings import RunSettings
+from training.structure.config import GateConfig
 from training.structure.gate import Gate
 
 
