@@ -74,8 +74,8 @@ class ByKind:
             keys = [name for name in self.table[owners[0]].model_fields if name not in own]
         verb, them = ("belong", "them") if len(keys) > 1 else ("belongs", "it")
         return (
-            f"{' and '.join(keys)} {verb} to kind {' or '.join(owners)}, not {kind}: give {them} to "
-            f"an entry {{kind: {owners[0]}, ...}} of its own"
+            f"{' and '.join(keys)} {verb} to kind {' or '.join(owners)}, not {kind}: "
+            f"give {them} to an entry {{kind: {owners[0]}, ...}} of its own"
         )
 
 

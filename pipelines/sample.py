@@ -2,9 +2,9 @@
 
 examples:
   python -m pipelines.sample outputs/ema/0.1.safetensors --count 64 --grid samples.png
-  python -m pipelines.sample outputs/ema/0.1.safetensors --labels 3,7 --seeds 0-9 --out threes_sevens
-  python -m pipelines.sample outputs/ema/0.1.safetensors --solver unipc --grid-name arctan --steps 8 \\
-      --solver-option order=3 --npz samples.npz
+  python -m pipelines.sample outputs/ema/0.1.safetensors --labels 3,7 --seeds 0-9 --out pictures
+  python -m pipelines.sample outputs/ema/0.1.safetensors --solver unipc --solver-option order=3 \\
+      --grid-name arctan --steps 8 --npz samples.npz
   python -m pipelines.sample outputs/ema/0.1.safetensors --sampler heun18 --guide classifier_free=2
 """
 

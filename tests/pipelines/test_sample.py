@@ -107,8 +107,8 @@ def test_guidance_from_the_command_line(weights, tmp_path, monkeypatch):
         line = sample.command_line().parse_args([str(weights), *words])
         return sample.chosen_sampler(line).guidance
 
-    guided = chosen("--guide", "autoguidance=2", "--guide", "classifier_free=1.5",
-                    "--guide-weights", "g.safetensors")  # fmt: skip
+    words = "--guide autoguidance=2 --guide classifier_free=1.5 --guide-weights g.safetensors"
+    guided = chosen(*words.split())
     assert [(entry.kind, entry.weight) for entry in guided] == [
         ("autoguidance", 2.0),
         ("classifier_free", 1.5),
@@ -121,6 +121,6 @@ def test_guidance_from_the_command_line(weights, tmp_path, monkeypatch):
     ):
         with pytest.raises(ValueError, match=told):
             chosen("--guide", word)
-    run(monkeypatch, weights, "--count", 2, "--steps", 2, "--guide", "autoguidance=2",
-        "--guide-weights", tmp_path / "0.2.safetensors", "--npz", tmp_path / "a.npz")  # fmt: skip
+    files = "--guide-weights", tmp_path / "0.2.safetensors", "--npz", tmp_path / "a.npz"
+    run(monkeypatch, weights, "--count", 2, "--steps", 2, "--guide", "autoguidance=2", *files)
     assert (tmp_path / "a.npz").is_file()

@@ -85,7 +85,7 @@ def test_what_is_read_is_what_was_written_out():
         ([{"kind": "autoguidance", "weight": 1.0, "length": 0.2}], [1, 1, 1, 1]),
         ([{"kind": "gradient", "weight": 0.5}], [2, 2, 2, 2]),
         ([{"kind": "gradient", "weight": 0.0}], [1, 1, 1, 1]),
-        # levels 8, 4, 2, 1: both ends of an interval are tried, of which the upper one belongs to it
+        # both ends of the interval are levels, and the upper one lies inside
         ([{"weight": 2.0}, {"kind": "interval", "sigma_lo": 1.0, "sigma_hi": 4.0}], [1, 2, 2, 1]),
         # the gradient goes round what is left of the inner guidance
         (

@@ -139,11 +139,15 @@ class Counting(torch.nn.Module):
     [
         [{"weight": 2.0}, {"kind": "interval", "sigma_lo": 0.1, "sigma_hi": 5.0}],
         [{"kind": "autoguidance", "weight": 2.0}, {"kind": "interval", "sigma_hi": 5.0}],
-        [{"weight": 2.0}, {"kind": "interval", "sigma_hi": 5.0}, {"kind": "gradient"},
-         {"kind": "interval", "sigma_lo": 0.5}],
+        [
+            {"weight": 2.0},
+            {"kind": "interval", "sigma_hi": 5.0},
+            {"kind": "gradient"},
+            {"kind": "interval", "sigma_lo": 0.5},
+        ],
         [{"kind": "gradient", "weight": 2.0}, {"kind": "autoguidance", "weight": 3.0}],
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize(
     ("solver", "options"), [("heun", {}), ("heun", {"churn": 10.0}), ("unipc", {}), ("ddim", {})]
 )
