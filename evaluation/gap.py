@@ -41,7 +41,7 @@ GAP_TERMS = ("knn_two_sample", "coverage", "knn_distance_w1", "lid_log_ratio")
 def gap_with_floor(
     drawn: Mapping[str, np.ndarray], floor_drawn: Mapping[str, np.ndarray]
 ) -> dict[str, float | bool]:
-    """The structure gap of a model, and its floor: that of real images, over 0 as n is finite.
+    """The structure gap of a model beside its floor, the gap of n real images (above 0).
 
     Either is the mean over draws of `structure_gap` of a draw, whose floors are the means over all
     floor draws. `resolvable`: the model's gap lies above its floor by at least RESOLUTION standard

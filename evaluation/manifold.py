@@ -80,9 +80,9 @@ def compare_neighbourhoods(real: ArrayLike, generated: ArrayLike, k: int) -> Nei
 
 
 def intrinsic_dimension(distances: np.ndarray) -> float:
-    """From ascending neighbour distances [N, k]; pairs at distance 0 tell nothing and are left out.
+    """Intrinsic dimension from ascending neighbour distances [N, k]; NaN where it is undefined.
 
-    1 / mean log(T_k / T_j) over all points and j < k.
+    1 / mean log(T_k / T_j) over all points and j < k, without the pairs at distance 0.
     """
     last, others = distances[:, -1:], distances[:, :-1]
     usable = others > 0
@@ -132,17 +132,18 @@ def _within(x: np.ndarray, centre: np.ndarray, k: int) -> Tensor:
 
 
 def _own_share(own: Tensor, other: Tensor) -> Tensor:
-    """Share of the k nearest of own and other together [N, k] each that are own [N].
+    """Share [N] of own among the k nearest of both sets.
 
-    The last places, where several of these 2k are equally far, are shared in proportion.
+    own, other: distances to the k nearest of either set, ascending, [N, k]. Where several are as
+    far as the k-th nearest of the union, they share what is left of the k in proportion.
     """
     k = own.shape[1]
     last = torch.cat([own, other], dim=1).kthvalue(k, dim=1, keepdim=True).values
     low, high = last * (1 - TIE), last * (1 + TIE)
     nearer, nearer_other = ((part < low).sum(dim=1) for part in (own, other))
     tied, tied_other = (((part >= low) & (part <= high)).sum(dim=1) for part in (own, other))
-    places = k - nearer - nearer_other
-    return (nearer + places * tied.double() / (tied + tied_other)) / k
+    left = k - nearer - nearer_other
+    return (nearer + left * tied.double() / (tied + tied_other)) / k
 
 
 def _blocks(x: np.ndarray, y: np.ndarray, centre: np.ndarray) -> Iterator[tuple[int, Tensor]]:

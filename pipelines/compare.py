@@ -94,7 +94,7 @@ def find_run(store: Store, name: str) -> Any:
 
 
 def listing(store: Store) -> Table:
-    """The latest runs, with what one chooses them by."""
+    """The latest runs: name, status, headline metric, and where they come from."""
     table = Table(title="runs, newest first", title_justify="left", box=None, header_style="bold")
     headline = shown("choice")[0]
     title = metric_entry(headline).title

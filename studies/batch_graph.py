@@ -33,18 +33,18 @@ from sampling.request import GenerationRequest
 
 
 def matching_rows(own: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Places in `own` whose labels are `labels`, in order; a place repeats only when all are used.
+    """Rows of `own` whose labels are `labels`, in order; a row repeats only when all are used.
 
-    Any place will do for the label -1, and for one that `own` lacks.
+    Any row will do for the label -1, and for one that `own` lacks.
     """
-    places = {label: np.flatnonzero(own == label) for label in set(labels.tolist()) if label >= 0}
-    everywhere = np.arange(len(own))
+    rows_of = {label: np.flatnonzero(own == label) for label in set(labels.tolist()) if label >= 0}
+    all_rows = np.arange(len(own))
     taken: dict[int, int] = {}
     rows = []
     for label in labels.tolist():
-        of_label = places.get(label, everywhere)
-        of_label = of_label if len(of_label) else everywhere  # a class of which none is held out
-        rows.append(of_label[taken.get(label, 0) % len(of_label)])
+        choice = rows_of.get(label, all_rows)
+        choice = choice if len(choice) else all_rows  # a class of which no image is held out
+        rows.append(choice[taken.get(label, 0) % len(choice)])
         taken[label] = taken.get(label, 0) + 1
     return np.asarray(rows)
 

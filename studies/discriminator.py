@@ -104,8 +104,8 @@ def sight(
 ) -> list[list[str]]:
     """Rows of a table: each noise level (`per_sigma` features each), each set beside `real`."""
     views = {
-        f"{sigma:g}": slice(place * per_sigma, (place + 1) * per_sigma)
-        for place, sigma in enumerate(sigmas)
+        f"{sigma:g}": slice(number * per_sigma, (number + 1) * per_sigma)
+        for number, sigma in enumerate(sigmas)
     }
     if len(views) != 1:
         views["all"] = slice(None)

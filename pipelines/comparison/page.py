@@ -34,18 +34,18 @@ def draw(runs: Sequence[Compared]) -> bytes:
         return png(overall)
     parts = overall.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     for row in range(chart_rows):
-        axes = parts[row].subplots(1, columns, squeeze=False)[0]
-        for place, panel in zip(axes, panels[row * columns :], strict=False):
-            _draw_panel(place, panel, outside=False)
-        for place in axes[len(panels) - row * columns :]:
-            place.set_visible(False)
+        in_row = parts[row].subplots(1, columns, squeeze=False)[0]
+        for axes, panel in zip(in_row, panels[row * columns :], strict=False):
+            _draw_panel(axes, panel, outside=False)
+        for axes in in_row[len(panels) - row * columns :]:
+            axes.set_visible(False)
     if pictures:
-        axes = parts[-1].subplots(1, len(pictures), squeeze=False)[0]
-        for place, (title, data) in zip(axes, pictures, strict=True):
+        in_row = parts[-1].subplots(1, len(pictures), squeeze=False)[0]
+        for axes, (title, data) in zip(in_row, pictures, strict=True):
             image = Image.open(io.BytesIO(data))
-            place.imshow(np.asarray(image), cmap="gray", interpolation="nearest")
-            place.set_title(title, loc="left", fontsize=11)
-            place.set_axis_off()
+            axes.imshow(np.asarray(image), cmap="gray", interpolation="nearest")
+            axes.set_title(title, loc="left", fontsize=11)
+            axes.set_axis_off()
     return png(overall)
 
 
@@ -155,4 +155,4 @@ def _samples(runs: Sequence[Compared]) -> list[tuple[str, bytes]]:
 def _seed_note(runs: Sequence[Compared]) -> str:
     if len({run.params.get("seed") for run in runs}) > 1:
         return "The seeds differ, so the pictures show other noise."
-    return "The same seeds: each place shows what a run makes of the same noise and label."
+    return "The same seeds: each tile shows what a run makes of the same noise and label."

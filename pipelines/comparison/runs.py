@@ -16,7 +16,7 @@ Curve = tuple[Sequence[float], Sequence[float]]
 
 @dataclass(frozen=True)
 class Compared:
-    """What is compared of one parent run."""
+    """One parent run, as far as runs are compared."""
 
     name: str
     run_id: str
@@ -81,8 +81,8 @@ def final_items(
         for item, entry in json.loads(text)["items"].items():
             if item not in known:
                 metrics = {name: value for name, value in entry.items() if isinstance(value, dict)}
-                place = (f"samples {entry['sampler']}", round(1000 * entry["ema_length"]))
-                found[item] = flat_metrics(metrics), store.image(parent.info.run_id, *place)
+                key_and_step = (f"samples {entry['sampler']}", round(1000 * entry["ema_length"]))
+                found[item] = flat_metrics(metrics), store.image(parent.info.run_id, *key_and_step)
     best = parent.data.tags.get("best.item")
     if not found and best and best not in known and parent.data.metrics:
         found[best] = dict(parent.data.metrics), store.image(parent.info.run_id, "samples", 0)

@@ -101,12 +101,12 @@ def write_figure(summary: Summary, results: Sequence[Result], path: Path) -> Non
     panels = np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).ravel()
     for axes in panels[len(metrics) :]:
         axes.remove()
-    places = {variant: x for x, variant in enumerate(summary.variants)}
+    x_of = {variant: x for x, variant in enumerate(summary.variants)}
     for axes, metric in zip(panels, metrics, strict=False):
         style(axes, metric_entry(metric).title)
         for seed in sorted({result.seed for result in results}):
             points = [
-                (places[r.variant], r.metrics[metric])
+                (x_of[r.variant], r.metrics[metric])
                 for r in results
                 if r.seed == seed and metric in r.metrics
             ]
@@ -121,7 +121,7 @@ def write_figure(summary: Summary, results: Sequence[Result], path: Path) -> Non
                 linewidth=1,
             )
         for variant, found in summary.spreads[metric].items():
-            x, colour = places[variant], COLOURS[places[variant] % len(COLOURS)]
+            x, colour = x_of[variant], COLOURS[x_of[variant] % len(COLOURS)]
             if found.sd is not None:
                 quantile = float(stats.t.ppf((1 + CONFIDENCE) / 2, found.n - 1))
                 reach = quantile * found.sd / math.sqrt(found.n)

@@ -106,8 +106,8 @@ def read_item(folder: Path) -> Item:
     try:
         return Item.model_validate(read_json(path, "evaluate"))
     except ValidationError as error:
-        place = ".".join(map(str, error.errors()[0]["loc"]))
-        message = f"{path}: {place}: {error.errors()[0]['msg']}: run `dvc repro -f evaluate`"
+        field = ".".join(map(str, error.errors()[0]["loc"]))
+        message = f"{path}: {field}: {error.errors()[0]['msg']}: run `dvc repro -f evaluate`"
         raise ResultsError(message) from None
 
 

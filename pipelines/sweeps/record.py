@@ -34,7 +34,7 @@ class Trial(BaseModel, extra="forbid"):
 
     @property
     def nimg(self) -> int:
-        """Images trained, as far as rungs tell."""
+        """Images trained at the last rung."""
         return int(self.rungs[-1]["nimg"]) if self.rungs else 0
 
     def last(self, name: str) -> float | None:

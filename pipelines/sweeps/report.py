@@ -100,7 +100,7 @@ def images_spent(sweep: Sweep, trials: Sequence[Trial]) -> tuple[int, int]:
 
 
 def against_default(sweep: Sweep, trials: Sequence[Trial], best: Trial) -> str:
-    """How params.yaml as it is did, if it was tried."""
+    """What params.yaml as it is reached, if it was among the trials; else ""."""
     sample = sweep.default_sample()
     if sample is None:
         return ""

@@ -251,16 +251,16 @@ def load_sweep(path: str | Path, params_path: str | Path = "params.yaml") -> Swe
     except ValidationError as error:
         problems = []
         for problem in error.errors():
-            place = ".".join(map(str, problem["loc"]))
+            key = ".".join(map(str, problem["loc"]))
             if problem["type"] == "extra_forbidden":
                 section: Any = SweepConfig
                 for part in problem["loc"][:-1]:
                     section = section.model_fields[part].annotation
                 problems.append(
-                    f"{place}: unknown key"
+                    f"{key}: unknown key"
                     f"{nearest_name(str(problem['loc'][-1]), section.model_fields)}"
                 )
             else:
-                problems.append(f"{place}: {problem['msg'][0].lower()}{problem['msg'][1:]}")
+                problems.append(f"{key}: {problem['msg'][0].lower()}{problem['msg'][1:]}")
         raise ParamsError(f"{path}: " + "; ".join(problems)) from None
     return Sweep(config, read_yaml(params_path), str(path))

@@ -57,8 +57,8 @@ def open_store(config: TrackingConfig, root: Path) -> Store:
                 say(f"MLflow: experiment {config.experiment!r} lay in the trash; restored")
                 client.restore_experiment(experiment_id)
             return Store(client, entities, experiment_id, uri, lock)
-        place = None if config.uri else (root / "mlruns").as_uri()
-        experiment_id = client.create_experiment(config.experiment, artifact_location=place)
+        artifacts = None if config.uri else (root / "mlruns").as_uri()
+        experiment_id = client.create_experiment(config.experiment, artifact_location=artifacts)
         for key, value in _experiment_tags().items():
             client.set_experiment_tag(experiment_id, key, value)
     return Store(client, entities, experiment_id, uri, lock)

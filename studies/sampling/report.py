@@ -32,7 +32,7 @@ def write_report(table: pd.DataFrame, out: Path, grid_cache: Path) -> None:
 
 
 def _winners(runs: pd.DataFrame, metric: str) -> str:
-    """Per subject and NFE the best run, and what EDM's default would have given."""
+    """The best run of each subject and NFE."""
     lines = []
     runs = runs.dropna(subset=[metric])
     for subject in runs.subject.unique():
@@ -156,11 +156,11 @@ def _figure(runs: pd.DataFrame, grid_cache: Path) -> Figure:
             if row == len(subjects) - 1:
                 axes.set_xlabel("denoiser evaluations", fontsize=8, color=MUTED)
     axes = lower.subplots()
-    for place, (colour, grid) in enumerate(zip(COLOURS, grids, strict=False)):
+    for row, (colour, grid) in enumerate(zip(COLOURS, grids, strict=False)):
         sigmas = time_grid(grid, SHOWN_STEPS, 0.002, 80.0, cache_dir=grid_cache)[:-1]
-        axes.plot(sigmas, np.full(len(sigmas), -place), "o-", color=colour, ms=4, lw=0.8)
+        axes.plot(sigmas, np.full(len(sigmas), -row), "o-", color=colour, ms=4, lw=0.8)
     axes.set(xscale="log", xlabel=f"sigma of each evaluation, {SHOWN_STEPS} steps")
-    axes.set_yticks([-place for place in range(len(grids))], grids)
+    axes.set_yticks([-row for row in range(len(grids))], grids)
     axes.invert_xaxis()
     axes.grid(axis="x", color=GRID, lw=0.6)
     axes.tick_params(labelsize=8, colors=INK)

@@ -1,4 +1,4 @@
-"""Trains the arms of the study, each in a process of its own, and checks what they share."""
+"""Trains the arms of the study, each in its own process; checks that a folder holds its run."""
 
 import argparse
 import json
@@ -32,13 +32,13 @@ def train_arm(settings: str, dataset: str, folder: str) -> float:
 
     The time is that of the last start: a run that was interrupted looks faster than it was.
     """
-    place, clock = Path(folder), Path(folder) / "seconds.json"
-    with FileLock(place / ".lock", timeout=0):  # Timeout says which folder another process holds
-        if not (place / "train.json").exists():
+    run, clock = Path(folder), Path(folder) / "seconds.json"
+    with FileLock(run / ".lock", timeout=0):  # Timeout says which folder another process holds
+        if not (run / "train.json").exists():
             start = time.monotonic()
             asked = RunSettings.model_validate_json(settings)
             asked = asked.model_copy(update={"grid_cache": str(grid_cache())})
-            train(asked, ImageDataset(dataset), place, World())
+            train(asked, ImageDataset(dataset), run, World())
             clock.write_text(json.dumps(time.monotonic() - start))
     return json.loads(clock.read_text()) if clock.exists() else float("nan")
 

@@ -38,7 +38,7 @@ class Question:
 
 def judge_images(question: Question, dataset: str, reference: str, config: str, out: str) -> dict:
     """Draw the images of a question and judge them; {metric: {value, floor, ...}}."""
-    settings, place = EvaluationConfig.model_validate_json(config), Path(out)
+    settings, path = EvaluationConfig.model_validate_json(config), Path(out)
     images_of = ImageDataset(dataset)
     denoiser = load_denoiser(question.weights)
     labels = generation_labels(
@@ -56,10 +56,10 @@ def judge_images(question: Question, dataset: str, reference: str, config: str, 
     pixels = generate_pictures(denoiser, request)
     real = load_reference(Path(reference), settings.inception_path)
     result = judge(pixels, labels, real, settings, GENERATION_SEED)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    sample_grid(pixels[:SHOWN_IMAGES]).save(place.with_suffix(".png"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sample_grid(pixels[:SHOWN_IMAGES]).save(path.with_suffix(".png"))
     facts = {"made_of": made_of(question, reference, config), "metrics": result["metrics"]}
-    write_text(place, json.dumps(asdict(question) | facts, indent=1))
+    write_text(path, json.dumps(asdict(question) | facts, indent=1))
     return result["metrics"]
 
 
@@ -69,7 +69,7 @@ def picture_of(folder: Path, question: Question) -> Path:
 
 
 def made_of(question: Question, reference: str, config: str) -> str:
-    """Fingerprint of what decides the metrics of a question, but for the code."""
+    """Fingerprint of all that decides the metrics of a question, except for the code."""
     digest = hashlib.blake2b(digest_size=16)
     for path in (Path(question.weights), *sorted(Path(reference).glob("*.json"))):
         digest.update(path.read_bytes())

@@ -109,7 +109,7 @@ def _values(table: pd.DataFrame, kimg: float) -> str:
 
 
 def _unresolved(rows: pd.DataFrame) -> str:
-    """How many seeds' values their floor does not tell apart from real images, where some are."""
+    """A remark on how many of the values are not resolvable from their floor; "" where all are."""
     if "resolvable" not in rows:
         return ""
     count = int((rows.resolvable == False).sum())  # noqa: E712  (None: not said)
@@ -190,11 +190,11 @@ def _figure(table: pd.DataFrame, kimg: float, path: Path) -> None:
             reach = 0.0 if pd.isna(entry.floor_std) else 2 * entry.floor_std
             axes.axhspan(entry.floor - reach, entry.floor + reach, color=MUTED, alpha=0.25)
             axes.axhline(entry.floor, color=MUTED, linewidth=1, linestyle=":")
-        for place, rows in enumerate(parts.values()):
+        for x, rows in enumerate(parts.values()):
             found = by_seed(rows, metric)
-            colour = COLOURS[place % len(COLOURS)]
-            axes.plot([place] * len(found), list(found.values()), "o", color=colour, alpha=0.6)
-            axes.plot(place, np.mean(list(found.values())), "D", color=colour, markersize=8)
+            colour = COLOURS[x % len(COLOURS)]
+            axes.plot([x] * len(found), list(found.values()), "o", color=colour, alpha=0.6)
+            axes.plot(x, np.mean(list(found.values())), "D", color=colour, markersize=8)
         titles = {"start": "warm start"}
         names = [titles.get(name, name).replace(", ", "\n") for name in parts]
         axes.set_xticks(range(len(names)), names, fontsize=8)

@@ -43,9 +43,9 @@ def draw_tradeoff(table: pd.DataFrame, kimg: float, deployed: str, long: str, ou
     figure = new_figure((4.4 * len(metrics), 4.4))
     for axes, metric in zip(figure.subplots(1, len(metrics)), metrics, strict=True):
         style(axes, metric_entry(metric).title)
-        for place, arm in enumerate(arms):
+        for number, arm in enumerate(arms):
             points = tradeoff_points(table, arm, metric, deployed, long, kimg)
-            colour = COLOURS[place % len(COLOURS)]
+            colour = COLOURS[number % len(COLOURS)]
             axes.plot(points.long, points.deployed, "o-", color=colour, markersize=4, label=arm)
             if len(points):
                 axes.plot(points.long.iloc[-1], points.deployed.iloc[-1], "D", color=colour)

@@ -8,7 +8,7 @@ import torch
 
 from dataset.store import ImageDataset
 from sampling.config import SamplerConfig
-from sampling.guidance.config import GuidanceConfig
+from sampling.guidance.classifier_free import ClassifierFreeConfig
 from sampling.labels import generation_labels
 from studies import guidance
 from studies.labels import dataset_beside, study_labels
@@ -46,7 +46,7 @@ def test_the_guidance_study_draws_them(material, expected, monkeypatch):
         return {"kid": 0.0}
 
     monkeypatch.setattr(guidance, "_judge", judge)
-    sampler = SamplerConfig(solver="ddim", steps=2, guidance=(GuidanceConfig(),))
+    sampler = SamplerConfig(solver="ddim", steps=2, guidance=(ClassifierFreeConfig(),))
     models = {"0.1": material.weights}
     guidance.sweep(models, [1.0], sampler, None, None, material.dataset, COUNT, 3)
     assert len(asked) == 1 and torch.equal(asked[0], expected)

@@ -40,9 +40,13 @@ def measure(monkeypatch):
             held_out, "fixed_noise_loss", lambda denoiser, x, labels, sigma, noise: loss_of(sigma)
         )
         settings = RunSettings(
-            seed=0, model=ModelConfig(), noise=NoiseConfig(), structure={"kind": "none"},
-            train=TrainConfig(sigma_bins=8, held_out_images=16), ema=EMAConfig(),
-        )  # fmt: skip
+            seed=0,
+            model=ModelConfig(),
+            noise=NoiseConfig(),
+            structure={"kind": "none"},
+            train=TrainConfig(sigma_bins=8, held_out_images=16),
+            ema=EMAConfig(),
+        )
         data = images(num_train, num_held_out)
         return HeldOutLoss(settings, data, PixelCodec(), World()).measure(None)
 
