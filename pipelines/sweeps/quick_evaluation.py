@@ -46,7 +46,8 @@ class QuickEvaluation:
     settings: str
     """RunSettings as JSON; its noise decides at which levels the held-out loss is taken."""
     basis: str = ""
-    """Hash of the reference and of the code that judges: what is kept of other ones is stale."""
+    """Hash of the reference and of the code that judges a trial (judging_basis.py): what was kept
+    on another one is stale."""
 
     def measure(self, weights: Path, sampler: SamplerConfig) -> dict[str, float]:
         """The metrics of DIRECTIONS for a snapshot's weights, and `evaluation_s`.
