@@ -47,6 +47,7 @@ NO_RESULT: dict[str, str] = {
 # These bring a computation to Ray's workers and its events back: what they import counts.
 CARRIERS: dict[str, str] = {
     "pipelines.ray_jobs.event_queue": "events of a training",
+    "pipelines.ray_jobs.own_state": "Ray's own files",
     "pipelines.ray_jobs.session": "the connection to Ray",
     "pipelines.ray_jobs.tasks": "one function over many arguments",
     "pipelines.ray_jobs.training": "workers that train",
