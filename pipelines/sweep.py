@@ -32,15 +32,9 @@ from pipelines.sweeps.trial import TrialTask, run_trial
 from pipelines.workspace.dvc_command import run_dvc
 from pipelines.workspace.fingerprint import dataset_hash
 from pipelines.workspace.paths import DATASET, REFERENCE, REPORTS, dvc_root, grid_cache
-from pipelines.workspace.stage_code import code_hash, stage_code
+from pipelines.workspace.stage_code import code_hash, stage_files
 
 SWEEPS = "sweeps"
-
-
-# What a judgement at a rung is made by (pipelines/sweeps/quick_evaluation.py).
-JUDGING_FOLDERS = ("dataset", "evaluation", "foundation", "models", "sampling")
-JUDGING_FILES = ("pipelines/sweeps/quick_evaluation.py", "pipelines/ray_jobs/generation.py", "training/held_out.py",
-                 "outputs/reference/reference.json")  # fmt: skip
 
 
 def main() -> None:
@@ -102,7 +96,7 @@ def identity(sweep: Sweep) -> dict[str, Any]:
         **({"objective": sweep.objective} if sweep.objective != sweep.config.metric else {}),
         "params": params,
         "data": dataset_hash() or "",
-        "code": code_hash(stage_code("train")),
+        "code": code_hash(stage_files("train")),  # of every kind, since trials differ
     }
 
 
@@ -177,20 +171,13 @@ def search(
         observer.say(observer.record.shortfall())
 
 
-def judging_basis() -> str:
-    """Hash of what judges a trial besides its own weights: the reference and the code."""
-    files = {path for folder in JUDGING_FOLDERS for path in Path(folder).rglob("*.py")}
-    return code_hash(files | {Path(name) for name in JUDGING_FILES})
-
-
 def quick_evaluation(sweep: Sweep) -> QuickEvaluation:
     """The judgement at rungs, with the data and reference of this workspace."""
     base = sweep.base
     return QuickEvaluation(
         str(DATASET.resolve()), str(REFERENCE.resolve()), base.evaluation.inception_path,
         base.seed, sweep.config.evaluation.num_images, base.evaluation.batch_size,
-        base.evaluation.k, base.run_settings().model_dump_json(), judging_basis(),
-        str(grid_cache()),
+        base.evaluation.k, base.run_settings().model_dump_json(), grid_cache=str(grid_cache()),
     )  # fmt: skip
 
 

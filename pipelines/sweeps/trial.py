@@ -18,6 +18,7 @@ from filelock import FileLock
 from dataset.store import ImageDataset
 from models.weights import file_hash
 from pipelines.settings.schema import Params
+from pipelines.sweeps.judging_basis import judging_basis
 from pipelines.sweeps.quick_evaluation import QuickEvaluation
 from pipelines.sweeps.space import Sweep, SweepConfig
 from pipelines.workspace.fingerprint import stage_identity
@@ -107,7 +108,7 @@ def run_trial(sample: Mapping[str, Any], task: TrialTask) -> None:
     """
     from ray import tune
 
-    os.chdir(task.project)  # dvc.yaml and the code that the fingerprint names
+    os.chdir(task.project)  # the code that the fingerprint names
     sweep = task.load()
     values = sweep.values(sample)
     params = sweep.params(values)
@@ -117,8 +118,9 @@ def run_trial(sample: Mapping[str, Any], task: TrialTask) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(str(folder) + ".lock"):  # a trial of equal params waits for the first
         identity.save(folder)
+        evaluation = replace(task.evaluation, basis=judging_basis(params, sweep.sampler))
         judge = RungJudge(
-            task.evaluation, params.sampling[sweep.sampler], sweep.rungs,
+            evaluation, params.sampling[sweep.sampler], sweep.rungs,
             params.run_settings().total_nimg, folder, sweep.objective,
         )  # fmt: skip
         for rung in judge.earlier():

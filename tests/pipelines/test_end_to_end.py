@@ -90,12 +90,37 @@ def test_only_what_changed_runs_again(clone):
         ("evaluation", {"num_images": 65},
          {"evaluate@0.05-heun3", "evaluate@0.1-heun3", "summarize"}),
         # --dry compares the outputs as they lie there, so it stops at the first changed stage
-        ("structure", {"kind": "none"}, {"train"}),
+        ("structure", {"kind": "none"}, {"kinds", "train"}),
     ):  # fmt: skip
         clone.edit(section, changes)
         told = dry(clone)
         (clone.folder / "params.yaml").write_text(text)
         assert told == stages, section
+
+
+def test_an_edit_runs_what_uses_the_file_and_nothing_else(clone):
+    before = {}
+
+    def edit(*names: str) -> None:
+        for name in names:
+            before[name] = (clone.folder / name).read_text()
+            (clone.folder / name).write_text(before[name] + "# a remark\n")
+
+    edit("dataset/sources/huggingface.py", "sampling/solvers/unipc.py")
+    assert "up to date" in clone.run("dvc", "status", "train")
+    assert dry(clone) == {"kinds"}
+    clone.run("dvc", "repro", "kinds")  # a second: it lists the code that params choose
+    assert dry(clone) == set()
+    edit("sampling/solvers/heun.py")  # the evaluated sampler's
+    clone.run("dvc", "repro", "kinds")
+    assert dry(clone) == {"evaluate@0.05-heun3", "evaluate@0.1-heun3"}
+    edit("training/loop.py")
+    status = clone.run("dvc", "status", "train")
+    assert "up to date" not in status and "training/loop.py" in status
+    for name, text in before.items():
+        (clone.folder / name).write_text(text)
+    clone.run("dvc", "repro", "kinds")
+    assert dry(clone) == set(), "the same code, and the same list of it"
 
 
 def test_a_new_length_runs_its_own_item_only(clone):

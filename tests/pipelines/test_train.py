@@ -14,7 +14,7 @@ from pipelines.settings.dotted_keys import with_values
 from pipelines.settings.yaml_file import read_yaml
 from pipelines.workspace.fingerprint import Identity
 from pipelines.workspace.paths import DATASET
-from pipelines.workspace.run_folder import locked, offer_or_adopt, publish
+from pipelines.workspace.run_folder import RunInUse, locked, offer_or_adopt, publish
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 NEW = Identity("train", "params", "inputs", "new code")
@@ -62,6 +62,36 @@ def test_runs_of_other_params_or_data_are_never_adopted(tmp_path, capsys, other)
     assert capsys.readouterr().out == ""
     with pytest.raises(ValueError, match="no unfinished run of that fingerprint"):
         offer_or_adopt(NEW, NEW.folder(tmp_path), other.fingerprint)
+
+
+def test_a_run_that_is_being_trained_is_neither_offered_nor_adopted(tmp_path, capsys):
+    unfinished(tmp_path)
+    with locked(OLD.folder(tmp_path)):
+        offer_or_adopt(NEW, NEW.folder(tmp_path), None)
+        assert capsys.readouterr().out == ""
+        in_use = rf"^--adopt {OLD.fingerprint}: another process is training .* stop it first$"
+        with pytest.raises(RunInUse, match=in_use):
+            offer_or_adopt(NEW, NEW.folder(tmp_path), OLD.fingerprint)
+        assert (OLD.folder(tmp_path) / "checkpoints" / "x").exists()
+        assert not NEW.folder(tmp_path).exists()
+    offer_or_adopt(NEW, NEW.folder(tmp_path), OLD.fingerprint)  # once it has stopped
+    assert (NEW.folder(tmp_path) / "checkpoints" / "x").exists()
+
+
+def test_an_adopted_run_is_locked_while_it_moves(tmp_path, monkeypatch):
+    """A start of the old code in that moment finds the run in use, instead of half of it."""
+    unfinished(tmp_path)
+    told = []
+
+    def rename(source, target):
+        with pytest.raises(RunInUse), locked(source):
+            pass
+        told.append(source)
+        os.rename(source, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    offer_or_adopt(NEW, NEW.folder(tmp_path), OLD.fingerprint)
+    assert told == [OLD.folder(tmp_path)]
 
 
 def test_a_finished_run_is_not_offered(tmp_path, capsys):
