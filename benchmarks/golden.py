@@ -32,30 +32,53 @@ from training.loop import train
 
 STEPS, BATCH = 50, 128
 INTERRUPTED_AT = 23 * BATCH
-GATE = {"chance_margin": 0.0, "min_plays": 1, "win_gap": 1e6, "smoothing": 0.0,
-        "max_worsening": 100.0}  # fmt: skip
+GATE = {
+    "chance_margin": 0.0,
+    "min_plays": 1,
+    "win_gap": 1e6,
+    "smoothing": 0.0,
+    "max_worsening": 100.0,
+}
 
 SHARED = {
-    "train": {"total_kimg": STEPS * BATCH / 1000, "batch_size": BATCH, "lr_ramp_kimg": 1.0,
-              "lr_decay_kimg": 3.0, "precision": "fp32", "log_every_kimg": BATCH / 1000,
-              "held_out_every_kimg": 10 * BATCH / 1000, "held_out_images": 64},
-    "structure": {"start_kimg": 10 * BATCH / 1000, "every": 4, "batch_size": 32,
-                  "statistics_images": 128, "gate": GATE},
+    "train": {
+        "total_kimg": STEPS * BATCH / 1000,
+        "batch_size": BATCH,
+        "lr_ramp_kimg": 1.0,
+        "lr_decay_kimg": 3.0,
+        "precision": "fp32",
+        "log_every_kimg": BATCH / 1000,
+        "held_out_every_kimg": 10 * BATCH / 1000,
+        "held_out_images": 64,
+    },
+    "structure": {
+        "start_kimg": 10 * BATCH / 1000,
+        "every": 4,
+        "batch_size": 32,
+        "statistics_images": 128,
+        "gate": GATE,
+    },
     "ema": {"snapshots": 4},
     "cluster": {"checkpoint_every_s": 0.0},
     "tracking": {"sample_every_kimg": 20 * BATCH / 1000},
-}  # fmt: skip
+}
 TRACES: dict[str, dict[str, Any]] = {
     "digits": {},
     "fashion_mnist": {
-        "dataset": {"source": "digits", "name": None, "path": None, "resolution": 16,
-                    "resize": "lanczos", "held_out": 0.25},
+        "dataset": {
+            "source": "digits",
+            "name": None,
+            "path": None,
+            "resolution": 16,
+            "resize": "lanczos",
+            "held_out": 0.25,
+        },
         "model": {"dropout": 0.1},
         "train": {"horizontal_flip": True},
         "structure": {"every": 8},
         "cluster": {"micro_batch": 40},
     },
-}  # fmt: skip
+}
 
 
 class Interrupted(BaseException):

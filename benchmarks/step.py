@@ -9,6 +9,7 @@ import argparse
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -21,10 +22,12 @@ from foundation.workers import World
 from pipelines.console.progress import progress
 from pipelines.params import load_params
 from training.averaged_weights import ema_denoiser
-from training.methods.build import build_state
-from training.methods.denoising import accumulate_denoising
+from training.loop import step
+from training.methods.build import build_method
+from training.methods.structure_game import WithStructureGame
+from training.run_settings import RunSettings
+from training.state.train_state import TrainState
 from training.structure.gate import Gate
-from training.structure.turn import play_game
 
 
 class OpenGate(Gate):
@@ -33,32 +36,32 @@ class OpenGate(Gate):
     reason = ""
 
 
-def make_runner(settings, dataset, world):
+def make_runner(
+    settings: RunSettings, dataset: ImageDataset, world: World
+) -> Callable[[int], None]:
     """A function that does one optimiser step; the game, if any, is open from the start."""
-    state = build_state(settings, dataset, world)
-    if state.game is not None:
-        state.game.gate = OpenGate(settings.structure.gate)
-        state.game.open(0, ema_denoiser(state, settings.ema.tracked[0]), dataset)
+    state = TrainState(build_method(settings, dataset, world))
+    if isinstance(state.method, WithStructureGame):
+        game = state.method.game
+        game.gate = OpenGate(settings.structure.gate)
+        game.open(0, ema_denoiser(state.deployed, settings.ema.tracked[0]), dataset)
 
-    def step(number: int) -> None:
+    def one_step(number: int) -> None:
         state.nimg = number * settings.train.batch_size
-        state.optimizer.zero_grad(set_to_none=True)
-        accumulate_denoising(settings, state, state.denoiser, dataset, world)
-        if state.game is not None:
-            play_game(settings, state, dataset, world, number, lambda event: None)
-        state.optimizer.step()
-        state.denoiser.normalize_weights()
-        state.ema.update(state.nimg + settings.train.batch_size, settings.train.batch_size)
+        step(settings, state, world)
 
-    return step
+    return one_step
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--params", default="params.yaml")
     arguments.add_argument("--rounds", type=int, default=15)
-    arguments.add_argument("--kinds", default="graph,per_sample,affinity",
-                           help="beside the control (default: %(default)s)")  # fmt: skip
+    arguments.add_argument(
+        "--kinds",
+        default="graph,per_sample,affinity",
+        help="beside the control (default: %(default)s)",
+    )
     arguments.add_argument(
         "--dataset", type=Path, default=Path("outputs/dataset"), metavar="FOLDER"
     )
@@ -83,22 +86,29 @@ def main() -> None:
     times: dict[str, list[float]] = {kind: [] for kind in kinds}
     with progress("benchmark", args.rounds + 2) as bar:
         for turn in range(args.rounds + 2):
-            for kind, step in runners.items():
+            for kind, run in runners.items():
                 start = time.perf_counter()
                 for number in range(turn * every, (turn + 1) * every):
-                    step(number)
+                    run(number)
                 if world.device.type == "cuda":
                     torch.cuda.synchronize()
                 if turn >= 2:  # two rounds of warm-up
                     times[kind].append((time.perf_counter() - start) / every)
             bar(turn + 1)
-    table = Table("kind", "ms a step (median)", "ratio to control (median, min..max)",
-                  title=f"{args.rounds} rounds of {every} steps, one play each; batch "
-                  f"{base.train.batch_size}, {torch.get_num_threads()} threads, {world.device}")  # fmt: skip
+    table = Table(
+        "kind",
+        "ms a step (median)",
+        "ratio to control (median, min..max)",
+        title=f"{args.rounds} rounds of {every} steps, one play each; batch "
+        f"{base.train.batch_size}, {torch.get_num_threads()} threads, {world.device}",
+    )
     for kind in kinds:
         ratios = [a / b for a, b in zip(times[kind], times["none"], strict=True)]
-        table.add_row(kind, f"{1000 * statistics.median(times[kind]):.0f}",
-                      f"{statistics.median(ratios):.2f}, {min(ratios):.2f}..{max(ratios):.2f}")  # fmt: skip
+        table.add_row(
+            kind,
+            f"{1000 * statistics.median(times[kind]):.0f}",
+            f"{statistics.median(ratios):.2f}, {min(ratios):.2f}..{max(ratios):.2f}",
+        )
     Console().print(table)
 
 

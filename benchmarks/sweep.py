@@ -48,9 +48,12 @@ def run_variant(raw: dict[str, Any], root: Path) -> tuple[float, list[dict[str, 
     command = [sys.executable, "-m", "pipelines.sweep", "--space", str(space)]
     start = time.monotonic()
     done = subprocess.run(
-        command, env=os.environ | {"DVC_ROOT": str(root)}, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+        command,
+        env=os.environ | {"DVC_ROOT": str(root)},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     seconds = time.monotonic() - start
     if done.returncode:
         raise RuntimeError(f"{raw['name']} failed:\n" + "\n".join(done.stdout.splitlines()[-15:]))
@@ -87,20 +90,33 @@ def main() -> None:
 def table(results: dict[str, tuple[float, list[dict[str, Any]]]]) -> Table:
     """Wall time and images of each variant, and their ratios to the trials one by one."""
     alone, alone_trials = results["one by one"]
-    out = Table("trials", "wall", "images (kimg)", "ratio of wall", "ratio of images", "broken",
-                title=f"{len(alone_trials)} trials, {os.cpu_count()} processors")  # fmt: skip
+    out = Table(
+        "trials",
+        "wall",
+        "images (kimg)",
+        "ratio of wall",
+        "ratio of images",
+        "broken",
+        title=f"{len(alone_trials)} trials, {os.cpu_count()} processors",
+    )
     whole = images(alone_trials)
     for name, (seconds, trials) in results.items():
         same = [t["values"] for t in trials] == [t["values"] for t in alone_trials]
         broken = sum(trial["status"] == "broken" for trial in trials)
-        out.add_row(name + ("" if same else " (other trials!)"), f"{seconds:.0f} s",
-                    f"{images(trials) / 1000:.1f}", f"{seconds / alone:.2f}",
-                    f"{images(trials) / whole:.2f}", str(broken))  # fmt: skip
+        out.add_row(
+            name + ("" if same else " (other trials!)"),
+            f"{seconds:.0f} s",
+            f"{images(trials) / 1000:.1f}",
+            f"{seconds / alone:.2f}",
+            f"{images(trials) / whole:.2f}",
+            str(broken),
+        )
     return out
 
 
 def images(trials: list[dict[str, Any]]) -> float:
-    """Images trained, as far as the rungs tell; a trial that is stopped there trains little more."""
+    """Images trained, as far as the rungs tell; a trial that is stopped there trains little
+    more."""
     return sum(trial["rungs"][-1]["nimg"] for trial in trials if trial["rungs"])
 
 

@@ -1,1 +1,1 @@
-"""Images on disk: sources, preparation, memory-mapped store, and draws that depend on slots only."""
+"""Images on disk: sources, preparation, memory-mapped access; random draws by image slot."""

@@ -1,8 +1,7 @@
 """One image file's bytes -> a fully decoded Pillow image, or the reason why not.
 
-Damage is found, not smoothed over: a truncated file of any format is refused, a PNG's checksums are
-verified, and a header that promises more pixels than a photograph has (a decompression bomb) is
-refused before a pixel is decoded.
+Damaged files are refused: a truncated file of any format, and a PNG whose checksums are wrong. An
+image whose header claims more than MAX_PIXELS (a decompression bomb) is refused before decoding.
 """
 
 import re
@@ -47,7 +46,7 @@ def decode(data: bytes) -> Image.Image:
         if image.width * image.height > MAX_PIXELS:
             raise DamagedImage(f"{image.width}x{image.height} pixels, more than {MAX_PIXELS:,}")
         if image.format == "PNG":
-            image.verify()  # chunk checksums up to the end mark; spends the image
+            image.verify()  # chunk checksums up to the end mark; closes the image
             image = Image.open(BytesIO(data), formats=image_formats())
         image.load()
         return ImageOps.exif_transpose(image)

@@ -1,7 +1,6 @@
 """Turn a source into outputs/dataset: images.npy, labels.npy, split.npy and dataset.json.
 
-Images stream through, so memory does not grow with their number: what is held for all of them is a
-label and a hash.
+Images are written one by one, so memory does not hold them all: only each one's label and hash.
 """
 
 import hashlib
@@ -71,7 +70,7 @@ def prepare_dataset(
 
 @dataclass
 class _Streamed:
-    """What is kept of the images once they are written."""
+    """What is known of the images once they are written."""
 
     item_shape: tuple[int, ...] = ()  # (H, W, C)
     labels: list[int] = field(default_factory=list)
@@ -161,7 +160,7 @@ def _describe(
 
 
 def _present_classes(names: tuple[str, ...], labels: np.ndarray) -> tuple[list[str], np.ndarray]:
-    """Drop classes without an image, so that none is ever sampled that was never seen."""
+    """Drop classes without an image, so that no sampler asks for one that training never saw."""
     present = np.unique(labels[labels >= 0])
     number = np.full(len(names) + 1, -1, dtype=np.int64)  # the last entry is that of label -1
     number[present] = np.arange(len(present))

@@ -1,9 +1,9 @@
-"""Randomness that belongs to an image slot, not to a batch, a rank or a process.
+"""Random draws by image slot: the same whatever the batch, the rank or the process.
 
-Slot s is the s-th image that training ever draws. Everything random about it is a function of
-(seed, stream, s), so results do not depend on how a global batch is split. Each slot gets its own
-counter-based generator (Philox 4x64, Salmon et al. 2011), keyed by 128 bits of BLAKE2b. torch's CPU
-generator would not do: it uses the lower 32 bits of its seed, so that slots would soon collide.
+Slot s is the s-th image that training draws, counted from its start. Everything random about it is
+a function of (seed, stream, s), so results do not depend on how a global batch is split. Each slot
+has its own counter-based generator (Philox 4x64, Salmon et al. 2011), keyed by 128 bits of BLAKE2b.
+torch's CPU generator uses only the lower 32 bits of its seed, so two slots would soon share one.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ Slots = Sequence[int] | np.ndarray | range
 def slot_generator(
     seed: int, stream: str, slot: int, device: torch.device | str = "cpu"
 ) -> torch.Generator:
-    """A torch generator of one slot's own. (On the CPU torch keeps 32 of the 64 bits; see above.)"""
+    """A torch generator for one slot alone (on the CPU torch uses 32 of its 64 bits; see above)."""
     key = int.from_bytes(_key(seed, stream, int(slot))[:8])
     return torch.Generator(device).manual_seed(key)
 
@@ -40,7 +40,7 @@ def slot_uniform(seed: int, stream: str, slots: Slots) -> np.ndarray:
 
 
 def slot_indices(seed: int, num_items: int, slots: Slots) -> np.ndarray:
-    """Which of `num_items` each slot shows, int64 [B]: a fresh permutation every epoch.
+    """Which of `num_items` each slot shows, int64 [B]: every epoch has its own permutation.
 
     Slot s lies in epoch s // num_items and takes entry s % num_items of its permutation.
     """
@@ -54,44 +54,55 @@ def slot_indices(seed: int, num_items: int, slots: Slots) -> np.ndarray:
     return indices
 
 
-class LabelPools:
-    """The images of each class, sorted once: int64 labels [N] of the train set, -1 = unlabelled."""
+class GroupPools:
+    """The images of each group, sorted once.
 
-    def __init__(self, labels: np.ndarray) -> None:
-        assert labels.ndim == 1 and len(labels) > 0, labels.shape
-        self.order = np.argsort(labels, kind="stable")
+    groups: int64 [N], the group labels of the train set (see ImageDataset), -1 = of no known group.
+    """
+
+    def __init__(self, groups: np.ndarray) -> None:
+        assert groups.ndim == 1 and len(groups) > 0, groups.shape
+        self.order = np.argsort(groups, kind="stable")
         self.values, self.starts, self.counts = np.unique(
-            labels[self.order], return_index=True, return_counts=True
+            groups[self.order], return_index=True, return_counts=True
         )
 
     def spans(self, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Start and length in `order` of the pool of each wanted label; -1 is all images."""
-        place = np.searchsorted(self.values, wanted).clip(max=len(self.values) - 1)
-        absent = (self.values[place] != wanted) & (wanted != -1)
+        """Start and length in `order` of the pool of each wanted group; -1 is all images."""
+        rank = np.searchsorted(self.values, wanted).clip(max=len(self.values) - 1)
+        absent = (self.values[rank] != wanted) & (wanted != -1)
         if absent.any():
             raise ValueError(
-                f"no training image has label {wanted[absent][0]}: the train set has "
+                f"no training image has group label {wanted[absent][0]}: the train set has "
                 f"{', '.join(map(str, self.values))}"
             )
-        starts = np.where(wanted == -1, 0, self.starts[place])
-        return starts, np.where(wanted == -1, len(self.order), self.counts[place])
+        starts = np.where(wanted == -1, 0, self.starts[rank])
+        return starts, np.where(wanted == -1, len(self.order), self.counts[rank])
 
 
-def unpaired_batch(seed: int, pools: LabelPools, fake_labels: np.ndarray, play: int) -> np.ndarray:
-    """For each fake an independent draw among training images with its label, none drawn twice.
+def unpaired_batch(seed: int, pools: GroupPools, groups: np.ndarray, play: int) -> np.ndarray:
+    """For each fake an independent draw among the training images of its group, none drawn twice.
 
-    Duplicates, which generated images have none of, would tell a small real set from them. Depends
-    on (seed, play) and the labels of the whole batch, fake_labels int64 [B], -1 = any image; returns
-    int64 [B], positions in the train set. Only a label that the batch holds more often than there are
-    images begins its pool again. Raises ValueError for a label without a training image.
+    Duplicates, which generated images have none of, would tell a small real set from them.
+
+    Args:
+        pools: of the train set.
+        groups: int64 [B], the group label of each fake of the whole batch; -1 = any image.
+        play: number of the draw; the result depends on (seed, play) and the groups alone.
+
+    Returns:
+        int64 [B], indices into the train set. Only where a batch holds more fakes of a group than
+        the group has images are these drawn again.
+
+    Raises ValueError for a group without a training image.
     """
-    wanted = np.asarray(fake_labels, dtype=np.int64)
+    wanted = np.asarray(groups, dtype=np.int64)
     starts, counts = pools.spans(wanted)
     drawn = np.empty(len(wanted), dtype=np.int64)
-    for label in np.unique(wanted):
-        here = np.flatnonzero(wanted == label)
+    for group in np.unique(wanted):
+        here = np.flatnonzero(wanted == group)
         count = counts[here[0]]
-        generator = _SlotDraw(seed, f"unpaired {label}").at(play)
+        generator = _SlotDraw(seed, f"unpaired {group}").at(play)
         chosen = generator.choice(count, size=min(len(here), count), replace=False)
         drawn[here] = chosen[np.arange(len(here)) % count]
     return pools.order[starts + drawn]

@@ -1,6 +1,6 @@
-"""Train or held-out, decided by each image's own pixels.
+"""Train or held-out, decided by a hash of each image's own pixels.
 
-Copies of an image never straddle the split, and images that come or go move no other.
+So all copies of an image are on one side, and adding or removing images moves no other image.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ def hash_split(hashes: np.ndarray, held_out: float) -> np.ndarray:
 
 
 def _enough(held_out: float) -> int:
-    """Least number of images that all but surely (1 - 1/1000) leaves two on the smaller side."""
+    """Fewest images of which, with probability 0.999, at least two are held out."""
     n = 4
     while (1 - held_out) ** n + n * held_out * (1 - held_out) ** (n - 1) > 1e-3:
         n += 1

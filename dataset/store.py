@@ -58,6 +58,16 @@ class ImageDataset:
         return self.manifest["num_classes"]
 
     @property
+    def group_labels(self) -> np.ndarray:
+        """int64 [N]: images of one group may be compared with one another; -1 = of no known group.
+
+        A label says what a denoiser is asked for, a group which real images its answers are held
+        against. Today both are the class. They part where labels are finer than any comparison can
+        be, as with captions, of which each belongs to one image alone.
+        """
+        return self.labels
+
+    @property
     def label_names(self) -> list[str]:
         return self.manifest["label_names"]
 

@@ -1,4 +1,4 @@
-"""The paired form: do fakes stand to one another as their sources do?"""
+"""The paired form: compares the fakes' similarities to one another with those of their sources."""
 
 from itertools import pairwise
 
@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from discriminators.config import AFFINITY_MOST, StructureConfig
+from discriminators.config import AFFINITY_MOST, DiscriminatorConfig
 from discriminators.form import Form, LossD
 from discriminators.losses import gradient_penalty
 
@@ -19,13 +19,13 @@ class AffinityDiscriminator(Form):
     .. math:: D_i = \mathrm{mean}_{j \ne i} (A^{real}_{ij} - A^{fake}_{ij})^2.
 
     The encoder maximises mean_i D_i, the denoiser minimises it (SADM, CVPR 2024, as far as it is
-    public: the manifold loss between structures of a mini-batch). Labels play no part. A batch of
+    public: the manifold loss between structures of a mini-batch). Groups play no part. A batch of
     one has no pairs, and distance 0.
     """
 
     paired = True
 
-    def __init__(self, num_features: int, config: StructureConfig):
+    def __init__(self, num_features: int, config: DiscriminatorConfig):
         super().__init__()
         self.gamma_r1, self.gamma_r2 = config.gammas
         widths = [num_features] + [config.width] * config.layers
@@ -51,9 +51,10 @@ class AffinityDiscriminator(Form):
     def loss_d(self, real: Tensor, fake: Tensor, labels: Tensor) -> LossD:
         """Loss of the encoder; features of the global batch, fake[i] made from real[i].
 
-        There are no logits. For the gate, the "logit gap" is the distance in units of that between
-        the sources and themselves in another order: 0 when nothing is told apart, 1 when the fakes
-        stand in no relation to their sources, at most 2. The "accuracy" maps this to 0.5 .. 1.
+        There are no logits. For the gate, the report's "logit_gap" is the distance between fakes
+        and sources, divided by the distance between the sources and the same in another order: 0
+        where the two matrices are equal, 1 where the fakes are unrelated to their sources, cut off
+        at 2. Its "accuracy" maps a gap of 0 .. 1 to 0.5 .. 1.
         """
         real = real.detach().requires_grad_()
         fake = fake.detach().requires_grad_()

@@ -1,46 +1,21 @@
-"""Knobs of the structure game and of the gate that may pause it."""
+"""Settings of the discriminator of batch structure."""
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from foundation.settings_base import Settings
-from sampling.config import SamplerConfig
 
-Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
-Fraction = Annotated[float, Field(ge=0, lt=1)]
 AFFINITY_MOST = 2.0
 """Largest gap that an affinity reports: distances of cosines are bounded, and it has no logits."""
 
 
-class GateConfig(Settings):
-    """When the denoiser is spared the adversarial gradient; pausing is not failing."""
-
-    chance_margin: Annotated[float, Field(ge=0, lt=0.5)] = 0.05
-    """The discriminator is at chance while its smoothed accuracy is below 0.5 plus this margin."""
-    win_gap: Positive = 6.0
-    """The discriminator wins by far while its smoothed real-minus-fake logit gap is above this.
-    (The gap of an affinity ends at 2.)"""
-    max_worsening: Positive = 0.01
-    """Tolerated worsening of the held-out denoising loss, or of its distance from the train loss, in
-    any sigma bin, relative to the bin's best held-out loss (0.01 = 1%)."""
-    smoothing: Fraction = 0.9
-    """Exponential smoothing of accuracy and logit gap, per play (0 = none)."""
-    min_plays: Annotated[int, Field(ge=1)] = 8
-    """Plays after the game's start before the accuracy is trusted; until then: at chance."""
-
-
-class StructureConfig(Settings):
-    """The minimax game between the denoiser and a discriminator of batch structure."""
+class DiscriminatorConfig(Settings):
+    """Form, size, loss and penalties of the discriminator."""
 
     kind: Literal["graph", "per_sample", "affinity", "none"] = "graph"
     """Discriminator: graph, per_sample (same network, no edges), affinity (paired), none."""
-    fakes: Literal["onestep", "onpolicy", "deployed", "renoise"] = "onestep"
-    """Fakes: deployed (the sampler's images, gradient through its steps), onpolicy (a denoising on
-    its path), onestep (of a real image under sigma <= sigma_data), renoise."""
-    features: Literal["denoiser", "efficientnet_lite0", "pixels"] = "denoiser"
-    """Psi, the frozen feature network; never the network of the metric."""
     loss: Literal["relativistic", "non_saturating"] = "relativistic"
     """Adversarial loss of the unpaired kinds; affinity has its own."""
     k: Annotated[int, Field(ge=1)] = 8
@@ -49,72 +24,12 @@ class StructureConfig(Settings):
     """Graph convolutions of the discriminator (hidden layers of the affinity encoder)."""
     width: Annotated[int, Field(ge=4)] = 64
     """Channels of the discriminator."""
-    lambda_0: NonNegative = 0.1
-    """Wanted ratio of adversarial to denoising gradient at the output convolution."""
-    lambda_cap: NonNegative = 1.0
-    """Upper bound of the adaptive weight lambda."""
-    lambda_smoothing: Fraction = 0.9
-    """Exponential smoothing of the two gradient norms in lambda, per play (0 = none)."""
     gamma: NonNegative = 0.01
     """Weight of the gradient penalties R1 (real) and R2 (fake) on the features."""
     gamma_r2: NonNegative | None = None
     """Weight of R2 where it is to be another; null: gamma."""
-    lr: Positive = 5e-4
-    """Learning rate of the discriminator (Adam, betas 0 and 0.99)."""
-    opponent_steps: Annotated[int, Field(ge=1)] = 1
-    """Steps of the discriminator per play; those after the first see rows of recent plays, mixed."""
-    recent_plays: Annotated[int, Field(ge=2)] = 16
-    """Plays whose features are kept for these further steps."""
-    adapter_lr: Positive = 1e-3
-    """First learning rate of the denoiser's adapter, where model.adapter_rank gives it one; it falls
-    linearly to 0 at the end of training. The game then moves the adapter alone, without lambda."""
-    start_kimg: NonNegative = 50.0
-    """Warm-up: thousands of images of plain denoising before the game starts."""
-    every: Annotated[int, Field(ge=1)] = 4
-    """The game is played at every n-th optimiser step."""
-    batch_size: Annotated[int, Field(ge=2)] | None = 64
-    """Fakes (and reals) per play, over all workers; null: the training batch size."""
-    sampler: SamplerConfig | None = None
-    """The deployed sampler, for deployed and onpolicy fakes; null: DDIM, 8 steps on EDM's grid."""
-    gradient_steps: Annotated[int, Field(ge=1)] | None = None
-    """deployed: the sampler's last evaluations, through which the gradient goes (null: all). onpolicy:
-    the denoising and the steps of the path before it, so many in all (null: the denoising alone). At most the sampler's evaluations."""
-    sigma_min: Positive = 0.03
-    """Lowest noise level at which fakes are denoised."""
-    sigma_max: Positive | None = None
-    """Highest such level; null: sigma_data (onestep), twice that (onpolicy), renoise_sigma."""
-    renoise_sigma: Positive = 0.5
-    """Noise level to which reals and fakes are re-noised before Psi, for fakes: renoise."""
-    feature_sigmas: Annotated[tuple[Positive, ...], Field(min_length=1)] = (0.1,)
-    """Noise levels that the denoiser's encoder is told when it serves as Psi; each adds features. (Fakes of
-    kind renoise: renoise_sigma.)"""
-    statistics_images: Annotated[int, Field(ge=2)] = 2048
-    """Real images whose mean and deviation standardise Psi's features."""
-    refresh_kimg: Positive | None = None
-    """Thousands of images after which Psi is copied anew from the EMA denoiser; null: never."""
-    gate: GateConfig = GateConfig()
-    """When the game pauses."""
 
     @property
     def gammas(self) -> tuple[float, float]:
         """Weights of R1 and of R2."""
         return self.gamma, self.gamma if self.gamma_r2 is None else self.gamma_r2
-
-    @model_validator(mode="after")
-    def _combinations_make_sense(self) -> "StructureConfig":
-        if self.kind == "affinity" and self.fakes != "onestep":
-            raise ValueError(
-                f"fakes is {self.fakes!r} but kind 'affinity' compares fakes with their own "
-                "sources: set fakes to 'onestep'"
-            )
-        if self.kind == "affinity" and self.gate.win_gap < AFFINITY_MOST:
-            raise ValueError(
-                f"gate.win_gap {self.gate.win_gap:g} could shut the gate of kind 'affinity' for good, "
-                f"which has no logits to scale down: set it to {AFFINITY_MOST:g} or more"
-            )
-        if self.sigma_max is not None and self.sigma_max < self.sigma_min:
-            raise ValueError(
-                f"sigma_max {self.sigma_max:g} is below sigma_min {self.sigma_min:g}: "
-                "raise it, or set it to null"
-            )
-        return self

@@ -6,17 +6,19 @@ from torch import Tensor, nn
 
 
 class LossD(NamedTuple):
-    """The discriminator's loss in its two parts, and what is worth logging of it."""
+    """The discriminator's loss in its two parts, and what is logged of it."""
 
     adversarial: Tensor  # []
     penalty: Tensor  # [], (gamma R1 + gamma_r2 R2) / 2
-    report: dict[str, Tensor]  # scalars; "accuracy" (0.5 = chance) and "logit_gap" drive the gate
+    report: dict[str, Tensor]  # scalars; the gate reads "accuracy" (0.5 = chance) and "logit_gap"
 
 
 class Form(nn.Module):
     """A discriminator of the structure of one global batch; made as cls(num_features, config).
 
-    real, fake: features [N, F] of the whole batch; labels int64 [N], shared by row i of both.
+    real, fake: features [N, F] of the whole batch. labels: int64 [N], group labels, row i of which
+    holds for real[i] and for fake[i] (see ImageDataset.group_labels; -1 = of no known group): they
+    say which samples may be compared, not what the denoiser was asked for.
     """
 
     paired: bool
@@ -27,7 +29,10 @@ class Form(nn.Module):
         raise NotImplementedError
 
     def calibrate(self, real: Tensor, batch_size: int) -> None:
-        """Learn of real features [M, F] before the first play of `batch_size`; nothing by default."""
+        """Fit constants to real features [M, F] before the first play; does nothing by default.
+
+        batch_size: samples in each set of a play.
+        """
 
     def loss_d(self, real: Tensor, fake: Tensor, labels: Tensor) -> LossD:
         """Loss of the discriminator. The features are constants here."""
@@ -38,4 +43,4 @@ class Form(nn.Module):
         raise NotImplementedError
 
     def soften(self, factor: float) -> None:
-        """Scale the logits by `factor`, keeping all that has been learned; nothing by default."""
+        """Scale the logits by `factor` and leave the rest as learned; does nothing by default."""

@@ -3,7 +3,7 @@
 import torch
 
 from discriminators.affinity import AffinityDiscriminator
-from discriminators.config import StructureConfig
+from discriminators.config import DiscriminatorConfig
 from discriminators.form import Form
 from discriminators.graph import GraphDiscriminator, PerSampleDiscriminator
 
@@ -14,7 +14,7 @@ FORMS: dict[str, type[GraphDiscriminator] | type[AffinityDiscriminator]] = {
 }
 
 
-def make_form(config: StructureConfig, num_features: int, seed: int) -> Form:
+def make_form(config: DiscriminatorConfig, num_features: int, seed: int) -> Form:
     """The discriminator of `config.kind` for features [N, num_features].
 
     Its first weights depend on `seed` alone; torch's global generator is left as it was.

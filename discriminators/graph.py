@@ -1,31 +1,31 @@
-"""The unpaired discriminators: of the batch's neighbour graph, and its edgeless control."""
+"""The unpaired discriminators: one reads the neighbour graph of a batch, its control no edges."""
 
 import torch
 from torch import Tensor, nn
 
-from discriminators.config import StructureConfig
+from discriminators.config import DiscriminatorConfig
 from discriminators.form import Form, LossD
 from discriminators.knn_graph import knn_graph
 from discriminators.losses import LOSSES, gradient_penalty, pair_accuracy
 from discriminators.structure_conv import StructureConv
 
 SHORTEST = 0.05
-"""Added to squared edge lengths, in units of real ones, before the logarithm."""
+"""Added to squared edge lengths, in units of real edges, before the logarithm."""
 
 
 class GraphDiscriminator(Form):
     """Graph convolutions over the kNN graph of one set of features [N, F]; logits [N].
 
     Real and fake are separate graphs: a joint one would leak which is which. The layers are
-    residual, h + LayerNorm(conv(h)): the norm stands on the update alone, so distances between
-    nodes, and with them the density of the cloud, reach every layer. Every edge carries its length
-    in a unit of real images (see `calibrate`).
+    residual, h + LayerNorm(conv(h)): only the update is normalised, so every layer still sees the
+    distances between nodes, and so how dense the points are. Every edge carries its length, in
+    units of the edges between real images (see `calibrate`).
     """
 
     paired = False
     unit: Tensor
 
-    def __init__(self, num_features: int, config: StructureConfig):
+    def __init__(self, num_features: int, config: DiscriminatorConfig):
         super().__init__()
         self.k = config.k
         self.gamma_r1, self.gamma_r2 = config.gammas
@@ -46,8 +46,11 @@ class GraphDiscriminator(Form):
 
     @torch.no_grad()
     def calibrate(self, real: Tensor, batch_size: int) -> None:
-        """Take the unit of length from real features [M, F]: mean squared length of the edges in
-        graphs of `batch_size`. (That of a play's own reals would tell which set they are.)"""
+        """Set the unit: the mean squared length of edges in graphs of `batch_size` real images.
+
+        It is fixed before the game, since a unit taken from each play's own reals would reveal
+        which of the two sets is the real one.
+        """
         batches = real.split(min(batch_size, len(real)))
         whole = [batch for batch in batches if len(batch) == len(batches[0])]
         lengths = [_squared_lengths(batch, knn_graph(batch, self.k)) for batch in whole]
@@ -55,12 +58,12 @@ class GraphDiscriminator(Form):
         if len(every):  # one image alone has no edge: the unit stays as it is
             self.unit.copy_(every.mean().clamp_min(1e-6))
 
-    def forward(self, features: Tensor, labels: Tensor) -> Tensor:
-        """features [N, F], labels int64 [N] -> logits [N]."""
+    def forward(self, features: Tensor, groups: Tensor) -> Tensor:
+        """features [N, F], group labels int64 [N] -> logits [N]."""
         edge_index = self.edges(features)
         length = (_squared_lengths(features, edge_index) / self.unit + SHORTEST).log()
-        same_label = (labels[edge_index[0]] == labels[edge_index[1]]).to(features.dtype)
-        edges = torch.stack([length, same_label], 1)  # [E, 2]
+        same_group = (groups[edge_index[0]] == groups[edge_index[1]]).to(features.dtype)
+        edges = torch.stack([length, same_group], 1)  # [E, 2]
         h = self.input(features)  # [N, width]
         for conv, norm in zip(self.convs, self.norms, strict=True):
             h = h + norm(conv(h, edge_index, edges))
@@ -94,9 +97,9 @@ class GraphDiscriminator(Form):
 
 
 class PerSampleDiscriminator(GraphDiscriminator):
-    """The same network without edges: each logit depends on its own sample only.
+    """The same network without edges between samples: each logit depends on its own sample only.
 
-    Each node's one neighbour is itself, so the number of parameters is that of the graph form.
+    Each node is its own one neighbour, so the parameters are those of the graph form.
     """
 
     def edges(self, features: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ def knn_graph(points: Tensor, k: int) -> Tensor:
 
     Args:
         points: floating [N, F].
-        k: neighbours of each point, at least 1; at most N - 1 are there to be had.
+        k: neighbours of each point, at least 1; where N - 1 is less, all others.
 
     Returns:
         edge_index int64 [2, N * min(k, N - 1)]: row 0 the neighbour (source), row 1 the centre

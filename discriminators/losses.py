@@ -1,4 +1,4 @@
-"""Adversarial losses on logits, the gradient penalty, and how well a discriminator tells apart."""
+"""Adversarial losses on logits, the gradient penalty, and a discriminator's accuracy."""
 
 from collections.abc import Callable
 
@@ -45,13 +45,14 @@ def gradient_penalty(logits: Tensor, features: Tensor) -> Tensor:
     return gradient.square().sum(-1).mean()
 
 
-def pair_accuracy(real: Tensor, fake: Tensor, labels: Tensor) -> Tensor:
-    """Share of (real, fake) pairs of one label in which the real logit is larger; ties count half.
+def pair_accuracy(real: Tensor, fake: Tensor, groups: Tensor) -> Tensor:
+    """Share of (real, fake) pairs of one group in which the real logit is larger; ties count half.
 
-    The area under the ROC curve: 0.5 is chance, whatever the logits' offset. Other pairs say little:
-    the relativistic losses compare within a label only and leave each label an offset of its own.
-    Logits [N]; labels int64 [N] of both.
+    This is the area under the ROC curve within groups: 0.5 is chance, whatever the logits' offset.
+    Pairs across groups are left out, because the relativistic losses compare within a group only,
+    so that each group's logits may have an offset of their own.
+    Logits [N]; groups int64 [N], the group labels of both.
     """
     difference = real.detach()[:, None] - fake.detach()[None, :]
-    same = (labels[:, None] == labels[None, :]).to(difference.dtype)
+    same = (groups[:, None] == groups[None, :]).to(difference.dtype)
     return 0.5 + 0.5 * (same * difference.sign()).sum() / same.sum()

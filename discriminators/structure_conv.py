@@ -19,10 +19,10 @@ class StructureConv(nn.Module):
         h'_i = \mathrm{mean}_{j \in N(i)}\; \phi([h_i,\; h_j - h_i,\; \log(1 + |h_i - h_j|^2),\;
         a_{ij}])
 
-    h [N, width], edge_index int64 [2, E], edges a [E, edge_width] -> [N, width]. The squared distance
-    is a sum of squares, never a root, so its gradients are finite at duplicated points. A node
-    without edges gets zero. (Not a `MessagePassing`, of which each process leaves a generated file
-    in the temporary folder.)
+    h [N, width], edge_index int64 [2, E], edges a [E, edge_width] -> [N, width]. The squared
+    distance is a sum of squares, never a root, so its gradients are finite at duplicated points. A
+    node without edges gets zero. (PyG's `MessagePassing` is not used, because every process that
+    uses it leaves a generated file in the temporary folder.)
     """
 
     def __init__(self, width: int, edge_width: int):

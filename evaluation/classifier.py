@@ -1,4 +1,4 @@
-"""Train the small classifier whose features the grey data sets are judged in."""
+"""Train the small classifier in whose features images of grey data sets are compared."""
 
 from collections.abc import Callable
 
@@ -11,13 +11,13 @@ from evaluation.features import RunningStatistics, image_chunks
 from models.extractors.load import ClassifierExtractor
 
 SEED = 20_240_601
-"""Its own, fixed: runs of different experiment seeds are judged by one and the same network."""
+"""Seed of the classifier, whatever the experiment's seed: one network judges all runs."""
 BATCH = 64
 EPOCHS = 24
 MAX_IMAGES_SEEN = 200_000
-"""At most so many images, repeats included, whatever the size of the data set."""
+"""Images that training shows at most, repeats counted, however large the data set is."""
 MIN_BATCHES = 200
-"""At least so many steps, however small the data set is."""
+"""Steps that training takes at least, however small the data set is."""
 LEARNING_RATE = 2e-3
 WEIGHT_DECAY = 0.02
 NOISE = 0.03
@@ -25,10 +25,10 @@ NOISE = 0.03
 RECONSTRUCTION = 3.0
 """Weight of the reconstruction beside the cross-entropy."""
 RECONSTRUCTED_SIDE = 16
-"""The reconstruction is of the image averaged down to at most this many pixels a side."""
+"""Side of the image that is reconstructed, averaged down to it where it is larger (pixels)."""
 
 STANDARDISED_ON = 1 << 14
-"""Training images, evenly spread, that the linear map of the features is fitted to, at most."""
+"""Evenly spaced training images whose features are standardised by their statistics, at most."""
 
 
 def train_classifier(
@@ -45,10 +45,11 @@ def train_classifier(
 ) -> tuple[ClassifierExtractor, float | None]:
     """Train on the labelled images of the train split; those with label -1 are left out.
 
-    A classifier's penultimate layer ends as one point a class, blind to everything within a class.
-    So a linear map of the same features must also give the (small, noise-free) image back, as a
-    share of its variance; it is thrown away afterwards. Shifts by up to an eighth of the side and
-    noise keep the features smooth. The same arguments on the same machine give the same weights.
+    Training for classes alone would map each class to one point, and the features would say
+    nothing of differences within a class. So a linear map of the features must also reconstruct the
+    small image without its noise (its error, relative to the image's variance, is added to the
+    loss); the map is not kept. Shifts by up to an eighth of the side and added noise keep the
+    features smooth. The same arguments on the same machine give the same weights.
 
     Args:
         images: uint8 [N, H, W, C], memory maps welcome.

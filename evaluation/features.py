@@ -12,7 +12,7 @@ from models.extractors.load import Extractor
 CHUNK_BYTES = 1 << 25
 """Images read at once, at most 4096 of them."""
 FEATURE_BATCH = 256
-"""Batch of the extractor in the reference stage, which depends on no batch size of params.yaml."""
+"""Images that the extractor takes at once in the reference stage, whatever params.yaml says."""
 
 
 def image_chunks(images: np.ndarray, indices: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
@@ -53,9 +53,9 @@ def write_features(
     path: Path,
     progress: Callable[[int, int], None] | None = None,
 ) -> RunningStatistics:
-    """Write the features of images[indices] to a float32 .npy [N, F]; memory stays flat.
+    """Write the features of images[indices] to a float32 .npy [N, F], chunk by chunk.
 
-    The file appears under its name only when it is whole.
+    The file appears under its name only when it is whole. Returns the features' statistics.
 
     Args:
         images: uint8 [*, H, W, C], a memory map.

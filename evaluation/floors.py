@@ -9,7 +9,10 @@ Measure = Callable[[np.ndarray, np.ndarray, int], dict[str, float]]
 
 
 def equal_size(num_generated: int, num_train: int, num_held_out: int) -> int:
-    """n at which models and floors are compared: half the held-out split lets the draws differ."""
+    """Number n of images on each side of a comparison, the same for models and floors.
+
+    At most half of the held-out split, so that random draws of n held-out images differ.
+    """
     return min(num_generated, num_held_out // 2, num_train)
 
 
@@ -42,6 +45,30 @@ def draw_metrics(
         if done is not None:
             done(draw + 1)
     return {name: np.array([row[name] for row in rows], np.float64) for name in rows[0]}
+
+
+def floor_means(
+    measure: Measure, train: np.ndarray, held_out: np.ndarray, draws: int, seed: int
+) -> dict[str, float]:
+    """Mean floors at n = len(held_out): as many random train features against just these.
+
+    For a judgement that always takes the same held-out images, where draws of others would only
+    add noise to the distance from the floor.
+
+    Args:
+        train: [N >= n, F], a memory map is welcome.
+        held_out: [n, F].
+
+    Raises ValueError where there are fewer train than held-out features.
+    """
+    n = len(held_out)
+    if len(train) < n:
+        raise ValueError(f"floor_means: {len(train)} train features for {n} held-out ones")
+    rows = [
+        measure(held_out, _pick(train, n, np.random.default_rng([seed, draw])), seed + draw)
+        for draw in range(draws)
+    ]
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
 
 def _pick(features: np.ndarray, n: int, generator: np.random.Generator) -> np.ndarray:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 RESOLUTION = 4.0
-"""Floor standard deviations above the floor from which a gap counts as seen."""
+"""A gap is resolvable from this many of its floor's standard deviations above its floor."""
 
 
 def structure_gap(values: Mapping[str, float], floors: Mapping[str, float]) -> float:
@@ -16,8 +16,8 @@ def structure_gap(values: Mapping[str, float], floors: Mapping[str, float]) -> f
         |W1 - W1_floor| / mean real k-th neighbour distance
         | |log(lid_generated / lid_real)| - its floor |
 
-    0 if the generated images are spread as real ones are. A term that is undefined (an intrinsic
-    dimension of duplicates) is left out.
+    0 if the neighbourhoods of generated images are as those of real ones. A term that is undefined
+    (the intrinsic dimension of duplicates, say) is left out of the mean.
 
     Args:
         values: knn_two_sample, coverage, knn_distance_w1, lid_log_ratio, mean_real_distance.
@@ -41,11 +41,11 @@ GAP_TERMS = ("knn_two_sample", "coverage", "knn_distance_w1", "lid_log_ratio")
 def gap_with_floor(
     drawn: Mapping[str, np.ndarray], floor_drawn: Mapping[str, np.ndarray]
 ) -> dict[str, float | bool]:
-    """The gap of a model beside the gap that real images show for being a finite sample.
+    """The structure gap of a model, and its floor: that of real images, over 0 as n is finite.
 
-    The mean over draws of each draw's gap from the mean floor, for the model and for the floor's
-    own draws, which scatter. `resolvable`: the model's gap exceeds the floor's by RESOLUTION of its
-    standard deviations.
+    Either is the mean over draws of `structure_gap` of a draw, whose floors are the means over all
+    floor draws. `resolvable`: the model's gap lies above its floor by at least RESOLUTION standard
+    deviations of the floor.
 
     Args:
         drawn, floor_drawn: name -> [draws], with the names that `structure_gap` reads.

@@ -64,11 +64,16 @@ def judge(
     held_out = reference.held_out_features
     drawn, floor_drawn = (
         draw_metrics(
-            measured, others, held_out, n, config.floor_draws, seed,
+            measured,
+            others,
+            held_out,
+            n,
+            config.floor_draws,
+            seed,
             partial(report, offset=len(generated) + part * config.floor_draws),
         )
         for part, others in enumerate((features, reference.train_features))
-    )  # fmt: skip
+    )
     metrics: dict[str, dict] = {}
     for name in drawn:
         if name == "mean_real_distance":

@@ -12,8 +12,8 @@ from torch import Tensor
 MAX_DISTANCES = 1 << 24
 """Largest number of float64 distances held at once (128 MiB)."""
 TIE = 1e-9
-"""Distances that differ by less, relatively, are equal: float32 features do not know better, and
-rounding must not decide what duplicates do."""
+"""Relative difference below which two distances count as equal. Features are float32, so a smaller
+one is rounding, which must not decide which of two duplicates is the nearer."""
 CANDIDATES = 4096
 """Columns of a distance matrix computed by one product, in float64."""
 
@@ -42,7 +42,7 @@ def structure_metrics(real: ArrayLike, generated: ArrayLike, k: int) -> dict[str
 
 @dataclass(frozen=True)
 class Neighbourhoods:
-    """structure_metrics with what else is needed to read them."""
+    """The metrics, and what is needed to read them."""
 
     metrics: dict[str, float]
     k: int
@@ -58,7 +58,7 @@ def compare_neighbourhoods(real: ArrayLike, generated: ArrayLike, k: int) -> Nei
     if k < 1:
         raise ValueError(f"k must be at least 1, got {k}")
     k = min(k, len(x) - 1, len(y) - 1)
-    # Products of centred features lose fewer digits; distances do not care.
+    # Centring changes no distance, and products of centred features lose fewer digits.
     centre = np.concatenate([x[:4096], y[:4096]]).mean(axis=0, dtype=np.float64)
     x_within = _within(x, centre, k)  # [N, k], ascending
     y_within = _within(y, centre, k)  # [M, k]
@@ -146,7 +146,7 @@ def _own_share(own: Tensor, other: Tensor) -> Tensor:
 
 
 def _blocks(x: np.ndarray, y: np.ndarray, centre: np.ndarray) -> Iterator[tuple[int, Tensor]]:
-    """Yield (first row, float64 distances [rows, M]) of x to y; only one block is alive at once."""
+    """Yield (first row, float64 distances [rows, M]) of x to y; each block overwrites the last."""
     rows = max(1, min(1024, MAX_DISTANCES // len(y)))
     columns = range(0, len(y), CANDIDATES)
     y_square = torch.cat(
@@ -172,7 +172,7 @@ def _centred(part: np.ndarray, centre: np.ndarray) -> Tensor:
 
 
 def _features(features: ArrayLike, which: str) -> np.ndarray:
-    """Finite features [N >= 2, F], as they lie in memory (or on disk)."""
+    """The features as an array [N >= 2, F], not copied. Raises ValueError if any is not finite."""
     if isinstance(features, Tensor):
         features = features.detach().cpu().numpy()
     features = np.asarray(features)

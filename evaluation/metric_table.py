@@ -1,58 +1,285 @@
-"""What each metric is called and says, for the report and for comparisons."""
+"""The one table of metrics: what each is called and says, which way is better, where it is shown.
 
-from dataclasses import dataclass
+Every page, figure, table and sweep reads it, and evaluation/metric_doc.py prints it for
+docs/metrics.md. A metric that is measured and has no row here is listed in reports by its key.
+This module imports nothing heavy.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
+
+Better = Literal["down", "up", "floor"]
+"""Which way a metric is better. floor: the nearer to its floor, from either side."""
+
+Place = Literal[
+    "choice",  # the best item of an evaluation is the best by the first of these that is known
+    "tile",  # report: headline figures, and columns of the table of EMA lengths
+    "length chart",  # report, compare: charts over the EMA length
+    "csv",  # reports/fid_by_ema.csv
+    "MLflow column",  # the runs table
+    "MLflow by length",  # a parent run's curves over the EMA length
+    "MLflow curve",  # a parent run's curves over the images seen
+    "replicate",  # figure over several seeds
+    "comparison curve",  # compare: curves over the images seen
+    "study",  # tables of the studies
+    "study figure",  # figures of the studies, and shares of the distance from the floor
+    "sweep",  # what trials report, and may be judged by
+]
 
 
 @dataclass(frozen=True)
-class Meaning:
-    """A metric's title, a plain sentence, and which way is good ("floor": near the floor)."""
+class MetricEntry:
+    """One row of the table."""
 
     title: str
-    says: str
-    good: Literal["lower", "higher", "floor"]
+    says: str = ""
+    """One plain sentence."""
+    better: Better | None = None
+    """None: it describes, and is neither good nor bad."""
+    why: str = ""
+    """Why this way is better; the end of a sentence."""
+    shown: tuple[Place, ...] = ()
+    floor_beside: bool = False
+    """Whether its floor has a column of its own where the metric has one (csv, MLflow)."""
 
 
-MEANINGS = {
-    "kid": Meaning("KID", "Kernel distance of features; unbiased at any sample size.", "lower"),
-    "fd": Meaning("FD", "Fréchet distance of features; biased upwards at small n.", "lower"),
-    "fd_train_full": Meaning("FD to all training images", "Against the full train split.", "lower"),
-    "conditional_accuracy": Meaning(
-        "Conditional accuracy", "Share that a classifier reads as the label asked for.", "higher"
+HEADLINE: tuple[Place, ...] = ("tile", "replicate", "study")
+CHARTED: tuple[Place, ...] = (*HEADLINE, "length chart", "csv", "MLflow column")
+DISTANCE: tuple[Place, ...] = (*CHARTED, "choice", "MLflow by length", "study figure", "sweep")
+
+# Metrics of generated images. A floor is the same metric between real images and other real images.
+METRICS: dict[str, MetricEntry] = {
+    "kid": MetricEntry(
+        "KID",
+        "Kernel distance of features, unbiased at any number of images.",
+        "down",
+        "0 if the distributions are equal; estimates of 0 scatter on both sides of it",
+        DISTANCE,
+        floor_beside=True,
     ),
-    "precision": Meaning("Precision", "Share of samples inside the real manifold.", "floor"),
-    "recall": Meaning("Recall", "Share of real images inside the generated manifold.", "higher"),
-    "density": Meaning("Density", "How densely samples lie among real neighbours.", "floor"),
-    "coverage": Meaning("Coverage", "Share of real images with a sample nearby.", "higher"),
-    "knn_two_sample": Meaning(
-        "kNN two-sample score", "Can neighbours tell real from generated? 0.5: no.", "floor"
+    "fd": MetricEntry(
+        "FD",
+        "Fréchet distance of features, biased upwards at a small number of images.",
+        "down",
+        "its floor is what the bias alone gives",
+        DISTANCE,
+        floor_beside=True,
     ),
-    "knn_distance_w1": Meaning(
-        "W1 of kNN distances", "Distance between the spreads of neighbour distances.", "lower"
+    "structure_gap": MetricEntry(
+        "Structure gap",
+        "Mean distance of four metrics of local structure from their floors.",
+        "down",
+        "0 if neighbourhoods are as among real images",
+        (*CHARTED, "study figure"),
     ),
-    "lid_ratio": Meaning(
-        "Intrinsic dimension, ratio", "Generated over real local dimension; 1: equal.", "floor"
+    "conditional_accuracy": MetricEntry(
+        "Conditional accuracy",
+        "Share of images that a classifier reads as the label asked for.",
+        "up",
+        "its floor, which held-out images reach, is all that can be expected",
+        (*CHARTED, "sweep"),
     ),
-    "lid_log_ratio": Meaning(
-        "Intrinsic dimension, |log ratio|", "The same, as a distance from equality.", "lower"
+    "coverage": MetricEntry(
+        "Coverage",
+        "Share of real images with a generated image nearby.",
+        "up",
+        "real images left out lower it; its floor is all that can be expected",
+        (*HEADLINE, "sweep"),
     ),
-    "lid_generated": Meaning("Intrinsic dimension, generated", "Of generated images.", "floor"),
-    "lid_real": Meaning("Intrinsic dimension, real", "Of the held-out images.", "floor"),
-    "structure_gap": Meaning("Structure gap", "Mean of the four local gaps to the floor.", "lower"),
+    "knn_two_sample": MetricEntry(
+        "kNN two-sample score",
+        "Share of an image's nearest neighbours that are of its own set, real or generated; 0.5: "
+        "the sets cannot be told apart.",
+        "floor",
+        "above it the sets stand apart, below it generated images cling to single real ones",
+        (*HEADLINE, "sweep"),
+    ),
+    "knn_distance_w1": MetricEntry(
+        "W1 of kNN distances",
+        "Wasserstein distance between the real and the generated distribution of neighbour "
+        "distances.",
+        "down",
+        "its floor is what the number of images alone gives",
+        ("study", "sweep"),
+    ),
+    "recall": MetricEntry(
+        "Recall",
+        "Share of real images inside the manifold of generated ones.",
+        "up",
+        "real images left out lower it; its floor is all that can be expected",
+        ("study", "sweep"),
+    ),
+    "precision": MetricEntry(
+        "Precision",
+        "Share of generated images inside the manifold of real ones.",
+        "floor",
+        "above it images crowd where real ones are densest, below it they leave the real manifold",
+        ("sweep",),
+    ),
+    "density": MetricEntry(
+        "Density",
+        "Number of real neighbourhoods that hold a generated image, over k.",
+        "floor",
+        "above it images crowd where real ones are densest, below it they leave the real manifold",
+        ("sweep",),
+    ),
+    "lid_ratio": MetricEntry(
+        "Intrinsic dimension, generated / real",
+        "Local intrinsic dimension of generated images over that of real ones.",
+        "floor",
+        "below it images vary in too few ways, above it in too many",
+        ("study",),
+    ),
+    "lid_log_ratio": MetricEntry(
+        "Intrinsic dimension, |log ratio|",
+        "Size of the logarithm of that ratio.",
+        "down",
+        "0 if the dimensions are equal",
+    ),
+    "lid_generated": MetricEntry(
+        "Intrinsic dimension, generated",
+        "Local intrinsic dimension of the generated images.",
+        "floor",
+        "its floor is the dimension of real images",
+    ),
+    "lid_real": MetricEntry(
+        "Intrinsic dimension, real",
+        "Local intrinsic dimension of the held-out images.",
+    ),
+    "fd_train_full": MetricEntry(
+        "FD to all training images",
+        "Fréchet distance of all generated images to the whole train split.",
+        "down",
+        "but copies of training images lower it too",
+    ),
+}
+
+# Curves of a training, over the images seen.
+CURVES: dict[str, MetricEntry] = {
+    "loss": MetricEntry(
+        "Training loss",
+        "Mean loss of the training steps, with the learned uncertainty.",
+        "down",
+        "though runs are compared by the denoising loss",
+        ("MLflow curve",),
+    ),
+    "denoising_loss": MetricEntry(
+        "Denoising loss",
+        "Mean denoising loss of the training steps, each level of noise weighted as EDM does.",
+        "down",
+        "the denoiser's error",
+        ("MLflow curve", "comparison curve"),
+    ),
+    "held_out/loss": MetricEntry(
+        "Held-out loss",
+        "Denoising loss of held-out images, with the same noise each time.",
+        "down",
+        "the denoiser's error on images that it has never seen",
+        ("MLflow curve", "comparison curve", "sweep"),
+    ),
+    "held_out/train_loss": MetricEntry(
+        "Training loss at fixed noise",
+        "Denoising loss of as many training images, with the same noise each time.",
+        "down",
+        "the denoiser's error",
+    ),
+    "held_out/gap": MetricEntry(
+        "Held-out minus training loss",
+        "Difference of the two losses at fixed noise.",
+        "down",
+        "it grows when training images are memorised",
+        ("MLflow curve", "comparison curve", "sweep"),
+    ),
+    "grad_norm": MetricEntry("Gradient norm", "Norm of the gradient before it is clipped."),
+    "structure/lambda": MetricEntry(
+        "Weight of the game, lambda",
+        "Factor of the game's loss beside the denoising loss.",
+        shown=("comparison curve",),
+    ),
+    "structure/logit_gap": MetricEntry(
+        "Logit gap of the discriminator",
+        "Mean logit of real images minus that of fakes.",
+        shown=("comparison curve",),
+    ),
+    "structure/gate_open": MetricEntry("Gate open", "Share of plays with the gate open."),
+    "img_per_s": MetricEntry(
+        "Images per second",
+        "Training images seen in a second.",
+        shown=("comparison curve",),
+    ),
+}
+
+TABLE = METRICS | CURVES
+
+BETTER_TEXT: dict[Better | None, str] = {
+    "down": "Lower is better.",
+    "up": "Higher is better, up to the floor.",
+    "floor": "Best near the floor.",
+    None: "",
 }
 
 
-def meaning(name: str, metric_name: str = "FD") -> Meaning:
-    """The entry of a metric; FD bears the name of its feature network."""
-    found = MEANINGS.get(name, Meaning(name.replace("_", " "), "", "floor"))
-    if name.startswith("fd"):
-        return Meaning(found.title.replace("FD", metric_name, 1), found.says, found.good)
+def metric_entry(key: str, fd_name: str = "FD") -> MetricEntry:
+    """The row of a metric; for one without a row, its key as title.
+
+    fd_name: what a Frechet distance of the feature network at hand is called, e.g. FD-Classifier.
+    """
+    row = TABLE.get(key, MetricEntry(key.replace("_", " ")))
+    if key.startswith("fd"):
+        return replace(row, title=row.title.replace("FD", fd_name, 1))
+    return row
+
+
+def shown(place: Place) -> list[str]:
+    """Keys of the metrics that are shown at a place, in the order of the table."""
+    return [key for key, row in TABLE.items() if place in row.shown]
+
+
+def shown_with_floors(place: Place) -> list[str]:
+    """The same with the keys of the floors that have a column of their own: kid, kid_floor, ..."""
+    found = []
+    for key in shown(place):
+        found += [key, f"{key}_floor"] if TABLE[key].floor_beside else [key]
     return found
 
 
-# What is reported, and which way is better.
-DIRECTIONS = {
-    "kid": "min", "fd": "min", "knn_two_sample": "min", "knn_distance_w1": "min",
-    "precision": "max", "recall": "max", "density": "max", "coverage": "max",
-    "conditional_accuracy": "max", "held_out/loss": "min", "held_out/gap": "min",
-}  # fmt: skip
+def cost(better: Better | None, value: float, floor: float | None = None) -> float | None:
+    """A number that is the lower the better the metric is; None where nobody can tell.
+
+    The value where lower is better, its negative where higher is, else its distance from the floor.
+    """
+    if better == "down":
+        return value
+    if better == "up":
+        return -value
+    return None if better is None or floor is None else abs(value - floor)
+
+
+def best_of(found: Mapping[str, Mapping[str, float | None]]) -> tuple[str, str] | None:
+    """(metric, name) of the best of several results; None where none of them has such a metric.
+
+    found: {name: {"kid": ..., "kid_floor": ...}}. The first metric of `choice` that any result has
+    decides; results without it, or with a value that is not finite, are passed over.
+    """
+    for key in shown("choice"):
+        costs = {}
+        for name, values in found.items():
+            value = values.get(key)
+            if value is not None and math.isfinite(value):
+                costs[name] = cost(TABLE[key].better, value, values.get(f"{key}_floor"))
+        known = {name: found for name, found in costs.items() if found is not None}
+        if known:
+            return key, min(known, key=lambda name: known[name])
+    return None
+
+
+def objective(key: str) -> str:
+    """What a search for a better metric looks at: the metric, or its distance from its floor."""
+    return f"{key}_from_floor" if metric_entry(key).better == "floor" else key
+
+
+def reported_by_trials() -> list[str]:
+    """Names of the numbers that a sweep's trials report: metrics, and distances from floors."""
+    return list(dict.fromkeys(n for key in shown("sweep") for n in (key, objective(key))))

@@ -1,4 +1,4 @@
-"""Mean, spread and paired differences over seeds."""
+"""Mean, standard deviation and paired differences over seeds."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
-class Spread:
+class MeanAndDeviation:
     """Mean and standard deviation (n - 1) of n values; None where n is too small."""
 
     n: int
@@ -34,10 +34,10 @@ class Difference:
         return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
 
 
-def spread(values: Sequence[float]) -> Spread:
-    """Mean and standard deviation."""
+def mean_and_deviation(values: Sequence[float]) -> MeanAndDeviation:
+    """Mean and standard deviation of a few values."""
     sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    return Spread(len(values), float(np.mean(values)), sd)
+    return MeanAndDeviation(len(values), float(np.mean(values)), sd)
 
 
 def paired_difference(first: dict[int, float], other: dict[int, float]) -> Difference | None:
@@ -53,7 +53,8 @@ def paired_difference(first: dict[int, float], other: dict[int, float]) -> Diffe
     return Difference(n, mean, mean - reach, mean + reach)
 
 
-def spread_text(found: Spread | None) -> str:
+def mean_text(found: MeanAndDeviation | None) -> str:
+    """ "1.1 ± 0.1 (n=3)"; empty for None."""
     if found is None:
         return ""
     sd = f" ± {found.sd:.2g}" if found.sd is not None else ""
@@ -61,6 +62,7 @@ def spread_text(found: Spread | None) -> str:
 
 
 def difference_text(found: Difference | None) -> str:
+    """ "-0.5 [-0.6, -0.4]*" with the interval, starred where it leaves 0 out; empty for None."""
     if found is None:
         return ""
     if found.low is None or found.high is None:

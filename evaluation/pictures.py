@@ -1,6 +1,6 @@
-"""Contact sheets of generated images, and of what they are nearest to."""
+"""Contact sheets of generated images, alone or beside the training images nearest to them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -69,9 +69,9 @@ def nearest_grid(
     columns: int | None = None,
     scale: int | None = None,
 ) -> Image.Image:
-    """Each sample beside its nearest training image: is anything merely remembered?
+    """Each sample beside its nearest training image, which shows copies.
 
-    Nearest in pixels, and, where features are given, nearest in features too.
+    Nearest in pixels and, where features are given, in features too.
 
     Args:
         samples: uint8 [N, H, W, C].
@@ -123,15 +123,18 @@ def nearest_image(
     """
     chunk = max(1, min(chunk, (1 << 24) // max(1, samples[0].size)))
     parts = (images[indices[i : i + chunk]] for i in range(0, len(indices), chunk))
-    return _nearest(samples.reshape(len(samples), -1), parts)
+    return _row_of_nearest(samples.reshape(len(samples), -1), parts)
 
 
 def nearest_feature(queries: np.ndarray, features: np.ndarray, chunk: int = 4096) -> np.ndarray:
     """Row of `features` [M, F] nearest to each query [N, F], in float64; the first of equals."""
-    return _nearest(queries, (features[i : i + chunk] for i in range(0, len(features), chunk)))
+    return _row_of_nearest(
+        queries, (features[i : i + chunk] for i in range(0, len(features), chunk))
+    )
 
 
-def _nearest(queries: np.ndarray, chunks) -> np.ndarray:
+def _row_of_nearest(queries: np.ndarray, chunks: Iterable[np.ndarray]) -> np.ndarray:
+    """Row of the nearest candidate [N] for queries [N, F]; candidates [M, F] come in chunks."""
     queries = queries.astype(np.float64)
     best = np.full(len(queries), np.inf)
     index = np.zeros(len(queries), np.int64)

@@ -19,11 +19,11 @@ from models.extractors.load import ClassifierExtractor, Extractor, load_classifi
 
 SCHEMA = 1
 MAX_CLASSES = 100
-"""With more classes the small classifier says too little to report a conditional accuracy."""
+"""With more classes the small classifier is too weak to report a conditional accuracy."""
 
 
 class RealImages(Protocol):
-    """What is asked of a data set (dataset.store.ImageDataset has it)."""
+    """What the metrics need of a data set; dataset.store.ImageDataset has it."""
 
     images: np.ndarray  # uint8 [N, H, W, C]
     labels: np.ndarray  # int64 [N], -1 = unlabelled
@@ -58,7 +58,7 @@ class Reference:
 
 
 def resolve_extractor(config: EvaluationConfig, dataset: RealImages) -> str:
-    """The extractor's name, `auto` decided: labelled grey images have the classifier."""
+    """Name of the extractor to use; `auto` means the classifier for labelled grey images."""
     if config.extractor != "auto":
         return config.extractor
     grey = dataset.image_shape[0] == 1
@@ -89,8 +89,8 @@ def build_reference(
     held_out, train = dataset.held_out_indices, dataset.train_indices
     if len(held_out) < 4 or len(train) < 2:
         raise ValueError(
-            f"the data set has {len(train)} train and {len(held_out)} held-out images: metrics need "
-            f"at least 2 and 4; add images or raise dataset.held_out"
+            f"the data set has {len(train)} train and {len(held_out)} held-out images: metrics "
+            f"need at least 2 and 4; add images or raise dataset.held_out"
         )
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -116,13 +116,19 @@ def build_reference(
         extractor = classifier
     extractor.to(device)
     statistics = write_features(
-        extractor, dataset.images, train, out / "train_features.npy",
+        extractor,
+        dataset.images,
+        train,
+        out / "train_features.npy",
         _step(progress, "features of the train split"),
-    )  # fmt: skip
+    )
     write_features(
-        extractor, dataset.images, held_out, out / "held_out_features.npy",
+        extractor,
+        dataset.images,
+        held_out,
+        out / "held_out_features.npy",
         _step(progress, "features of the held-out split"),
-    )  # fmt: skip
+    )
     _write_statistics(out / "statistics.npz", statistics.mean, statistics.cov)
     manifest = {
         "schema": SCHEMA,
@@ -208,7 +214,7 @@ def _load_features(path: Path, count: int, size: int) -> np.ndarray:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[Path]:
-    """Turn what goes wrong with a file of the reference into one clear error."""
+    """Yield the path; whatever goes wrong while it is read becomes a ValueError that names it."""
     try:
         yield path
     except FileNotFoundError:

@@ -1,1 +1,2 @@
-"""Floor 0: what every floor may use: the group of workers, atomic files, spelling hints, settings."""
+"""Floor 0: what every floor may use: the group of workers, atomic files, spelling hints,
+settings."""

@@ -11,8 +11,9 @@ from pathlib import Path
 def replacing(path: str | Path) -> Iterator[Path]:
     """A temporary path in the folder of `path`, for the block to write a file at.
 
-    When the block ends, the file is flushed to disk and takes the name `path`, with the rights of any
-    new file; a crash leaves what stood there before. When the block raises, the file is removed.
+    When the block ends, the file is flushed to disk and takes the name `path`, with the rights of
+    any new file; a crash leaves what stood there before. When the block raises, the file is
+    removed.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

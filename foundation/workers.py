@@ -81,24 +81,34 @@ class World:
         dist.all_gather(parts, tensor)
         return torch.cat(parts)
 
-    def all_reduce_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Sum `.grad` over ranks, in place, in one exchange for each dtype.
+    def all_reduce_flat_(self, tensors: Iterable[Tensor]) -> None:
+        """Sum each tensor over ranks, in place, in one exchange for each dtype.
+
+        Every rank passes tensors of the same shapes in the same order.
+        """
+        if self.size == 1:
+            return
+        by_dtype: dict[torch.dtype, list[Tensor]] = {}
+        for tensor in tensors:
+            by_dtype.setdefault(tensor.dtype, []).append(tensor)
+        for group in by_dtype.values():
+            total = self.all_reduce_sum_(torch.cat([t.reshape(-1) for t in group]))
+            for tensor, part in zip(group, total.split([t.numel() for t in group]), strict=True):
+                tensor.copy_(part.view_as(tensor))
+
+    def all_reduce_gradients(
+        self, parameters: Iterable[nn.Parameter], others: Iterable[Tensor] = ()
+    ) -> None:
+        """Sum `.grad`, and other tensors, over ranks, in place, in one exchange for each dtype.
 
         A parameter without gradient on this rank counts as zero, and has one afterwards.
         """
         if self.size == 1:
             return
-        by_dtype: dict[torch.dtype, list[nn.Parameter]] = {}
+        gradients = []
         for parameter in parameters:
             if parameter.requires_grad:
-                by_dtype.setdefault(parameter.dtype, []).append(parameter)
-        for group in by_dtype.values():
-            gradients = []
-            for parameter in group:
                 if parameter.grad is None:
                     parameter.grad = torch.zeros_like(parameter)
                 gradients.append(parameter.grad)
-            total = self.all_reduce_sum_(torch.cat([g.reshape(-1) for g in gradients]))
-            sizes = [g.numel() for g in gradients]
-            for gradient, part in zip(gradients, total.split(sizes), strict=True):
-                gradient.copy_(part.view_as(gradient))
+        self.all_reduce_flat_([*gradients, *others])

@@ -1,4 +1,4 @@
-"""Denoisers that are exactly right: Gaussian and Gaussian-mixture data, the oracle of many tests.
+"""Exact denoisers for Gaussian and Gaussian-mixture data, which many tests compare with.
 
 Noisy data x = x0 + sigma * noise; D(x; sigma) = E[x0 | x]. Everything is computed in float64 and
 returned in x's dtype. The interface is that of models/denoiser.py, with images of any shape.
@@ -130,7 +130,7 @@ class GaussianMixtureDenoiser(nn.Module):
         self.register_buffer("log_weights", log_shares)
         self.register_buffer("classes", classes)
         self.num_classes = int(classes.max()) + 1
-        self.sigma_data = float(self._spread().sqrt())
+        self.sigma_data = float(self._mean_variance().sqrt())
 
     def forward(self, x: Tensor, sigma: Tensor, labels: Tensor | None = None) -> Tensor:
         """E[x0 | x]: each component's own answer, weighted with its posterior probability."""
@@ -187,7 +187,7 @@ class GaussianMixtureDenoiser(nn.Module):
         labels = labels.to(self.classes.device)[:, None]
         return (labels == self.classes) | (labels == -1)
 
-    def _spread(self) -> Tensor:
+    def _mean_variance(self) -> Tensor:
         """Variance of the whole mixture, averaged over its dimensions."""
         shares = self.log_weights.exp()[:, None]
         mean = (shares * self.centers).sum(0)

@@ -1,17 +1,20 @@
-"""Frozen settings of the denoiser."""
+"""Frozen settings of the denoiser and of its averages; importing them does not import torch."""
 
 from typing import Annotated
 
 from pydantic import Field
 
 from foundation.settings_base import Settings
-from models.layers.bottleneck_blocks import (
+from models.layers.block_configs import (
     GraphConvConfig,
     SelfAttentionConfig,
     StructuralBlockConfig,
 )
 
 PositiveInt = Annotated[int, Field(ge=1)]
+MAX_SIGMA_REL = 12**-0.5
+"""Relative standard deviation of the uniform average, which no EMA length reaches."""
+SigmaRel = Annotated[float, Field(gt=0, lt=MAX_SIGMA_REL)]
 
 
 class ModelConfig(Settings):
@@ -43,3 +46,14 @@ class ModelConfig(Settings):
     the denoiser's own and samplers with `adapter: true` switch on; 0: none."""
     sigma_data: Annotated[float, Field(gt=0)] = 0.5
     """Expected standard deviation of the data, in units where pixels span [-1, 1]."""
+
+
+class EMAConfig(Settings):
+    """Which averages are kept while training, and which are made afterwards."""
+
+    tracked: tuple[SigmaRel, SigmaRel] = (0.05, 0.10)
+    """The two EMA lengths (sigma_rel) averaged during training; they must differ."""
+    snapshots: Annotated[int, Field(ge=2, le=1024)] = 16
+    """How many times during training both averages are stored, evenly spaced in images."""
+    lengths: Annotated[tuple[SigmaRel, ...], Field(min_length=1)] = (0.05, 0.07, 0.10, 0.14, 0.20)
+    """The EMA lengths reconstructed after training and evaluated."""

@@ -11,8 +11,17 @@ import torch
 from torch import Tensor, nn
 
 from models.codecs import Codec, PixelCodec, make_codec
+from models.conditions import Conditions, make_conditions
 from models.config import ModelConfig
-from models.layers.magnitude_preserving import MPConv, MPFourier, add_adapters, normalize_weights
+from models.layers.low_rank_adapter import (
+    GAME,
+    adapter_names,
+    add_adapters,
+    install_adapter,
+    split_adapters,
+    with_named_adapters,
+)
+from models.layers.magnitude_preserving import MPConv, MPFourier, normalize_weights
 from models.unet import Encoded, UNet
 from models.weights import WeightsError, load_tensors
 
@@ -42,19 +51,24 @@ class Denoiser(nn.Module):
         config: ModelConfig,
         codec: Codec | None = None,
     ):
-        """image_shape: (C, H, W) of the data space; codec: between it and pictures (None: pixels)."""
+        """image_shape: (C, H, W) of the data space; codec: of that space (None: pixels)."""
         super().__init__()
         self.codec: Codec = codec or PixelCodec()
         self.image_shape = (int(image_shape[0]), int(image_shape[1]), int(image_shape[2]))
-        self.num_classes = num_classes if config.class_conditional else 0
+        self.conditions: Conditions = make_conditions(config, num_classes)
         self.config = config
         self.sigma_data = config.sigma_data
-        self.unet = UNet(self.image_shape, self.num_classes, config)
+        self.unet = UNet(self.image_shape, self.conditions.width, config)
         self.uncertainty_features = MPFourier(128)
         self.uncertainty = MPConv(128, 1)
         self.uncertainty_gain = nn.Parameter(torch.zeros([]))
         if config.adapter_rank:  # last, so that all other initial weights are as without it
-            add_adapters(self.unet, config.adapter_rank)
+            add_adapters(self.unet, GAME, config.adapter_rank)
+
+    @property
+    def num_classes(self) -> int:
+        """Labels from 0 to num_classes - 1 can be asked for; 0: unconditional."""
+        return self.conditions.num_classes
 
     @property
     def output_conv_weight(self) -> nn.Parameter:
@@ -71,7 +85,8 @@ class Denoiser(nn.Module):
         c_in = 1.0 / (wide.square() + self.sigma_data**2).sqrt()
         dtype = self.output_conv_weight.dtype
         noise_level = sigma.double().log().to(torch.promote_types(dtype, torch.float32)) / 4.0
-        encoded = self.unet.encode((x * c_in).to(dtype), noise_level, self._one_hot(labels, x))
+        condition = self.conditions.embed(labels, len(x), x.device, noise_level.dtype)
+        encoded = self.unet.encode((x * c_in).to(dtype), noise_level, condition)
         return Hidden(encoded.bottleneck, encoded.skips, encoded.embedding, x, sigma)
 
     def decode(self, hidden: Hidden) -> Tensor:
@@ -93,16 +108,9 @@ class Denoiser(nn.Module):
         """Bring every weight row back to unit root mean square; called after optimiser steps."""
         normalize_weights(self)
 
-    def _one_hot(self, labels: Tensor | None, x: Tensor) -> Tensor | None:
-        if labels is None or not self.num_classes:
-            return None
-        labels = labels.to(x.device)
-        one_hot = torch.nn.functional.one_hot(labels.clamp_min(0), self.num_classes)
-        return one_hot * (labels >= 0)[:, None]
-
 
 def describe(denoiser: Denoiser) -> dict:
-    """What is needed to rebuild the network round its weights, as JSON-able data."""
+    """What `load_denoiser` needs beside the weights, as JSON-able data."""
     return {
         "image_shape": list(denoiser.image_shape),
         "num_classes": denoiser.num_classes,
@@ -112,17 +120,24 @@ def describe(denoiser: Denoiser) -> dict:
 
 
 def load_denoiser(path: str | Path, device: torch.device | str = "cpu") -> Denoiser:
-    """A denoiser in evaluation mode from `path` (.safetensors, JSON beside it)."""
+    """A denoiser in evaluation mode from `path` (.safetensors, JSON beside it), with its adapters.
+
+    Raises WeightsError, naming the file.
+    """
     tensors, description = load_tensors(Path(path))
+    tensors = with_named_adapters(tensors)
     try:
         config = ModelConfig.model_validate_json(json.dumps(description["config"]))
         codec = make_codec(description.get("codec"))
         denoiser = Denoiser(
             tuple(description["image_shape"]), description["num_classes"], config, codec
         )
+        further = split_adapters(tensors)[1]
+        for name in further.keys() - adapter_names(denoiser):
+            install_adapter(denoiser, name, further[name])
         denoiser.load_state_dict(tensors)
     except (KeyError, RuntimeError, ValueError) as error:
-        summary = str(error).splitlines()[0]
+        summary = "; ".join(line.strip() for line in str(error).splitlines()[:3])[:200]
         raise WeightsError(
             f"{path} does not describe a denoiser of this version: {summary}"
         ) from error

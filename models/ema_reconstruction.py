@@ -6,11 +6,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from models.layers.low_rank_adapter import with_named_adapters
 from models.power_ema import posthoc_coefficients, posthoc_profile_error
 from models.weights import WeightsError, load_tensors
 
 
 def snapshot_name(nimg: int, sigma_rel: float) -> str:
+    """File name of one length's average after `nimg` images; names sort by time."""
     return f"{nimg:012d}-{sigma_rel:g}.safetensors"
 
 
@@ -29,8 +31,10 @@ def list_snapshots(folder: Path) -> list[tuple[int, float, Path]]:
     if not found:
         raise WeightsError(f"{folder} holds no snapshots: run the train stage first")
     if len(found) != len(times) * len(lengths):
-        raise WeightsError(f"{folder}: some snapshots lack one of the EMA lengths {lengths}: "
-                           "run the train stage again")  # fmt: skip
+        raise WeightsError(
+            f"{folder}: some snapshots lack one of the EMA lengths {lengths}: "
+            "run the train stage again"
+        )
     return found
 
 
@@ -50,6 +54,7 @@ def reconstruct(
     sums: dict[float, dict[str, Tensor]] = {s: {} for s in lengths}
     for position, (_, _, path) in enumerate(found):
         tensors, description = load_tensors(path)
+        tensors = with_named_adapters(tensors)
         constants = {n: tensors[n] for n in description["constants"]}
         for length in lengths:
             # signed weights amplify rounding, so the sum is kept in fp64

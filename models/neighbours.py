@@ -57,16 +57,17 @@ def _nearest_rows(sets: Tensor, start: int, stop: int, k: int) -> Tensor:
         distance = torch.cdist(
             sets[:, start:stop], sets, compute_mode="donot_use_mm_for_euclid_dist"
         )
-    # Finite first, so that the point itself, at infinity, stays behind every other one.
+    # Distances become finite first: the point itself, set to infinity, is then the farthest.
     largest = torch.finfo(distance.dtype).max
     distance.nan_to_num_(nan=largest, posinf=largest)
     distance.diagonal(offset=start, dim1=1, dim2=2).fill_(torch.inf)
     value, index = distance.topk(k, dim=-1, largest=False, sorted=True)
-    # topk breaks ties as it likes. Where the last place is contested, ask the stable sort ...
-    contested = (distance <= value[..., -1:]).sum(-1) > k  # [S, rows]
-    if contested.any():
-        index[contested] = distance[contested].argsort(dim=-1, stable=True)[..., :k]
-    # ... and put what was found in order of (distance, index).
+    # topk breaks ties arbitrarily. Where more points than k are as near as the k-th, a stable sort
+    # chooses those of lower index.
+    tied = (distance <= value[..., -1:]).sum(-1) > k  # [S, rows]
+    if tied.any():
+        index[tied] = distance[tied].argsort(dim=-1, stable=True)[..., :k]
+    # Order the k found by distance, then by index.
     index = index.sort(dim=-1).values
     order = distance.gather(-1, index).argsort(dim=-1, stable=True)
     return index.gather(-1, order)

@@ -8,11 +8,13 @@ training can draw sigma from any path's t. All maps are float64 and work on tens
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from foundation.did_you_mean import check_name
 
 Time = TypeVar("Time", float, Tensor)
 Prediction = Literal["x0", "epsilon", "v"]
@@ -120,11 +122,11 @@ def sigma_of_time(
 ) -> np.ndarray:
     """Noise levels for training as that schedule draws them: t uniform, sigma = sigma(t).
 
-    uniform in [0, 1] is a place on the stretch of t whose sigma lies in [sigma_min, sigma_max];
-    float64, same shape. Flow and cosine paths reach infinity, so the stretch must end.
+    uniform in [0, 1] is mapped linearly to the interval of t whose sigma lies in
+    [sigma_min, sigma_max] (flow and cosine paths would otherwise reach infinity); returns float64
+    of the same shape. Raises ValueError for an unknown schedule.
     """
-    if schedule not in PATHS:
-        raise ValueError(f"unknown schedule {schedule!r} (known: {', '.join(PATHS)})")
+    check_name("schedule", schedule, PATHS)
     path = PATHS[schedule]()
     low, high = path.time(torch.tensor([sigma_min, sigma_max], dtype=torch.float64)).tolist()
     times = torch.from_numpy(low + np.asarray(uniform, np.float64) * (high - low))
@@ -133,13 +135,12 @@ def sigma_of_time(
 
 def ddpm_betas(schedule: Literal["linear", "cosine"] = "linear", steps: int = 1000) -> Tensor:
     """The discrete betas of DDPM (linear: 1e-4 to 0.02 at 1000 steps) or its cosine form."""
+    check_name("schedule", schedule, ("linear", "cosine"))
     if schedule == "linear":
         scale = 1000 / steps
         return torch.linspace(scale * 1e-4, scale * 0.02, steps, dtype=torch.float64)
-    if schedule == "cosine":
-        kept = CosineVP().scale(CosineVP().sigma(torch.arange(steps + 1) / steps)) ** 2
-        return (1 - kept[1:] / kept[:-1]).clamp(max=0.999)
-    raise ValueError(f"unknown schedule {schedule!r} (known: linear, cosine)")
+    kept = CosineVP().scale(CosineVP().sigma(torch.arange(steps + 1) / steps)) ** 2
+    return (1 - kept[1:] / kept[:-1]).clamp(max=0.999)
 
 
 class DiscreteVP:
@@ -193,21 +194,20 @@ class PathDenoiser(nn.Module):
         sigma_data: float = 0.5,
     ) -> None:
         super().__init__()
-        if prediction not in ("x0", "epsilon", "v"):
-            raise ValueError(f"unknown prediction {prediction!r} (known: x0, epsilon, v)")
+        check_name("prediction", prediction, get_args(Prediction))
         self.network, self.path, self.prediction = network, path, prediction
         self.image_shape, self.num_classes = tuple(image_shape), num_classes
         self.sigma_data = sigma_data
 
     def forward(self, x: Tensor, sigma: Tensor, labels: Tensor | None = None) -> Tensor:
         """x0 [B, C, H, W] from x [B, C, H, W] at noise levels sigma [B]."""
-        spread = (-1, *[1] * (x.ndim - 1))
-        alpha = self.path.scale(sigma).to(x.dtype).view(spread)
+        per_image = (-1, *[1] * (x.ndim - 1))
+        alpha = self.path.scale(sigma).to(x.dtype).view(per_image)
         time = self.path.time(sigma).to(x.dtype)
         output = self.network(alpha * x, time, labels)
         if self.prediction == "x0":
             return output
-        level = sigma.to(x.dtype).view(spread)
+        level = sigma.to(x.dtype).view(per_image)
         if self.prediction == "epsilon":
             return x - level * output
         if isinstance(self.path, RectifiedFlow):
@@ -220,14 +220,14 @@ class PathDenoiser(nn.Module):
 def epsilon_model(
     denoiser: nn.Module, path: Path | DiscreteVP
 ) -> Callable[[Tensor, Tensor, Tensor | None], Tensor]:
-    """The way back: a denoiser as a network(z, t, labels) that predicts the noise."""
+    """The inverse of PathDenoiser: a denoiser as network(z, t, labels), predicting the noise."""
 
     def predict(z: Tensor, t: Tensor, labels: Tensor | None = None) -> Tensor:
         sigma = path.sigma(t)
-        spread = (-1, *[1] * (z.ndim - 1))
-        x = z / path.scale(sigma).to(z.dtype).view(spread)
+        per_image = (-1, *[1] * (z.ndim - 1))
+        x = z / path.scale(sigma).to(z.dtype).view(per_image)
         x0 = denoiser(x, sigma.to(z.dtype), labels)
-        return (x - x0) / sigma.to(z.dtype).view(spread)
+        return (x - x0) / sigma.to(z.dtype).view(per_image)
 
     return predict
 

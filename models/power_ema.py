@@ -10,28 +10,11 @@ arXiv 2312.02696), section 3 and appendix C.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated
 
 import numpy as np
 import torch
-from pydantic import Field
 
-from foundation.settings_base import Settings
-
-MAX_SIGMA_REL = 12**-0.5  # the uniform average, gamma = 0
-
-SigmaRel = Annotated[float, Field(gt=0, lt=MAX_SIGMA_REL)]
-
-
-class EMAConfig(Settings):
-    """Which averages are kept while training, and which are made afterwards."""
-
-    tracked: tuple[SigmaRel, SigmaRel] = (0.05, 0.10)
-    """The two EMA lengths (sigma_rel) averaged during training; they must differ."""
-    snapshots: Annotated[int, Field(ge=2, le=1024)] = 16
-    """How many times during training both averages are stored, evenly spaced in images."""
-    lengths: Annotated[tuple[SigmaRel, ...], Field(min_length=1)] = (0.05, 0.07, 0.10, 0.14, 0.20)
-    """The EMA lengths reconstructed after training and evaluated."""
+from models.config import MAX_SIGMA_REL
 
 
 def sigma_rel_to_gamma(sigma_rel: float) -> float:
@@ -70,9 +53,11 @@ def _inner_products(t_a, gamma_a, t_b, gamma_b) -> np.ndarray:
     t_b, gamma_b = np.asarray(t_b)[None, :], np.asarray(gamma_b)[None, :]
     exponent = np.where(t_a < t_b, gamma_b, -gamma_a)
     return (
-        (gamma_a + 1.0) * (gamma_b + 1.0) * (t_a / t_b) ** exponent
+        (gamma_a + 1.0)
+        * (gamma_b + 1.0)
+        * (t_a / t_b) ** exponent
         / ((gamma_a + gamma_b + 1.0) * np.maximum(t_a, t_b))
-    )  # fmt: skip
+    )
 
 
 def _solve_refined(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -148,6 +133,7 @@ class PowerEMA:
 
     @torch.no_grad()
     def update(self, nimg: float, dt: float) -> None:
+        """Move every average towards the parameters as they are now."""
         sources = [p.detach().float() for p in self.params]
         for sigma_rel, average in self.averages.items():
             weight = 1.0 - power_ema_beta(sigma_rel, nimg, dt)
@@ -159,5 +145,6 @@ class PowerEMA:
 
     @torch.no_grad()
     def load_state(self, sigma_rel: float, state: dict[str, torch.Tensor]) -> None:
+        """Copy what `state` returned into the average of that length."""
         for name, average in zip(self.names, self.averages[sigma_rel], strict=True):
             average.copy_(state[name])

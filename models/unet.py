@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.conditions import Condition
 from models.config import ModelConfig
 from models.layers.attention import BALANCE, CosineAttention
 from models.layers.bottleneck_blocks import make_structural_block
@@ -32,8 +33,17 @@ class ResidualBlock(nn.Module):
     Encoder blocks normalise their input per pixel, decoder blocks do not (EDM2, figure 21).
     """
 
-    def __init__(self, in_channels: int, channels: int, embedding: int, *, encoder: bool,
-                 resample: str = "keep", heads: int = 0, dropout: float = 0.0):  # fmt: skip
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        embedding: int,
+        *,
+        encoder: bool,
+        resample: str = "keep",
+        heads: int = 0,
+        dropout: float = 0.0,
+    ):
         super().__init__()
         self.encoder, self.resample, self.dropout = encoder, resample, SlotDropout(dropout)
         self.skip = MPConv(in_channels, channels, 1) if in_channels != channels else None
@@ -74,12 +84,16 @@ class Encoded:
 
 
 class UNet(nn.Module):
-    """F(x; c_noise, labels): [B, C, H, W] -> [B, C, H, W], of unit magnitude at initialisation.
+    """F(x; c_noise, condition): [B, C, H, W] -> [B, C, H, W], of unit magnitude at initialisation.
 
-    `labels` is a one-hot [B, num_classes] matrix whose rows are zero where unconditional.
+    Args:
+        image_shape: (C, H, W).
+        condition_width: E, the length of a condition's vector; 0: unconditional.
     """
 
-    def __init__(self, image_shape: tuple[int, int, int], num_classes: int, config: ModelConfig):
+    def __init__(
+        self, image_shape: tuple[int, int, int], condition_width: int, config: ModelConfig
+    ):
         super().__init__()
         image_channels, height, width = image_shape
         factor = 2 ** (len(config.channel_mult) - 1)
@@ -91,10 +105,9 @@ class UNet(nn.Module):
             )
         widths = [config.channels * m for m in config.channel_mult]
         embedding = max(widths)
-        self.num_classes = num_classes
         self.noise_features = MPFourier(widths[0])
         self.noise_embedding = MPConv(widths[0], embedding)
-        self.label_embedding = MPConv(num_classes, embedding) if num_classes else None
+        self.label_embedding = MPConv(condition_width, embedding) if condition_width else None
 
         def heads(level: int) -> int:
             attends = height >> level in config.attention_resolutions
@@ -144,14 +157,13 @@ class UNet(nn.Module):
         self.output = MPConv(channels, image_channels, 3)
         self.output_gain = nn.Parameter(torch.zeros([]))
 
-    def encode(self, x: Tensor, noise_level: Tensor, labels: Tensor | None) -> Encoded:
+    def encode(self, x: Tensor, noise_level: Tensor, condition: Condition | None) -> Encoded:
+        """x [B, C, H, W], noise_level [B] (log sigma / 4); the condition if there is a width."""
         embedding = self.noise_embedding(self.noise_features(noise_level))
         if self.label_embedding is not None:
-            if labels is None:
-                labels = embedding.new_zeros(len(x), self.num_classes)
-            # sqrt(classes) brings a one-hot row to unit root mean square.
-            scaled = labels.to(embedding.dtype) * self.num_classes**0.5
-            embedding = mp_sum(embedding, self.label_embedding(scaled), 0.5)
+            assert condition is not None, "a conditional network needs a condition, if of zeros"
+            vector = condition.vector.to(embedding.dtype)
+            embedding = mp_sum(embedding, self.label_embedding(vector), 0.5)
         embedding = mp_silu(embedding)
         x = self.input(torch.cat([x, torch.ones_like(x[:, :1])], 1))
         skips = [x]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -20,10 +21,10 @@ class WeightsError(ValueError):
 
 
 def save_weights(path: Path, tensors: dict[str, Tensor], description: dict) -> None:
-    """Write tensors and their description, each whole or not at all.
+    """Write tensors and their description, each file whole or not at all.
 
-    The JSON is written last and holds the tensors' checksum, so that a pair which a crash left half
-    new is told from a whole one.
+    The JSON is written last and holds the tensors' checksum, so that `load_tensors` notices when a
+    crash has replaced only one of the two files.
     """
     path = Path(path)
     with replacing(path) as temporary:
@@ -71,7 +72,7 @@ def _read_json(path: Path) -> dict:
 
 
 def _described(path: Path, written: dict) -> dict:
-    """What the writer said of its tensors, once the file's format is known to be readable."""
+    """The description that `save_weights` was given; raises WeightsError for an unknown format."""
     if written.get("format", 1) not in READABLE:
         raise WeightsError(
             f"{path.with_suffix('.json')} has format {written['format']}, and this version reads "
@@ -82,6 +83,15 @@ def _described(path: Path, written: dict) -> dict:
 
 def _damaged(path: Path, error: object) -> WeightsError:
     return WeightsError(f"{path} is damaged ({error}): make it again or copy it anew")
+
+
+def tensors_hash(tensors: Mapping[str, Tensor]) -> str:
+    """sha256 of names, shapes and values (as float32), hexadecimal, whatever their order."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().float().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def file_hash(path: str | Path) -> str:

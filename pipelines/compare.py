@@ -15,6 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from evaluation.metric_table import metric_entry, shown
 from foundation.atomic_files import write_text
 from pipelines.comparison.page import draw, render
 from pipelines.comparison.runs import Compared, metric_rows, param_rows, read_run
@@ -34,8 +35,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     arguments.add_argument("runs", nargs="*", metavar="RUN", help="two or more; none: list them")
-    arguments.add_argument("--out", type=Path, default=Path("reports/compare"), metavar="FOLDER",
-                           help="(default: %(default)s)")  # fmt: skip
+    arguments.add_argument(
+        "--out",
+        type=Path,
+        default=Path("reports/compare"),
+        metavar="FOLDER",
+        help="(default: %(default)s)",
+    )
     arguments.add_argument(
         "--params", default=DEFAULT_PATH, help="whose `tracking` names the store"
     )
@@ -90,12 +96,15 @@ def find_run(store: Store, name: str) -> Any:
 def listing(store: Store) -> Table:
     """The latest runs, with what one chooses them by."""
     table = Table(title="runs, newest first", title_justify="left", box=None, header_style="bold")
-    for column in ("name", "status", "KID", "floor", "preset", "DVC experiment", "git"):
+    headline = shown("choice")[0]
+    title = metric_entry(headline).title
+    for column in ("name", "status", title, "floor", "preset", "DVC experiment", "git"):
         table.add_column(column)
     for run in store.search({"level": "parent"})[:SHOWN]:
         tags, metrics = run.data.tags, run.data.metrics
         git = tags.get("git.commit", "")[:7] + ("*" if tags.get("git.dirty") == "true" else "")
-        numbers = [f"{metrics[k]:.4g}" if k in metrics else "" for k in ("kid", "kid_floor")]
+        keys = (headline, f"{headline}_floor")
+        numbers = [f"{metrics[key]:.4g}" if key in metrics else "" for key in keys]
         named = [tags.get("preset", ""), tags.get("dvc.experiment", ""), git]
         table.add_row(run.info.run_name, run.info.status, *numbers, *named)
     return table

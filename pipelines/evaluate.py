@@ -14,7 +14,7 @@ from evaluation.reference import Reference, load_reference
 from models.weights import load_description
 from pipelines.console.command import parser, run_stage
 from pipelines.console.progress import progress
-from pipelines.params import load_params
+from pipelines.params import Params, load_params
 from pipelines.ray_jobs.generation import generate_images
 from pipelines.ray_jobs.session import hide_gpus
 from pipelines.reporting.stage_outputs import flat_metrics
@@ -31,7 +31,9 @@ from pipelines.workspace.paths import (
     length_name,
 )
 from pipelines.workspace.weights_files import with_guiding_files
+from sampling.config import SamplerConfig
 from sampling.labels import generation_labels
+from sampling.request import GenerationRequest
 
 
 def main() -> None:
@@ -52,19 +54,24 @@ def main() -> None:
     shutil.rmtree(out, ignore_errors=True)
     with stage_run("evaluate", params, pipeline_tag(params), fingerprint, root=dvc_root(),
                    item=item) as run:  # fmt: skip
-        count = params.evaluation.num_images
-        weights = EMA / f"{length_name(args.length)}.safetensors"
-        conditional = load_description(weights)["num_classes"] > 0
-        labels = generation_labels(dataset, params.seed, count, conditional=conditional)
+        request = asked_images(params, sampler, args.length, dataset)
+        labels, count = request.labels, params.evaluation.num_images
         start = time.monotonic()
         with progress(f"evaluate {item}: images", count) as bar:
-            images = generate_images(weights, sampler, params.seed, labels, params.evaluation.
-                                     batch_size, params.cluster, bar)  # fmt: skip
+            images = generate_images(request, params.cluster, bar)
         run.log_metrics({"img_per_s": count / (time.monotonic() - start)})
         with progress(f"evaluate {item}: metrics") as bar:
             result = judge(images, labels, reference, params.evaluation, params.seed, bar)
-        result = {"item": item, "ema_length": args.length, "sampler": args.sampler,
-                  "nfe": sampler.nfe, "sigmas": sampler.time_grid(grid_cache()).tolist(), "num_images": count} | result  # fmt: skip
+        about = {
+            "item": item,
+            "ema_length": args.length,
+            "sampler": args.sampler,
+            "nfe": sampler.nfe,
+            "network_evaluations": sampler.network_evaluations(grid_cache()),
+            "sigmas": sampler.time_grid(grid_cache()).tolist(),
+            "num_images": count,
+        }
+        result = about | result
         write_outputs(
             out, result, images, labels, dataset, reference, params.evaluation.picture_images
         )
@@ -75,6 +82,23 @@ def main() -> None:
     print(f"evaluate {item}: {result['metric_name']} {headline['fd']['value']:.4g} "
           f"(floor {headline['fd']['floor']:.4g}), KID {headline['kid']['value']:.4g} "
           f"(floor {headline['kid']['floor']:.4g})")  # fmt: skip
+
+
+def asked_images(
+    params: Params, sampler: SamplerConfig, length: float, dataset: ImageDataset
+) -> GenerationRequest:
+    """The images of one EMA length, with labels as frequent as those of the training images."""
+    count = params.evaluation.num_images
+    weights = EMA / f"{length_name(length)}.safetensors"
+    conditional = load_description(weights)["num_classes"] > 0
+    return GenerationRequest(
+        sampler=sampler,
+        seed=params.seed,
+        indices=range(count),
+        labels=generation_labels(dataset, params.seed, count, conditional=conditional),
+        batch_size=params.evaluation.batch_size,
+        weights=str(weights),
+    )
 
 
 def write_outputs(out: Path, result: dict, images: np.ndarray, labels: np.ndarray,

@@ -11,6 +11,7 @@ import annotated_types
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from foundation.settings_by_kind import ByKind
 from pipelines.settings.schema import Params
 
 HEAD = """# Every knob of params.yaml
@@ -42,11 +43,21 @@ def _fields(model: type[BaseModel], prefix: str) -> str:
     rows = []
     nested = []
     for name, field in model.model_fields.items():
-        inner = _model_of(field.annotation)
+        inner, kinds = _model_of(field.annotation), _kinds_of(field.annotation)
         rows.append((prefix + name, field))
-        if inner is not None:
+        if kinds is not None:
+            nested += [_kind(kinds, kind, f"{prefix}{name}.") for kind in kinds.table]
+        elif inner is not None:
             nested.append(_fields(inner, f"{prefix}{name}."))
     return "\n".join([_table(rows), *nested])
+
+
+def _kind(kinds: ByKind, kind: str, prefix: str) -> str:
+    """The keys of one kind of settings, under a sentence that says what it is."""
+    chosen = kinds.table[kind]
+    about = (chosen.__doc__ or "").partition("\n")[0]
+    default = " (the kind of an entry that names none)" if kind == kinds.default else ""
+    return f"`{{kind: {kind}}}`{default}: {about}\n\n{_fields(chosen, prefix)}"
 
 
 def _table(rows: list[tuple[str, FieldInfo]]) -> str:
@@ -108,6 +119,15 @@ def _limits(metadata: Any) -> str:
                     f"{sign} {value:.4g}" if isinstance(value, float) else f"{sign} {value}"
                 )
     return f" ({', '.join(found)})" if found else ""
+
+
+def _kinds_of(kind: Any) -> ByKind | None:
+    """The table of kinds in an annotation, where an entry's class goes by its kind."""
+    for inner in get_args(kind):
+        found = inner if isinstance(inner, ByKind) else _kinds_of(inner)
+        if found is not None:
+            return found
+    return None
 
 
 def _model_of(kind: Any) -> type[BaseModel] | None:

@@ -58,16 +58,34 @@ def main() -> None:
     arguments = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    arguments.add_argument("--seeds", default="5", metavar="N",
-                           help="how many, from params.yaml's seed on; or a list such as 3,7,11 "
-                           "(default: %(default)s)")  # fmt: skip
-    arguments.add_argument("-S", "--set-param", action="append", default=[], metavar="KEY=A,B",
-                           help="values of a key of params.yaml to compare; may be given again")  # fmt: skip
-    arguments.add_argument("--item", metavar="LENGTH-SAMPLER",
-                           help="compare this item of the evaluation, such as 0.1-heun18; "
-                           "without: the best of each experiment by KID")  # fmt: skip
-    arguments.add_argument("--out", type=Path, default=REPORTS / "replicate", metavar="FOLDER",
-                           help="(default: %(default)s)")  # fmt: skip
+    arguments.add_argument(
+        "--seeds",
+        default="5",
+        metavar="N",
+        help="how many, from params.yaml's seed on; or a list such as 3,7,11 "
+        "(default: %(default)s)",
+    )
+    arguments.add_argument(
+        "-S",
+        "--set-param",
+        action="append",
+        default=[],
+        metavar="KEY=A,B",
+        help="values of a key of params.yaml to compare; may be given again",
+    )
+    arguments.add_argument(
+        "--item",
+        metavar="LENGTH-SAMPLER",
+        help="compare this item of the evaluation, such as 0.1-heun18; "
+        "without: the best of each experiment by KID",
+    )
+    arguments.add_argument(
+        "--out",
+        type=Path,
+        default=REPORTS / "replicate",
+        metavar="FOLDER",
+        help="(default: %(default)s)",
+    )
     args = arguments.parse_args()
     raw, root = read_yaml(DEFAULT_PATH), dvc_root()
     experiments = plan(raw, args.seeds, args.set_param)
@@ -85,8 +103,10 @@ def main() -> None:
         print(f"of {args.item or 'the best item of each experiment by KID'}:")
         report(results, args.out)
     if failures:
-        raise RuntimeError(f"{len(failures)} of {len(experiments)} experiments failed; the same "
-                           f"command tries them again. The first: {failures[0]}")  # fmt: skip
+        raise RuntimeError(
+            f"{len(failures)} of {len(experiments)} experiments failed; the same "
+            f"command tries them again. The first: {failures[0]}"
+        )
 
 
 def plan(raw: dict[str, Any], seeds: str, options: Sequence[str]) -> list[Experiment]:
@@ -144,8 +164,9 @@ def parse_option(option: str) -> tuple[str, list[Any]]:
     key, equals, text = option.partition("=")
     key = key.strip().lstrip("+")
     if not equals or not key or not text.strip():
-        raise ParamsError(f"-S {option}: write KEY=VALUE or KEY=A,B, such as "
-                          "structure.kind=none,graph")  # fmt: skip
+        raise ParamsError(
+            f"-S {option}: write KEY=VALUE or KEY=A,B, such as structure.kind=none,graph"
+        )
     parts, depth, quote = [""], 0, ""
     for letter in text:
         if quote:
@@ -159,11 +180,11 @@ def parse_option(option: str) -> tuple[str, list[Any]]:
         else:
             parts[-1] += letter
     try:
-        values = [read_value(part.replace(":", ": ") if "{" in part else part)
-                  for part in parts]  # fmt: skip
+        values = [read_value(part.replace(":", ": ") if "{" in part else part) for part in parts]
     except yaml.YAMLError:
-        raise ParamsError(f"-S {option}: the values cannot be read: check brackets and quotes"
-                          ) from None  # fmt: skip
+        raise ParamsError(
+            f"-S {option}: the values cannot be read: check brackets and quotes"
+        ) from None
     return key, values
 
 
@@ -200,8 +221,15 @@ def run(experiment: Experiment, raw: dict[str, Any]) -> dict[str, Any]:
     """
     revision = _revision(experiment.name)
     if revision is None:
-        run_dvc("exp", "run", "--temp", "-n", experiment.name,
-                *set_options(raw, experiment.values), show=_show)  # fmt: skip
+        run_dvc(
+            "exp",
+            "run",
+            "--temp",
+            "-n",
+            experiment.name,
+            *set_options(raw, experiment.values),
+            show=_show,
+        )
         revision = _revision(experiment.name)
     if revision is None:
         raise RuntimeError("DVC made no experiment of that name")

@@ -24,10 +24,11 @@ from pipelines.console.progress import progress
 from pipelines.params import load_params
 from pipelines.settings.yaml_file import DEFAULT_PATH, read_value
 from sampling.config import SamplerConfig
-from sampling.from_weights import make_guides
-from sampling.generate import generate_batches
-
-FREE = ("classifier_free", "autoguidance", "gradient")
+from sampling.from_weights import generate_pictures
+from sampling.grids.table import GRIDS
+from sampling.guidance.table import KINDS, weighted_kinds
+from sampling.request import GenerationRequest
+from sampling.solvers.table import SOLVERS
 
 
 def command_line() -> argparse.ArgumentParser:
@@ -37,38 +38,68 @@ def command_line() -> argparse.ArgumentParser:
     )
     out.add_argument("weights", type=Path, help=".safetensors with its .json beside it")
     out.add_argument("--count", type=int, help="number of images (default: one per seed, or 64)")
-    out.add_argument("--seeds", help="image numbers, such as 0-63 or 1,5,9; image i depends on "
-                     "(--seed, i) alone")  # fmt: skip
+    out.add_argument(
+        "--seeds",
+        help="image numbers, such as 0-63 or 1,5,9; image i depends on (--seed, i) alone",
+    )
     out.add_argument("--seed", type=int, default=0, help="seed of the whole set (default: 0)")
-    out.add_argument("--labels", help="class numbers, repeated in turn, such as 3 or 0-9; "
-                     "default: all classes in turn; -1: unconditional")  # fmt: skip
+    out.add_argument(
+        "--labels",
+        help="class numbers, repeated in turn, such as 3 or 0-9; default: all classes in turn; "
+        "-1: unconditional",
+    )
     what = out.add_argument_group("what to write (at least one)")
     what.add_argument("--out", type=Path, metavar="FOLDER", help="one PNG an image")
     what.add_argument("--grid", type=Path, metavar="PNG", help="all images on one sheet")
     what.add_argument("--npz", type=Path, metavar="NPZ", help="arrays images, labels, seeds")
     how = out.add_argument_group("sampler")
-    how.add_argument("--sampler", help="a name under `sampling` in the params file; "
-                     "what is not given below comes from it (without it: heun on karras, 18 steps)")  # fmt: skip
+    how.add_argument(
+        "--sampler",
+        help="a name under `sampling` in the params file; what is not given below comes from it "
+        "(without it: heun on karras, 18 steps)",
+    )
     how.add_argument("--params", default=DEFAULT_PATH, help="(default: %(default)s)")
-    how.add_argument("--solver", help="ddim, heun, dpmpp_2m, unipc, consistency")
-    how.add_argument("--grid-name",
-                     help="time grid: karras, log_snr, vp_time, quadratic, arctan, optimized")  # fmt: skip
-    how.add_argument("--steps", type=int, help="of the time grid")
+    how.add_argument("--solver", help=", ".join(SOLVERS))
+    grids = ", ".join(name for name in GRIDS if name != "explicit")
+    how.add_argument("--grid-name", help=f"time grid: {grids}")
+    how.add_argument("--steps", type=int, help="of the time grid; 1: from sigma_max to 0 at once")
     how.add_argument("--sigma-min", type=float, help="noise level of the last step but the zero")
     how.add_argument("--sigma-max", type=float, help="noise level of the start")
     how.add_argument("--solver-option", action="append", default=[], metavar="KEY=VALUE")
     how.add_argument("--grid-option", action="append", default=[], metavar="KEY=VALUE")
-    how.add_argument("--adapter", action=argparse.BooleanOptionalAction, help="switch on the "
-                     "adapter that the structure game trained for its sampler")  # fmt: skip
-    how.add_argument("--guide", action="append", default=[], metavar="KIND=WEIGHT",
-                     help=f"KIND one of {', '.join(FREE)}; may be repeated, innermost first (intervals: in params)")  # fmt: skip
-    how.add_argument("--guide-weights", help="autoguidance: the guiding denoiser's weights")
-    how.add_argument("--classifier", type=Path, help="gradient: a classifier's weights, such as "
-                     "outputs/reference/classifier.safetensors")  # fmt: skip
-    how.add_argument("--batch-size", type=int, default=256,
-                     help="images at once; decides no image (default: %(default)s)")  # fmt: skip
-    how.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu",
-                     help="(default: %(default)s)")  # fmt: skip
+    how.add_argument(
+        "--adapter",
+        action=argparse.BooleanOptionalAction,
+        help="switch on the adapter that the structure game trained for its sampler",
+    )
+    how.add_argument(
+        "--guide",
+        action="append",
+        default=[],
+        metavar="KIND=WEIGHT",
+        help=f"KIND one of {', '.join(weighted_kinds())}; may be repeated, innermost first "
+        "(intervals: in params)",
+    )
+    networks = ", ".join(kind for kind, config in KINDS.items() if config.needs.network)
+    how.add_argument("--guide-weights", help=f"{networks}: the guiding denoiser's weights")
+    classifiers = ", ".join(kind for kind, config in KINDS.items() if config.needs.classifier)
+    how.add_argument(
+        "--classifier",
+        type=Path,
+        help=f"{classifiers}: a classifier's weights, such as "
+        "outputs/reference/classifier.safetensors",
+    )
+    how.add_argument(
+        "--batch-size",
+        type=int,
+        default=256,
+        help="images at once; decides no image (default: %(default)s)",
+    )
+    how.add_argument(
+        "--device",
+        default="cuda" if torch.cuda.is_available() else "cpu",
+        help="(default: %(default)s)",
+    )
     return out
 
 
@@ -83,12 +114,17 @@ def main() -> None:
     seeds = numbers(args.seeds, "--seeds") if args.seeds else list(range(args.count or 64))
     seeds = seeds[: args.count] if args.count else seeds
     labels = chosen_labels(args.labels, len(seeds), denoiser.num_classes)
-    guides = make_guides(sampler, args.weights, denoiser, args.device, args.classifier)
-    asked = torch.from_numpy(labels) if denoiser.num_classes else None
+    request = GenerationRequest(
+        sampler=sampler,
+        seed=args.seed,
+        indices=seeds,
+        labels=labels,
+        batch_size=args.batch_size,
+        weights=str(args.weights),
+        classifier=None if args.classifier is None else str(args.classifier),
+    )
     with progress("sample", len(seeds)) as bar:
-        batches = generate_batches(denoiser, sampler, args.seed, seeds, asked, args.batch_size,
-                                   progress=bar, guide=guides)  # fmt: skip
-        images = np.concatenate([denoiser.codec.decode(batch) for batch in batches])
+        images = generate_pictures(denoiser, request, bar)
     write(args, images, labels, seeds)
 
 
@@ -100,8 +136,14 @@ def chosen_sampler(args: argparse.Namespace) -> SamplerConfig:
         if args.sampler not in known:
             raise ValueError(f"--sampler {args.sampler}: {args.params} has {', '.join(known)}")
         settings = known[args.sampler].model_dump()
-    given = {"solver": args.solver, "grid": args.grid_name, "steps": args.steps,
-             "sigma_min": args.sigma_min, "sigma_max": args.sigma_max, "adapter": args.adapter}  # fmt: skip
+    given = {
+        "solver": args.solver,
+        "grid": args.grid_name,
+        "steps": args.steps,
+        "sigma_min": args.sigma_min,
+        "sigma_max": args.sigma_max,
+        "adapter": args.adapter,
+    }
     for key, of in (("solver", "solver_options"), ("grid", "grid_options")):
         if given[key] not in (None, settings.get(key)):
             settings.pop(of, None)  # those of the named setting's solver or grid
@@ -112,20 +154,24 @@ def chosen_sampler(args: argparse.Namespace) -> SamplerConfig:
         if words:
             settings[key] = {**settings.get(key, {}), **dict(option(word) for word in words)}
     if args.guide:
-        entries = []
-        for word in args.guide:
-            kind, weight = option(word)
-            entries.append({"kind": kind, "weight": float(weight)})
-            if kind == "autoguidance":
-                entries[-1]["weights"] = args.guide_weights
-        settings["guidance"] = tuple(entries)
+        entries = [option(word) for word in args.guide]
+        settings["guidance"] = tuple(
+            {"kind": kind, "weight": float(weight)} for kind, weight in entries
+        )
     try:
-        return SamplerConfig(**settings)
+        sampler = SamplerConfig(**settings)
     except ValidationError as error:
         problem = error.errors()[0]
         place = ".".join(map(str, problem["loc"]))
         message = problem["msg"].removeprefix("Value error, ")
         raise ValueError(f"sampler{'.' + place if place else ''}: {message}") from None
+    if not (args.guide and args.guide_weights):
+        return sampler
+    guidance = tuple(
+        entry.with_guiding_weights(args.guide_weights) if entry.needs.network else entry
+        for entry in sampler.guidance
+    )
+    return sampler.model_copy(update={"guidance": guidance})
 
 
 def option(word: str) -> tuple[str, Any]:

@@ -4,6 +4,7 @@ import io
 
 from PIL import Image
 
+from evaluation.metric_table import shown
 from foundation.atomic_files import write_text
 from pipelines.console.command import parser, run_stage
 from pipelines.params import load_params
@@ -11,7 +12,6 @@ from pipelines.reporting.figures import read_curves
 from pipelines.reporting.report_page import Inputs, length_charts, render
 from pipelines.reporting.stage_outputs import (
     best_item,
-    flat_metrics,
     read_item,
     read_json,
     summary,
@@ -79,13 +79,19 @@ def track(run: StageRun, params: Params, inputs: Inputs) -> None:
     if parent is None:
         return
     by, best = best_item(inputs.items)
-    parent.set_tags({"best.item": best.item, "best.by": by, "metric_name": best.metric_name,
-                     "outcome": outcome(params), **gate_tags(inputs.train)})  # fmt: skip
-    final = {name: metric.model_dump() for name, metric in best.metrics.items()}
-    parent.log_metrics({**flat_metrics(final), "best_ema_length": best.ema_length})
+    parent.set_tags(
+        {
+            "best.item": best.item,
+            "best.by": by,
+            "metric_name": best.metric_name,
+            "outcome": outcome(params),
+            **gate_tags(inputs.train),
+        }
+    )
+    parent.log_metrics({**best.flat(), "best_ema_length": best.ema_length})
     for item in sorted(inputs.items, key=lambda item: item.ema_length):  # a run's steps only grow
         step = round(1000 * item.ema_length)  # MLflow's steps are integers
-        for name in ("fd", "kid"):
+        for name in shown("MLflow by length"):
             parent.log_metrics({f"{name}_by_ema/{item.sampler}": item.value(name)}, step)
         picture = inputs.pictures[item.item].get("samples")
         if picture:
@@ -93,7 +99,7 @@ def track(run: StageRun, params: Params, inputs: Inputs) -> None:
             parent.log_image(image, f"samples {item.sampler}", step, CARD)
             if item is best:
                 parent.log_image(image, "samples")
-    for name in ("loss", "denoising_loss", "held_out/loss", "held_out/gap"):
+    for name in shown("MLflow curve"):
         for nimg, value in zip(*inputs.curves.get(name, ((), ())), strict=True):
             parent.log_metrics({name: float(value)}, int(nimg))
     for name, chart in length_charts(inputs.items).items():

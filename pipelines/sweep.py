@@ -25,13 +25,13 @@ from pipelines.sweeps.record import (
     environment_for_tune,
     lock_text,
 )
-from pipelines.sweeps.report import announce, write_report
+from pipelines.sweeps.report import announce, outcome, write_report
 from pipelines.sweeps.space import Sweep, load_sweep
 from pipelines.sweeps.tracked import SweepRuns
 from pipelines.sweeps.trial import TrialTask, run_trial
 from pipelines.workspace.dvc_command import run_dvc
 from pipelines.workspace.fingerprint import dataset_hash
-from pipelines.workspace.paths import DATASET, REFERENCE, REPORTS, dvc_root
+from pipelines.workspace.paths import DATASET, REFERENCE, REPORTS, dvc_root, grid_cache
 from pipelines.workspace.stage_code import code_hash, stage_files
 
 SWEEPS = "sweeps"
@@ -41,12 +41,18 @@ def main() -> None:
     arguments = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    arguments.add_argument("--space", default="sweep.yaml", metavar="FILE",
-                           help="what to try, and how to judge it (default: %(default)s)")  # fmt: skip
-    arguments.add_argument("--fresh", action="store_true",
-                           help="forget what a sweep of this name has tried")  # fmt: skip
-    arguments.add_argument("--retry-broken", action="store_true",
-                           help="try broken trials once more")  # fmt: skip
+    arguments.add_argument(
+        "--space",
+        default="sweep.yaml",
+        metavar="FILE",
+        help="what to try, and how to judge it (default: %(default)s)",
+    )
+    arguments.add_argument(
+        "--fresh", action="store_true", help="forget what a sweep of this name has tried"
+    )
+    arguments.add_argument(
+        "--retry-broken", action="store_true", help="try broken trials once more"
+    )
     args = arguments.parse_args()
     sweep, root = load_sweep(args.space), dvc_root()
     folder = root / ".runs" / SWEEPS / sweep.config.name
@@ -93,6 +99,7 @@ def identity(sweep: Sweep) -> dict[str, Any]:
         params.pop(section)
     return {
         "sweep": sweep.config.model_dump(mode="json"),
+        **({"objective": sweep.objective} if sweep.objective != sweep.config.metric else {}),
         "params": params,
         "data": dataset_hash() or "",
         "code": code_hash(stage_files("train")),  # of every kind, since trials differ
@@ -107,8 +114,10 @@ def prepare_data(sweep: Sweep) -> None:
         raise RuntimeError(f"the data set or its reference could not be made: {error}") from None
     manifest = json.loads((REFERENCE / "reference.json").read_text())
     if sweep.config.metric == "conditional_accuracy" and manifest["classifier"] is None:
-        raise ParamsError(f"{sweep.where}: metric: no trial reports conditional_accuracy, since "
-                          "the data set has no classes: choose kid")  # fmt: skip
+        raise ParamsError(
+            f"{sweep.where}: metric: no trial reports conditional_accuracy, since "
+            "the data set has no classes: choose kid"
+        )
 
 
 class Observer:
@@ -124,25 +133,29 @@ class Observer:
         trial = self.record.rung(trial_id, result)
         if trial is not None:
             self.runs.rung(trial)
-            metric = self.record.sweep.config.metric
-            self.say(f"trial {trial.number}: {trial.nimg / 1000:g} kimg, "
-                     f"{metric} {trial.objective(metric):.4g}")  # fmt: skip
+            self.say(
+                f"trial {trial.number}: {trial.nimg / 1000:g} kimg, "
+                f"{outcome(self.record.sweep, trial)}"
+            )
 
     def ended(self, trial_id: str, error: str | None = None) -> None:
         trial = self.record.ended(trial_id, error)
         self.runs.ended(trial)
         total = self.record.sweep.config.trials
-        self.say(f"trial {trial.number}: {trial.status}{': ' if error else ''}{error or ''} "
-                 f"({self.record.done()} of {total} trials)")  # fmt: skip
+        self.say(
+            f"trial {trial.number}: {trial.status}{': ' if error else ''}{error or ''} "
+            f"({self.record.done()} of {total} trials)"
+        )
 
     def say(self, text: str) -> None:
         print(f"sweep: {text}", flush=True)
 
 
-def search(
-    sweep: Sweep, folder: Path, root: Path, observer: Observer, retry_broken: bool
-) -> None:  # fmt: skip
-    """Run or continue the trials. Raises KeyboardInterrupt when Ctrl-C left some unfinished."""
+def search(sweep: Sweep, folder: Path, root: Path, observer: Observer, retry_broken: bool) -> None:
+    """Run or continue the trials, and say where Tune ended before all of them were over.
+
+    Raises KeyboardInterrupt when Ctrl-C left some unfinished.
+    """
     environment_for_tune()
     config, base = sweep.config, sweep.base
     task = TrialTask(
@@ -154,7 +167,7 @@ def search(
     threads = base.cluster.model_copy(update=update)
     # Tune with Ray Train inside needs the dashboard's state API, or it hangs after a trial.
     with ray_session(threads, dashboard=config.workers > 0) as ray:
-        from pipelines.sweeps.tuner import make_tuner
+        from pipelines.sweeps.tuner import make_tuner, was_interrupted
 
         concurrent = fitting(sweep, ray.cluster_resources())
         tuner = make_tuner(sweep, folder, run_trial, task, observer, concurrent, retry_broken)
@@ -163,17 +176,25 @@ def search(
         except Exception as error:
             raise ClusterError(f"the sweep stopped: {root_cause(error)}") from error
     if observer.record.done() < config.trials:
-        raise KeyboardInterrupt
+        if was_interrupted():
+            raise KeyboardInterrupt
+        observer.say(observer.record.shortfall())
 
 
 def quick_evaluation(sweep: Sweep) -> QuickEvaluation:
     """The judgement at rungs, with the data and reference of this workspace."""
     base = sweep.base
     return QuickEvaluation(
-        str(DATASET.resolve()), str(REFERENCE.resolve()), base.evaluation.inception_path,
-        base.seed, sweep.config.evaluation.num_images, base.evaluation.batch_size,
-        base.evaluation.k, base.run_settings().model_dump_json(),
-    )  # fmt: skip
+        str(DATASET.resolve()),
+        str(REFERENCE.resolve()),
+        base.evaluation.inception_path,
+        base.seed,
+        sweep.config.evaluation.num_images,
+        base.evaluation.batch_size,
+        base.evaluation.k,
+        base.run_settings().model_dump_json(),
+        grid_cache=str(grid_cache()),
+    )
 
 
 def fitting(sweep: Sweep, available: dict[str, float]) -> int:

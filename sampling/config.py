@@ -8,10 +8,10 @@ from torch import Tensor
 
 from foundation.did_you_mean import check_name
 from foundation.settings_base import Settings
-from sampling.grids.levels import check_sigmas
+from sampling.grids.explicit import Explicit
 from sampling.grids.table import GRIDS, make_grid, time_grid
-from sampling.guidance.config import GuidanceConfig
-from sampling.solvers.table import Solver, make_solver
+from sampling.guidance.table import GuidanceEntry, network_evaluations
+from sampling.solvers.table import Solver, evaluated_levels, make_solver
 
 OptionValue = bool | int | float | str
 
@@ -23,10 +23,10 @@ class SamplerConfig(Settings):
     """ddim, heun, dpmpp_2m, unipc or consistency."""
     grid: str = "karras"
     """karras, log_snr, vp_time, quadratic, arctan, optimized; explicit when sigmas are given."""
-    steps: Annotated[int, Field(ge=2)] = 18
-    """Steps of the time grid (explicit: the number of sigmas above 0)."""
+    steps: Annotated[int, Field(ge=1)] = 18
+    """Steps of the time grid (explicit: the number of sigmas above 0); 1: from sigma_max to 0."""
     sigma_min: Annotated[float, Field(gt=0)] = 0.002
-    """Last noise level above 0."""
+    """Last noise level above 0; a single step does not visit it."""
     sigma_max: Annotated[float, Field(gt=0)] = 80.0
     """First noise level."""
     sigmas: tuple[float, ...] | None = None
@@ -38,7 +38,7 @@ class SamplerConfig(Settings):
     """Options of the solver, e.g. {eta: 1} for ddim, {order: 3} for unipc, {churn: 40} for heun."""
     adapter: bool = False
     """Switch on the adapter that the structure game trained (model.adapter_rank)."""
-    guidance: tuple[GuidanceConfig, ...] = ()
+    guidance: tuple[GuidanceEntry, ...] = ()
     """Guidance wrappers, innermost first."""
 
     @model_validator(mode="after")
@@ -61,18 +61,16 @@ class SamplerConfig(Settings):
                     f"sigma_min {self.sigma_min} is not below sigma_max {self.sigma_max}"
                 )
         for before, entry in zip((None, *self.guidance), self.guidance, strict=False):
-            if entry.kind == "interval" and (before is None or before.kind == "interval"):
+            if entry.needs.guidance_inside and (before is None or before.needs.guidance_inside):
                 raise ValueError(
-                    "guidance: interval limits the entry before it, and there is none to limit"
+                    f"guidance: {entry.kind} limits the entry before it, and there is none to limit"
                 )
         return self
 
     def time_grid(self, cache_dir: Path | None = None) -> Tensor:
         """The noise levels, float64 [steps + 1]."""
         if self.sigmas is not None:
-            levels = [level for level in check_sigmas(self.sigmas) if level > 0]
-            if len(levels) < 2:
-                raise ValueError(f"sigmas {list(self.sigmas)}: give at least two levels above 0")
+            levels = Explicit(sigmas=self.sigmas).visited
             return time_grid("explicit", len(levels), levels[-1], levels[0], sigmas=self.sigmas)
         return time_grid(
             self.grid,
@@ -88,7 +86,22 @@ class SamplerConfig(Settings):
         return make_solver(self.solver, **self.solver_options)
 
     @property
+    def step_count(self) -> int:
+        """Steps of the time grid, also where its levels are given one by one."""
+        return self.steps if self.sigmas is None else sum(level != 0 for level in self.sigmas)
+
+    @property
     def nfe(self) -> int:
-        """Denoiser evaluations per image; guidance counts as part of one evaluation."""
-        steps = self.steps if self.sigmas is None else sum(level != 0 for level in self.sigmas)
-        return self.make_solver().evaluations([1.0] * steps + [0.0])
+        """Evaluations per image of the guided denoiser; what guidance adds is not counted."""
+        return self.make_solver().evaluations([1.0] * self.step_count + [0.0])
+
+    def network_evaluations(self, cache_dir: Path | None = None) -> int:
+        """Network evaluations per image, with those of the guidance.
+
+        A guiding network counts as the denoiser does, and so do a log-probability and its gradient
+        together. cache_dir keeps the time grid, where it is an optimized one.
+        """
+        if not self.guidance:
+            return self.nfe
+        levels = evaluated_levels(self.make_solver(), self.time_grid(cache_dir))
+        return sum(network_evaluations(self.guidance, sigma) for sigma in levels)

@@ -1,6 +1,5 @@
-"""What a sampler's guidance needs beside the denoiser: a guiding network, a classifier."""
+"""Images of stored weights, and what their guidance needs beside them."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,55 +8,58 @@ import torch
 
 from models.denoiser import Denoiser, load_denoiser
 from models.extractors.load import load_classifier
-from sampling.config import SamplerConfig
-from sampling.generate import generate_batches
+from sampling.generate import Progress, as_sampled, device_of, generate_batches
+from sampling.guidance.config import GuidanceConfig
 from sampling.guidance.gradient import ClassifierLogProb
+from sampling.request import GenerationRequest
 
 
-def make_guides(
-    sampler: SamplerConfig, weights: Path, denoiser: Denoiser, device: torch.device | str,
-    classifier: Path | None = None,
-) -> dict[str, Any] | None:  # fmt: skip
-    """Helpers by kind of guidance, None where none is needed; missing ones are one clear error.
-
-    `weights` is the guided denoiser's own file: autoguidance by `length` looks beside it.
-    """
-    guides: dict[str, Any] = {}
-    for entry in sampler.guidance:
-        if entry.kind == "autoguidance":
-            if entry.weights is None and entry.length is None:
-                raise ValueError(
-                    "guidance autoguidance needs weights (a file) or length (an EMA length among "
-                    "ema.lengths): give one of them"
-                )
-            if entry.weights is not None:
-                path = Path(entry.weights)
-            else:
-                path = Path(weights).parent / f"{entry.length:g}.safetensors"
-            guides["autoguidance"] = load_denoiser(path, device)
-        elif entry.kind == "gradient":
-            if classifier is None:
-                raise ValueError(
-                    "guidance gradient needs a classifier that is not the metric's: use it with "
-                    "python -m pipelines.sample --classifier FILE, not in evaluate"
-                )
-            guides["gradient"] = ClassifierLogProb(
-                denoiser, load_classifier(classifier).to(device), denoiser.codec
-            )
-    return guides or None
-
-
-def generate_chunk(weights: str, sampler_json: str, seed: int, start: int, labels: np.ndarray,
-                   batch_size: int, cache: str, progress: Callable | None = None) -> np.ndarray:  # fmt: skip
-    """uint8 images [N, H, W, C] of the indices start ... start + len(labels) - 1."""
+def generate_chunk(request: GenerationRequest, progress: Progress | None = None) -> np.ndarray:
+    """Pictures uint8 [N, H, W, C] of the request's weights, on the GPU where there is one."""
+    assert request.weights is not None, "a request without weights is for a denoiser in hand"
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    denoiser = load_denoiser(weights, device)
-    indices = range(start, start + len(labels))
-    asked = torch.from_numpy(labels) if denoiser.num_classes else None
-    sampler = SamplerConfig.model_validate_json(sampler_json)
-    guides = make_guides(sampler, Path(weights), denoiser, device)
-    batches = generate_batches(
-        denoiser, sampler, seed, indices, asked,
-        batch_size, progress=progress, guide=guides, cache_dir=Path(cache),
-    )  # fmt: skip
+    return generate_pictures(load_denoiser(request.weights, device), request, progress)
+
+
+def generate_pictures(
+    denoiser: Denoiser, request: GenerationRequest, progress: Progress | None = None
+) -> np.ndarray:
+    """Pictures uint8 [N, H, W, C] of a denoiser in hand, with what its guidance needs."""
+    guides = make_guides(denoiser, request)
+    batches = generate_batches(denoiser, request, guide=guides, progress=progress)
     return np.concatenate([denoiser.codec.decode(batch) for batch in batches])
+
+
+def make_guides(denoiser: Denoiser, request: GenerationRequest) -> tuple[Any, ...]:
+    """What each entry of the sampler's guidance needs beside the denoiser, None where nothing.
+
+    Raises ValueError for what is missing, with the mend.
+    """
+    return tuple(_guide(entry, denoiser, request) for entry in request.sampler.guidance)
+
+
+def _guide(entry: GuidanceConfig, denoiser: Denoiser, request: GenerationRequest) -> Any:
+    device = device_of(denoiser)
+    if entry.needs.network:
+        return load_denoiser(_guiding_file(entry, request), device)
+    if entry.needs.classifier:
+        if request.classifier is None:
+            raise ValueError(
+                f"guidance {entry.kind} needs a classifier that is not the metric's: use it with "
+                "python -m pipelines.sample --classifier FILE, not in evaluate"
+            )
+        classifier = load_classifier(Path(request.classifier)).to(device)
+        return ClassifierLogProb(as_sampled(denoiser, request.sampler), classifier, denoiser.codec)
+    return None
+
+
+def _guiding_file(entry: GuidanceConfig, request: GenerationRequest) -> Path:
+    """The guiding denoiser's file; that of an EMA length lies beside the denoiser's own."""
+    if entry.guiding_weights is not None:
+        return Path(entry.guiding_weights)
+    if entry.guiding_length is None or request.weights is None:
+        raise ValueError(
+            f"guidance {entry.kind} needs weights (a file) or length (an EMA length among "
+            "ema.lengths): give one of them"
+        )
+    return Path(request.weights).parent / f"{entry.guiding_length:g}.safetensors"

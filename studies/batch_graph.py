@@ -25,9 +25,11 @@ from evaluation.reference import Reference, load_reference
 from models.denoiser import load_denoiser
 from pipelines.params import load_params
 from pipelines.reporting.figures import INK, MUTED, new_figure, png
+from pipelines.workspace.paths import grid_cache
 from sampling.config import SamplerConfig
-from sampling.generate import generate
+from sampling.from_weights import generate_pictures
 from sampling.labels import generation_labels
+from sampling.request import GenerationRequest
 
 
 def matching_rows(own: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -58,9 +60,16 @@ def generated_batch(
 ) -> np.ndarray:
     """Features [N, F] of generated images with the given labels."""
     denoiser = load_denoiser(weights)
-    asked = torch.from_numpy(labels) if denoiser.num_classes else None
-    images = generate(denoiser, sampler, seed, range(len(labels)), asked)
-    return np.asarray(reference.extractor.features(denoiser.codec.decode(images), 256), np.float64)
+    request = GenerationRequest(
+        sampler=sampler,
+        seed=seed,
+        indices=range(len(labels)),
+        labels=labels if denoiser.num_classes else np.full_like(labels, -1),
+        weights=str(weights),
+        cache_dir=str(grid_cache()),
+    )
+    pictures = generate_pictures(denoiser, request)
+    return np.asarray(reference.extractor.features(pictures, 256), np.float64)
 
 
 def draw(
@@ -124,8 +133,13 @@ def main(arguments: list[str] | None = None) -> None:
     add("--images", type=int, default=64, help="in each batch (default: %(default)s)")
     add("-k", type=int, default=8, help="neighbours (default: %(default)s)")
     add("--seed", type=int, default=0, help="of labels and images (default: %(default)s)")
-    add("--out", type=Path, default=Path("reports/studies/batch_graph.png"), metavar="FILE",
-        help="default: %(default)s")  # fmt: skip
+    add(
+        "--out",
+        type=Path,
+        default=Path("reports/studies/batch_graph.png"),
+        metavar="FILE",
+        help="default: %(default)s",
+    )
     options = parser.parse_args(arguments)
     names = options.names.split(",") if options.names else [path.stem for path in options.weights]
     samplers = options.sampler.split(",")

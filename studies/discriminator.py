@@ -1,12 +1,12 @@
-"""What can a discriminator see? It alone learns; the generated images and the real ones stand still.
+"""What can a discriminator see? It alone learns; generated and real images stay as they are.
 
   python -m studies.discriminator outputs/ema/0.1.safetensors --sampler fast8
   python -m studies.discriminator WEIGHTS --sampler fast8 --kinds graph,per_sample --steps 600
 
 For each kind: its accuracy (area under the ROC curve; 0.5 is chance) on real and generated images
 that it never learned from, against the steps it has taken, with the settings of `structure` (Psi,
-batch, k, gamma, lr). Beside it the floor, the same with real images in place of the generated ones: a
-discriminator that tells these apart has a leak. Writes discriminator.csv and discriminator.png.
+batch, k, gamma, lr). Beside it the floor: the same with real images in place of generated ones,
+which a discriminator can tell apart only by a leak. Writes discriminator.csv and discriminator.png.
 
 Before that, what Psi shows at all: metrics of local structure in its features, at each of
 `structure.feature_sigmas` alone and at all of them. A Psi in which generated images look like real
@@ -23,12 +23,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from dataset.slots import LabelPools, slot_indices, unpaired_batch
+from dataset.slots import GroupPools, slot_indices, unpaired_batch
 from dataset.store import ImageDataset
-from discriminators.config import StructureConfig
 from evaluation.manifold import structure_metrics
+from evaluation.metric_table import metric_entry
 from foundation.workers import World
-from models.codecs import to_float
 from models.denoiser import load_denoiser
 from pipelines.console.progress import progress
 from pipelines.params import load_params
@@ -36,6 +35,7 @@ from pipelines.reporting.figures import COLOURS, INK, new_figure, png, style
 from sampling.generate import generate
 from sampling.labels import generation_labels
 from studies.tables import markdown
+from training.structure.config import StructureConfig
 from training.structure.features import DenoiserFeatures, Psi, make_psi
 from training.structure.opponent import Opponent
 
@@ -53,13 +53,14 @@ def features_of(psi: Psi, images: Tensor) -> Tensor:
         return torch.cat([psi(part) for part in images.split(CHUNK)])
 
 
-def batches(real: Set, fake: Set, size: int, seed: int, stream: str
-            ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:  # fmt: skip
+def batches(
+    real: Set, fake: Set, size: int, seed: int, stream: str
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Endless batches real, fake [size, F], labels; reals are drawn with the labels of the fakes.
 
     Both without replacement, as training draws them: duplicates would tell which is which.
     """
-    pools = LabelPools(real[1].numpy())
+    pools = GroupPools(real[1].numpy())
     for start in itertools.count(step=size):
         slots = range(start, start + size)
         rows = torch.from_numpy(slot_indices(seed + OWN_STREAM[stream], len(fake[0]), slots))
@@ -69,9 +70,13 @@ def batches(real: Set, fake: Set, size: int, seed: int, stream: str
 
 
 def accuracy_by_steps(
-    config: StructureConfig, train: tuple[Set, Set], test: tuple[Set, Set],
-    size: int, steps: list[int], seed: int,
-) -> dict[int, float]:  # fmt: skip
+    config: StructureConfig,
+    train: tuple[Set, Set],
+    test: tuple[Set, Set],
+    size: int,
+    steps: list[int],
+    seed: int,
+) -> dict[int, float]:
     """Train one discriminator on (real, fake); {steps: accuracy on the test sets}."""
     (real, _), _ = train
     opponent = Opponent(config, real.shape[1], real, World(), seed)
@@ -91,11 +96,12 @@ def halves(one: Set) -> tuple[Set, Set]:
     return (one[0][::2], one[1][::2]), (one[0][1::2], one[1][1::2])
 
 
-SEEN = ("knn_two_sample", "coverage", "recall", "lid_ratio")
+SEEN = ("knn_two_sample", "coverage", "recall", "lid_ratio")  # of evaluation/metric_table.py
 
 
-def sight(real: Tensor, others: dict[str, Tensor], per_sigma: int, sigmas: Sequence[float]
-          ) -> list[list[str]]:  # fmt: skip
+def sight(
+    real: Tensor, others: dict[str, Tensor], per_sigma: int, sigmas: Sequence[float]
+) -> list[list[str]]:
     """Rows of a table: each noise level (`per_sigma` features each), each set beside `real`."""
     views = {
         f"{sigma:g}": slice(place * per_sigma, (place + 1) * per_sigma)
@@ -123,13 +129,13 @@ def run(options: argparse.Namespace) -> pd.DataFrame:
     def real_set(indices: np.ndarray) -> Set:
         chosen = rng.permutation(indices)[: 2 * options.images]
         stored, labels = dataset.stored(chosen)
-        images = to_float(stored)
+        images = denoiser.codec.encode(stored)
         if not denoiser.num_classes:
             labels = torch.full_like(labels, -1)
         return features_of(psi, images), labels
 
     some = rng.permutation(dataset.train_indices)[: config.statistics_images]
-    statistics = to_float(dataset.stored(some)[0])
+    statistics = denoiser.codec.encode(dataset.stored(some)[0])
     psi.standardise(statistics.split(CHUNK))
     learned, held_out = real_set(dataset.train_indices), real_set(dataset.held_out_indices)
     labels = torch.from_numpy(
@@ -137,16 +143,20 @@ def run(options: argparse.Namespace) -> pd.DataFrame:
                           conditional=denoiser.num_classes > 0)
     )  # fmt: skip
     images = generate(
-        denoiser, sampler, GENERATION_SEED, range(len(labels)),
-        labels if denoiser.num_classes else None, CHUNK,
-    )  # fmt: skip
-    train_fake, test_fake = halves((features_of(psi, images.clamp(-1, 1)), labels))
+        denoiser, sampler, GENERATION_SEED, range(len(labels)), labels, batch_size=CHUNK
+    )
+    train_fake, test_fake = halves((features_of(psi, denoiser.codec.clip(images)), labels))
     sigmas = psi.network.sigmas if isinstance(psi.network, DenoiserFeatures) else ()
     (unseen, _), (floor, _) = halves(held_out)
     n = min(map(len, (unseen, floor, test_fake[0])))  # the metrics depend on the number of images
-    shown = sight(unseen[:n], {"generated": test_fake[0][:n], "real images (floor)": floor[:n]},
-                  psi.num_features // max(1, len(sigmas)), sigmas)  # fmt: skip
-    print(markdown(["Psi at sigma", "images", *SEEN], shown))
+    shown = sight(
+        unseen[:n],
+        {"generated": test_fake[0][:n], "real images (floor)": floor[:n]},
+        psi.num_features // max(1, len(sigmas)),
+        sigmas,
+    )
+    titles = [metric_entry(key).title for key in SEEN]
+    print(markdown(["Psi at sigma", "images", *titles], shown))
     subjects = {
         "generated": ((learned, train_fake), (held_out, test_fake)),
         "real images (floor)": (halves(learned), halves(held_out)),
@@ -161,10 +171,15 @@ def run(options: argparse.Namespace) -> pd.DataFrame:
                 for subject, (train, test) in subjects.items():
                     found = accuracy_by_steps(own, train, test, size, steps, seed)
                     rows += [
-                        {"kind": kind, "subject": subject, "seed": seed, "steps": step,
-                         "accuracy": value}
+                        {
+                            "kind": kind,
+                            "subject": subject,
+                            "seed": seed,
+                            "steps": step,
+                            "accuracy": value,
+                        }
                         for step, value in found.items()
-                    ]  # fmt: skip
+                    ]
                     report(done := done + 1)
     return pd.DataFrame(rows)
 
@@ -178,10 +193,16 @@ def draw(table: pd.DataFrame) -> bytes:
         for subject, rows in own.groupby("subject", sort=False):
             by_steps = rows.groupby("steps").accuracy
             floor = subject != "generated"
-            axes.plot(by_steps.mean(), "--" if floor else "-", color=colour,
-                      label=f"{kind}, {subject}")  # fmt: skip
-            axes.fill_between(by_steps.min().index, by_steps.min(), by_steps.max(),
-                              color=colour, alpha=0.08 if floor else 0.2)  # fmt: skip
+            axes.plot(
+                by_steps.mean(), "--" if floor else "-", color=colour, label=f"{kind}, {subject}"
+            )
+            axes.fill_between(
+                by_steps.min().index,
+                by_steps.min(),
+                by_steps.max(),
+                color=colour,
+                alpha=0.08 if floor else 0.2,
+            )
     axes.axhline(0.5, color=INK, linewidth=0.6)
     axes.set_xlabel("steps of the discriminator")
     axes.legend(fontsize=8)
@@ -223,11 +244,12 @@ def main(arguments: list[str] | None = None) -> None:
     (options.out / "discriminator.png").write_bytes(draw(table))
     steps = sorted(table.steps.unique())
     lines = [
-        [str(kind), str(subject), *(f"{mean[s]:.3f} ± {spread[s]:.3f}" for s in steps)]
+        [str(kind), str(subject), *(f"{mean[s]:.3f} ± {deviation[s]:.3f}" for s in steps)]
         for (kind, subject), rows in table.groupby(["kind", "subject"], sort=False)
-        for mean, spread in [(rows.groupby("steps").accuracy.mean(),
-                              rows.groupby("steps").accuracy.std())]
-    ]  # fmt: skip
+        for mean, deviation in [
+            (rows.groupby("steps").accuracy.mean(), rows.groupby("steps").accuracy.std())
+        ]
+    ]
     print(markdown(["discriminator", "tells real images from", *map(str, steps)], lines))
     print(f"wrote {options.out}/discriminator.csv and discriminator.png")
 

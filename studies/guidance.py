@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from evaluation.classifier import classifier_accuracy
 from evaluation.frechet import frechet_from_features
 from evaluation.kid import kernel_distance
+from evaluation.metric_table import METRICS, metric_entry
 from evaluation.reference import Reference, load_reference
 from models.denoiser import load_denoiser
 from pipelines.console.progress import progress
@@ -29,8 +30,9 @@ from pipelines.reporting.figures import INK
 from sampling.config import SamplerConfig
 from sampling.generate import generate
 from sampling.guidance.config import GuidanceConfig
-
-METRICS = {"kid": "KID", "fd": "FD", "accuracy": "conditional accuracy"}
+from sampling.guidance.interval import IntervalConfig
+from sampling.guidance.table import DEFAULT_KIND, KINDS, weighted_kinds
+from studies.labels import dataset_beside, study_labels
 
 
 def sweep(
@@ -39,20 +41,22 @@ def sweep(
     sampler: SamplerConfig,
     reference: Reference,
     guide: Path | None,
+    dataset: Path,
     images: int,
     seed: int,
 ) -> pd.DataFrame:
-    """One row per EMA length and weight: length, weight, kid, fd and, with labels, accuracy.
+    """One row per EMA length and weight: length, weight, kid, fd and, with labels,
+    conditional_accuracy.
 
-    The first entry of the sampler's guidance takes each weight in turn.
+    The first entry of the sampler's guidance takes each weight in turn. dataset: the folder of the
+    images whose labels are drawn.
     """
     helper = None if guide is None else load_denoiser(guide)
     rows = []
     with progress("guidance", len(models) * len(weights)) as report:
         for length, path in models.items():
             denoiser = load_denoiser(path)
-            classes = denoiser.num_classes
-            labels = torch.arange(images) % classes if classes else None
+            labels = study_labels(denoiser, dataset, seed, images)
             for weight in weights:
                 first, *others = sampler.guidance
                 guidance = (first.model_copy(update={"weight": weight}), *others)
@@ -77,7 +81,7 @@ def _judge(
     }
     if reference.classifier is not None and labels is not None:
         everything = np.arange(len(pixels))
-        row["accuracy"] = classifier_accuracy(
+        row["conditional_accuracy"] = classifier_accuracy(
             reference.classifier, pixels, labels.numpy(), everything
         )
     return row
@@ -92,22 +96,31 @@ def write_report(table: pd.DataFrame, out: Path) -> None:
     figure = Figure(figsize=(4.2 * len(metrics), 3.4), layout="constrained")
     panels = figure.subplots(1, len(metrics), squeeze=False)[0]
     for axes, metric in zip(panels, metrics, strict=True):
-        grid = table.pivot(index="weight", columns="length", values=metric)
-        best = grid.max().max() if metric == "accuracy" else grid.min().min()
-        parts += [f"## {METRICS[metric]}\n", _markdown(grid, best)]
-        colours = "viridis" if metric == "accuracy" else "viridis_r"
+        grid, about = (
+            table.pivot(index="weight", columns="length", values=metric),
+            metric_entry(metric),
+        )
+        best = grid.max().max() if about.better == "up" else grid.min().min()
+        parts += [f"## {about.title}\n", _markdown(grid, best)]
+        colours = "viridis" if about.better == "up" else "viridis_r"
         axes.imshow(grid.to_numpy(), cmap=colours, aspect="auto")
         axes.set_xticks(range(len(grid.columns)), grid.columns)
         axes.set_yticks(range(len(grid.index)), [f"{weight:g}" for weight in grid.index])
         axes.set_xlabel("EMA length")
         axes.set_ylabel("guidance weight")
-        axes.set_title(METRICS[metric], fontsize=11, color=INK)
+        axes.set_title(about.title, fontsize=11, color=INK)
         for (row, column), value in np.ndenumerate(grid.to_numpy()):
             style = {"weight": "bold"} if value == best else {}
             axes.text(
-                column, row, f"{value:.3g}", ha="center", va="center", fontsize=8,
-                bbox={"fc": "white", "ec": "none", "alpha": 0.75, "pad": 1}, **style,
-            )  # fmt: skip
+                column,
+                row,
+                f"{value:.3g}",
+                ha="center",
+                va="center",
+                fontsize=8,
+                bbox={"fc": "white", "ec": "none", "alpha": 0.75, "pad": 1},
+                **style,
+            )
     (out / "guidance.md").write_text("\n".join(parts))
     figure.savefig(out / "guidance.png", dpi=120)
 
@@ -146,10 +159,22 @@ def main(arguments: list[str] | None = None) -> None:
         metavar="FOLDER",
         help="default: %(default)s",
     )
+    add(
+        "--dataset",
+        type=Path,
+        metavar="FOLDER",
+        help="where labels are drawn from (default: the folder dataset beside the reference)",
+    )
     add("--inception-path", metavar="FILE", help="its weights, where the reference is Inception's")
-    add("--kind", default="classifier_free", choices=["classifier_free", "autoguidance"],
-        help="of guidance (default: %(default)s)")  # fmt: skip
-    add("--guide", type=Path, metavar="FILE", help="weights of the guide, for autoguidance")
+    kinds = [kind for kind in weighted_kinds() if not KINDS[kind].needs.classifier]
+    add("--kind", default=DEFAULT_KIND, choices=kinds, help="of guidance (default: %(default)s)")
+    guided = [kind for kind in kinds if KINDS[kind].needs.network]
+    add(
+        "--guide",
+        type=Path,
+        metavar="FILE",
+        help=f"weights of the guiding denoiser, for {', '.join(guided)}",
+    )
     add(
         "--weights",
         type=_numbers,
@@ -163,21 +188,26 @@ def main(arguments: list[str] | None = None) -> None:
     add("--steps", type=int, default=12, help="of the time grid (default: %(default)s)")
     add("--images", type=int, default=512, help="per setting (default: %(default)s)")
     add("--seed", type=int, default=0, help="of the noise (default: %(default)s)")
-    add("--out", type=Path, default=Path("reports/studies"), metavar="FOLDER",
-        help="default: %(default)s")  # fmt: skip
+    add(
+        "--out",
+        type=Path,
+        default=Path("reports/studies"),
+        metavar="FOLDER",
+        help="default: %(default)s",
+    )
     options = parser.parse_args(arguments)
     models = {path.stem: path for path in sorted(options.ema.glob("*.safetensors"))}
     if not models:
         parser.error(f"--ema {options.ema}: no weights (*.safetensors) there; run dvc repro first")
     if options.interval is not None and len(options.interval) != 2:
         parser.error("--interval takes two numbers, LO,HI")
-    if (options.kind == "autoguidance") != (options.guide is not None):
-        parser.error("--guide FILE and --kind autoguidance go together")
-    guidance: tuple[GuidanceConfig, ...] = (GuidanceConfig(kind=options.kind),)
+    if KINDS[options.kind].needs.network != (options.guide is not None):
+        parser.error(f"--guide FILE and --kind {' or '.join(guided)} go together")
+    guidance: tuple[GuidanceConfig, ...] = (KINDS[options.kind](kind=options.kind),)
     try:
         if options.interval is not None:
             low, high = options.interval
-            guidance += (GuidanceConfig(kind="interval", sigma_lo=low, sigma_hi=high),)
+            guidance += (IntervalConfig(sigma_lo=low, sigma_hi=high),)
         sampler = SamplerConfig(
             solver=options.solver, grid=options.grid, steps=options.steps, guidance=guidance
         )
@@ -187,6 +217,7 @@ def main(arguments: list[str] | None = None) -> None:
             sampler,
             load_reference(options.reference, options.inception_path),
             options.guide,
+            options.dataset or dataset_beside(options.reference),
             options.images,
             options.seed,
         )

@@ -1,30 +1,33 @@
-"""The denoiser with its averaged weights: a frozen copy, or itself for a while."""
+"""A network in training with its averaged weights: as a frozen copy, or in place for a while."""
 
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from models.denoiser import Denoiser
 from models.layers.low_rank_adapter import adapter_parameters
-from training.state.train_state import TrainState
+from training.players import Player
 
 
-def ema_denoiser(state: TrainState, sigma_rel: float) -> Denoiser:
-    """A frozen copy of the denoiser with the averaged weights of one tracked length."""
-    frozen = copy.deepcopy(state.denoiser).eval().requires_grad_(False)
-    frozen.load_state_dict(state.ema.state(sigma_rel), strict=False)
+def ema_denoiser(player: Player, sigma_rel: float) -> Any:
+    """A frozen copy of the player's network with its averages of one tracked length."""
+    assert player.averages is not None, "this player keeps no averages"
+    frozen = copy.deepcopy(player.network).eval().requires_grad_(False)
+    frozen.load_state_dict(player.averages.state(sigma_rel), strict=False)
     return frozen
 
 
 @contextmanager
-def averaged(state: TrainState, sigma_rel: float) -> Iterator[None]:
-    """Inside, the network in training bears the averaged weights; its adapter keeps its own.
+def averaged(player: Player, sigma_rel: float) -> Iterator[None]:
+    """Inside, the network holds its averages of one tracked length; its adapter keeps its own
+    weights.
 
-    Nothing is copied, and its parameters remain the same objects.
+    Nothing is copied, and the parameters remain the same objects.
     """
-    own = {id(parameter) for parameter in adapter_parameters(state.denoiser)}
-    means = state.ema.state(sigma_rel)
-    pairs = [(p, means[n]) for n, p in state.denoiser.named_parameters() if id(p) not in own]
+    assert player.averages is not None, "this player keeps no averages"
+    own = {id(parameter) for parameter in adapter_parameters(player.network)}
+    means = player.averages.state(sigma_rel)
+    pairs = [(p, means[n]) for n, p in player.network.named_parameters() if id(p) not in own]
     kept = [parameter.data for parameter, _ in pairs]
     for parameter, mean in pairs:
         parameter.data = mean.to(parameter.dtype)

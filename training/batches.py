@@ -49,6 +49,9 @@ def draw_batch(
     if settings.model.dropout:
         keys = torch.from_numpy((slot_uniform(seed, "dropout", slots) * 2**53).astype(np.int64))
     return Batch(
-        images.to(device), labels.to(device), torch.from_numpy(sigma).float().to(device),
-        torch.as_tensor(noise).to(device), keys.to(device),
-    )  # fmt: skip
+        images.to(device),
+        labels.to(device),
+        torch.from_numpy(sigma).float().to(device),
+        torch.as_tensor(noise).to(device),
+        keys.to(device),
+    )

@@ -14,7 +14,8 @@ class NoiseConfig(Settings):
     """The distribution of noise levels sigma seen in training."""
 
     schedule: Literal["log_normal", "vp_linear", "vp_cosine", "flow"] = "log_normal"
-    """log_normal (EDM), or the levels that DDPM's linear or cosine betas or a rectified flow see."""
+    """log_normal (EDM), or the levels that DDPM's linear or cosine betas or a rectified flow
+    see."""
     mean: float = -0.8
     """Mean of ln(sigma), for log_normal."""
     std: Positive = 1.2
@@ -24,6 +25,9 @@ class NoiseConfig(Settings):
 class TrainConfig(Settings):
     """Length, speed and precision of training. kimg = 1,000 training images seen."""
 
+    method: str = "denoising"
+    """What is trained, and by which gradients (training/methods/table.py): denoising. The structure
+    game is an addition to it."""
     total_kimg: Positive = 400.0
     """Training length (kimg)."""
     batch_size: Annotated[int, Field(ge=2)] = 128

@@ -5,6 +5,7 @@ which would shut the gate of the structure game for nothing.
 """
 
 import hashlib
+import math
 
 import numpy as np
 import torch
@@ -14,8 +15,8 @@ from dataset.store import ImageDataset
 from foundation.workers import World
 from models.codecs import Codec
 from models.denoiser import Denoiser
-from training.methods.denoising import fixed_noise_loss
 from training.noise_levels import held_out_sigmas
+from training.objectives import fixed_noise_loss
 from training.run_settings import RunSettings
 
 
@@ -43,8 +44,12 @@ class HeldOutLoss:
             self.sides[side] = ([t.to(world.device) for t in tensors], bin_index[mine])
 
     def measure(self, denoiser: Denoiser) -> tuple[dict[str, float], list[float], list[float]]:
-        """Curve values, then the mean loss per bin on training and on held-out images."""
-        per_bin = {}
+        """Curve values, then the mean loss per bin on training and on held-out images.
+
+        A bin without images on a side is NaN there and is left out of the curves, whose means are
+        over the bins that both sides fill.
+        """
+        per_bin, filled = {}, set(range(self.bins))
         for side, (tensors, bin_index) in self.sides.items():
             totals = torch.zeros(2, self.bins, dtype=torch.float64, device=self.world.device)
             if len(bin_index):
@@ -53,13 +58,19 @@ class HeldOutLoss:
                 totals[0].index_add_(0, index, losses)
                 totals[1].index_add_(0, index, torch.ones_like(losses))
             self.world.all_reduce_sum_(totals)
-            # a bin without images (fewer images than bins) counts as zero
-            per_bin[side] = (totals[0] / totals[1].clamp_min(1)).tolist()
+            mean = totals[0] / totals[1].clamp_min(1)
+            per_bin[side] = mean.where(totals[1] > 0, math.nan).tolist()
+            filled &= {bin for bin, count in enumerate(totals[1].tolist()) if count}
         train, held = per_bin["train"], per_bin["held"]
+        if not filled:
+            return {}, train, held
+        of_held, of_train = (
+            np.mean([side[bin] for bin in sorted(filled)]) for side in (held, train)
+        )
         values = {
-            "held_out/loss": float(np.mean(held)),
-            "held_out/train_loss": float(np.mean(train)),
-            "held_out/gap": float(np.mean(held) - np.mean(train)),
+            "held_out/loss": float(of_held),
+            "held_out/train_loss": float(of_train),
+            "held_out/gap": float(of_held - of_train),
         }
-        values |= {f"held_out/bin{i}_loss": value for i, value in enumerate(held)}
+        values |= {f"held_out/bin{bin}_loss": held[bin] for bin in sorted(filled)}
         return values, train, held

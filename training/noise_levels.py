@@ -29,6 +29,6 @@ def held_out_sigmas(config: NoiseConfig, bins: int, count: int) -> tuple[Tensor,
     """
     bin_index = np.arange(count) % bins
     # spread inside each bin so that a bin is judged at several levels
-    place = (np.arange(count) // bins + 0.5) / max(1, -(-count // bins))
-    sigma = sigma_quantile(config, (bin_index + place) / bins)
+    within = (np.arange(count) // bins + 0.5) / max(1, -(-count // bins))
+    sigma = sigma_quantile(config, (bin_index + within) / bins)
     return torch.from_numpy(sigma).float(), torch.from_numpy(bin_index)

@@ -4,11 +4,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from discriminators.config import StructureConfig
 from foundation.settings_base import Settings
-from models.config import ModelConfig
-from models.power_ema import EMAConfig
+from models.config import EMAConfig, ModelConfig
 from training.config import NoiseConfig, TrainConfig
+from training.structure.config import StructureConfig
 
 
 class RunSettings(Settings):

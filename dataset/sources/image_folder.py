@@ -1,8 +1,9 @@
 """A folder, or a zip of one, with images of any Pillow format; first-level sub-folders are classes.
 
-Hidden files, __MACOSX, and files without an image suffix are no images and are passed over; what
-has an image suffix and cannot be read is damaged. A single folder round everything, as zips have,
-is looked through. Order: by name, code point by code point, so it is the same on every machine.
+Hidden files, __MACOSX, and files without an image suffix are ignored; a file with an image suffix
+that cannot be read counts as damaged. A single folder that holds everything else, as in many zips,
+is not taken for a class. Images are ordered by name, code point by code point, so the order is the
+same on every machine.
 """
 
 import os
@@ -85,14 +86,15 @@ def _common_depth(paths: list[tuple[str, ...]]) -> int:
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, str]]:
-    """(name relative to the folder with `/`, path) of each file; links are followed, loops not."""
+    """(name in the folder, with `/`; path) of each file; links are followed, loops are not."""
     todo = [("", str(folder), frozenset[tuple[int, int]]())]
     while todo:
         prefix, path, ancestors = todo.pop()
-        identity = os.stat(path)
-        if (identity.st_dev, identity.st_ino) in ancestors:
+        status = os.stat(path)
+        inode = (status.st_dev, status.st_ino)
+        if inode in ancestors:
             continue
-        above = ancestors | {(identity.st_dev, identity.st_ino)}
+        above = ancestors | {inode}
         try:
             entries = list(os.scandir(path))
         except OSError as error:

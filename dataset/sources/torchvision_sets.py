@@ -1,6 +1,6 @@
-"""FashionMNIST and CIFAR10 by name: from files that lie there already, else by torchvision.
+"""FashionMNIST and CIFAR10 by name: read from local files, or else downloaded by torchvision.
 
-Searched, for FashionMNIST: the four IDX files, plain or gzipped, in `path`, `path/raw` or
+Files looked for, for FashionMNIST: the four IDX files, plain or gzipped, in `path`, `path/raw` or
 `path/FashionMNIST/raw`; for CIFAR10: `path/cifar-10-batches-py` or cifar-10-python.tar.gz. With
 path null that is ~/.cache/torch/datasets and, for FashionMNIST, the folder of the Debian package
 dataset-fashion-mnist. Nothing is fetched where the files of the split are found.
@@ -116,7 +116,7 @@ def _cifar10(folder: Path, config: DatasetConfig) -> Source:
 
 
 def _fetch(name: str, folder: Path, download: Callable[[], object]) -> None:
-    """Let torchvision unpack an archive that lies there or download it."""
+    """Let torchvision unpack its archive in the folder, or download it."""
     patience = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_NETWORK_PATIENCE)
     try:

@@ -17,7 +17,7 @@ class Extractor(nn.Module):
 
     Two ways in, one network: `features` takes stored images (uint8 NHWC) along the exact path of
     the metric; `forward` takes float NCHW images in [-1, 1] and carries gradients, for the game.
-    Always in evaluation mode, whatever its parent module is told.
+    It stays in evaluation mode even when `train` is called on a module that holds it.
     """
 
     name: str

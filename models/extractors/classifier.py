@@ -1,6 +1,5 @@
 """A small classifier of the data set's own labels, and its penultimate layer as features."""
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.extractors.base import Extractor, ExtractorError, versions
-from models.weights import WeightsError, load_tensors, save_weights
+from models.weights import WeightsError, load_tensors, save_weights, tensors_hash
 
 MAX_SIDE = 64
 """Larger images are averaged down to this before the first convolution."""
@@ -23,8 +22,8 @@ class ClassifierExtractor(Extractor):
     No batch statistics and no dropout, so training and evaluation are one function; SiLU and
     average pooling keep the features smooth in the pixels. The features are few on purpose: a
     Frechet distance needs clearly more samples than dimensions. A fixed linear map (`standardise`)
-    shifts the training images' features to mean 0 and evens out their variances, or the handful of
-    directions between the classes would drown all others.
+    shifts the training images' features to mean 0 and evens out their variances; without it the few
+    directions that separate the classes would dominate every distance.
 
     Args:
         image_shape: (C, H, W).
@@ -71,7 +70,7 @@ class ClassifierExtractor(Extractor):
         self._sha256: str | None = None
 
     def shrink(self, x: Tensor) -> Tensor:
-        """Average images down to the size of the first convolution's input; twice changes nothing."""
+        """Average images down to the first convolution's size; smaller ones stay as they are."""
         channels, *sides = self.image_shape
         small = (channels, *(min(side, MAX_SIDE) for side in sides))
         if tuple(x.shape[1:]) not in (self.image_shape, small):
@@ -106,7 +105,7 @@ class ClassifierExtractor(Extractor):
         """Set the linear map, from mean [F] and covariance [F, F] of the features without one.
 
         Softened whitening, (C + EVENNESS * mean variance)^(-1/2): directions much weaker than the
-        average stay weak. The symmetric root has no free signs or rotations.
+        average stay weak. The symmetric root is used because it is unique.
         """
         variance, axes = np.linalg.eigh(cov)
         variance = variance.clip(min=0)
@@ -118,11 +117,7 @@ class ClassifierExtractor(Extractor):
     def sha256(self) -> str:
         """Of the weights: names, shapes and values."""
         if self._sha256 is None:
-            digest = hashlib.sha256()
-            for name, tensor in sorted(self.state_dict().items()):
-                digest.update(f"{name}{tuple(tensor.shape)}".encode())
-                digest.update(tensor.detach().cpu().float().numpy().tobytes())
-            self._sha256 = digest.hexdigest()
+            self._sha256 = tensors_hash(self.state_dict())
         return self._sha256
 
     def protocol(self) -> dict:
@@ -154,9 +149,10 @@ def load_classifier(path: Path) -> ClassifierExtractor:
     tensors, description = load_tensors(path)
     try:
         extractor = ClassifierExtractor(
-            tuple(description["image_shape"]), description["num_classes"],
+            tuple(description["image_shape"]),
+            description["num_classes"],
             description["num_features"],
-        )  # fmt: skip
+        )
         extractor.load_state_dict(tensors)
         extractor.description = description["training"]
     except (KeyError, TypeError, RuntimeError) as error:

@@ -1,4 +1,4 @@
-"""Networks trained on ImageNet, along clean-fid's resizing path."""
+"""Networks trained on ImageNet; images are resized as clean-fid does."""
 
 from pathlib import Path
 
@@ -85,7 +85,7 @@ class EfficientNetLite0(ImageNetExtractor):
         )
         self.network = EfficientNet.from_name("efficientnet-lite0")
         self.network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-        self.network._fc = torch.nn.Identity()  # the 1000 logits are not ours to use
+        self.network._fc = torch.nn.Identity()  # features are wanted, not the 1000 logits
         self.requires_grad_(False).to(memory_format=torch.channels_last).eval()
 
     def embed(self, prepared: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
-"""Networks that give features, for the metric and for the game: where to load each of them."""
+"""Loads each network that gives features by its name in params.yaml."""
 
 from pathlib import Path
 
+from foundation.did_you_mean import nearest_name
 from models.extractors.base import Extractor, ExtractorError
 from models.extractors.classifier import ClassifierExtractor, load_classifier
 from models.extractors.imagenet import EfficientNetLite0, Inception
@@ -40,6 +41,5 @@ def load_extractor(
                 "extractor classifier is trained by the reference stage: run that first"
             )
         return load_classifier(Path(classifier_path))
-    raise ExtractorError(
-        f"unknown extractor {name!r}: choose classifier, efficientnet_lite0 or inception"
-    )
+    known = ("classifier", "efficientnet_lite0", "inception")
+    raise ExtractorError(f"unknown extractor {name!r}{nearest_name(name, known)}")

@@ -12,8 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.layers.low_rank_adapter import LowRank
-
 EPSILON = 1e-4
 
 
@@ -52,20 +50,23 @@ class MPConv(nn.Module):
 
     y = gain * conv(x, w / |w|): the stored weight has rows of unit root mean square, and the
     forward pass normalises them again so that averaged or externally changed weights behave and
-    the gradient is orthogonal to each row (EDM2, Eq. 66).
+    the gradient is orthogonal to each row (EDM2, Eq. 66). An adapter adds its update to the stored
+    weight before that (models/layers/low_rank_adapter.py).
     """
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int = 0):
         super().__init__()
         shape = (out_channels, in_channels, kernel, kernel)[: 4 if kernel else 2]
         self.weight = nn.Parameter(torch.randn(shape))
-        self.adapter: LowRank | None = None
+        self.adapters = nn.ModuleDict()
+        self.active: str | None = None
+        """Name of the adapter that acts, if any; `switched_on` alone sets it."""
         self.normalize_()
 
     def forward(self, x: Tensor, gain: Tensor | float = 1.0) -> Tensor:
         weight = _wide(self.weight)
-        if self.adapter is not None and self.adapter.active:
-            weight = weight + self.adapter().view_as(weight)
+        if self.active is not None:
+            weight = weight + self.adapters[self.active]().view_as(weight)
         rows = weight.flatten(1)
         norm = rows.norm(dim=1) + EPSILON * math.sqrt(rows.shape[1])
         weight = weight * (gain / norm).reshape(-1, *[1] * (weight.ndim - 1))
@@ -76,7 +77,7 @@ class MPConv(nn.Module):
 
     @torch.no_grad()
     def normalize_(self) -> None:
-        """Set every row's root mean square to one (forced weight normalisation, EDM2, section 2.3)."""
+        """Set every row's root mean square to one (forced normalisation, EDM2, section 2.3)."""
         rows = self.weight.flatten(1)
         rows.mul_(math.sqrt(rows.shape[1]) / rows.norm(dim=1, keepdim=True).clamp_min(EPSILON))
 
@@ -95,14 +96,6 @@ class MPFourier(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         angles = torch.outer(_wide(x), _wide(self.frequencies)) + _wide(self.phases)
         return angles.cos() * math.sqrt(2.0)
-
-
-def add_adapters(network: nn.Module, rank: int) -> None:
-    """Give every magnitude-preserving layer an adapter of that rank (less in smaller layers)."""
-    for module in network.modules():
-        if isinstance(module, MPConv):
-            rows, columns = module.weight.flatten(1).shape
-            module.adapter = LowRank(rows, columns, min(rank, rows, columns))
 
 
 def normalize_weights(network: nn.Module) -> None:

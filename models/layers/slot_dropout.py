@@ -1,4 +1,4 @@
-"""Dropout whose mask belongs to the image, not to the batch it happens to lie in."""
+"""Dropout whose mask of an image does not depend on the batch that the image is in."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +11,8 @@ from torch import Tensor, nn
 class SlotDropout(nn.Module):
     """Sets a share p of the values to zero and scales the rest by 1 / (1 - p), while training.
 
-    Within `dropout_keys` the mask of image b is a function of its key and of the layer alone, so
-    it stays the same however a batch is split; elsewhere torch's own generator draws it.
+    Inside `dropout_keys` the mask of image b depends on its key and on the layer alone, so it stays
+    the same however a batch is split; outside, torch's own generator draws the mask.
     """
 
     def __init__(self, p: float):
@@ -26,8 +26,8 @@ class SlotDropout(nn.Module):
             return x
         if self.keys is None:
             return F.dropout(x, self.p)
-        places = torch.arange(x[0].numel(), device=x.device)
-        bits = _mixed(self.keys[:, None] + places).view(x.shape)
+        positions = torch.arange(x[0].numel(), device=x.device)
+        bits = _mixed(self.keys[:, None] + positions).view(x.shape)
         kept = (bits & 0xFFFFFF) >= round(self.p * 2**24)
         return torch.where(kept, x / (1 - self.p), 0)
 
@@ -47,12 +47,12 @@ def dropout_keys(network: nn.Module, keys: Tensor) -> Iterator[None]:
 
 
 def _mixed(value: Tensor) -> Tensor:
-    """A bijection of int64 that makes near numbers far apart (SplitMix64, Steele et al. 2014)."""
+    """A bijection of int64 that maps close numbers to unrelated ones (SplitMix64, Steele 2014)."""
     value = (value ^ _shifted(value, 30)) * -0x40A7B892E31B1A47
     value = (value ^ _shifted(value, 27)) * -0x6B2FB644ECCEEE15
     return value ^ _shifted(value, 31)
 
 
 def _shifted(value: Tensor, bits: int) -> Tensor:
-    """Shifted right with zeros from the left; torch's own shift repeats the sign."""
+    """A logical right shift: zeros come in from the left, where torch's shift repeats the sign."""
     return (value >> bits) & ((1 << (64 - bits)) - 1)

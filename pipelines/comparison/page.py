@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from PIL import Image
 
-from evaluation.metric_table import meaning
+from evaluation.metric_table import metric_entry, shown
 from pipelines.comparison.runs import Compared, metric_rows, param_rows
 from pipelines.reporting.figures import (
     COLOURS,
@@ -20,16 +20,6 @@ from pipelines.reporting.figures import (
     style,
 )
 from pipelines.reporting.html import details, facts, figure, grid, page, section, table
-
-CURVES = (
-    ("denoising_loss", "Denoising loss"),
-    ("held_out/loss", "Held-out loss"),
-    ("held_out/gap", "Held-out minus training loss"),
-    ("structure/lambda", "Weight of the game, lambda"),
-    ("structure/logit_gap", "Logit gap of the discriminator"),
-    ("img_per_s", "Images per second"),
-)
-BY_LENGTH = ("kid", "fd", "structure_gap", "conditional_accuracy")
 
 
 def draw(runs: Sequence[Compared]) -> bytes:
@@ -103,15 +93,15 @@ def render(runs: Sequence[Compared]) -> str:
 def _charts(runs: Sequence[Compared]) -> list[tuple[str, str, dict]]:
     """(title, kind, arguments) of each chart that any run has something for."""
     curves = []
-    for name, title in CURVES:
+    for name in shown("comparison curve"):
         lines = [
             Line(run.name, *run.curves[name], colour)
             for run, colour in zip(runs, itertools.cycle(COLOURS), strict=False)
             if run.curves.get(name, ([], []))[0]
         ]
         if lines:
-            curves.append((title, "curves", {"lines": lines}))
-    lengths = [chart for name in BY_LENGTH if (chart := _length_chart(runs, name))]
+            curves.append((metric_entry(name).title, "curves", {"lines": lines}))
+    lengths = [chart for name in shown("length chart") if (chart := _length_chart(runs, name))]
     return curves[:2] + lengths + curves[2:]
 
 
@@ -123,17 +113,17 @@ def _length_chart(runs: Sequence[Compared], name: str) -> tuple[str, str, dict] 
     for run in runs:
         for item, values in run.items.items():
             length, _, sampler = item.partition("-")
+            label = f"{run.name}, {sampler}" if several else run.name
             if name in values:
-                label = f"{run.name}, {sampler}" if several else run.name
                 groups.setdefault(label, []).append((float(length), values[name]))
             if f"{name}_floor" in values:
                 floor = values[f"{name}_floor"], values.get(f"{name}_floor_std", 0.0)
-                floors[run.name] = floor
+                floors[label] = floor
     if not several:
         colours = {run.name: c for run, c in zip(runs, itertools.cycle(COLOURS), strict=False)}
-    data = {"groups": groups, "floors": floors, "colours": colours}
-    higher = meaning(name).good == "higher"
-    return (meaning(name).title, "lengths", {**data, "higher": higher}) if groups else None
+    about = metric_entry(name)
+    data = {"groups": groups, "floors": floors, "colours": colours, "better": about.better}
+    return (about.title, "lengths", data) if groups else None
 
 
 def _draw_panel(axes: Axes, panel: tuple[str, str, dict], outside: bool = True) -> None:

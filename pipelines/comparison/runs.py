@@ -5,8 +5,8 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from evaluation.metric_table import MEANINGS, meaning
-from pipelines.reporting.html import number, spread
+from evaluation.metric_table import METRICS, best_of, metric_entry
+from pipelines.reporting.html import number, with_deviation
 from pipelines.reporting.stage_outputs import flat_metrics
 from pipelines.tracking.run_names import UNIMPORTANT_SECTIONS
 from pipelines.tracking.store import Store
@@ -32,11 +32,8 @@ class Compared:
     @property
     def best(self) -> str | None:
         """The item with the lowest KID (FD without KID); None if nothing was evaluated."""
-        for by in ("kid", "fd"):
-            known = {item: values[by] for item, values in self.items.items() if by in values}
-            if known:
-                return min(known, key=lambda item: known[item])
-        return None
+        best = best_of(self.items)
+        return None if best is None else best[1]
 
 
 def read_run(store: Store, parent: Any) -> Compared:
@@ -109,16 +106,16 @@ def metric_rows(runs: Sequence[Compared]) -> tuple[list[str], list[list[str]]]:
     so it says nothing.
     """
     best = [run.items.get(run.best or "", {}) for run in runs]
-    names = [n for n in MEANINGS if any(n in values for values in best)]
+    names = [n for n in METRICS if any(n in values for values in best)]
     head = ["metric", *(run.name for run in runs), "real images"]
     rows = [["item", *(run.best or "-" for run in runs), ""]]
     two = len(runs) == 2
     for name in names:
         floors = [v[f"{name}_floor"] for v in best if f"{name}_floor" in v]
         stds = [v[f"{name}_floor_std"] for v in best if f"{name}_floor_std" in v]
-        floor = spread(floors[0], stds[0] if stds else None) if floors else "-"
+        floor = with_deviation(floors[0], stds[0] if stds else None) if floors else "-"
         values = [number(v.get(name)) if name in v else "-" for v in best]
-        row = [meaning(name).title, *values, floor]
+        row = [metric_entry(name).title, *values, floor]
         if two:
             row.append(_difference([v.get(name) for v in best], stds))
         rows.append(row)

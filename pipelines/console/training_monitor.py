@@ -6,13 +6,22 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from pipelines.console.progress import PlainLines, duration
 from pipelines.tracking.live_run import StageRun
 from pipelines.tracking.run_names import gate_tags
+from training.events import (
+    Ended,
+    Event,
+    GateChanged,
+    HeldOutMeasured,
+    Logged,
+    Message,
+    SamplesDrawn,
+    Started,
+)
 
 RATE_SECONDS = 60.0  # the ETA follows the speed of the last minute
 
@@ -57,8 +66,7 @@ def adversarial_share(metrics: Mapping[str, float]) -> float | None:
 class Monitor:
     """Context manager, called with each event that rank 0 reports.
 
-    Events are dicts with `kind` start, log, held_out, samples, gate, checkpoint, snapshot,
-    message or end, and `nimg`. An unknown kind is passed over.
+    Events are those of training/events.py; of those that it does not know it shows the images seen.
     """
 
     def __init__(
@@ -104,28 +112,29 @@ class Monitor:
         if self._bar is not None:
             self._bar.stop()
 
-    def __call__(self, event: Mapping[str, Any]) -> None:
-        kind, nimg = event["kind"], int(event.get("nimg", self._nimg))
-        if kind == "start":
-            self.total_nimg = int(event.get("total_nimg", self.total_nimg))
-            self._rate = Rate(nimg, self._clock)
-            if event.get("resumed"):
-                self.say(f"resumed at {nimg / 1000:.1f} of {self.total_nimg / 1000:.1f} kimg")
-        elif kind == "log":
-            self._log(event, nimg)
-        elif kind == "held_out":
-            self.run.log_metrics(event["metrics"], nimg)
-            self._latest.update(event["metrics"])
-        elif kind == "samples":
-            self._log_samples(event, nimg)
-        elif kind == "gate":
-            self._log_gate(event)
-        elif kind == "message":
-            self.say(str(event["text"]))
-        elif kind == "end" and self._newest is not None:
-            self.run.log_image(self._newest[0], "samples at the end", self._newest[1])
-        self._nimg = max(nimg, 0)
-        self._show(force=kind == "end" and self._plain.printed > 0)
+    def __call__(self, event: Event) -> None:
+        match event:
+            case Started():
+                self.total_nimg = event.total_nimg
+                self._rate = Rate(event.nimg, self._clock)
+                if event.resumed:
+                    kimg, total = event.nimg / 1000, self.total_nimg / 1000
+                    self.say(f"resumed at {kimg:.1f} of {total:.1f} kimg")
+            case Logged():
+                self._log(event)
+            case HeldOutMeasured():
+                self.run.log_metrics(event.metrics, event.nimg)
+                self._latest.update(event.metrics)
+            case SamplesDrawn():
+                self._log_samples(event)
+            case GateChanged():
+                self._log_gate(event)
+            case Message():
+                self.say(event.text)
+            case Ended() if self._newest is not None:
+                self.run.log_image(self._newest[0], "samples at the end", self._newest[1])
+        self._nimg = max(self._nimg if isinstance(event, Message) else event.nimg, 0)
+        self._show(force=isinstance(event, Ended) and self._plain.printed > 0)
 
     def say(self, text: str) -> None:
         """A line above the bar."""
@@ -151,28 +160,26 @@ class Monitor:
             parts += [f"{rate:.0f} img/s", f"{duration(left)} left"]
         return "  ".join(parts)
 
-    def _log(self, event: Mapping[str, Any], nimg: int) -> None:
-        self._latest.update(event["metrics"])
-        self._rate.update(nimg)
+    def _log(self, event: Logged) -> None:
+        self._latest.update(event.metrics)
+        self._rate.update(event.nimg)
         extra = {
-            "img_per_s": event.get("img_per_s"),
-            "structure/share": adversarial_share(event["metrics"]),
+            "img_per_s": event.img_per_s,
+            "structure/share": adversarial_share(event.metrics),
         }
-        self.run.log_metrics({"kimg": nimg / 1000, **event["metrics"], **extra}, nimg)
+        self.run.log_metrics({"kimg": event.nimg / 1000, **event.metrics, **extra}, event.nimg)
 
-    def _log_samples(self, event: Mapping[str, Any], nimg: int) -> None:
+    def _log_samples(self, event: SamplesDrawn) -> None:
         from evaluation.pictures import sample_grid
 
-        images = np.asarray(event["images"])
-        grid = sample_grid(images, labels=event.get("labels"))
-        name = f"samples ema {event['sigma_rel']:g}" if "sigma_rel" in event else "samples"
-        self.run.log_image(grid, name, nimg, "no picture at step 0:\nmove the slider")
-        self._newest = grid, nimg
+        grid, name = sample_grid(event.images), f"samples ema {event.sigma_rel:g}"
+        self.run.log_image(grid, name, event.nimg, "no picture at step 0:\nmove the slider")
+        self._newest = grid, event.nimg
 
-    def _log_gate(self, event: Mapping[str, Any]) -> None:
-        state = "open" if event["open"] else f"shut: {event.get('explanation', event['reason'])}"
-        if not event["open"]:
-            self._reasons[str(event["reason"])] += 1
+    def _log_gate(self, event: GateChanged) -> None:
+        state = "open" if event.open else f"shut: {event.explanation}"
+        if not event.open:
+            self._reasons[event.reason] += 1
         reasons = "; ".join(f"{name} x{count}" for name, count in self._reasons.most_common())
         self.run.set_tags({"gate": state} | ({"gate.reasons": reasons} if reasons else {}))
 

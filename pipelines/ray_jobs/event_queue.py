@@ -8,9 +8,10 @@ import warnings
 from collections import deque
 from collections.abc import Callable
 
-Report = Callable[[dict], None]
-Push = Callable[[list[dict]], None]
-Drain = Callable[[], list[dict]]
+from training.events import Event, Report
+
+Push = Callable[[list[Event]], None]
+Drain = Callable[[], list[Event]]
 
 MOST_WAITING = 1000
 """Events that a worker keeps while there is no mailbox; of more, the latest."""
@@ -20,12 +21,12 @@ class Mailbox:
     """A Ray actor's body: holds rank 0's events until the driver fetches them."""
 
     def __init__(self) -> None:
-        self.events: list[dict] = []
+        self.events: list[Event] = []
 
-    def push(self, events: list[dict]) -> None:
+    def push(self, events: list[Event]) -> None:
         self.events += events
 
-    def drain(self) -> list[dict]:
+    def drain(self) -> list[Event]:
         events, self.events = self.events, []
         return events
 
@@ -39,10 +40,10 @@ class Sender:
     def __init__(self, find: Callable[[], Push]):
         self.find = find
         self.push: Push | None = None
-        self.waiting: deque[dict] = deque(maxlen=MOST_WAITING)
+        self.waiting: deque[Event] = deque(maxlen=MOST_WAITING)
         self.told = False
 
-    def __call__(self, event: dict) -> None:
+    def __call__(self, event: Event) -> None:
         self.waiting.append(event)
         for last_attempt in (False, True):  # the driver may have made another mailbox
             try:
@@ -65,7 +66,7 @@ def steady(report: Report) -> Report:
     """
     told = False
 
-    def safely(event: dict) -> None:
+    def safely(event: Event) -> None:
         nonlocal told
         try:
             report(event)
@@ -97,8 +98,10 @@ def forward(
             if mailbox is None and not finished:
                 mailbox = make_anew()
                 if not told:
-                    warnings.warn("the mailbox of the training's events was lost and made anew: "
-                                  "points of its curves may be missing")  # fmt: skip
+                    warnings.warn(
+                        "the mailbox of the training's events was lost and made anew: "
+                        "points of its curves may be missing"
+                    )
                 told = True
             events = mailbox() if mailbox is not None else []
         except Exception:  # Ray may be going down: then trainer.fit says why

@@ -7,11 +7,16 @@ from pipelines.ray_jobs.session import ClusterError, ray_session, root_cause
 from pipelines.settings.cluster import ClusterConfig
 
 
-def spread(
-    function: Callable[..., Any], arguments: list[tuple], cluster: ClusterConfig,
+def run_tasks(
+    function: Callable[..., Any],
+    arguments: list[tuple],
+    cluster: ClusterConfig,
     progress: Callable[[int], None] = lambda done: None,
-) -> list[Any]:  # fmt: skip
-    """function(*arguments[i]) for each i as Ray tasks, results in order."""
+) -> list[Any]:
+    """function(*arguments[i]) for each i as Ray tasks, results in order.
+
+    progress(done) is called after each. Raises ClusterError with the message of a task that fails.
+    """
     with ray_session(cluster) as ray:
         gpu = cluster.use_gpu
         if gpu is None:
@@ -19,9 +24,10 @@ def spread(
         # So many processors each that about evaluate_workers of them run at a time.
         share = processors_each(ray.nodes(), cluster.evaluate_workers)
         task = ray.remote(function).options(
-            num_cpus=share, num_gpus=1 if gpu else 0,
+            num_cpus=share,
+            num_gpus=1 if gpu else 0,
             runtime_env={"env_vars": {"OMP_NUM_THREADS": str(share)}},
-        )  # fmt: skip
+        )
         references = [task.remote(*values) for values in arguments]
         waiting = list(references)
         while waiting:
@@ -35,7 +41,10 @@ def spread(
 
 
 def processors_each(nodes: list[dict], workers: int) -> int:
-    """Processors of one of `workers` tasks at a time, such that each node has room for one; 1 for 0."""
+    """Processors of one of `workers` tasks at a time, such that each node has room for one.
+
+    1 where workers is 0.
+    """
     counts = [int(node["Resources"].get("CPU", 0)) for node in nodes if node["Alive"]]
     counts = [count for count in counts if count]
     if not workers or not counts:

@@ -15,10 +15,11 @@ from typing import Any
 
 from dataset.store import ImageDataset
 from foundation.workers import World
-from pipelines.ray_jobs.event_queue import Drain, Mailbox, Push, Report, Sender, forward, steady
+from pipelines.ray_jobs.event_queue import Drain, Mailbox, Push, Sender, forward, steady
 from pipelines.ray_jobs.own_state import ray_state
 from pipelines.ray_jobs.session import ClusterError, ray_session, root_cause
 from pipelines.settings.cluster import ClusterConfig
+from training.events import Event, Report
 from training.run_settings import RunSettings
 
 POLL_SECONDS = 0.5
@@ -62,14 +63,14 @@ def _worker(config: dict) -> None:
     def find() -> Push:
         mailbox = ray.get_actor(config["mailbox"], namespace=config["namespace"])
 
-        def push(events: list[dict]) -> None:
+        def push(events: list[Event]) -> None:
             ray.get(mailbox.push.remote(events), timeout=ANSWER_SECONDS)
 
         return push
 
     send, enrich = Sender(find), config["enrich"]
 
-    def report(event: dict) -> None:
+    def report(event: Event) -> None:
         send(enrich(event) if enrich else event)
 
     train(
@@ -128,7 +129,7 @@ def train_on_ray(
     cluster: ClusterConfig,
     report: Report,
     *,
-    enrich: Callable[[dict], dict] | None = None,
+    enrich: Callable[[Event], Event] | None = None,
     resources: dict[str, float] | None = None,
 ) -> None:
     """One Ray Train run within a Ray that is there already; otherwise like `run_training`.

@@ -1,4 +1,4 @@
-"""Mean, spread and paired differences over seeds, as tables and as a figure."""
+"""Mean, standard deviation and paired differences over seeds, as tables and as a figure."""
 
 import math
 from collections.abc import Sequence
@@ -11,25 +11,17 @@ from rich.console import Console
 from rich.table import Table
 from scipy import stats
 
+from evaluation.metric_table import metric_entry, shown
 from evaluation.paired_statistics import (
     CONFIDENCE,
     Difference,
-    Spread,
+    MeanAndDeviation,
     difference_text,
+    mean_and_deviation,
+    mean_text,
     paired_difference,
-    spread,
-    spread_text,
 )
 from pipelines.reporting.figures import COLOURS, INK, MUTED, new_figure, png, style
-
-FIGURE_METRICS = (
-    "kid",
-    "fd",
-    "structure_gap",
-    "conditional_accuracy",
-    "coverage",
-    "knn_two_sample",
-)
 
 
 @dataclass(frozen=True)
@@ -46,7 +38,8 @@ class Summary:
     """{metric: {variant: ...}}; the first variant is what others are compared with."""
 
     variants: list[str]
-    spreads: dict[str, dict[str, Spread]]
+    spreads: dict[str, dict[str, MeanAndDeviation]]
+    """Bears the name that it has in summary.json."""
     differences: dict[str, dict[str, Difference]]
 
     def as_dict(self) -> dict[str, Any]:
@@ -58,11 +51,13 @@ def summarise(results: Sequence[Result]) -> Summary:
     """Statistics of every metric that was measured."""
     variants = list(dict.fromkeys(result.variant for result in results))
     metrics = list(dict.fromkeys(name for result in results for name in result.metrics))
-    spreads: dict[str, dict[str, Spread]] = {}
+    spreads: dict[str, dict[str, MeanAndDeviation]] = {}
     differences: dict[str, dict[str, Difference]] = {}
     for metric in metrics:
         values = {v: _by_seed(results, v, metric) for v in variants}
-        spreads[metric] = {v: spread(list(found.values())) for v, found in values.items() if found}
+        spreads[metric] = {
+            v: mean_and_deviation(list(found.values())) for v, found in values.items() if found
+        }
         pairs = {v: paired_difference(values[variants[0]], values[v]) for v in variants[1:]}
         differences[metric] = {v: pair for v, pair in pairs.items() if pair is not None}
     return Summary(variants, spreads, differences)
@@ -77,13 +72,16 @@ def print_tables(summary: Summary, console: Console | None = None) -> None:
     for variant in summary.variants:
         table.add_column(variant, justify="right", overflow="fold")
     for metric, found in summary.spreads.items():
-        table.add_row(metric, *(spread_text(found.get(v)) for v in summary.variants))
+        table.add_row(metric, *(mean_text(found.get(v)) for v in summary.variants))
     console.print(table)
     if len(summary.variants) < 2:
         return
     console.print()
-    console.print(f"paired difference from {summary.variants[0]} with its 95% t interval "
-                  "(*: it leaves 0 out)", soft_wrap=True)  # fmt: skip
+    console.print(
+        f"paired difference from {summary.variants[0]} with its 95% t interval "
+        "(*: it leaves 0 out)",
+        soft_wrap=True,
+    )
     table = Table(box=None, header_style="bold")
     table.add_column("metric")
     for variant in summary.variants[1:]:
@@ -95,7 +93,8 @@ def print_tables(summary: Summary, console: Console | None = None) -> None:
 
 def write_figure(summary: Summary, results: Sequence[Result], path: Path) -> None:
     """Each seed's value, joined over the variants, with mean and 95% interval of each."""
-    metrics = [m for m in FIGURE_METRICS if m in summary.spreads] or list(summary.spreads)[:6]
+    known = [name for name in shown("replicate") if name in summary.spreads]
+    metrics = known or list(summary.spreads)[:6]
     columns = min(3, len(metrics))
     rows = -(-len(metrics) // columns)
     figure = new_figure((1.2 + 3.0 * columns, 3.2 * rows))
@@ -104,13 +103,23 @@ def write_figure(summary: Summary, results: Sequence[Result], path: Path) -> Non
         axes.remove()
     places = {variant: x for x, variant in enumerate(summary.variants)}
     for axes, metric in zip(panels, metrics, strict=False):
-        style(axes, metric)
+        style(axes, metric_entry(metric).title)
         for seed in sorted({result.seed for result in results}):
-            points = [(places[r.variant], r.metrics[metric]) for r in results
-                      if r.seed == seed and metric in r.metrics]  # fmt: skip
+            points = [
+                (places[r.variant], r.metrics[metric])
+                for r in results
+                if r.seed == seed and metric in r.metrics
+            ]
             points.sort()
-            axes.plot([x for x, _ in points], [y for _, y in points], color=MUTED, alpha=0.5,
-                      marker="o", markersize=4, linewidth=1)  # fmt: skip
+            axes.plot(
+                [x for x, _ in points],
+                [y for _, y in points],
+                color=MUTED,
+                alpha=0.5,
+                marker="o",
+                markersize=4,
+                linewidth=1,
+            )
         for variant, found in summary.spreads[metric].items():
             x, colour = places[variant], COLOURS[places[variant] % len(COLOURS)]
             if found.sd is not None:
@@ -133,6 +142,7 @@ def _label(variant: str) -> str:
 def _by_seed(results: Sequence[Result], variant: str, metric: str) -> dict[int, float]:
     """Finite values of one metric of one variant."""
     return {
-        r.seed: r.metrics[metric] for r in results
+        r.seed: r.metrics[metric]
+        for r in results
         if r.variant == variant and math.isfinite(r.metrics.get(metric, math.nan))
-    }  # fmt: skip
+    }

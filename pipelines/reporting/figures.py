@@ -14,6 +14,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from evaluation.metric_table import Better, cost
+
 INK, MUTED, GRID = "#1f2933", "#7b8794", "#e4e7eb"
 COLOURS = ("#0b7285", "#d9480f", "#6741d9", "#2b8a3e", "#c2255c", "#5c940d", "#1864ab", "#a61e4d")
 SIZE = (5.6, 3.4)  # inches; read at 340 px on a phone and 520 px on a desktop
@@ -75,15 +77,15 @@ def length_chart(
     title: str,
     groups: Mapping[str, Sequence[tuple[float, float]]],
     floors: Mapping[str, tuple[float, float]] | None = None,
-    higher: bool = False,
+    better: Better | None = None,
 ) -> bytes:
     """A metric over the EMA length, one curve per group, beside what real images reach.
 
     groups: {name: [(EMA length, value), ...]}; floors: {name: (floor, its std)}, drawn as a band;
-    higher: whether more is better, for the ring round the best.
+    better: which way the metric is better, for the ring round the best point of each curve.
     """
     with _figure(title) as (figure, axes):
-        draw_lengths(axes, groups, floors or {}, higher)
+        draw_lengths(axes, groups, floors or {}, better)
     return png(figure)
 
 
@@ -91,7 +93,7 @@ def draw_lengths(
     axes: Axes,
     groups: Mapping[str, Sequence[tuple[float, float]]],
     floors: Mapping[str, tuple[float, float]],
-    higher: bool = False,
+    better: Better | None = None,
     colours: Mapping[str, str] | None = None,
 ) -> None:
     """The curves and bands of `length_chart` on given axes; colours by name, or in order."""
@@ -100,8 +102,8 @@ def draw_lengths(
         points = sorted(points)
         x, y = [p[0] for p in points], [p[1] for p in points]
         axes.plot(x, y, color=colour, linewidth=2, marker="o", markersize=6, label=name)
-        if points:
-            best = (max if higher else min)(points, key=lambda point: point[1])
+        best = best_point(points, better, floors[name][0] if name in floors else None)
+        if best is not None:
             axes.plot(*best, "o", markersize=12, markerfacecolor="none", color=colour)
     shown: set[tuple[float, float]] = set()
     for floor, deviation in floors.values():
@@ -119,6 +121,17 @@ def draw_lengths(
         axes.set_xticks(lengths, [f"{length:g}" for length in lengths])
     axes.set_xlabel("EMA length (sigma_rel)")
     axes.legend(frameon=False)
+
+
+def best_point(
+    points: Sequence[tuple[float, float]], better: Better | None, floor: float | None
+) -> tuple[float, float] | None:
+    """The (x, value) of the best value; None where nobody can tell which that is."""
+    costs = [cost(better, value, floor) for _, value in points]
+    known = [
+        (found, point) for found, point in zip(costs, points, strict=True) if found is not None
+    ]
+    return min(known)[1] if known else None
 
 
 def grid_chart(title: str, grids: Mapping[str, Sequence[float]]) -> bytes:

@@ -95,7 +95,7 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{value:#.{digits}g}".rstrip(".")
 
 
-def spread(value: float | None, deviation: float | None) -> str:
+def with_deviation(value: float | None, deviation: float | None) -> str:
     """A number with its standard deviation, to the same decimal: 0.0012 ± 0.0007."""
     if value is None or not deviation or not math.isfinite(deviation):
         return number(value)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.metric_table import meaning
+from evaluation.metric_table import BETTER_TEXT, metric_entry, shown
 from pipelines.reporting.figures import Line, grid_chart, length_chart, line_chart
 from pipelines.reporting.html import (
     Html,
@@ -18,16 +18,14 @@ from pipelines.reporting.html import (
     number,
     page,
     section,
-    spread,
     table,
     text,
     tiles,
+    with_deviation,
 )
 from pipelines.reporting.stage_outputs import Item, Metric, best_item
 from pipelines.settings.dotted_keys import flatten
 
-HEADLINES = ("kid", "fd", "conditional_accuracy", "coverage", "knn_two_sample", "structure_gap")
-CHARTED = ("kid", "fd", "structure_gap", "conditional_accuracy")
 Curves = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
@@ -68,7 +66,7 @@ def render(inputs: Inputs) -> str:
 def length_charts(items: Sequence[Item]) -> dict[str, bytes]:
     """{metric: chart over the EMA length} for the metrics worth a chart."""
     charts = {}
-    for name in CHARTED:
+    for name in shown("length chart"):
         groups: dict[str, list[tuple[float, float]]] = {}
         floors = {}
         for item in items:
@@ -78,9 +76,8 @@ def length_charts(items: Sequence[Item]) -> dict[str, bytes]:
             if metric.floor is not None:
                 floors[item.sampler] = (metric.floor, metric.floor_std or 0.0)
         if groups:
-            about = meaning(name, items[0].metric_name)
-            higher = about.good == "higher"
-            charts[name] = length_chart(about.title, groups, floors, higher=higher)
+            about = metric_entry(name, items[0].metric_name)
+            charts[name] = length_chart(about.title, groups, floors, about.better)
     return charts
 
 
@@ -94,11 +91,14 @@ def _header(inputs: Inputs, title: str, by: str, best: Item) -> str:
     side, channels = inputs.dataset.get("resolution"), inputs.dataset.get("channels")
     kimg = inputs.train.get("total_nimg", 0) / 1000
     chosen = best.metrics.get(by, Metric())
-    about = meaning(by, best.metric_name)
+    about = metric_entry(by, best.metric_name)
     floor = ""
     if chosen.floor is not None:
-        floor = f"; real images against real images give {spread(chosen.floor, chosen.floor_std)}"
-    evaluations = f" and {best.nfe} network evaluations per image" if best.nfe else ""
+        reached = with_deviation(chosen.floor, chosen.floor_std)
+        floor = f"; real images against real images give {reached}"
+    evaluations = ""
+    if best.network_evaluations is not None:
+        evaluations = f" and {best.network_evaluations} network evaluations per image"
     lead = (
         f"{best.num_images:,} generated images, judged beside images held out from training. "
         f"The best of {len(inputs.items)} settings by {about.title} is EMA length "
@@ -114,13 +114,13 @@ def _header(inputs: Inputs, title: str, by: str, best: Item) -> str:
 
 def _headline_tiles(best: Item) -> str:
     entries = []
-    for name in HEADLINES:
+    for name in shown("tile"):
         metric = best.metrics.get(name, Metric())
         if metric.value is not None:
             remark = "" if metric.floor is None else f"real images: {number(metric.floor)}"
             if metric.resolvable is False:
                 remark = "not resolvable at this n"
-            about = meaning(name, best.metric_name)
+            about = metric_entry(name, best.metric_name)
             entries.append((about.title, number(metric.value), remark))
     return tiles(entries)
 
@@ -137,15 +137,14 @@ def _pictures(inputs: Inputs, best: Item) -> str:
 
 
 def _metrics(best: Item) -> str:
-    ways = {"lower": "Lower is better.", "higher": "Higher is better.", "floor": "Near the floor."}
     rows = []
     for name, metric in best.metrics.items():
-        about = meaning(name, best.metric_name)
+        about = metric_entry(name, best.metric_name)
         unsure = " Not resolvable at this n." if metric.resolvable is False else ""
-        says = f"{about.says} {ways[about.good]}{unsure}"
+        says = f"{about.says} {BETTER_TEXT[about.better]}{unsure}"
         title = Html(f"{escape(about.title)}<small>{escape(says)}</small>")
-        value = spread(metric.value, metric.std)
-        rows.append((title, value, spread(metric.floor, metric.floor_std)))
+        value = with_deviation(metric.value, metric.std)
+        rows.append((title, value, with_deviation(metric.floor, metric.floor_std)))
     note = (
         "The floor is the same number between real images and other real images, at the same "
         f"count (n = {best.n}); a model cannot be expected to do better. "
@@ -159,10 +158,15 @@ def _lengths(inputs: Inputs, best: Item) -> str:
     charts = length_charts(inputs.items) if len(inputs.items) > 1 else {}
     figures = [figure(png, "", f"{name} over the EMA length") for name, png in charts.items()]
     measured = {name for item in inputs.items for name in item.metrics}
-    names = [name for name in HEADLINES if name in measured]
-    titles = [meaning(name, best.metric_name).title for name in names]
+    names = [name for name in shown("tile") if name in measured]
+    titles = [metric_entry(name, best.metric_name).title for name in names]
     rows = [
-        (f"{item.ema_length:g}", item.sampler, item.nfe, *(number(item.value(n)) for n in names))
+        (
+            f"{item.ema_length:g}",
+            item.sampler,
+            item.network_evaluations,
+            *(number(item.value(n)) for n in names),
+        )
         for item in inputs.items
     ]
     kids = [kid for item in inputs.items if (kid := item.value("kid")) is not None]
@@ -181,7 +185,7 @@ def _lengths(inputs: Inputs, best: Item) -> str:
     if ties > 1:
         note += f" By KID, {ties} of these settings lie within a standard deviation of the best."
     listing = table(
-        ("EMA length", "sampler", "NFE", *titles),
+        ("EMA length", "sampler", "network evaluations", *titles),
         rows,
         numeric=tuple(range(2, 3 + len(names))),
         best=list(inputs.items).index(best),
@@ -205,13 +209,16 @@ def _training(inputs: Inputs) -> str:
     curves, train = inputs.curves, inputs.train
     loss = "denoising_loss" if "denoising_loss" in curves else "loss"
     names = {loss: "training", "held_out/loss": "held out", "held_out/train_loss": "train, fixed"}
-    bins = {n: f"bin {n[len('held_out/bin') :].split('_')[0]}" for n in sorted(curves)
-            if n.startswith("held_out/bin")}  # fmt: skip
+    bins = {
+        n: f"bin {n[len('held_out/bin') :].split('_')[0]}"
+        for n in sorted(curves)
+        if n.startswith("held_out/bin")
+    }
     shown = [
         _curves("Denoising loss", curves, names),
         _curves("Held-out loss by noise level", curves, bins),
-        _curves("Held-out minus training loss", curves, {"held_out/gap": "gap"}),
-        _curves("Gradient norm", curves, {"grad_norm": "norm"}),
+        _curve("held_out/gap", curves),
+        _curve("grad_norm", curves),
     ]
     skipped = {"structure_kind", "structure_plays", "gate", "settings", "snapshots", "final"}
     listed = {key: value for key, value in train.items() if key not in skipped}
@@ -227,8 +234,8 @@ def _game(inputs: Inputs) -> str:
     logits = {"structure/real_logit": "real", "structure/fake_logit": "fake"}
     shown = [
         _curves("Discriminator logits", curves, logits),
-        _curves("Weight of the game, lambda", curves, {"structure/lambda": "lambda"}),
-        _curves("Gate open", curves, {"structure/gate_open": "open"}),
+        _curve("structure/lambda", curves),
+        _curve("structure/gate_open", curves),
         _curves("Gradient penalties", curves, {"structure/r1": "R1", "structure/r2": "R2"}),
     ]
     gate = inputs.train.get("gate") or {}
@@ -243,8 +250,18 @@ def _game(inputs: Inputs) -> str:
 
 def _protocol(inputs: Inputs, best: Item) -> str:
     data, reference = inputs.dataset, inputs.reference
-    shape = ("source", "num_images", "num_train", "num_held_out", "resolution", "channels",
-             "num_classes", "resize", "background", "content_hash")  # fmt: skip
+    shape = (
+        "source",
+        "num_images",
+        "num_train",
+        "num_held_out",
+        "resolution",
+        "channels",
+        "num_classes",
+        "resize",
+        "background",
+        "content_hash",
+    )
     about = {key: data[key] for key in shape if key in data}
     about["skipped files"] = len(data.get("skipped") or [])
     counts = data.get("class_counts") or {}
@@ -266,6 +283,12 @@ def _protocol(inputs: Inputs, best: Item) -> str:
         ),
         details("Versions", facts(dict(sorted(versions.items())))),
     )
+
+
+def _curve(name: str, curves: Curves) -> str:
+    """One curve alone, under its title in the table of metrics."""
+    title = metric_entry(name).title
+    return _curves(title, curves, {name: title})
 
 
 def _curves(title: str, curves: Curves, names: Mapping[str, str]) -> str:

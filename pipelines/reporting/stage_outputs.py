@@ -5,10 +5,12 @@ reports/metrics.json (schema 1), made of `Report`:
     schema      1
     best        the item with the lowest KID (FD where KID is undefined): by, item, ema_length,
                 sampler, and every metric's value
-    items       one entry per EMA length and sampler ("0.05-default"): ema_length, sampler, nfe,
-                num_images, n (images on each side of a comparison), and for every metric its
-                value, floor (the same metric between real images and real images, at equal n)
-                and floor_std, for structure_gap also resolvable
+    items       one entry per EMA length and sampler ("0.05-default"): ema_length, sampler, nfe
+                (the solver's calls of the guided denoiser per image), network_evaluations (per
+                image, with those that guidance adds), num_images, n (images on each side of a
+                comparison), and for every metric its value, floor (the same metric between real
+                images and real images, at equal n) and floor_std, for structure_gap also
+                resolvable
     train       total_nimg, num_parameters, skipped_steps, structure_plays, gate_open_fraction,
                 and the last value of each curve
     dataset     counts and shape of the images
@@ -25,13 +27,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from evaluation.metric_table import best_of, shown_with_floors
 from foundation.atomic_files import replacing, write_text
-
-CSV_METRICS = ("fd", "kid")  # written with their floors
-CSV_COLUMNS = (
-    *("ema_length", "sampler", "fd", "fd_floor", "kid", "kid_floor"),
-    *("conditional_accuracy", "structure_gap"),
-)
 
 
 def _finite_or_none(value: Any) -> Any:
@@ -59,6 +56,9 @@ class Item(BaseModel, extra="ignore", frozen=True):
     sampler: str
     num_images: int
     nfe: int | None = None
+    """The solver's calls of the guided denoiser per image."""
+    network_evaluations: int | None = None
+    """Evaluations of networks per image, with guidance; None in files of older versions."""
     sigmas: list[float] = []
     n: int | None = None
     metric_name: str = "FD"
@@ -68,6 +68,10 @@ class Item(BaseModel, extra="ignore", frozen=True):
     def value(self, name: str) -> float | None:
         """A metric's value; None where it was not measured."""
         return self.metrics[name].value if name in self.metrics else None
+
+    def flat(self) -> dict[str, float]:
+        """{"kid": ..., "kid_floor": ...} of all that is defined."""
+        return flat_metrics({name: metric.model_dump() for name, metric in self.metrics.items()})
 
 
 class Report(BaseModel, frozen=True, extra="forbid"):
@@ -119,11 +123,9 @@ def flat_metrics(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
 
 def best_item(items: Sequence[Item]) -> tuple[str, Item]:
     """(the metric it was chosen by, the item): lowest KID, FD where no KID is defined."""
-    for by in ("kid", "fd"):
-        known = [item for item in items if _finite(item.value(by))]
-        if known:
-            return by, min(known, key=lambda item: item.value(by) or 0.0)
-    return "order", items[0]
+    by_name = {item.item: item for item in items}
+    best = best_of({name: item.flat() for name, item in by_name.items()})
+    return (best[0], by_name[best[1]]) if best is not None else ("order", items[0])
 
 
 def summary(items: Sequence[Item], train: Mapping[str, Any], dataset: Mapping[str, Any]) -> Report:
@@ -146,7 +148,8 @@ def summary(items: Sequence[Item], train: Mapping[str, Any], dataset: Mapping[st
             }
             for name, metric in item.metrics.items()
         }
-        about = item.model_dump(include={"ema_length", "sampler", "nfe", "num_images", "n"})
+        facts = {"ema_length", "sampler", "nfe", "network_evaluations", "num_images", "n"}
+        about = item.model_dump(include=facts)
         entries[item.item] = {**about, **metrics}
     counted = ("total_nimg", "num_parameters", "skipped_steps", "structure_plays")
     trained = {key: train[key] for key in counted if key in train}
@@ -168,18 +171,13 @@ def write_report(report: Report, path: Path) -> None:
 
 def write_csv(items: Sequence[Item], path: Path) -> None:
     """reports/fid_by_ema.csv, one row per item, empty where a metric is not defined."""
-    rows = []
-    for item in items:
-        row: dict[str, Any] = {"ema_length": item.ema_length, "sampler": item.sampler}
-        for name in ("fd", "kid", "conditional_accuracy", "structure_gap"):
-            row[name] = item.value(name)
-            if name in CSV_METRICS:
-                row[f"{name}_floor"] = item.metrics[name].floor if name in item.metrics else None
-        rows.append(row)
+    names = ("ema_length", "sampler", *shown_with_floors("csv"))
     with replacing(path) as temporary, open(temporary, "w", newline="") as stream:
-        writer = csv.DictWriter(stream, CSV_COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(stream, names, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        for item in items:
+            setting = {"ema_length": item.ema_length, "sampler": item.sampler}
+            writer.writerow(setting | item.flat())
 
 
 def _finite(value: Any) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foundation.did_you_mean import nearest_name
+from training.methods.table import METHODS
 from training.structure.fake_levels import fake_levels
 
 if TYPE_CHECKING:
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 def combination_problems(params: "Params") -> list[str]:
     """All of them, each a line with its YAML path."""
     return [
+        *_method(params),
         *_model(params),
+        *_train(params),
         *_cluster(params),
         *_structure(params),
         *_averages(params),
@@ -58,6 +61,12 @@ def _sides(params: "Params") -> list[int]:
     ]
 
 
+def _method(params: "Params") -> Iterator[str]:
+    method = params.train.method
+    if method not in METHODS:
+        yield f"train.method: {method!r} is no method of training{nearest_name(method, METHODS)}"
+
+
 def _model(params: "Params") -> Iterator[str]:
     model, side = params.model, params.dataset.resolution
     levels = len(model.channel_mult)
@@ -80,18 +89,18 @@ def _model(params: "Params") -> Iterator[str]:
                 f"the {channels} channels at {width} pixels, which they do not divide: change one"
             )
     for position, block in enumerate(model.structural_blocks):
-        width = model.channels * model.channel_mult[-1]
-        if block.kind == "self_attention" and width % block.heads:
-            yield (
-                f"model.structural_blocks[{position}].heads: {block.heads} does not divide the "
-                f"{width} channels of the bottleneck (channels x last of channel_mult)"
-            )
-        if block.kind == "graph_conv" and sides[-1] == 1:
-            yield (
-                f"model.structural_blocks[{position}]: graph_conv relates the pixels of the "
-                "bottleneck, and it has one only: leave it out, or give model.channel_mult fewer "
-                "levels"
-            )
+        refusal = block.refusal(model.channels * model.channel_mult[-1], sides[-1])
+        if refusal is not None:
+            yield f"model.structural_blocks[{position}]{refusal}"
+
+
+def _train(params: "Params") -> Iterator[str]:
+    bins, images = params.train.sigma_bins, params.train.held_out_images
+    if bins > images:
+        yield (
+            f"train.sigma_bins: {bins} noise levels do not share the {images} images of "
+            f"train.held_out_images: use at most {images} bins, or at least {bins} images"
+        )
 
 
 def _cluster(params: "Params") -> Iterator[str]:
@@ -167,25 +176,31 @@ def _samplers(params: "Params") -> Iterator[str]:
             )
         for place, entry in enumerate(sampler.guidance):
             where = f"sampling.{name}.guidance[{place}]"
-            if entry.kind == "gradient":
+            if entry.needs.labels and not params.model.class_conditional:
                 yield (
-                    f"{where}: gradient needs a classifier that is not the metric's: use it with "
+                    f"{where}: {entry.kind} needs labels, and model.class_conditional is false: "
+                    "set it to true, or choose another kind of guidance"
+                )
+            if entry.needs.classifier:
+                yield (
+                    f"{where}: {entry.kind} needs a classifier that is not the metric's: use it with "
                     "python -m pipelines.sample --classifier FILE, and leave it out of `samplers`"
                 )
-            if entry.kind == "autoguidance" and entry.weights is None and entry.length is None:
+            file, length = entry.guiding_weights, entry.guiding_length
+            if entry.needs.network and file is None and length is None:
                 yield (
-                    f"{where}: autoguidance needs a guiding denoiser: give length (one of "
+                    f"{where}: {entry.kind} needs a guiding denoiser: give length (one of "
                     "ema.lengths) or weights (a file)"
                 )
-            if entry.weights is not None and Path(entry.weights).parts[:1] == ("outputs",):
+            if file is not None and Path(file).parts[:1] == ("outputs",):
                 yield (
-                    f"{where}.weights: {entry.weights} is made by this very run: for another EMA length "
+                    f"{where}.weights: {file} is made by this very run: for another EMA length "
                     "give length, for another run's weights a copy outside outputs/"
                 )
-            if entry.length is not None and entry.length not in params.ema.lengths:
+            if length is not None and length not in params.ema.lengths:
                 yield (
-                    f"{where}.length: {entry.length:g} is not made: add it to ema.lengths, or choose "
-                    f"of {', '.join(f'{length:g}' for length in params.ema.lengths)}"
+                    f"{where}.length: {length:g} is not made: add it to ema.lengths, or choose "
+                    f"of {', '.join(f'{made:g}' for made in params.ema.lengths)}"
                 )
 
 

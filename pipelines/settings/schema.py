@@ -5,16 +5,15 @@ from typing import Annotated
 from pydantic import Field
 
 from dataset.config import DatasetConfig
-from discriminators.config import StructureConfig
 from evaluation.config import EvaluationConfig
 from foundation.settings_base import Settings
-from models.config import ModelConfig
-from models.power_ema import EMAConfig
+from models.config import EMAConfig, ModelConfig
 from pipelines.settings.cluster import ClusterConfig
 from pipelines.settings.tracking import TrackingConfig
 from sampling.config import SamplerConfig
 from training.config import NoiseConfig, TrainConfig
 from training.run_settings import RunSettings
+from training.structure.config import StructureConfig
 
 
 class Params(Settings):

@@ -8,9 +8,11 @@ from typing import Any
 KINDS = ("choice", "uniform", "loguniform", "int")
 DIGITS = 4
 """Significant digits of sampled numbers, so that a winner can be read and typed."""
-FORMS = ("write {choice: [a, b]}, {uniform: [low, high]}, {loguniform: [low, high]}, "
-         "{int: [low, high]} (with `step` or `log: true` if wanted), or a plain value that all "
-         "trials share")  # fmt: skip
+FORMS = (
+    "write {choice: [a, b]}, {uniform: [low, high]}, {loguniform: [low, high]}, "
+    "{int: [low, high]} (with `step` or `log: true` if wanted), or a plain value that all "
+    "trials share"
+)
 
 
 class DomainError(ValueError):
@@ -126,12 +128,14 @@ def parse_domain(raw: Any) -> Domain:
 def _bounds(kind: str, bounds: Any) -> tuple[Any, Any]:
     numbers = int if kind == "int" else (int, float)
     if (
-        not isinstance(bounds, list) or len(bounds) != 2
+        not isinstance(bounds, list)
+        or len(bounds) != 2
         or any(isinstance(b, bool) or not isinstance(b, numbers) for b in bounds)
         or not all(math.isfinite(b) for b in bounds)
-    ):  # fmt: skip
-        raise DomainError(f"{kind} needs two {'whole ' if kind == 'int' else ''}numbers, "
-                          "[low, high]")  # fmt: skip
+    ):
+        raise DomainError(
+            f"{kind} needs two {'whole ' if kind == 'int' else ''}numbers, [low, high]"
+        )
     low, high = bounds
     if low >= high:
         raise DomainError(f"{kind} needs low below high, got [{low:g}, {high:g}]")

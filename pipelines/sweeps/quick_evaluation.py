@@ -11,23 +11,27 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from dataset.store import ImageDataset
 from evaluation.classifier import classifier_accuracy
+from evaluation.floors import floor_means
 from evaluation.frechet import frechet_from_features
 from evaluation.kid import kernel_distance
 from evaluation.manifold import structure_metrics
-from evaluation.metric_table import DIRECTIONS
+from evaluation.metric_table import objective, shown
 from evaluation.reference import Reference, load_reference
 from foundation.workers import World
 from models.codecs import make_codec
 from models.denoiser import load_denoiser
 from sampling.config import SamplerConfig
-from sampling.generate import generate_batches
+from sampling.from_weights import generate_pictures
 from sampling.labels import generation_labels
+from sampling.request import GenerationRequest
 from training.held_out import HeldOutLoss
 from training.run_settings import RunSettings
+
+FLOOR_DRAWS = 8
+"""Random sets of train images behind each floor."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +52,14 @@ class QuickEvaluation:
     basis: str = ""
     """Hash of the reference and of the code that judges a trial (judging_basis.py): what was kept
     on another one is stale."""
+    grid_cache: str | None = None
+    """Folder in which optimized time grids are kept."""
 
     def measure(self, weights: Path, sampler: SamplerConfig) -> dict[str, float]:
-        """The metrics of DIRECTIONS for a snapshot's weights, and `evaluation_s`.
+        """What a trial reports of a snapshot's weights (reported_by_trials), and `evaluation_s`.
 
         KID draws its subsets from all held-out images; the others take as many as are generated.
+        A metric that is best near its floor comes with its distance from there.
         """
         start = time.monotonic()
         device = World.current().device
@@ -60,27 +67,34 @@ class QuickEvaluation:
         dataset, reference, held_out = _material(self, json.dumps(denoiser.codec.describe()))
         conditional = denoiser.num_classes > 0
         labels = generation_labels(dataset, self.seed, self.num_images, conditional=conditional)
-        asked = torch.from_numpy(labels) if denoiser.num_classes else None
-        batches = generate_batches(
-            denoiser, sampler, self.seed, range(self.num_images), asked, self.batch_size
+        request = GenerationRequest(
+            sampler=sampler,
+            seed=self.seed,
+            indices=range(self.num_images),
+            labels=labels,
+            batch_size=self.batch_size,
+            weights=str(weights),
+            cache_dir=self.grid_cache,
         )
-        images = np.concatenate([denoiser.codec.decode(batch) for batch in batches])
+        images = generate_pictures(denoiser, request)
         features = reference.extractor.features(images, self.batch_size)
         real = np.asarray(reference.held_out_features)
-        n = min(len(real), len(features))
-        some = real[np.sort(np.random.default_rng(0).choice(len(real), n, replace=False))]
+        n = min(len(real), len(features), len(reference.train_features))
+        some = _some_held_out(reference, n)
         out = {
             "kid": kernel_distance(real, features, subset_size=min(100, n))["value"],
             "fd": frechet_from_features(some, features[:n]),
         }
         local = structure_metrics(some, features[:n], self.k)
-        out |= {name: float(local[name]) for name in DIRECTIONS if name in local}
+        out |= {name: float(local[name]) for name in shown("sweep") if name in local}
+        for name, floor in _floors(self, n).items():
+            out[objective(name)] = abs(out[name] - floor)
         if reference.classifier is not None and (labels >= 0).any():
             accuracy = classifier_accuracy(
                 reference.classifier, images, labels, np.arange(len(images))
             )
             out["conditional_accuracy"] = float("nan") if accuracy is None else accuracy
-        out |= {k: v for k, v in held_out.measure(denoiser)[0].items() if k in DIRECTIONS}
+        out |= {k: v for k, v in held_out.measure(denoiser)[0].items() if k in shown("sweep")}
         return {k: float(v) for k, v in out.items()} | {"evaluation_s": time.monotonic() - start}
 
 
@@ -90,7 +104,34 @@ def _material(
 ) -> tuple[ImageDataset, Reference, HeldOutLoss]:
     """What stays the same from call to call in one process. codec: its description as JSON."""
     dataset = ImageDataset(Path(evaluation.dataset))
-    reference = load_reference(Path(evaluation.reference), evaluation.inception_path)
+    reference = _reference(evaluation)
     settings = RunSettings.model_validate_json(evaluation.settings)
     alone = World(device=World.current().device)
     return dataset, reference, HeldOutLoss(settings, dataset, make_codec(json.loads(codec)), alone)
+
+
+@lru_cache(maxsize=1)
+def _reference(evaluation: QuickEvaluation) -> Reference:
+    return load_reference(Path(evaluation.reference), evaluation.inception_path)
+
+
+def _some_held_out(reference: Reference, n: int) -> np.ndarray:
+    """The n held-out features [n, F] that every judgement takes."""
+    real = np.asarray(reference.held_out_features)
+    return real[np.sort(np.random.default_rng(0).choice(len(real), n, replace=False))]
+
+
+@lru_cache(maxsize=1)
+def _floors(evaluation: QuickEvaluation, n: int) -> dict[str, float]:
+    """Floor of each metric that is best near it: n train images against the n held-out ones.
+
+    The reference, n and k alone decide it, so all trials of a sweep face the same floors.
+    """
+    reference = _reference(evaluation)
+
+    def measure(real: np.ndarray, other: np.ndarray, seed: int) -> dict[str, float]:
+        found = structure_metrics(real, other, evaluation.k)
+        return {name: found[name] for name in shown("sweep") if objective(name) != name}
+
+    held_out = _some_held_out(reference, n)
+    return floor_means(measure, reference.train_features, held_out, FLOOR_DRAWS, seed=0)

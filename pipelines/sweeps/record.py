@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from evaluation.metric_table import reported_by_trials
 from foundation.atomic_files import write_text
 from pipelines.settings.dotted_keys import flatten
 from pipelines.settings.yaml_file import ParamsError
@@ -36,9 +37,9 @@ class Trial(BaseModel, extra="forbid"):
         """Images trained, as far as rungs tell."""
         return int(self.rungs[-1]["nimg"]) if self.rungs else 0
 
-    def objective(self, metric: str) -> float | None:
-        """The metric at the last rung."""
-        return self.rungs[-1][metric] if self.rungs else None
+    def last(self, name: str) -> float | None:
+        """A number that was reported at the last rung; None before the first one."""
+        return self.rungs[-1][name] if self.rungs else None
 
 
 class Record:
@@ -72,7 +73,7 @@ class Record:
         trial.fingerprint = str(result.get("fingerprint", trial.fingerprint))
         if result["nimg"] <= trial.nimg:
             return None
-        known = {"nimg", "evaluation_s", *_metrics(result)}
+        known = {"nimg", "evaluation_s", *reported_by_trials()}
         trial.rungs.append({key: float(result[key]) for key in result if key in known})
         self._write()
         return trial
@@ -97,15 +98,19 @@ class Record:
         """How many trials are over."""
         return sum(trial.status != OPEN for trial in self.trials.values())
 
+    def shortfall(self) -> str:
+        """One line on why a sweep ended with fewer trials than asked for, and what to do."""
+        asked, begun, over = self.sweep.config.trials, len(self.trials), self.done()
+        lost = f"; {begun - over} never came to an end" if begun > over else ""
+        never = f"; {asked - begun} never begun" if asked > begun else ""
+        return (
+            f"Ray Tune ended with {over} of {asked} trials over{lost}{never}. The report is of "
+            "those that are over: the same command tries to go on, --fresh begins the sweep anew"
+        )
+
     def _write(self) -> None:
         entries = [trial.model_dump() for trial in self.trials.values()]
         write_text(self.path, json.dumps(entries, indent=1) + "\n")
-
-
-def _metrics(result: Mapping[str, Any]) -> list[str]:
-    from evaluation.metric_table import DIRECTIONS
-
-    return [name for name in DIRECTIONS if name in result]
 
 
 def check_same_sweep(folder: Path, identity: Mapping[str, Any], where: str) -> bool:

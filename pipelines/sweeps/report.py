@@ -14,7 +14,7 @@ from matplotlib import colormaps
 from rich.console import Console
 from rich.table import Table
 
-from evaluation.metric_table import DIRECTIONS
+from evaluation.metric_table import reported_by_trials
 from foundation.atomic_files import write_text
 from pipelines.reporting.figures import COLOURS, GRID, INK, MUTED, new_figure, png, style
 from pipelines.settings.dotted_keys import experiment_command, with_values
@@ -26,15 +26,20 @@ from pipelines.tracking.live_run import StageRun
 MIN_FOR_IMPORTANCE = 4
 
 
-def ranked(trials: Sequence[Trial], metric: str, mode: str) -> list[Trial]:
+def ranked(trials: Sequence[Trial], objective: str, mode: str) -> list[Trial]:
     """Trials trained to their end first, then those stopped later; by objective within each."""
     sign = -1 if mode == "max" else 1
 
     def order(trial: Trial) -> tuple:
-        value = trial.objective(metric)
+        value = trial.last(objective)
         finished = trial.status == FINISHED
-        return (trial.status == BROKEN or value is None, not finished,
-                0 if finished else -trial.nimg, sign * (value or 0.0), trial.number)  # fmt: skip
+        return (
+            trial.status == BROKEN or value is None,
+            not finished,
+            0 if finished else -trial.nimg,
+            sign * (value or 0.0),
+            trial.number,
+        )
 
     return sorted(trials, key=order)
 
@@ -42,7 +47,7 @@ def ranked(trials: Sequence[Trial], metric: str, mode: str) -> list[Trial]:
 def write_report(sweep: Sweep, record: Record, out: Path) -> list[Path]:
     """trials.csv, params.yaml and command.txt of the best, the figures; returns the files."""
     out.mkdir(parents=True, exist_ok=True)
-    trials = ranked(list(record.trials.values()), sweep.config.metric, sweep.mode)
+    trials = ranked(list(record.trials.values()), sweep.objective, sweep.mode)
     judged = [t for t in trials if t.status != BROKEN and t.rungs]
     files = [out / "trials.csv"]
     write_text(files[0], trials_csv(sweep, trials))
@@ -57,29 +62,33 @@ def write_report(sweep: Sweep, record: Record, out: Path) -> list[Path]:
     shares = importance(sweep, judged)
     if shares:
         files.append(out / "importance.png")
-        files[-1].write_bytes(importance_chart(shares, sweep.config.metric))
+        files[-1].write_bytes(importance_chart(shares, sweep.objective))
     return files
 
 
 def announce(sweep: Sweep, record: Record, out: Path, run: StageRun) -> None:
     """Print the table and the winner; the winner's numbers go to the sweep's run."""
-    metric, console = sweep.config.metric, Console()
-    trials = ranked(list(record.trials.values()), metric, sweep.mode)
+    console = Console()
+    trials = ranked(list(record.trials.values()), sweep.objective, sweep.mode)
     console.print(table(sweep, trials))
     spent, full = images_spent(sweep, trials)
-    console.print(f"images trained: {spent / 1000:g} of the {full / 1000:g} kimg of all trials "
-                  f"at full length ({spent / full:.0%})", soft_wrap=True)  # fmt: skip
+    console.print(
+        f"images trained: {spent / 1000:g} of the {full / 1000:g} kimg of all trials "
+        f"at full length ({spent / full:.0%})",
+        soft_wrap=True,
+    )
     judged = [t for t in trials if t.status != BROKEN and t.rungs]
     if not judged:
         raise RuntimeError(f"no trial came to an end: {trials[0].error if trials else 'none ran'}")
     best, line = judged[0], command(sweep, judged[0])
     for text in (
-        f"best: trial {best.number}, {metric} {best.objective(metric):.4g}"
-        + against_default(sweep, trials, best),
-        f"params: {out / 'best_params.yaml'}   figures: {out}/", f"run it: {line}",
-    ):  # fmt: skip
+        f"best: trial {best.number}, {outcome(sweep, best)}" + against_default(sweep, trials, best),
+        f"params: {out / 'best_params.yaml'}   figures: {out}/",
+        f"run it: {line}",
+    ):
         console.print(text, soft_wrap=True, highlight=False, markup=False)
-    run.log_metrics({f"best/{k}": v for k, v in best.rungs[-1].items() if k in DIRECTIONS})
+    reported = reported_by_trials()
+    run.log_metrics({f"best/{k}": v for k, v in best.rungs[-1].items() if k in reported})
     run.log_metrics({"kimg_spent": spent / 1000, "kimg_full": full / 1000})
     run.set_tags({"best.trial": best.number, "mlflow.note.content": f"Best:\n\n    {line}\n"})
 
@@ -95,14 +104,23 @@ def against_default(sweep: Sweep, trials: Sequence[Trial], best: Trial) -> str:
     sample = sweep.default_sample()
     if sample is None:
         return ""
-    values, metric = sweep.values(sample), sweep.config.metric
+    values = sweep.values(sample)
     for trial in trials:
         if trial.values == values and trial.rungs:
             if trial is best:
                 return ", which is params.yaml as it is"
-            reached = trial.objective(metric)
-            return f" (params.yaml as it is: {reached:.4g} at {trial.nimg / 1000:g} kimg)"
+            reached = outcome(sweep, trial)
+            return f" (params.yaml as it is: {reached} at {trial.nimg / 1000:g} kimg)"
     return ""
+
+
+def outcome(sweep: Sweep, trial: Trial) -> str:
+    """What a trial reached at its last rung: "kid 0.0012", "density 0.93 (0.05 from its floor)"."""
+    metric = sweep.config.metric
+    text = f"{metric} {_text(trial.last(metric))}"
+    if sweep.objective == metric:
+        return text
+    return f"{text} ({_text(trial.last(sweep.objective))} from its floor)"
 
 
 def command(sweep: Sweep, trial: Trial) -> str:
@@ -112,25 +130,38 @@ def command(sweep: Sweep, trial: Trial) -> str:
 
 def best_params(sweep: Sweep, trial: Trial) -> str:
     """params.yaml with the trial's values, as text; a preset of one's own."""
-    head = (f"# The best trial ({trial.number}) of the sweep {sweep.config.name!r}: "
-            f"{sweep.config.metric} {trial.objective(sweep.config.metric):.6g}.\n")  # fmt: skip
+    head = (
+        f"# The best trial ({trial.number}) of the sweep {sweep.config.name!r}: "
+        f"{outcome(sweep, trial)}.\n"
+    )
     return head + yaml.safe_dump(with_values(sweep.raw, trial.values), sort_keys=False)
 
 
 def table(sweep: Sweep, trials: Sequence[Trial]) -> Table:
     """All trials, best first."""
-    out = Table(title=f"sweep {sweep.config.name}, best first", title_justify="left", box=None,
-                header_style="bold")  # fmt: skip
+    out = Table(
+        title=f"sweep {sweep.config.name}, best first",
+        title_justify="left",
+        box=None,
+        header_style="bold",
+    )
     out.add_column("trial", justify="right")
-    for name in (sweep.config.metric, "kimg"):
-        out.add_column(name, justify="right")
+    numbers = {sweep.config.metric: sweep.config.metric}
+    if sweep.objective != sweep.config.metric:
+        numbers[sweep.objective] = "from its floor"
+    for title in (*numbers.values(), "kimg"):
+        out.add_column(title, justify="right")
     for key in sweep.varying:
         out.add_column(key, justify="right", overflow="fold")
     out.add_column("")
     for trial in trials:
-        value = trial.objective(sweep.config.metric)
-        cells = [str(trial.number), "" if value is None else f"{value:.4g}",
-                 f"{trial.nimg / 1000:g}", *(_text(trial.values[k]) for k in sweep.varying)]  # fmt: skip
+        reached = [trial.last(name) for name in numbers]
+        cells = [
+            str(trial.number),
+            *("" if value is None else _text(value) for value in reached),
+            f"{trial.nimg / 1000:g}",
+            *(_text(trial.values[key]) for key in sweep.varying),
+        ]
         out.add_row(*cells, trial.error[:80] if trial.status == BROKEN else trial.status)
     return out
 
@@ -138,13 +169,12 @@ def table(sweep: Sweep, trials: Sequence[Trial]) -> Table:
 def trials_csv(sweep: Sweep, trials: Sequence[Trial]) -> str:
     """One row per trial: values, how it ended, and the metrics at its last rung."""
     stream = io.StringIO()
-    columns = ["trial", "status", "nimg", *DIRECTIONS, *sweep.domains, "fingerprint", "error"]
+    reported = reported_by_trials()
+    columns = ["trial", "status", "nimg", *reported, *sweep.domains, "fingerprint", "error"]
     writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
     writer.writeheader()
     for trial in trials:
-        last = {
-            k: v for k, v in (trial.rungs[-1] if trial.rungs else {}).items() if k in DIRECTIONS
-        }
+        last = {k: v for k, v in (trial.rungs[-1] if trial.rungs else {}).items() if k in reported}
         row = {"trial": trial.number, "status": trial.status, "nimg": trial.nimg, **last}
         row |= {"fingerprint": trial.fingerprint, "error": trial.error}
         writer.writerow(row | {k: _text(v) for k, v in trial.values.items()})
@@ -153,7 +183,7 @@ def trials_csv(sweep: Sweep, trials: Sequence[Trial]) -> str:
 
 def comparable(sweep: Sweep, trials: Sequence[Trial]) -> list[tuple[Trial, float]]:
     """Each trial with its objective at the first rung, which all of them reached."""
-    return [(trial, trial.rungs[0][sweep.config.metric]) for trial in trials]
+    return [(trial, trial.rungs[0][sweep.objective]) for trial in trials]
 
 
 def importance(sweep: Sweep, trials: Sequence[Trial]) -> dict[str, float]:
@@ -175,8 +205,9 @@ def importance(sweep: Sweep, trials: Sequence[Trial]) -> dict[str, float]:
     for trial, value in points:
         sampled = {key: domain.sample_of(trial.values[key]) for key, domain in varying.items()}
         if None not in sampled.values():
-            study.add_trial(optuna.trial.create_trial(
-                params=sampled, distributions=spaces, value=value))  # fmt: skip
+            study.add_trial(
+                optuna.trial.create_trial(params=sampled, distributions=spaces, value=value)
+            )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
@@ -187,12 +218,12 @@ def importance(sweep: Sweep, trials: Sequence[Trial]) -> dict[str, float]:
     return {key: float(found.get(key, 0.0)) for key in varying}
 
 
-def importance_chart(shares: dict[str, float], metric: str) -> bytes:
+def importance_chart(shares: dict[str, float], objective: str) -> bytes:
     """Bars, the most important key at the top."""
     names = sorted(shares, key=lambda key: shares[key])
     figure = new_figure((5.6, 1.3 + 0.4 * len(names)))
     axes = figure.subplots()
-    style(axes, f"What decides {metric}")
+    style(axes, f"What decides {objective}")
     axes.grid(axis="y", visible=False)
     axes.barh(names, [shares[name] for name in names], color=COLOURS[0], height=0.6)
     for row, name in enumerate(names):
@@ -205,8 +236,8 @@ def importance_chart(shares: dict[str, float], metric: str) -> bytes:
 
 def parallel_coordinates(sweep: Sweep, trials: Sequence[Trial], best: Trial) -> bytes:
     """A line per trial through its values, ending at its objective; the best one is drawn bold."""
-    keys, metric = list(sweep.varying), sweep.config.metric
-    values = np.array([t.objective(metric) for t in trials], float)
+    keys, objective = list(sweep.varying), sweep.objective
+    values = np.array([t.last(objective) for t in trials], float)
     low, high = float(values.min()), float(values.max())
     span = high - low or 1.0
     figure = new_figure((1.7 * (len(keys) + 1) + 1.2, 3.9))
@@ -219,17 +250,23 @@ def parallel_coordinates(sweep: Sweep, trials: Sequence[Trial], best: Trial) -> 
         good = (value - low) / span if sweep.mode == "max" else (high - value) / span
         is_best, whole = trial is best, trial.status == FINISHED
         axes.plot(
-            range(len(keys) + 1), y, color=COLOURS[1] if is_best else colormaps["viridis"](good),
-            linewidth=3 if is_best else 1.6, alpha=1.0 if whole else 0.35, zorder=3 if is_best else 2,
-        )  # fmt: skip
-    for x, key in enumerate([*keys, metric]):
+            range(len(keys) + 1),
+            y,
+            color=COLOURS[1] if is_best else colormaps["viridis"](good),
+            linewidth=3 if is_best else 1.6,
+            alpha=1.0 if whole else 0.35,
+            zorder=3 if is_best else 2,
+        )
+    for x, key in enumerate([*keys, objective]):
         axes.axvline(x, color=GRID, zorder=1)
-        marks = [(0.0, f"{low:.4g}"), (1.0, f"{high:.4g}")] if x == len(keys) else [
-            (position(sweep.varying[key], v), _text(v)) for v in sweep.varying[key].extremes
-        ]  # fmt: skip
+        marks = (
+            [(0.0, f"{low:.4g}"), (1.0, f"{high:.4g}")]
+            if x == len(keys)
+            else [(position(sweep.varying[key], v), _text(v)) for v in sweep.varying[key].extremes]
+        )
         for y_mark, text in marks:
             axes.text(x, y_mark, f" {text[:18]}", color=MUTED, fontsize=9, va="center", zorder=4)
-    axes.set_xticks(range(len(keys) + 1), [*keys, metric], fontsize=9)
+    axes.set_xticks(range(len(keys) + 1), [*keys, objective], fontsize=9)
     axes.set_yticks([])
     axes.set_xlabel("bold: the best; pale: stopped early", fontsize=9)
     return png(figure)

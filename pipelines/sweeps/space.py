@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from evaluation.metric_table import DIRECTIONS
+from evaluation.metric_table import metric_entry, objective, shown
 from foundation.did_you_mean import nearest_name
 from foundation.settings_base import Settings
 from pipelines.params import check_params
@@ -44,6 +44,7 @@ class SweepConfig(Settings):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
     """Names the sweep's folders; the same name continues it."""
     metric: str = "kid"
+    """What is made better. For a metric that is best near its floor: its distance from there."""
     mode: Literal["min", "max"] | None = None
     """null: the way in which the metric is better."""
     trials: Annotated[int, Field(ge=1)] = 16
@@ -75,8 +76,9 @@ class Sweep:
         self.config, self.raw, self.where = config, raw, where
         if config.workers > 1 and config.resources.gpu % 1:
             raise ParamsError(
-                f"{where}: resources: gpu: {config.resources.gpu:g} would put workers of one trial on "
-                "one GPU, which their communication (NCCL) refuses: use workers: 1, or whole GPUs"
+                f"{where}: resources: gpu: {config.resources.gpu:g} would put workers of one "
+                "trial on one GPU, which their communication (NCCL) refuses: use workers: 1, or "
+                "whole GPUs"
             )
         base = check_params(with_values(raw, {"cluster.num_workers": config.workers}))
         self.sampler = self._sampler(base)
@@ -86,9 +88,15 @@ class Sweep:
         self.base = self.params({})
 
     @property
+    def objective(self) -> str:
+        """The reported number to make low or high: the metric, or its distance from its floor."""
+        return objective(self.config.metric)
+
+    @property
     def mode(self) -> Literal["min", "max"]:
         """Whether a low or a high objective is good."""
-        return self.config.mode or DIRECTIONS[self.config.metric]  # type: ignore[return-value]
+        higher = metric_entry(self.config.metric).better == "up"
+        return self.config.mode or ("max" if higher else "min")
 
     @property
     def varying(self) -> dict[str, Domain]:
@@ -132,12 +140,16 @@ class Sweep:
         name = self.config.evaluation.sampler or base.samplers[0]
         if name not in base.sampling:
             hint = nearest_name(name, base.sampling)
-            raise ParamsError(f"{self.where}: evaluation.sampler: {name!r} is not among the "
-                              f"samplers of params.yaml{hint}")  # fmt: skip
-        kinds = {entry.kind for entry in base.sampling[name].guidance}
-        if helped := sorted(kinds & {"autoguidance", "gradient"}):
-            raise ParamsError(f"{self.where}: evaluation.sampler: {name} has guidance {helped[0]}, which "
-                              "needs a second network that a trial does not have: name another")  # fmt: skip
+            raise ParamsError(
+                f"{self.where}: evaluation.sampler: {name!r} is not among the "
+                f"samplers of params.yaml{hint}"
+            )
+        guidance = base.sampling[name].guidance
+        if helped := sorted(entry.kind for entry in guidance if entry.needs.helper):
+            raise ParamsError(
+                f"{self.where}: evaluation.sampler: {name} has guidance {helped[0]}, which needs a "
+                "second network that a trial does not have: name another"
+            )
         return name
 
     def _domains(self, base: Params) -> dict[str, Domain]:
@@ -163,17 +175,25 @@ class Sweep:
         return domains
 
     def _check_metric(self, base: Params) -> None:
-        metric = self.config.metric
-        if metric not in DIRECTIONS:
-            raise ParamsError(f"{self.where}: metric: no trial reports {metric!r}"
-                              f"{nearest_name(metric, DIRECTIONS)}; there are "
-                              f"{', '.join(DIRECTIONS)}")  # fmt: skip
+        metric, known = self.config.metric, shown("sweep")
+        if metric not in known:
+            raise ParamsError(
+                f"{self.where}: metric: no trial reports {metric!r}{nearest_name(metric, known)}; "
+                f"there are {', '.join(known)}"
+            )
+        if self.config.mode == "max" and self.objective != metric:
+            raise ParamsError(
+                f"{self.where}: mode: max would reward {metric} above its floor, where it is no "
+                "better than below: leave mode at null, which minimises the distance from the floor"
+            )
         key = "model.class_conditional"
         domain = self.domains.get(key)
         asked = domain.extremes if domain else (base.model.class_conditional,)
         if metric == "conditional_accuracy" and not all(asked):
-            raise ParamsError(f"{self.where}: metric: no trial reports conditional_accuracy where "
-                              f"{key} is false: choose kid")  # fmt: skip
+            raise ParamsError(
+                f"{self.where}: metric: no trial reports conditional_accuracy where "
+                f"{key} is false: choose kid"
+            )
 
     def _corners(self) -> list[dict[str, Any]]:
         """Combinations of extreme values; all, or as many as hold each extreme value."""
@@ -182,15 +202,19 @@ class Sweep:
         for values in extremes.values():
             count *= len(values)
         if count <= MAX_CORNERS:
-            return [dict(zip(extremes, row, strict=True))
-                    for row in itertools.product(*extremes.values())]  # fmt: skip
+            return [
+                dict(zip(extremes, row, strict=True))
+                for row in itertools.product(*extremes.values())
+            ]
         pick = random.Random(0)
         rows = max(MAX_CORNERS, *(len(values) for values in extremes.values()))
         return [
-            {key: values[i] if i < len(values) else pick.choice(values)
-             for key, values in extremes.items()}
+            {
+                key: values[i] if i < len(values) else pick.choice(values)
+                for key, values in extremes.items()
+            }
             for i in range(rows)
-        ]  # fmt: skip
+        ]
 
     def _check_corners(self) -> None:
         """Every extreme value, in combination with the others, must be allowed."""
@@ -204,8 +228,9 @@ class Sweep:
                 problems |= dict.fromkeys(line.strip() for line in lines or [head])
         if problems:
             shown = list(problems)[:5] + (["..."] if len(problems) > 5 else [])
-            raise ParamsError(f"{self.where}: the space holds values that cannot run: "
-                              + "; ".join(shown))  # fmt: skip
+            raise ParamsError(
+                f"{self.where}: the space holds values that cannot run: " + "; ".join(shown)
+            )
         self._checked = checked
         if self.config.scheduler == "asha" and not self.rungs:
             raise ParamsError(
@@ -231,8 +256,10 @@ def load_sweep(path: str | Path, params_path: str | Path = "params.yaml") -> Swe
                 section: Any = SweepConfig
                 for part in problem["loc"][:-1]:
                     section = section.model_fields[part].annotation
-                problems.append(f"{place}: unknown key"
-                                f"{nearest_name(str(problem['loc'][-1]), section.model_fields)}")  # fmt: skip
+                problems.append(
+                    f"{place}: unknown key"
+                    f"{nearest_name(str(problem['loc'][-1]), section.model_fields)}"
+                )
             else:
                 problems.append(f"{place}: {problem['msg'][0].lower()}{problem['msg'][1:]}")
         raise ParamsError(f"{path}: " + "; ".join(problems)) from None

@@ -34,10 +34,16 @@ class SweepRuns:
         if self.store is None:
             return
         try:
-            short = [f"{k.rpartition('.')[2]}={_short(v)}" for k, v in trial.values.items()
-                     if k in self.sweep.varying]  # fmt: skip
-            tags = {"level": "trial", "trial": trial.trial_id,
-                    "mlflow.parentRunId": self.parent.run_id}  # fmt: skip
+            short = [
+                f"{k.rpartition('.')[2]}={_short(v)}"
+                for k, v in trial.values.items()
+                if k in self.sweep.varying
+            ]
+            tags = {
+                "level": "trial",
+                "trial": trial.trial_id,
+                "mlflow.parentRunId": self.parent.run_id,
+            }
             run = self._open(tags, " ".join([f"trial {trial.number}", *short])[:120])
             self.store.write(run.run_id, params=trial.values)
             self.children[trial.trial_id] = run

@@ -22,9 +22,10 @@ from pipelines.sweeps.judging_basis import judging_basis
 from pipelines.sweeps.quick_evaluation import QuickEvaluation
 from pipelines.sweeps.space import Sweep, SweepConfig
 from pipelines.workspace.fingerprint import stage_identity
+from pipelines.workspace.paths import grid_cache
 from sampling.config import SamplerConfig
+from training.events import Event, Report, SnapshotSaved
 
-RUNG_KIND = "snapshot"
 FILE = "rungs.jsonl"
 
 
@@ -57,15 +58,16 @@ class RungJudge:
     rungs: tuple[int, ...]
     total_nimg: int
     folder: Path
-    metric: str
+    objective: str
+    """The number that a trial may not lack."""
     judged: int = 0
     """Images of the last judgement."""
 
-    def __call__(self, event: dict) -> dict:
-        if event["kind"] != RUNG_KIND or not self.is_due(event["nimg"]):
+    def __call__(self, event: Event) -> Event:
+        if not isinstance(event, SnapshotSaved) or not self.is_due(event.nimg):
             return event
-        metrics = self.judge(longest_average(Path(event["path"]).parent, event["nimg"]))
-        return {**event, "rung": {"nimg": event["nimg"], **metrics}}
+        metrics = self.judge(longest_average(Path(event.path).parent, event.nimg))
+        return replace(event, rung={"nimg": event.nimg, **metrics})
 
     def is_due(self, nimg: int) -> bool:
         """Whether a rung lies in (last judgement, nimg]; true at the end in any case."""
@@ -83,8 +85,8 @@ class RungJudge:
                 if entry and entry["key"] == key:
                     return entry["metrics"]
         metrics = self.evaluation.measure(weights, self.sampler)
-        if not math.isfinite(metrics.get(self.metric, math.nan)):
-            raise ValueError(f"{self.metric} is not a number at {nimg / 1000:g} kimg")
+        if not math.isfinite(metrics.get(self.objective, math.nan)):
+            raise ValueError(f"{self.objective} is not a number at {nimg / 1000:g} kimg")
         with open(path, "a") as stream:
             stream.write(json.dumps({"key": key, "metrics": metrics}) + "\n")
         return metrics
@@ -119,17 +121,17 @@ def run_trial(sample: Mapping[str, Any], task: TrialTask) -> None:
         evaluation = replace(task.evaluation, basis=judging_basis(params, sweep.sampler))
         judge = RungJudge(
             evaluation, params.sampling[sweep.sampler], sweep.rungs,
-            params.run_settings().total_nimg, folder, sweep.config.metric,
+            params.run_settings().total_nimg, folder, sweep.objective,
         )  # fmt: skip
         for rung in judge.earlier():
-            report({"kind": RUNG_KIND, "rung": rung})
+            report(SnapshotSaved(int(rung["nimg"]), "", rung))
         if not (folder / "train.json").is_file():
             _train(sweep, params, task, folder, judge, report)
 
 
 def _train(
     sweep: Sweep, params: Params, task: TrialTask, folder: Path, judge: RungJudge,
-    report: Callable[[dict], None],
+    report: Report,
 ) -> None:  # fmt: skip
     """In this process, or as a Ray Train run of the sweep's number of workers."""
     from foundation.workers import World
@@ -139,7 +141,11 @@ def _train(
 
     dataset, resources = Path(task.evaluation.dataset), sweep.config.resources
     settings = params.run_settings().model_copy(
-        update={"sample_every_kimg": None, "train": with_init_file(params)}
+        update={
+            "sample_every_kimg": None,
+            "train": with_init_file(params),
+            "grid_cache": str(grid_cache()),  # where the trials share what one of them searched
+        }
     )
     if sweep.config.workers == 0:
         train(
@@ -158,13 +164,13 @@ def _train(
     )  # fmt: skip
 
 
-def _reporter(tell: Callable[[dict], None], fingerprint: str) -> Callable[[dict], None]:
+def _reporter(tell: Callable[[dict], None], fingerprint: str) -> Report:
     """Passes rungs on to Ray Tune; a snapshot arrives again after a resume, a rung does not."""
     seen = -1
 
-    def report(event: dict) -> None:
+    def report(event: Event) -> None:
         nonlocal seen
-        rung = event.get("rung")
+        rung = event.rung if isinstance(event, SnapshotSaved) else None
         if rung is not None and rung["nimg"] > seen:
             seen = rung["nimg"]
             tell({**rung, "fingerprint": fingerprint})

@@ -1,6 +1,8 @@
 """Ray Tune's objects for a sweep: searcher, scheduler, callbacks, restoring."""
 
 import shutil
+import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,12 +22,19 @@ _OBSERVER: list[Any] = []
 """Set in the driver: Tune pickles its callbacks with the sweep's state, so they hold nothing."""
 _BROKEN: list[Any] = []
 """Trials that failed in this step."""
+_INTERRUPTED = threading.Event()
+"""Set by the first Ctrl-C: Tune then ends its loop, and `fit` returns as if all were done."""
 
 
 def make_tuner(
-    sweep: Sweep, folder: Path, trainable: Callable, task: Any, observer: Any, concurrent: int,
+    sweep: Sweep,
+    folder: Path,
+    trainable: Callable,
+    task: Any,
+    observer: Any,
+    concurrent: int,
     retry_broken: bool,
-) -> tune.Tuner:  # fmt: skip
+) -> tune.Tuner:
     """A new Tuner, or the one whose state lies in the folder.
 
     observer: has started(trial_id, sample), reported(trial_id, result), ended(trial_id, error),
@@ -45,15 +54,22 @@ def make_tuner(
         runnable,
         param_space={key: domain.for_tune() for key, domain in sweep.varying.items()},
         tune_config=tune.TuneConfig(
-            metric=sweep.config.metric, mode=sweep.mode, num_samples=sweep.config.trials,
-            search_alg=make_searcher(sweep), scheduler=make_scheduler(sweep),
-            max_concurrent_trials=concurrent, reuse_actors=sweep.config.workers == 0,
+            metric=sweep.objective,
+            mode=sweep.mode,
+            num_samples=sweep.config.trials,
+            search_alg=make_searcher(sweep),
+            scheduler=make_scheduler(sweep),
+            max_concurrent_trials=concurrent,
+            reuse_actors=sweep.config.workers == 0,
         ),
         run_config=tune.RunConfig(
-            name=STATE, storage_path=str(Path(folder).resolve()), verbose=0,
-            callbacks=[Forward()], failure_config=tune.FailureConfig(max_failures=0),
+            name=STATE,
+            storage_path=str(Path(folder).resolve()),
+            verbose=0,
+            callbacks=[Forward()],
+            failure_config=tune.FailureConfig(max_failures=0),
         ),
-    )  # fmt: skip
+    )
 
 
 def make_searcher(sweep: Sweep) -> Any:
@@ -64,15 +80,18 @@ def make_searcher(sweep: Sweep) -> Any:
         say("sweep: params.yaml as it is lies outside the space and is not among the trials")
     if sweep.config.searcher == "random":
         return BasicVariantGenerator(
-            points_to_evaluate=points, random_state=sweep.config.seed,
-        )  # fmt: skip
+            points_to_evaluate=points,
+            random_state=sweep.config.seed,
+        )
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return OptunaSearch(
-        metric=sweep.config.metric, mode=sweep.mode, points_to_evaluate=points,
+        metric=sweep.objective,
+        mode=sweep.mode,
+        points_to_evaluate=points,
         sampler=optuna.samplers.TPESampler(seed=sweep.config.seed, n_startup_trials=5),
-    )  # fmt: skip
+    )
 
 
 def make_scheduler(sweep: Sweep) -> Any:
@@ -81,21 +100,43 @@ def make_scheduler(sweep: Sweep) -> Any:
         return FIFOScheduler()
     # A trial ends by itself at its own last image, so that its run is complete.
     return ASHAScheduler(
-        time_attr="nimg", grace_period=sweep.rungs[0], max_t=sweep.total_nimg,
-        reduction_factor=sweep.config.reduction, stop_last_trials=False,
-    )  # fmt: skip
+        time_attr="nimg",
+        grace_period=sweep.rungs[0],
+        max_t=sweep.total_nimg,
+        reduction_factor=sweep.config.reduction,
+        stop_last_trials=False,
+    )
 
 
 def _resources(sweep: Sweep) -> dict[str, float]:
-    """Of the trial's own process: nothing where Ray Train's workers do the work."""
+    """What the trial's own process takes: nothing where Ray Train's workers do the work."""
     if sweep.config.workers:
         return {"cpu": 0, "memory": 1}  # a bundle may not be empty; one byte
     resources = sweep.config.resources
     return {"cpu": resources.cpu} | ({"gpu": resources.gpu} if resources.gpu else {})
 
 
+def was_interrupted() -> bool:
+    """Whether Ctrl-C ended the last `fit`."""
+    return _INTERRUPTED.is_set()
+
+
 class Forward(Callback):
     """Passes on what happens to trials. Holds nothing, since Tune pickles it."""
+
+    def setup(self, *args: Any, **info: Any) -> None:
+        """Called when `fit` begins, after Tune has put its own handler of Ctrl-C in place."""
+        _INTERRUPTED.clear()
+        if threading.current_thread() is not threading.main_thread():
+            return
+        of_tune = signal.getsignal(signal.SIGINT)
+
+        def note(number: int, frame: Any) -> None:
+            _INTERRUPTED.set()
+            if callable(of_tune):
+                of_tune(number, frame)
+
+        signal.signal(signal.SIGINT, note)
 
     def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         _OBSERVER[0].started(trial.trial_id, dict(trial.config))

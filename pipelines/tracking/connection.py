@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from evaluation.metric_table import metric_entry, shown, shown_with_floors
 from pipelines.settings.tracking import TrackingConfig
 from pipelines.tracking.live_run import StageRun, one_line, say
 from pipelines.tracking.store import Store
@@ -26,8 +27,6 @@ Steps count images. Filters, for example:
 """
 
 VIEW = "results"
-
-VIEW_METRICS = ("kid", "kid_floor", "fd", "fd_floor", "conditional_accuracy", "structure_gap")
 
 VIEW_TAGS = ("structure.kind", "gate.open_fraction", "preset", "git.dirty", "dvc.experiment")
 
@@ -66,8 +65,9 @@ def open_store(config: TrackingConfig, root: Path) -> Store:
 
 
 def _experiment_tags() -> dict[str, str]:
-    columns = [f"metrics.`{name}`" for name in VIEW_METRICS]
+    columns = [f"metrics.`{name}`" for name in shown_with_floors("MLflow column")]
     columns += ["params.`seed`", *(f"tags.`{name}`" for name in VIEW_TAGS), "attributes.`Duration`"]
+    primary = shown("choice")[0]
     view = {
         "searchFilter": "",
         "orderByKey": "attributes.start_time",
@@ -82,8 +82,10 @@ def _experiment_tags() -> dict[str, str]:
     return {
         "mlflow.note.content": EXPERIMENT_NOTE,
         "mlflow.experimentKind": "custom_model_development",
-        "mlflow.experiment.primaryMetric.name": "kid",
-        "mlflow.experiment.primaryMetric.greaterIsBetter": "False",
+        "mlflow.experiment.primaryMetric.name": primary,
+        "mlflow.experiment.primaryMetric.greaterIsBetter": str(
+            metric_entry(primary).better == "up"
+        ),
         f"mlflow.sharedViewState.{VIEW}": json.dumps(view),
     }
 

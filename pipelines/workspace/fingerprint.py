@@ -23,7 +23,7 @@ from pipelines.workspace.stage_code import (
     hash_of,
     stage_files,
 )
-from pipelines.workspace.weights_files import guiding_file, init_file
+from pipelines.workspace.weights_files import guiding_files, init_file
 
 
 @dataclass(frozen=True)
@@ -122,10 +122,10 @@ def _init_hash(params: Params) -> str | None:
 def _guide_hashes(params: Params, samplers: Iterable[str]) -> list[str]:
     """Contents of the guiding weights that the samplers name."""
     return [
-        content_hash(guiding_file(entry.weights, name))
+        content_hash(file)
         for name in samplers
-        for entry in params.sampling[name].guidance
-        if entry.weights is not None
+        for file in guiding_files(params.sampling[name], name)
+        if file is not None
     ]
 
 

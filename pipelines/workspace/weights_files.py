@@ -31,18 +31,29 @@ def init_file(params: Params) -> Path | None:
     return weights_file(path, "train.init_from", "null to start from random weights")
 
 
-def guiding_file(path: str, sampler: str) -> Path:
-    """The file of an autoguidance entry's weights."""
-    return weights_file(path, f"sampling.{sampler}.guidance", "length, one of ema.lengths")
+def guiding_files(sampler: SamplerConfig, name: str) -> list[Path | None]:
+    """The file that each entry of the sampler's guidance names, None where it names none.
+
+    Raises ParamsError for a missing one.
+    """
+    key = f"sampling.{name}.guidance"
+    return [
+        None
+        if entry.guiding_weights is None
+        else weights_file(entry.guiding_weights, key, "length, one of ema.lengths")
+        for entry in sampler.guidance
+    ]
 
 
 def with_guiding_files(sampler: SamplerConfig, name: str) -> SamplerConfig:
-    """The sampler with the full paths of its guiding weights. Raises ParamsError for missing ones."""
+    """The sampler with the full paths of its guiding weights.
+
+    Raises ParamsError for missing ones.
+    """
+    files = guiding_files(sampler, name)
     entries = tuple(
-        entry
-        if entry.weights is None
-        else entry.model_copy(update={"weights": str(guiding_file(entry.weights, name))})
-        for entry in sampler.guidance
+        entry if file is None else entry.with_guiding_weights(str(file))
+        for entry, file in zip(sampler.guidance, files, strict=True)
     )
     return sampler.model_copy(update={"guidance": entries})
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 from scipy.optimize import BFGS, LinearConstraint, minimize
 
 from foundation.atomic_files import write_text
@@ -55,19 +56,33 @@ def optimized_sigmas(
     """The best levels found, never worse than any of `starts` (whose ends they share).
 
     F has many valleys: the search runs from every start and from `random_starts` random grids,
-    with a fixed seed. Results are kept in memory and, where given, in `cache_dir`.
+    with a fixed seed. Results are kept in memory and, where given, in `cache_dir`, where one
+    process searches while the others that want the same grid wait for it.
     """
     setting = (order, power, truncation, path)
     inputs = [VERSION, ITERATIONS, REFINED, SMALLEST_GAP, setting, random_starts]
     key = hashlib.sha256(
         json.dumps([inputs, [list(map(float, start)) for start in starts]]).encode()
     ).hexdigest()[:24]
-    if key not in _found:
-        stored = _read(cache_dir, key, len(starts[0]))
-        _found[key] = stored if stored is not None else _search(starts, setting, random_starts)
-    if cache_dir is not None and _read(cache_dir, key, len(starts[0])) is None:
-        _write(cache_dir, key, _found[key])
-    return _found[key].copy()
+
+    def search() -> np.ndarray:
+        if key not in _found:
+            _found[key] = _search(starts, setting, random_starts)
+        return _found[key]
+
+    if cache_dir is None:
+        return search().copy()
+    file, count = Path(cache_dir) / f"{key}.json", len(starts[0])
+    levels = _read(file, count)
+    if levels is None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(file.with_name(f".{key}.lock")):
+            levels = _read(file, count)  # another process may have found it meanwhile
+            if levels is None:
+                levels = search()
+                write_text(file, json.dumps({"sigmas": levels.tolist()}))
+    _found[key] = levels
+    return levels.copy()
 
 
 def _search(
@@ -177,17 +192,11 @@ def _absolute(value: np.ndarray) -> np.ndarray:
     return np.where(value.real < 0, -value, value)
 
 
-def _read(cache_dir: Path | None, key: str, count: int) -> np.ndarray | None:
+def _read(file: Path, count: int) -> np.ndarray | None:
     """Stored levels, or None where there are none or the file is not what was written."""
-    if cache_dir is None:
-        return None
     try:
-        levels = np.asarray(json.loads((Path(cache_dir) / f"{key}.json").read_text())["sigmas"])
+        levels = np.asarray(json.loads(file.read_text())["sigmas"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
     fits = levels.shape == (count,) and levels.dtype == np.float64
     return levels if fits and (np.diff(levels) < 0).all() and levels[-1] > 0 else None
-
-
-def _write(cache_dir: Path, key: str, levels: np.ndarray) -> None:
-    write_text(Path(cache_dir) / f"{key}.json", json.dumps({"sigmas": levels.tolist()}))

@@ -1,10 +1,9 @@
 """The time grid whose noise levels are given."""
 
 from collections.abc import Sequence
-from typing import Annotated
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import field_validator
 
 from sampling.grids.levels import Grid, check_sigmas
 
@@ -12,20 +11,32 @@ from sampling.grids.levels import Grid, check_sigmas
 class Explicit(Grid):
     """The levels as given; a missing last 0 is added."""
 
-    sigmas: Annotated[tuple[float, ...], Field(min_length=2)]
+    sigmas: tuple[float, ...]
     """Strictly decreasing noise levels."""
 
     @field_validator("sigmas", mode="before")
     @classmethod
     def _decreasing(cls, sigmas: Sequence[float]) -> tuple[float, ...]:
-        return tuple(check_sigmas(sigmas))
+        levels = [float(level) for level in sigmas]
+        if not any(level > 0 for level in levels):
+            raise ValueError("give at least one level above 0")
+        return tuple(check_sigmas([*levels, 0.0] if levels[-1] > 0 else levels))
+
+    @property
+    def visited(self) -> tuple[float, ...]:
+        """The levels above 0, at which a denoiser is called."""
+        return self.sigmas[:-1]
 
     def levels(self, count: int, sigma_min: float, sigma_max: float) -> np.ndarray:
-        """The given levels above 0; their number and ends must be those asked for."""
-        levels = np.asarray([level for level in self.sigmas if level > 0])
-        if len(levels) != count or levels[0] != sigma_max or levels[-1] != sigma_min:
+        """The given levels above 0; their number and ends must be those asked for.
+
+        A single level is sigma_max, whatever sigma_min is.
+        """
+        levels = self.visited
+        fits = len(levels) == count and levels[0] == sigma_max
+        if not fits or (count > 1 and levels[-1] != sigma_min):
             raise ValueError(
                 f"grid 'explicit': {len(levels)} levels above 0 from {levels[0]} to {levels[-1]} "
                 f"do not fit {count} steps from {sigma_max} to {sigma_min}"
             )
-        return levels
+        return np.asarray(levels)

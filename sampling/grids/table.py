@@ -32,19 +32,23 @@ def time_grid(
 ) -> Tensor:
     """num_steps + 1 noise levels, float64, strictly decreasing from sigma_max to sigma_min and 0.
 
-    cache_dir keeps the results of the 'optimized' search between processes. Raises ValueError on
-    unknown names or options, fewer than 2 steps, or bad ends.
+    A single step leads from sigma_max to 0 and does not visit sigma_min. cache_dir keeps the
+    results of the 'optimized' search between processes. Raises ValueError on unknown names or
+    options, less than one step, or bad ends.
     """
     grid = make_grid(name, **options)
-    if isinstance(num_steps, bool) or int(num_steps) != num_steps or num_steps < 2:
-        raise ValueError(f"num_steps is {num_steps}: a time grid needs a whole number, at least 2")
-    if not 0 < sigma_min < sigma_max < math.inf:
+    if isinstance(num_steps, bool) or int(num_steps) != num_steps or num_steps < 1:
+        raise ValueError(f"num_steps is {num_steps}: a time grid needs a whole number, at least 1")
+    apart = sigma_min < sigma_max or (num_steps == 1 and sigma_min == sigma_max)
+    if not (sigma_min > 0 and apart and sigma_max < math.inf):
         raise ValueError(
             f"sigma_min {sigma_min} and sigma_max {sigma_max}: choose 0 < sigma_min < sigma_max"
         )
     extra = {"cache_dir": cache_dir} if isinstance(grid, Optimized) else {}
     levels = np.array(grid.levels(int(num_steps), sigma_min, sigma_max, **extra), dtype=np.float64)
     if not isinstance(grid, Explicit):
-        levels[0], levels[-1] = sigma_max, sigma_min  # free of rounding
-    check_sigmas(levels)
-    return torch.from_numpy(np.append(levels, 0.0))
+        # The ends free of rounding; a single level, which is both, is sigma_max.
+        levels[-1], levels[0] = sigma_min, sigma_max
+    sigmas = np.append(levels, 0.0)
+    check_sigmas(sigmas)
+    return torch.from_numpy(sigmas)

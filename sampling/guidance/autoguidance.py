@@ -1,8 +1,55 @@
 """Autoguidance: a worse version of the model guides it."""
 
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from sampling.guidance.base import Guided, LabelledDenoiser
+from sampling.guidance.config import GuidanceConfig, Needs
+
+
+class AutoguidanceConfig(GuidanceConfig):
+    """Away from a worse denoiser."""
+
+    needs: ClassVar[Needs] = Needs(network=True)
+
+    kind: Literal["autoguidance"] = "autoguidance"
+    """Needs weights or length."""
+    weight: Annotated[float, Field(ge=0)] = 1.0
+    """Strength: 1 is the plain denoiser."""
+    weights: str | None = None
+    """Weights file of the guiding denoiser."""
+    length: Annotated[float, Field(gt=0, lt=12**-0.5)] | None = None
+    """EMA length of the guiding denoiser, instead of a weights file."""
+
+    @model_validator(mode="after")
+    def _one_guide(self) -> Self:
+        if self.weights is not None and self.length is not None:
+            raise ValueError("autoguidance takes weights or length, not both")
+        return self
+
+    @property
+    def guiding_weights(self) -> str | None:
+        """The file that params name."""
+        return self.weights
+
+    @property
+    def guiding_length(self) -> float | None:
+        """The EMA length that params name."""
+        return self.length
+
+    def with_guiding_weights(self, path: str) -> Self:
+        """The same entry, guided by the denoiser of this file."""
+        return self.model_copy(update={"weights": path, "length": None})
+
+    def wrap(self, denoiser: LabelledDenoiser, helper: Any = None) -> Guided:
+        """Raises ValueError where the guide makes other images or knows other classes."""
+        return Autoguidance(denoiser, helper, self.weight)
+
+    def evaluations(self, sigma: float, inside: int, unguided: int) -> int:
+        """One of the guide besides, unless the weight is 1."""
+        return inside if self.weight == 1 else inside + 1
 
 
 class Autoguidance(Guided):

@@ -1,6 +1,6 @@
 """What every guidance shares: a denoiser round a denoiser, with the same contract."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from torch import Tensor, nn
@@ -24,8 +24,9 @@ class LabelledDenoiser(Protocol):
     def __call__(self, x: Tensor, sigma: Tensor, labels: Tensor | None = None) -> Tensor: ...
 
 
-# What a guidance entry may need from outside: the one thing, or one per kind of guidance.
-Guide = LabelledDenoiser | LogProb | Mapping[str, Any] | None
+Guide = LabelledDenoiser | LogProb | Mapping[str, Any] | Sequence[Any] | None
+"""What guidance needs beside the denoiser: one thing for all entries, a mapping from kind to it, or
+a sequence with one for each entry (None where it needs nothing)."""
 
 
 class Guided(nn.Module):
@@ -37,6 +38,10 @@ class Guided(nn.Module):
         self.sigma_data = denoiser.sigma_data
         self.image_shape = denoiser.image_shape
         self.num_classes = denoiser.num_classes
+
+    def unguided(self, x: Tensor, sigma: Tensor, labels: Tensor | None = None) -> Tensor:
+        """x0 [B, C, H, W] as `forward` gives it, with this guidance left out and nothing else."""
+        return self.denoiser(x, sigma, labels)
 
 
 def bind_labels(denoiser: LabelledDenoiser, labels: Tensor | None) -> Denoise:

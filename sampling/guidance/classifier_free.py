@@ -1,9 +1,32 @@
-"""Classifier-free guidance."""
+"""Classifier-free guidance: the denoiser with labels, away from the denoiser without."""
+
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from sampling.guidance.base import Guided, LabelledDenoiser
+from sampling.guidance.config import GuidanceConfig, Needs
+
+
+class ClassifierFreeConfig(GuidanceConfig):
+    """Away from the same denoiser without labels."""
+
+    needs: ClassVar[Needs] = Needs(labels=True)
+
+    kind: Literal["classifier_free"] = "classifier_free"
+    """Needs a denoiser with labels."""
+    weight: Annotated[float, Field(ge=0)] = 1.0
+    """Strength: 1 is the plain denoiser."""
+
+    def wrap(self, denoiser: LabelledDenoiser, helper: Any = None) -> Guided:
+        """Raises ValueError for a denoiser without labels."""
+        return ClassifierFree(denoiser, self.weight)
+
+    def evaluations(self, sigma: float, inside: int, unguided: int) -> int:
+        """With labels and without, unless the weight is 1."""
+        return inside if self.weight == 1 else 2 * inside
 
 
 class ClassifierFree(Guided):

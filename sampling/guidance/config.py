@@ -1,53 +1,72 @@
-"""Settings of one guidance entry."""
+"""What every kind of guidance says in params: its settings, and a statement of what it needs."""
 
-from typing import Annotated, Self
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
-from pydantic import Field, field_validator, model_validator
-
-from foundation.did_you_mean import check_name
 from foundation.settings_base import Settings
+from sampling.guidance.base import Guided, LabelledDenoiser
 
-GUIDANCE_KINDS = ("classifier_free", "autoguidance", "interval", "gradient")
+
+@dataclass(frozen=True, kw_only=True)
+class Needs:
+    """What a kind of guidance needs beside the denoiser that it wraps."""
+
+    network: bool = False
+    """A guiding denoiser, from the entry's `guiding_weights` or `guiding_length`."""
+    classifier: bool = False
+    """A log-probability of the labels, such as that of a classifier of pictures."""
+    labels: bool = False
+    """A label for every image, so a denoiser that knows labels."""
+    guidance_inside: bool = False
+    """An entry before it, which it limits."""
+    whole_batches: bool = False
+    """All images of a batch at once: its images depend on one another, and no batch may be cut."""
+
+    @property
+    def helper(self) -> str | None:
+        """The second network that must be at hand, in words; None where the denoiser is enough."""
+        if self.network:
+            return "a guiding denoiser"
+        return "a log_prob function" if self.classifier else None
 
 
 class GuidanceConfig(Settings):
-    """One guidance wrapper; a later entry of the list wraps the earlier ones."""
+    """Settings of one guidance wrapper; a later entry of the list wraps the earlier ones.
 
-    kind: str = "classifier_free"
-    """classifier_free, autoguidance, gradient, or interval (limits the entry before it)."""
-    weight: Annotated[float, Field(ge=0)] = 1.0
-    """Strength: 1 is the plain denoiser (classifier_free, autoguidance), 0 is (gradient)."""
-    sigma_lo: Annotated[float, Field(ge=0)] | None = None
-    """interval: guide only at noise levels above this (null: down to 0)."""
-    sigma_hi: Annotated[float, Field(gt=0)] | None = None
-    """interval: guide only at noise levels up to this (null: from the start)."""
-    weights: str | None = None
-    """autoguidance: weights file of the guiding denoiser."""
-    length: Annotated[float, Field(gt=0, lt=12**-0.5)] | None = None
-    """autoguidance: EMA length of the guiding denoiser, instead of a weights file."""
+    A kind of guidance is a class derived from this one, with a `kind: Literal[...]` of its own, and
+    one entry in sampling/guidance/table.py.
+    """
 
-    @field_validator("kind")
-    @classmethod
-    def _known(cls, kind: str) -> str:
-        check_name("guidance kind", kind, GUIDANCE_KINDS)
-        return kind
+    needs: ClassVar[Needs] = Needs()
 
-    @model_validator(mode="after")
-    def _belongs(self) -> Self:
-        interval = self.sigma_lo is not None or self.sigma_hi is not None
-        if interval and self.kind != "interval":
-            raise ValueError(
-                f"sigma_lo and sigma_hi belong to kind interval, not {self.kind}: "
-                "add an entry {kind: interval, ...} after this one"
-            )
-        if self.kind == "interval":
-            if not interval:
-                raise ValueError("kind interval needs sigma_lo, sigma_hi or both")
-            low, high = self.sigma_lo, self.sigma_hi
-            if low is not None and high is not None and low >= high:
-                raise ValueError(f"sigma_lo {low} is not below sigma_hi {high}")
-        if (self.weights is not None or self.length is not None) and self.kind != "autoguidance":
-            raise ValueError(f"weights and length belong to kind autoguidance, not {self.kind}")
-        if self.weights is not None and self.length is not None:
-            raise ValueError("autoguidance takes weights or length, not both")
-        return self
+    kind: str
+    """Which guidance this is."""
+
+    @property
+    def guiding_weights(self) -> str | None:
+        """The file of the guiding denoiser, None where the entry names none."""
+        return None
+
+    @property
+    def guiding_length(self) -> float | None:
+        """The EMA length of the guiding denoiser, None where the entry names none."""
+        return None
+
+    def with_guiding_weights(self, path: str) -> Self:
+        """The same entry, guided by the denoiser of this file."""
+        raise NotImplementedError(f"guidance {self.kind} names no weights")
+
+    def wrap(self, denoiser: LabelledDenoiser, helper: Any = None) -> Guided:
+        """The guided denoiser. helper: what `needs.helper` asks for.
+
+        Raises ValueError where the two do not fit.
+        """
+        raise NotImplementedError
+
+    def evaluations(self, sigma: float, inside: int, unguided: int) -> int:
+        """Network evaluations of one call of the guided denoiser at noise level sigma.
+
+        inside: those of one call of the denoiser that it wraps; unguided: those of one call of
+        that denoiser's own `unguided` (both 1 where it is the network itself).
+        """
+        raise NotImplementedError

@@ -1,12 +1,33 @@
 """Guidance by the gradient of a log-probability, such as that of a classifier."""
 
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
-from torch import Tensor, nn
+from pydantic import Field
+from torch import Tensor
 
 from models.codecs import Codec
 from sampling.guidance.base import Guided, LabelledDenoiser, LogProb
+from sampling.guidance.config import GuidanceConfig, Needs
+
+
+class GradientConfig(GuidanceConfig):
+    """Along the gradient of a classifier's log-probability of the labels."""
+
+    needs: ClassVar[Needs] = Needs(classifier=True, labels=True)
+
+    kind: Literal["gradient"] = "gradient"
+    """Needs a classifier: for python -m pipelines.sample --classifier FILE only."""
+    weight: Annotated[float, Field(ge=0)] = 1.0
+    """Strength: 0 is the plain denoiser without labels."""
+
+    def wrap(self, denoiser: LabelledDenoiser, helper: Any = None) -> Guided:
+        """Round the denoiser without labels; a guided denoiser inside is given them."""
+        return Gradient(denoiser, helper, self.weight, conditional=isinstance(denoiser, Guided))
+
+    def evaluations(self, sigma: float, inside: int, unguided: int) -> int:
+        """The log-probability, there and back, counts as one, unless the weight is 0."""
+        return inside if self.weight == 0 else inside + 1
 
 
 class Gradient(Guided):
@@ -29,7 +50,7 @@ class Gradient(Guided):
 
     def forward(self, x: Tensor, sigma: Tensor, labels: Tensor | None = None) -> Tensor:
         """x0 [B, C, H, W]."""
-        x0 = self.denoiser(x, sigma, labels if self.conditional else None)
+        x0 = self.unguided(x, sigma, labels)
         if self.weight == 0:
             return x0
         with torch.enable_grad():
@@ -39,6 +60,10 @@ class Gradient(Guided):
         variance = sigma.to(x.dtype).view(-1, *[1] * (x.ndim - 1)) ** 2
         return x0 + self.weight * variance * slope
 
+    def unguided(self, x: Tensor, sigma: Tensor, labels: Tensor | None = None) -> Tensor:
+        """x0 [B, C, H, W] of the denoiser that the gradient is added to."""
+        return self.denoiser(x, sigma, labels if self.conditional else None)
+
 
 class ClassifierLogProb:
     """log p(label | D(x; sigma)): a classifier of clean images read at the denoised estimate.
@@ -47,7 +72,7 @@ class ClassifierLogProb:
     Eq. 7), so any classifier will do.
     """
 
-    def __init__(self, denoiser: nn.Module, classifier: Any, codec: Codec):
+    def __init__(self, denoiser: LabelledDenoiser, classifier: Any, codec: Codec):
         self.denoiser, self.classifier, self.codec = denoiser, classifier, codec
 
     def __call__(self, x: Tensor, sigma: Tensor, labels: Tensor | None) -> Tensor:

@@ -1,43 +1,67 @@
-"""Guidance: wrappers round D(x; sigma, labels), a denoiser in and a denoiser out; they nest."""
+"""All kinds of guidance by name, and `guide_denoiser`, which wraps a denoiser in a list of them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from sampling.guidance.autoguidance import Autoguidance
-from sampling.guidance.base import Guide, Guided, LabelledDenoiser
-from sampling.guidance.classifier_free import ClassifierFree
+from foundation.settings_by_kind import ByKind
+from sampling.guidance.autoguidance import AutoguidanceConfig
+from sampling.guidance.base import Guide, LabelledDenoiser
+from sampling.guidance.classifier_free import ClassifierFreeConfig
 from sampling.guidance.config import GuidanceConfig
-from sampling.guidance.gradient import Gradient
-from sampling.guidance.interval import Interval
+from sampling.guidance.gradient import GradientConfig
+from sampling.guidance.interval import IntervalConfig
+
+KINDS: dict[str, type[GuidanceConfig]] = {
+    "classifier_free": ClassifierFreeConfig,
+    "autoguidance": AutoguidanceConfig,
+    "gradient": GradientConfig,
+    "interval": IntervalConfig,
+}
+DEFAULT_KIND = "classifier_free"
+"""The kind of an entry that names none."""
+
+GuidanceEntry = Annotated[GuidanceConfig, ByKind("guidance kind", KINDS, DEFAULT_KIND)]
+"""One entry of a sampler's guidance, read by the class that its kind names."""
+
+
+def weighted_kinds() -> list[str]:
+    """The kinds with a weight, which one number sets."""
+    return [kind for kind, config in KINDS.items() if "weight" in config.model_fields]
 
 
 def guide_denoiser(
-    denoiser: LabelledDenoiser,
-    guidance: Sequence[GuidanceConfig],
-    guide: Guide = None,
+    denoiser: LabelledDenoiser, guidance: Sequence[GuidanceConfig], guide: Guide = None
 ) -> LabelledDenoiser:
     """Wrap the denoiser in each entry of `guidance`, the first one innermost.
 
-    guide: what autoguidance (a denoiser) or gradient (a log_prob) needs; a mapping from kind to
-    it when both occur. Raises ValueError on anything missing or unfit, before any evaluation.
+    guide: the guiding denoisers and log-probabilities that entries need, see `Guide`. Raises
+    ValueError on anything missing or unfit, before any evaluation.
     """
-    for entry in guidance:
-        helper: Any = guide.get(entry.kind) if isinstance(guide, Mapping) else guide
-        if entry.kind in ("autoguidance", "gradient") and helper is None:
-            needed = "a guiding denoiser" if entry.kind == "autoguidance" else "a log_prob function"
-            raise ValueError(f"guidance {entry.kind!r} needs {needed}: pass it as guide")
-        match entry.kind:
-            case "classifier_free":
-                denoiser = ClassifierFree(denoiser, entry.weight)
-            case "autoguidance":
-                denoiser = Autoguidance(denoiser, helper, entry.weight)
-            case "gradient":
-                # A guided denoiser inside needs the labels itself.
-                inside = isinstance(denoiser, Guided)
-                denoiser = Gradient(denoiser, helper, entry.weight, conditional=inside)
-            case "interval":
-                low = 0.0 if entry.sigma_lo is None else entry.sigma_lo
-                high = float("inf") if entry.sigma_hi is None else entry.sigma_hi
-                assert isinstance(denoiser, Guided), "SamplerConfig checks what interval limits"
-                denoiser = Interval(denoiser, low, high)
+    for place, entry in enumerate(guidance):
+        helper = _helper(guide, place, entry.kind)
+        if entry.needs.helper and helper is None:
+            raise ValueError(
+                f"guidance {entry.kind!r} needs {entry.needs.helper}: pass it as guide"
+            )
+        denoiser = entry.wrap(denoiser, helper)
     return denoiser
+
+
+def _helper(guide: Guide, place: int, kind: str) -> Any:
+    if isinstance(guide, Mapping):
+        return guide.get(kind)
+    return guide[place] if isinstance(guide, Sequence) else guide
+
+
+def network_evaluations(guidance: Sequence[GuidanceConfig], sigma: float) -> int:
+    """How often networks are evaluated by one call of the guided denoiser at noise level sigma.
+
+    1 without guidance; a guiding network counts as much as the denoiser.
+    """
+    inside = unguided = 1
+    for entry in guidance:
+        cost = entry.evaluations(sigma, inside, unguided)
+        if not entry.needs.guidance_inside:  # what limits a guidance leaves out the same one
+            unguided = inside
+        inside = cost
+    return inside

@@ -60,5 +60,20 @@ def solve(
     return solver.run(denoise, noise * levels[0], levels, normal, report)
 
 
+def evaluated_levels(solver: Solver, sigmas: Tensor | Sequence[float]) -> list[float]:
+    """The noise levels at which the solver calls the denoiser on its way, in order."""
+    levels: list[float] = []
+
+    def record(x: Tensor, sigma: Tensor) -> Tensor:
+        levels.append(float(sigma[0]))
+        return x
+
+    # A generator of its own: a solver that adds noise leaves no trace in torch's global one.
+    normal = normal_source([torch.Generator()], 1)
+    nothing = torch.zeros(1, 1, dtype=torch.float64)
+    solver.run(record, nothing, check_sigmas(sigmas), normal, _no_report)
+    return levels
+
+
 def _no_report(step: int, x: Tensor, denoised: Tensor) -> None:
     """The callback of a run that nobody watches."""

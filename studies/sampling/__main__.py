@@ -27,7 +27,7 @@ from evaluation.frechet import frechet_from_features
 from evaluation.kid import kernel_distance
 from evaluation.reference import Reference, load_reference
 from models.analytic import GaussianMixtureDenoiser
-from models.codecs import to_uint8
+from models.codecs import Codec
 from models.denoiser import load_denoiser
 from pipelines.console.progress import progress
 from sampling.grids.closed_form import CLOSED_FORM
@@ -35,6 +35,7 @@ from sampling.grids.table import time_grid
 from sampling.guidance.base import LabelledDenoiser, bind_labels
 from sampling.seeds import image_generators, image_noise
 from sampling.solvers.table import make_solver, solve
+from studies.labels import dataset_beside, study_labels
 from studies.sampling.report import PARTS, write_report
 
 SIGMA_MIN, SIGMA_MAX = 0.002, 80.0
@@ -76,33 +77,41 @@ class Subject:
 
 
 def mixtures(images: int) -> Iterator[Subject]:
-    """Exact mixtures: components x spread of their means x their own deviation."""
+    """Exact mixtures: number of components, deviation of their means, deviation of each."""
     settings = {
         "2-D, 8 narrow": (2, 8, 0.5, 0.05),
         "2-D, 3 wide": (2, 3, 0.7, 0.2),
         "64-D, 20 wide": (64, 20, 0.4, 0.15),
         "64-D, 40 narrow": (64, 40, 0.5, 0.05),
     }
-    for number, (name, (size, components, spread, std)) in enumerate(settings.items()):
+    for number, (name, (size, components, apart, std)) in enumerate(settings.items()):
         generator = torch.Generator().manual_seed(number)
         means = torch.randn(components, 1, 1, size, generator=generator, dtype=torch.float64)
-        denoiser = GaussianMixtureDenoiser(spread * means, std)
+        denoiser = GaussianMixtureDenoiser(apart * means, std)
         noise = image_noise(image_generators(0, range(images)), denoiser.image_shape, torch.float64)
         yield Subject(name, denoiser, noise)
 
 
 def trained(
-    path: Path, reference: Path | None, images: int, seed: int, name: str | None = None,
+    path: Path,
+    reference: Path | None,
+    images: int,
+    seed: int,
+    name: str | None = None,
     inception_path: str | None = None,
-) -> Subject:  # fmt: skip
-    """A trained model, its labels in turn; with a reference, judged by KID and FD."""
+    dataset: Path | None = None,
+) -> Subject:
+    """A trained model, its labels those of its data set; with a reference, judged by KID and FD.
+
+    dataset: its folder, by default beside the reference.
+    """
     denoiser = load_denoiser(path)
     noise = image_noise(image_generators(seed, range(images)), denoiser.image_shape)
-    labels = torch.arange(images) % denoiser.num_classes if denoiser.num_classes else None
+    labels = study_labels(denoiser, dataset or dataset_beside(reference), seed, images)
     subject = Subject(name or f"{path.parent.name}/{path.stem}", denoiser, noise, labels)
     if reference is not None:
         real = load_reference(reference, inception_path)
-        subject.judge = partial(_judge, real)
+        subject.judge = partial(_judge, real, denoiser.codec)
         sample = np.random.default_rng(seed).permutation(len(real.train_features))[:images]
         subject.floor = _distances(real, real.train_features[sample])  # in random order
     return subject
@@ -155,8 +164,8 @@ def steps_for(solver: str, nfe: int) -> int | None:
     return None
 
 
-def _judge(reference: Reference, images: Tensor) -> dict[str, float]:
-    return _distances(reference, reference.extractor.features(to_uint8(images), 256))
+def _judge(reference: Reference, codec: Codec, images: Tensor) -> dict[str, float]:
+    return _distances(reference, reference.extractor.features(codec.decode(images), 256))
 
 
 def _distances(reference: Reference, features: np.ndarray) -> dict[str, float]:
@@ -195,9 +204,19 @@ def main(arguments: list[str] | None = None) -> None:
         metavar="FOLDER",
         help="outputs/reference of its data set, for KID and FD; once, or once for each --model",
     )
+    parser.add_argument(
+        "--dataset",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        help="outputs/dataset of a model: its labels are drawn from there; once, or once for each "
+        "--model (default: the folder dataset beside its reference)",
+    )
     parser.add_argument("--names", metavar="A,B", help="of the models, for the tables")
-    parser.add_argument("--inception-path", metavar="FILE",
-                        help="its weights, where a reference is Inception's")  # fmt: skip
+    parser.add_argument(
+        "--inception-path", metavar="FILE", help="its weights, where a reference is Inception's"
+    )
     parser.add_argument("--no-mixtures", action="store_true", help="trained models only")
     parser.add_argument("--nfe", default=",".join(map(str, NFE)), help="default: %(default)s")
     parser.add_argument("--images", type=int, default=256, help="per run (default: %(default)s)")
@@ -209,8 +228,13 @@ def main(arguments: list[str] | None = None) -> None:
         metavar="FOLDER",
         help="default: %(default)s",
     )
-    parser.add_argument("--grid-cache", type=Path, default=Path(".runs/grids"), metavar="FOLDER",
-                        help="where optimized grids are kept (default: %(default)s)")  # fmt: skip
+    parser.add_argument(
+        "--grid-cache",
+        type=Path,
+        default=Path(".runs/grids"),
+        metavar="FOLDER",
+        help="where optimized grids are kept (default: %(default)s)",
+    )
     options = parser.parse_args(arguments)
     try:
         nfes = tuple(sorted({int(part) for part in options.nfe.split(",")}))
@@ -221,16 +245,24 @@ def main(arguments: list[str] | None = None) -> None:
     if not options.model and options.no_mixtures:
         parser.error("nothing to study: give --model FILE or leave out --no-mixtures")
     count = len(options.model)
-    references = options.reference * count if len(options.reference) == 1 else options.reference
-    references = references or [None] * count
+    references, datasets = (
+        (given * count if len(given) == 1 else given) or [None] * count
+        for given in (options.reference, options.dataset)
+    )
     names = options.names.split(",") if options.names else [None] * count
-    if not len(references) == len(names) == count:
-        parser.error("give --reference once or once for each --model, and a name for each")
+    if not len(references) == len(datasets) == len(names) == count:
+        parser.error(
+            "give --reference and --dataset once or once for each --model, and a name for each"
+        )
     subjects = [] if options.no_mixtures else list(mixtures(options.images))
     try:
         subjects += [
-            trained(path, reference, options.images, options.seed, name, options.inception_path)
-            for path, reference, name in zip(options.model, references, names, strict=True)
+            trained(
+                path, reference, options.images, options.seed, name, options.inception_path, dataset
+            )
+            for path, reference, name, dataset in zip(
+                options.model, references, names, datasets, strict=True
+            )
         ]
     except (ValueError, OSError) as error:
         parser.error(str(error))

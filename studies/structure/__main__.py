@@ -1,11 +1,12 @@
-"""What does the structure game bring? Trains with it and without, from one warm start or from scratch.
+"""What does the structure game bring? Trains with and without it, from a warm start or not.
 
-Every arm starts from the same weights (of --init; without it, of its seed, on the params' own schedule)
-and sees the same images in the same order; seeds pair the arms. The control trains longer than the
-others, so that its snapshots answer for equal images and for equal wall-clock. Images are drawn by
-the deployed sampler (few steps; the adapter on, where the arm trained one) and by the long one
-(adapter off), and judged beside the real-versus-real floor. Fakes that come from a sampler (deployed,
-onpolicy) come from the first of --deployed.
+All arms of a seed start from the same weights and see the same images in the same order, so seeds
+pair them. The weights are those of --init; without it they are random, and training follows the
+params' own schedule. The control trains longer than the others: one of its snapshots has seen as
+many images as they have, a later one took as long. Images are drawn by the deployed sampler (few
+steps; with the adapter, where the arm trained one) and by the long one (without it), and judged
+beside the floor of real images against real ones. Fakes that a sampler draws (deployed, onpolicy)
+are drawn by the first of --deployed.
 
   python -m studies.structure --init outputs/ema/0.1.safetensors
   python -m studies.structure --init WEIGHTS --arms graph,per_sample --seeds 0,1,2 --kimg 64
@@ -15,7 +16,8 @@ onpolicy) come from the first of --deployed.
 
 Needs outputs/dataset and outputs/reference of the same params. Finished runs and images judged are
 kept in the output folder: the same command goes on where it stopped. Writes structure.csv,
-structure.md, structure.png, samples.png (each arm's images side by side) and, with --at, tradeoff.png.
+structure.md, structure.png, samples.png (images of the arms side by side) and, with --at,
+tradeoff.png.
 """
 
 import argparse
@@ -45,11 +47,11 @@ from studies.structure.options import ARMS, CONTROL, parse
 from studies.structure.report import write_report
 from studies.structure.samples import draw_samples
 from studies.structure.tradeoff import draw_tradeoff
-from training.methods.build import build_state
+from training.methods.build import build_method
 
 
 def questions(raw: dict, runs: dict, options: argparse.Namespace) -> list[Question]:
-    """What to judge: each arm at equal images, the control at equal wall-clock too, and the start."""
+    """What to judge: every arm at equal images, the control at its own end too, and the start."""
     params, out = check_params(raw), []
     names = [*options.deployed, options.long]
     for name in names:
@@ -87,16 +89,17 @@ def main(arguments: list[str] | None = None) -> None:
             settings = arm_settings(raw, values, options, seed, kimg)
             runs[arm, seed] = settings, options.out / "runs" / f"{arm}-{seed}-{kimg:g}"
     dataset = ImageDataset(options.dataset)
-    # What does not fit together is told before any training.
+    # Settings that cannot be trained are refused before any training starts.
     load_reference(options.reference, base.evaluation.inception_path)
     for (arm, seed), (settings, _) in runs.items():
         if seed == options.seeds[0]:
             try:
-                build_state(settings, dataset, World())
+                build_method(settings, dataset, World())
             except (ValueError, RuntimeError) as error:
                 raise ValueError(f"{arm}: {error}") from None
-    check_same_settings(runs, {"init": options.init and file_hash(options.init),
-                          "dataset": dataset.content_hash})  # fmt: skip
+    check_same_settings(
+        runs, {"init": options.init and file_hash(options.init), "dataset": dataset.content_hash}
+    )
     options.out.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(options.jobs, context, start_worker, (os.getpid(),))
@@ -122,10 +125,24 @@ def main(arguments: list[str] | None = None) -> None:
     table = pd.DataFrame(rows)
     table.to_csv(options.out / "structure.csv", index=False, float_format="%.6g")
     per_kimg = {key: spent / runs[key][0].train.total_kimg for key, spent in seconds.items()}
-    write_report(table, per_kimg, options.kimg, options.deployed, options.long, options.out,
-                 options.snapshot_kimg)  # fmt: skip
-    draw_samples(asked, options.kimg, options.deployed[0], options.images, dataset, folder,
-                 options.out / "samples.png")  # fmt: skip
+    write_report(
+        table,
+        per_kimg,
+        options.kimg,
+        options.deployed,
+        options.long,
+        options.out,
+        options.snapshot_kimg,
+    )
+    draw_samples(
+        asked,
+        options.kimg,
+        options.deployed[0],
+        options.images,
+        dataset,
+        folder,
+        options.out / "samples.png",
+    )
     if options.at:
         draw_tradeoff(table, options.kimg, options.deployed[0], options.long, options.out)
     print((options.out / "structure.md").read_text())

@@ -5,21 +5,26 @@ import json
 import os
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
+from typing import Any
 
 import torch
 from filelock import FileLock
+from pydantic import ValidationError
 
 from dataset.store import ImageDataset
-from discriminators.config import StructureConfig
+from foundation.atomic_files import write_text
 from foundation.workers import World
 from models.weights import load_tensors
 from pipelines.console.progress import progress
 from pipelines.params import check_params
 from pipelines.settings.dotted_keys import with_values
+from pipelines.workspace.paths import grid_cache
 from training.loop import train
 from training.run_settings import RunSettings
+from training.structure.config import StructureConfig
 
 
 def train_arm(settings: str, dataset: str, folder: str) -> float:
@@ -31,13 +36,15 @@ def train_arm(settings: str, dataset: str, folder: str) -> float:
     with FileLock(place / ".lock", timeout=0):  # Timeout says which folder another process holds
         if not (place / "train.json").exists():
             start = time.monotonic()
-            train(RunSettings.model_validate_json(settings), ImageDataset(dataset), place, World())
+            asked = RunSettings.model_validate_json(settings)
+            asked = asked.model_copy(update={"grid_cache": str(grid_cache())})
+            train(asked, ImageDataset(dataset), place, World())
             clock.write_text(json.dumps(time.monotonic() - start))
     return json.loads(clock.read_text()) if clock.exists() else float("nan")
 
 
 def start_worker(parent: int) -> None:
-    """One thread a process, and no life beyond the parent's, however that ends."""
+    """Use one thread, and exit when the parent process has ended, in whatever way."""
     torch.set_num_threads(1)
 
     def watch() -> None:
@@ -48,9 +55,10 @@ def start_worker(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def arm_settings(raw: dict, values: dict, options: argparse.Namespace, seed: int, kimg: float
-                 ) -> RunSettings:  # fmt: skip
-    """The settings of one arm: those of params, a fine-tune of the given weights, its own values."""
+def arm_settings(
+    raw: dict, values: dict, options: argparse.Namespace, seed: int, kimg: float
+) -> RunSettings:
+    """Settings of one arm: those of params, with --init those of a fine-tuning, and its own."""
     snapshots = round(kimg / options.snapshot_kimg)
     deployed = (
         check_params(raw)
@@ -75,7 +83,7 @@ def arm_settings(raw: dict, values: dict, options: argparse.Namespace, seed: int
         common["train.lr"] = options.lr
     if options.every is not None:
         common["structure.every"] = options.every
-    # Which arm is judged with its adapter, questions() says.
+    # Here no sampler switches the adapter on: questions() does so for the arms that trained one.
     common |= {f"sampling.{name}.adapter": False for name in raw.get("sampling", {})}
     params = check_params(with_values(raw, common | values), "the study's params")
     settings = params.run_settings().model_copy(update={"sample_every_kimg": None})
@@ -109,29 +117,67 @@ def same_plain(folder: Path, control: Path) -> int:
 
 
 def check_same_settings(runs: dict, inputs: dict) -> None:
-    """A run in the folder must be of these settings, start and data; raises ValueError where not."""
+    """A run in the folder must be of these settings, start and data; raises ValueError where not.
+
+    A note that an earlier version wrote is compared as far as it says what is known today.
+    """
     for settings, folder in runs.values():
-        for name, text in (
-            ("settings", settings.model_dump_json(indent=1)),
-            ("inputs", json.dumps(inputs)),
-        ):
-            note = folder / f"{name}.json"
-            if note.exists() and note.read_text() != text:
-                what = "settings" if name == "settings" else "starting weights or another data set"
-                raise ValueError(
-                    f"{folder} holds a run of other {what}: give another --out, or remove it"
-                )
-            folder.mkdir(parents=True, exist_ok=True)
-            note.write_text(text)
+        notes = folder / "settings.json", folder / "inputs.json"
+        other = None
+        if notes[0].exists() and earlier_settings(notes[0].read_text()) != settings:
+            other = "settings"
+        elif notes[1].exists() and json.loads(notes[1].read_text()) != inputs:
+            other = "starting weights or another data set"
+        if other is not None:
+            raise ValueError(
+                f"{folder} holds a run of other {other}: give another --out, or remove it"
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        # In full, so that a default that changes later does not change what this run was.
+        write_text(notes[0], settings.model_dump_json(indent=1))
+        write_text(notes[1], json.dumps(inputs))
+
+
+def earlier_settings(text: str) -> RunSettings | None:
+    """Settings from JSON, whichever version wrote it; None where they mean nothing today.
+
+    A field that the text lacks has its default: the run was made without it. A field that is not
+    known any more is passed over.
+    """
+    try:
+        values = json.loads(text)
+    except ValueError:
+        return None
+    while True:
+        try:
+            return RunSettings.model_validate_json(json.dumps(values))
+        except ValidationError as error:
+            unknown = [e["loc"] for e in error.errors() if e["type"] == "extra_forbidden"]
+            if not unknown:
+                return None
+            for location in unknown:
+                _remove(values, location)
+
+
+def _remove(values: Any, location: Sequence[int | str]) -> None:
+    """Delete the entry at a location of pydantic, which names the kind of a union's member too."""
+    *path, key = location
+    for part in path:
+        if isinstance(values, list) or part in values:
+            values = values[part]
+    del values[key]
 
 
 def train_all(pool: ProcessPoolExecutor, runs: dict, options: argparse.Namespace) -> dict:
+    """Train what is not finished; {(arm, seed): seconds}. Raises ValueError that names the arm."""
     seconds = {}
     with progress("structure: training runs", len(runs)) as report:
         tasks = {
-            pool.submit(train_arm, settings.model_dump_json(), str(options.dataset), str(folder)): key
+            pool.submit(
+                train_arm, settings.model_dump_json(), str(options.dataset), str(folder)
+            ): key
             for key, (settings, folder) in sorted(runs.items(), key=lambda item: item[0][1])
-        }  # fmt: skip
+        }
         for done, task in enumerate(as_completed(tasks), start=1):
             try:
                 seconds[tasks[task]] = task.result()

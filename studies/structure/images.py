@@ -6,8 +6,6 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import torch
-
 from dataset.store import ImageDataset
 from evaluation.config import EvaluationConfig
 from evaluation.judge import judge
@@ -16,9 +14,11 @@ from evaluation.reference import load_reference
 from foundation.atomic_files import write_text
 from models.denoiser import load_denoiser
 from pipelines.console.progress import progress
+from pipelines.workspace.paths import grid_cache
 from sampling.config import SamplerConfig
-from sampling.generate import generate
+from sampling.from_weights import generate_pictures
 from sampling.labels import generation_labels
+from sampling.request import GenerationRequest
 
 GENERATION_SEED = 20_000  # of the images judged, the same for all
 SHOWN_IMAGES = 64  # of those judged, in the picture beside each file of metrics
@@ -44,15 +44,16 @@ def judge_images(question: Question, dataset: str, reference: str, config: str, 
     labels = generation_labels(
         images_of, GENERATION_SEED, settings.num_images, conditional=denoiser.num_classes > 0
     )
-    images = generate(
-        denoiser,
-        SamplerConfig.model_validate_json(question.setting),
-        GENERATION_SEED,
-        range(settings.num_images),
-        torch.from_numpy(labels) if denoiser.num_classes else None,
-        settings.batch_size,
+    request = GenerationRequest(
+        sampler=SamplerConfig.model_validate_json(question.setting),
+        seed=GENERATION_SEED,
+        indices=range(settings.num_images),
+        labels=labels,
+        batch_size=settings.batch_size,
+        weights=question.weights,
+        cache_dir=str(grid_cache()),
     )
-    pixels = denoiser.codec.decode(images)
+    pixels = generate_pictures(denoiser, request)
     real = load_reference(Path(reference), settings.inception_path)
     result = judge(pixels, labels, real, settings, GENERATION_SEED)
     place.parent.mkdir(parents=True, exist_ok=True)

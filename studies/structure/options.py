@@ -29,28 +29,54 @@ def parse(arguments: list[str] | None, description: str | None) -> argparse.Name
     )
     add = parser.add_argument
     add("--params", default="params.yaml", help="settings of data, model, game and samplers")
-    add("--init", type=Path, metavar="FILE",
-        help="weights to start from, at a constant learning rate (default: from scratch)")  # fmt: skip
+    add(
+        "--init",
+        type=Path,
+        metavar="FILE",
+        help="weights to start from, at a constant learning rate (default: from scratch)",
+    )
     add("--dataset", type=Path, default=Path("outputs/dataset"), metavar="FOLDER")
     add("--reference", type=Path, default=Path("outputs/reference"), metavar="FOLDER")
     add("--arms", default="graph", help=f"of {', '.join(ARMS)} (the control is always there)")
-    add("--arm", action="append", default=[], metavar="NAME:KEY=VALUE,...",
-        help="an arm of your own, e.g. hard:structure.gamma=0.1; may be repeated")  # fmt: skip
+    add(
+        "--arm",
+        action="append",
+        default=[],
+        metavar="NAME:KEY=VALUE,...",
+        help="an arm of your own, e.g. hard:structure.gamma=0.1; may be repeated",
+    )
     add("--seeds", default="0,1,2,3,4", help="default: %(default)s")
-    add("--kimg", type=float,
-        help="length of each arm (default: 64 with --init, else train.total_kimg of params)")  # fmt: skip
-    add("--control-kimg", type=float,
+    add(
+        "--kimg",
+        type=float,
+        help="length of each arm (default: 64 with --init, else train.total_kimg of params)",
+    )
+    add(
+        "--control-kimg",
+        type=float,
         help="length of the control (default: a quarter longer; the report names that of equal "
-        "wall-clock: the same command with it trains the control anew and keeps the rest)")  # fmt: skip
+        "wall-clock: the same command with it trains the control anew and keeps the rest)",
+    )
     add("--snapshot-kimg", type=float, help="distance of snapshots (default: a quarter of --kimg)")
-    add("--at", default="", metavar="KIMG,...",
+    add(
+        "--at",
+        default="",
+        metavar="KIMG,...",
         help="also judge at these times, and draw what the deployed sampler gains against what the "
-        "long one loses (tradeoff.png)")  # fmt: skip
-    add("--lr", type=float,
-        help="learning rate (default: 0.005 with --init, else train.lr of params)")  # fmt: skip
+        "long one loses (tradeoff.png)",
+    )
+    add(
+        "--lr",
+        type=float,
+        help="learning rate (default: 0.005 with --init, else train.lr of params)",
+    )
     add("--length", type=float, default=0.1, help="EMA length judged, one of ema.tracked")
-    add("--deployed", default="fast8",
-        help="sampler names under `sampling`; the game is played on the first (default: %(default)s)")  # fmt: skip
+    add(
+        "--deployed",
+        default="fast8",
+        help="sampler names under `sampling`; the game is played on the first (default: "
+        "%(default)s)",
+    )
     add("--every", type=int, help="play at every n-th step (default: structure.every of params)")
     add("--long", default="heun18", help="the sampler of full length (default: %(default)s)")
     add("--images", type=int, default=2048, help="judged per question (default: %(default)s)")
@@ -78,8 +104,10 @@ def parse(arguments: list[str] | None, description: str | None) -> argparse.Name
         )
     start = params.structure.start_kimg
     if not options.init and options.kimg <= start:
-        parser.error(f"--kimg {options.kimg:g}: from scratch the game begins after "
-                     f"structure.start_kimg, {start:g}: give more")  # fmt: skip
+        parser.error(
+            f"--kimg {options.kimg:g}: from scratch the game begins after "
+            f"structure.start_kimg, {start:g}: give more"
+        )
     for kimg in options.at:
         if not 0 < kimg <= options.kimg:
             parser.error(f"--at {kimg:g}: times are above 0 and up to --kimg, {options.kimg:g}")

@@ -7,22 +7,15 @@ from statistics import median
 import numpy as np
 import pandas as pd
 
-from evaluation.paired_statistics import Difference, difference_text, paired_difference, spread
+from evaluation.metric_table import metric_entry, shown
+from evaluation.paired_statistics import (
+    Difference,
+    difference_text,
+    mean_and_deviation,
+    paired_difference,
+)
 from pipelines.reporting.figures import COLOURS, MUTED, new_figure, png, style
 from studies.tables import markdown
-
-METRICS = {
-    "kid": "KID",
-    "fd": "FD",
-    "structure_gap": "structure_gap",
-    "knn_two_sample": "kNN two-sample",
-    "knn_distance_w1": "W1 of kNN distances",
-    "coverage": "coverage",
-    "recall": "recall",
-    "lid_ratio": "intrinsic dimension, generated / real",
-    "conditional_accuracy": "conditional accuracy",
-}
-HEADLINE = ("kid", "fd", "structure_gap")
 
 
 def write_report(
@@ -90,10 +83,10 @@ def closer(rows: pd.DataFrame, control: pd.DataFrame, metric: str) -> Difference
 
 
 def _values(table: pd.DataFrame, kimg: float) -> str:
-    shown = columns(table, kimg)
-    head = ["metric", "floor (real)", *shown]
+    parts = columns(table, kimg)
+    head = ["metric", "floor (real)", *parts]
     lines = []
-    for metric, title in METRICS.items():
+    for metric in shown("study"):
         if metric not in set(table.metric):
             continue
         entry = table[table.metric == metric].iloc[0]
@@ -101,15 +94,15 @@ def _values(table: pd.DataFrame, kimg: float) -> str:
         if not pd.isna(entry.floor_std):
             floor += f" ± {entry.floor_std:.2g}"
         cells = []
-        for rows in shown.values():
+        for rows in parts.values():
             values = list(by_seed(rows, metric).values())
             if not values:
                 cells.append("")
                 continue
-            found = spread(values)
+            found = mean_and_deviation(values)
             said = f"{found.mean:.4g}" + (f" ± {found.sd:.2g}" if found.sd else "")
             cells.append(said + _unresolved(rows[rows.metric == metric]))
-        lines.append([title, floor, *cells])
+        lines.append([metric_entry(metric).title, floor, *cells])
     seeds = table[table.seed >= 0].groupby("arm").seed.nunique().to_dict()
     note = ", ".join(f"{arm} {count}" for arm, count in seeds.items())
     return markdown(head, lines) + f"\nMean ± standard deviation; seeds: {note}.\n"
@@ -124,20 +117,23 @@ def _unresolved(rows: pd.DataFrame) -> str:
 
 
 def _differences(table: pd.DataFrame, kimg: float) -> str:
-    shown = columns(table, kimg)
-    controls = [name for name in shown if name.startswith("control")]
-    arms = [name for name in shown if name not in ("start", *controls)]
+    parts = columns(table, kimg)
+    controls = [name for name in parts if name.startswith("control")]
+    arms = [name for name in parts if name not in ("start", *controls)]
     lines = []
     for arm in arms:
         for control in controls:
-            for metric in METRICS:
+            for metric in shown("study"):
                 gap = paired_difference(
-                    by_seed(shown[control], metric), by_seed(shown[arm], metric)
+                    by_seed(parts[control], metric), by_seed(parts[arm], metric)
                 )
                 if gap is None:
                     continue
-                near = closer(shown[arm], shown[control], metric) if metric in HEADLINE else None
-                lines.append([arm, control, METRICS[metric], difference_text(gap), _share(near)])
+                near = None
+                if metric in shown("study figure"):
+                    near = closer(parts[arm], parts[control], metric)
+                title = metric_entry(metric).title
+                lines.append([arm, control, title, difference_text(gap), _share(near)])
     if not lines:
         return ""
     head = ["arm", "minus", "metric", "paired difference [95%]", "closer to the floor by"]
@@ -163,37 +159,49 @@ def _cost(seconds_per_kimg: dict[tuple[str, int], float], kimg: float, snapshot_
         ]
         if arm != "control" and ratios:
             equal = snapshot_kimg * math.ceil(kimg * median(ratios) / snapshot_kimg)
-            lines.append([arm, f"{median(ratios):.2f}", f"{min(ratios):.2f} to {max(ratios):.2f}",
-                          f"{equal:g}"])  # fmt: skip
+            lines.append(
+                [
+                    arm,
+                    f"{median(ratios):.2f}",
+                    f"{min(ratios):.2f} to {max(ratios):.2f}",
+                    f"{equal:g}",
+                ]
+            )
     if not lines:
         return ""
-    head = ["arm", "time per image over the control's (median)", "range over seeds",
-            "equal wall-clock: --control-kimg"]  # fmt: skip
+    head = [
+        "arm",
+        "time per image over the control's (median)",
+        "range over seeds",
+        "equal wall-clock: --control-kimg",
+    ]
     return markdown(head, lines)
 
 
 def _figure(table: pd.DataFrame, kimg: float, path: Path) -> None:
     """Each seed's value under the deployed sampler, arms side by side, with the floor's band."""
-    shown = columns(table, kimg)
-    figure = new_figure((4.2 * len(HEADLINE), 3.8))
-    for axes, metric in zip(figure.subplots(1, len(HEADLINE)), HEADLINE, strict=True):
-        style(axes, METRICS[metric])
+    parts = columns(table, kimg)
+    metrics = shown("study figure")
+    figure = new_figure((4.2 * len(metrics), 3.8))
+    for axes, metric in zip(figure.subplots(1, len(metrics)), metrics, strict=True):
+        style(axes, metric_entry(metric).title)
         entry = table[table.metric == metric].iloc[0]
         if not pd.isna(entry.floor):
             reach = 0.0 if pd.isna(entry.floor_std) else 2 * entry.floor_std
             axes.axhspan(entry.floor - reach, entry.floor + reach, color=MUTED, alpha=0.25)
             axes.axhline(entry.floor, color=MUTED, linewidth=1, linestyle=":")
-        for place, rows in enumerate(shown.values()):
+        for place, rows in enumerate(parts.values()):
             found = by_seed(rows, metric)
             colour = COLOURS[place % len(COLOURS)]
             axes.plot([place] * len(found), list(found.values()), "o", color=colour, alpha=0.6)
             axes.plot(place, np.mean(list(found.values())), "D", color=colour, markersize=8)
         titles = {"start": "warm start"}
-        names = [titles.get(name, name).replace(", ", "\n") for name in shown]
+        names = [titles.get(name, name).replace(", ", "\n") for name in parts]
         axes.set_xticks(range(len(names)), names, fontsize=8)
     figure.supxlabel(
         "dots: seeds (each a mean over draws of images); diamonds: their mean; dotted: real images "
         "against real ones, grey: two standard deviations of single draws",
-        fontsize=9, color=MUTED,
-    )  # fmt: skip
+        fontsize=9,
+        color=MUTED,
+    )
     path.write_bytes(png(figure))

@@ -15,13 +15,22 @@ from studies.structure.images import GENERATION_SEED, SHOWN_IMAGES, Question, pi
 
 
 def draw_samples(
-    asked: list[Question], kimg: float, sampler: str, judged: int, dataset: ImageDataset,
-    folder: Path, path: Path,
-) -> None:  # fmt: skip
-    """A sheet of real held-out images, then what the start and each arm of the first seed made of the
-    same labels and noise at equal images, by one sampler.
+    asked: list[Question],
+    kimg: float,
+    sampler: str,
+    judged: int,
+    dataset: ImageDataset,
+    folder: Path,
+    path: Path,
+) -> None:
+    """Real held-out images beside those of the start and of each arm, of the first seed at `kimg`.
 
-    asked: what was judged, `judged` images each, their pictures in `folder`; dataset: the real ones.
+    All panels have the same labels, and the generated ones the same noise and sampler.
+
+    Args:
+        asked: what was judged, `judged` images each; their pictures lie in `folder`.
+        dataset: the real images.
+        path: of the PNG to write.
     """
     seed = min(question.seed for question in asked if question.arm != "start")
     chosen = [

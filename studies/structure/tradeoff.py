@@ -1,13 +1,11 @@
-"""What the deployed sampler gains against what the long one loses: a curve per arm, over training."""
+"""What the deployed sampler gains and the long one loses: a curve per arm, over training."""
 
 from pathlib import Path
 
 import pandas as pd
 
+from evaluation.metric_table import metric_entry, shown
 from pipelines.reporting.figures import COLOURS, MUTED, new_figure, png, style
-from studies.structure.report import METRICS
-
-SHOWN = ("kid", "fd", "structure_gap")
 
 
 def tradeoff_points(
@@ -15,9 +13,9 @@ def tradeoff_points(
 ) -> pd.DataFrame:
     """Mean over seeds at each time: columns kimg, long, deployed.
 
-    An arm that trained an adapter was not judged under the long sampler, where the adapter is off and
-    the arm is its control bit by bit: there the control's values stand. Times beyond kimg, which only
-    a longer control has, are left out.
+    An arm that trained an adapter was not judged under the long sampler: there the adapter is off,
+    so the arm equals its control bit by bit, and the control's values are taken. Times beyond kimg,
+    which only a longer control has, are left out.
     """
     chosen = table[(table.metric == metric) & (table.kimg <= kimg)]
     own = chosen[chosen.arm == arm]
@@ -41,9 +39,10 @@ def tradeoff_points(
 def draw_tradeoff(table: pd.DataFrame, kimg: float, deployed: str, long: str, out: Path) -> None:
     """tradeoff.png: for each headline metric, deployed over long, times along each line."""
     arms = [arm for arm in table.arm.unique() if arm != "start"]
-    figure = new_figure((4.4 * len(SHOWN), 4.4))
-    for axes, metric in zip(figure.subplots(1, len(SHOWN)), SHOWN, strict=True):
-        style(axes, METRICS[metric])
+    metrics = shown("study figure")
+    figure = new_figure((4.4 * len(metrics), 4.4))
+    for axes, metric in zip(figure.subplots(1, len(metrics)), metrics, strict=True):
+        style(axes, metric_entry(metric).title)
         for place, arm in enumerate(arms):
             points = tradeoff_points(table, arm, metric, deployed, long, kimg)
             colour = COLOURS[place % len(COLOURS)]
@@ -61,6 +60,7 @@ def draw_tradeoff(table: pd.DataFrame, kimg: float, deployed: str, long: str, ou
     figure.supxlabel(
         "lower left is better; mean over seeds, from the start to the end (diamond); dotted: real "
         "images against real ones",
-        fontsize=9, color=MUTED,
-    )  # fmt: skip
+        fontsize=9,
+        color=MUTED,
+    )
     (out / "tradeoff.png").write_bytes(png(figure))

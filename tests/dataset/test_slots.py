@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from dataset.slots import (
-    LabelPools,
+    GroupPools,
     slot_generator,
     slot_indices,
     slot_normal,
@@ -96,7 +96,7 @@ def test_far_slots_need_no_history():
 
 
 def test_unpaired_draws_are_independent_of_what_the_slots_show():
-    pools, same, by_chance = LabelPools(LABELS), 0, 0.0
+    pools, same, by_chance = GroupPools(LABELS), 0, 0.0
     for play in range(0, 6400, 64):
         shown = slot_indices(0, 300, range(play, play + 64))
         same += (unpaired_batch(0, pools, LABELS[shown], play) == shown).sum()
@@ -105,7 +105,7 @@ def test_unpaired_draws_are_independent_of_what_the_slots_show():
 
 
 def test_a_batch_of_unpaired_draws_holds_no_image_twice():
-    pools, seen = LabelPools(LABELS), np.zeros(300, dtype=int)
+    pools, seen = GroupPools(LABELS), np.zeros(300, dtype=int)
     for play in range(200):
         wanted = np.random.default_rng(play).choice([0, 1, 2, 5], size=64)
         drawn = unpaired_batch(0, pools, wanted, play)
@@ -119,11 +119,14 @@ def test_a_batch_of_unpaired_draws_holds_no_image_twice():
     anywhere = unpaired_batch(0, pools, np.full(300, -1), 7)
     assert (np.sort(anywhere) == np.arange(300)).all()
     few = unpaired_batch(0, pools, np.full(100, 0), 7)  # fewer images than are wanted
-    assert set(np.bincount(few, minlength=300)[LABELS == 0]) <= {100 // (LABELS == 0).sum() + i
-                                                                for i in (0, 1)}  # fmt: skip
+    assert set(np.bincount(few, minlength=300)[LABELS == 0]) <= {
+        100 // (LABELS == 0).sum() + i for i in (0, 1)
+    }
 
 
 @pytest.mark.parametrize("label", [3, 4, 6, 99])
-def test_a_label_without_images_is_named(label):
-    with pytest.raises(ValueError, match=f"no training image has label {label}: .*0, 1, 2, 5"):
-        unpaired_batch(0, LabelPools(LABELS), np.array([0, label]), 0)
+def test_a_group_without_images_is_named(label):
+    with pytest.raises(
+        ValueError, match=f"no training image has group label {label}: .*0, 1, 2, 5"
+    ):
+        unpaired_batch(0, GroupPools(LABELS), np.array([0, label]), 0)

@@ -49,6 +49,12 @@ def test_stored_pictures_are_encoded_to_denoiser_units(digits):
     assert (one == other).all()
 
 
+def test_groups_are_the_classes(digits):
+    data = ImageDataset(digits)
+    assert data.group_labels.dtype == np.int64
+    assert (data.group_labels == data.labels).all() and len(set(data.group_labels.tolist())) == 10
+
+
 def test_pickles_as_its_folder(digits):
     data = ImageDataset(digits)
     assert len(pickle.dumps(data)) < 1000

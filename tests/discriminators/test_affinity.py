@@ -3,7 +3,8 @@ import torch
 from torch import nn
 
 from discriminators.affinity import AffinityDiscriminator
-from discriminators.config import GateConfig, StructureConfig
+from discriminators.config import DiscriminatorConfig
+from training.structure.config import GateConfig, StructureConfig
 
 LABELS = torch.zeros(16, dtype=torch.int64)
 
@@ -11,7 +12,7 @@ LABELS = torch.zeros(16, dtype=torch.int64)
 def form(gamma=0.0) -> AffinityDiscriminator:
     torch.manual_seed(0)
     return AffinityDiscriminator(
-        6, StructureConfig(kind="affinity", width=16, gamma=gamma)
+        6, DiscriminatorConfig(kind="affinity", width=16, gamma=gamma)
     ).double()
 
 
@@ -78,7 +79,7 @@ def test_an_encoder_that_aligns_all_reals_does_not_win_by_far():
     real, fake = pair()
     aligned = torch.ones(1, 6, dtype=torch.float64) + 1e-4 * real
     gap = discriminator.loss_d(aligned, fake, LABELS).report["logit_gap"]
-    assert gap == 2.0 < StructureConfig().gate.win_gap
+    assert gap == 2.0 < GateConfig().win_gap
 
 
 def test_a_gate_that_an_affinity_could_shut_for_good_is_refused():

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from discriminators.config import StructureConfig
+from discriminators.config import DiscriminatorConfig
 from discriminators.forms import make_form
 from discriminators.graph import GraphDiscriminator
 from discriminators.losses import pair_accuracy
@@ -10,7 +10,7 @@ NO_LABELS = torch.full((64,), -1)
 
 
 def forms(kind: str, **settings):
-    config = StructureConfig(kind=kind, k=4, width=32, **settings)
+    config = DiscriminatorConfig(kind=kind, k=4, width=32, **settings)
     return make_form(config, num_features=8, seed=0).double()
 
 
@@ -51,7 +51,7 @@ class ShuffledEdges(GraphDiscriminator):
 
 
 def test_only_the_graph_sees_density():
-    config = StructureConfig(k=4, width=32)
+    config = DiscriminatorConfig(k=4, width=32)
     torch.manual_seed(0)
     assert accuracy_on_density(forms("graph")) > 0.9
     assert abs(accuracy_on_density(forms("per_sample")) - 0.5) < 0.06
@@ -77,7 +77,7 @@ def test_order_of_the_batch_does_not_matter():
     torch.testing.assert_close(form(x, labels)[order], form(x[order], labels[order]))
 
 
-def test_labels_enter_through_the_edges():
+def test_groups_enter_through_the_edges():
     form, x = forms("graph"), features(20, 0)
     one, many = torch.zeros(20, dtype=torch.int64), torch.arange(20)
     assert not torch.allclose(form(x, one), form(x, many))
@@ -105,7 +105,7 @@ def test_graph_is_wired_as_promised():
 
 @pytest.mark.parametrize("kind", ["graph", "affinity"])
 def test_r2_may_have_a_weight_of_its_own(kind):
-    config = StructureConfig(kind=kind, width=16, gamma=0.2, gamma_r2=0.6)
+    config = DiscriminatorConfig(kind=kind, width=16, gamma=0.2, gamma_r2=0.6)
     form = make_form(config, num_features=8, seed=0).double()
     loss = form.loss_d(features(64, 0), features(64, 1), NO_LABELS)
     expected = 0.1 * loss.report["r1"] + 0.3 * loss.report["r2"]

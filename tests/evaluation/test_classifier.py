@@ -71,9 +71,12 @@ def test_held_out_and_unlabelled_images_are_never_trained_on(digits, monkeypatch
 def test_one_class_is_an_error(digits):
     with pytest.raises(ValueError, match="at least 2 classes"):
         train_classifier(
-            digits.images, np.zeros_like(digits.labels), 10, digits.train_indices,
+            digits.images,
+            np.zeros_like(digits.labels),
+            10,
+            digits.train_indices,
             digits.held_out_indices,
-        )  # fmt: skip
+        )
 
 
 def test_augment_shifts_without_wrapping_and_adds_noise():

@@ -1,6 +1,7 @@
 import numpy as np
+import pytest
 
-from evaluation.floors import draw_metrics, equal_size
+from evaluation.floors import draw_metrics, equal_size, floor_means
 
 
 def test_equal_size_is_the_least_of_three():
@@ -46,3 +47,15 @@ def test_progress_is_told():
     told = []
     draw_metrics(mean_gap, np.zeros((9, 1)), np.zeros((9, 1)), 3, 4, 0, told.append)
     assert told == [1, 2, 3, 4]
+
+
+def test_mean_floors_against_one_set_of_held_out_images():
+    rng = np.random.default_rng(0)
+    train, held_out = rng.normal(size=(20_000, 1)), rng.normal(size=(50, 1))
+    found = floor_means(mean_gap, train, held_out, 400, seed=0)
+    # The held-out images stay, so only the train draws scatter: sqrt(1 / 50 / 400).
+    assert abs(found["gap"] - (train.mean() - held_out.mean())) < 4 * np.sqrt(1 / 50 / 400)
+    assert found["n"] == 50 and found == floor_means(mean_gap, train, held_out, 400, seed=0)
+    assert found != floor_means(mean_gap, train, held_out, 400, seed=1)
+    with pytest.raises(ValueError, match="49 train features for 50"):
+        floor_means(mean_gap, train[:49], held_out, 2, seed=0)

@@ -7,8 +7,13 @@ FLOORS = {"knn_two_sample": 0.5, "coverage": 0.8, "knn_distance_w1": 0.1, "lid_l
 
 
 def test_by_hand():
-    values = {"knn_two_sample": 0.6, "coverage": 0.6, "knn_distance_w1": 0.4,
-              "lid_log_ratio": 0.45, "mean_real_distance": 2.0}  # fmt: skip
+    values = {
+        "knn_two_sample": 0.6,
+        "coverage": 0.6,
+        "knn_distance_w1": 0.4,
+        "lid_log_ratio": 0.45,
+        "mean_real_distance": 2.0,
+    }
     assert structure_gap(values, FLOORS) == pytest.approx((0.2 + 0.25 + 0.15 + 0.4) / 4)
     # Too alike is as far from real as too different.
     memorised = values | {"knn_two_sample": 0.4, "coverage": 1.0}

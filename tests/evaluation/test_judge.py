@@ -10,9 +10,17 @@ from evaluation.reference import load_reference
 
 CONFIG = EvaluationConfig(floor_draws=6, kid_subsets=10, kid_subset_size=60)
 WITH_FLOOR = {
-    "fd", "kid", "precision", "recall", "density", "coverage", "knn_two_sample",
-    "knn_distance_w1", "lid_ratio", "structure_gap",
-}  # fmt: skip
+    "fd",
+    "kid",
+    "precision",
+    "recall",
+    "density",
+    "coverage",
+    "knn_two_sample",
+    "knn_distance_w1",
+    "lid_ratio",
+    "structure_gap",
+}
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +73,10 @@ def test_lost_modes_are_seen(train, reference):
 
 def test_wrong_labels_are_seen_and_missing_ones_left_out(train, reference):
     wrong = (train[1] + 1) % 10
-    assert judge(train[0], wrong, reference, CONFIG, 0)["metrics"]["conditional_accuracy"][
-        "value"
-    ] < 0.05  # fmt: skip
+    assert (
+        judge(train[0], wrong, reference, CONFIG, 0)["metrics"]["conditional_accuracy"]["value"]
+        < 0.05
+    )
     assert "conditional_accuracy" not in judge(train[0], None, reference, CONFIG, 0)["metrics"]
 
 
@@ -102,8 +111,16 @@ def test_one_image_over_and_over(train, reference):
 def test_protocol_names_what_changes_a_number(train, reference):
     protocol = judge(train[0][:80], None, reference, CONFIG, seed=3)["protocol"]
     assert protocol["quantisation"].startswith("uint8")
-    for key, value in {"extractor": "classifier", "n": 80, "k": 5, "kid_subsets": 10, "draws": 6,
-                       "kid_subset_size": 60, "seed": 3, "num_held_out": 400}.items():  # fmt: skip
+    for key, value in {
+        "extractor": "classifier",
+        "n": 80,
+        "k": 5,
+        "kid_subsets": 10,
+        "draws": 6,
+        "kid_subset_size": 60,
+        "seed": 3,
+        "num_held_out": 400,
+    }.items():
         assert protocol[key] == value
     assert len(protocol["weights_sha256"]) == 64 and "torch" in protocol["versions"]
 

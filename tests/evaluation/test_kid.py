@@ -13,9 +13,13 @@ def pair():
 def test_equals_torch_fidelity_on_whole_sets(pair):
     metric_kid = pytest.importorskip("torch_fidelity.metric_kid")
     expected = metric_kid.kernel_mmd(
-        pair[0].astype(np.float64), pair[1], kid_kernel="poly", kid_kernel_poly_degree=3,
-        kid_kernel_poly_gamma=None, kid_kernel_poly_coef0=1,
-    )  # fmt: skip
+        pair[0].astype(np.float64),
+        pair[1],
+        kid_kernel="poly",
+        kid_kernel_poly_degree=3,
+        kid_kernel_poly_gamma=None,
+        kid_kernel_poly_coef0=1,
+    )
     ours = kernel_distance(*pair, subsets=3, subset_size=60)
     assert ours["value"] == pytest.approx(expected, rel=1e-10)
     assert ours["std"] == pytest.approx(0, abs=1e-12) and ours["subset_size"] == 60

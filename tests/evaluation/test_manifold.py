@@ -10,9 +10,15 @@ import evaluation.manifold
 from evaluation.manifold import compare_neighbourhoods, intrinsic_dimension, structure_metrics
 
 KEYS = {
-    "precision", "recall", "density", "coverage", "knn_two_sample", "knn_distance_w1", "lid_real",
+    "precision",
+    "recall",
+    "density",
+    "coverage",
+    "knn_two_sample",
+    "knn_distance_w1",
+    "lid_real",
     "lid_generated",
-}  # fmt: skip
+}
 
 
 def sets(n=130, m=110, f=24, seed=0, scale=0.9, dtype=np.float32):

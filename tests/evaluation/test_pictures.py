@@ -74,10 +74,17 @@ def test_nearest_grid_shows_sample_and_neighbours():
     train = images(30)
     samples = train[[5, 9]]
     features = np.eye(30, dtype=np.float32)
-    sheet = np.asarray(nearest_grid(
-        samples, train, np.arange(30), sample_features=features[[7, 8]], train_features=features,
-        columns=1, scale=2,
-    ))  # fmt: skip
+    sheet = np.asarray(
+        nearest_grid(
+            samples,
+            train,
+            np.arange(30),
+            sample_features=features[[7, 8]],
+            train_features=features,
+            columns=1,
+            scale=2,
+        )
+    )
     head = sheet.shape[0] - 2 * MARGIN - 2 * 16 - GAP
     for row, expected in enumerate(([5, 5, 7], [9, 9, 8])):
         top = MARGIN + head + row * (16 + GAP)

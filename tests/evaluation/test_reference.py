@@ -26,9 +26,13 @@ def broken(digits_reference, tmp_path):
 def test_what_is_written_is_what_is_loaded(digits, digits_reference):
     folder, manifest = digits_reference
     assert sorted(path.name for path in folder.iterdir()) == [
-        "classifier.json", "classifier.safetensors", "held_out_features.npy", "reference.json",
-        "statistics.npz", "train_features.npy",
-    ]  # fmt: skip
+        "classifier.json",
+        "classifier.safetensors",
+        "held_out_features.npy",
+        "reference.json",
+        "statistics.npz",
+        "train_features.npy",
+    ]
     assert json.loads((folder / "reference.json").read_text()) == manifest
     assert manifest["extractor"] == "classifier" and manifest["metric_name"] == "FD-Classifier"
     assert (manifest["num_train"], manifest["num_held_out"]) == (1397, 400)
@@ -74,9 +78,13 @@ def test_colour_images_are_judged_by_an_imagenet_network_and_their_own_labels(
     monkeypatch.setattr(evaluation.classifier, "MIN_BATCHES", 2)
     monkeypatch.setattr(evaluation.classifier, "EPOCHS", 0)
     colour = variant(
-        digits, images=np.repeat(digits.images[:24], 3, axis=-1), labels=digits.labels[:24],
-        image_shape=(3, 8, 8), train_indices=np.arange(16), held_out_indices=np.arange(16, 24),
-    )  # fmt: skip
+        digits,
+        images=np.repeat(digits.images[:24], 3, axis=-1),
+        labels=digits.labels[:24],
+        image_shape=(3, 8, 8),
+        train_indices=np.arange(16),
+        held_out_indices=np.arange(16, 24),
+    )
     steps = []
     manifest = build_reference(
         colour, EvaluationConfig(), tmp_path, lambda what, done, total: steps.append(what)

@@ -7,13 +7,15 @@ import torch
 
 from models.config import ModelConfig
 from models.denoiser import Denoiser, describe, load_denoiser
-from models.layers.bottleneck_blocks import GraphConv, GraphConvConfig, SelfAttentionConfig
+from models.layers.block_configs import GraphConvConfig, SelfAttentionConfig
+from models.layers.graph_conv import GraphConv
 from models.layers.magnitude_preserving import MPConv, mp_cat, mp_silu, mp_sum
 from models.transfer import initialise_from
 from models.weights import WeightsError, save_weights
 
-SMALL = ModelConfig(channels=16, channel_mult=(1, 2), blocks=1, attention_resolutions=(4,),
-                    channels_per_head=16)  # fmt: skip
+SMALL = ModelConfig(
+    channels=16, channel_mult=(1, 2), blocks=1, attention_resolutions=(4,), channels_per_head=16
+)
 
 
 def make(shape=(1, 8, 8), classes=3, config=SMALL, gain=1.0):
@@ -76,8 +78,13 @@ def test_layers_preserve_magnitude():
 
 
 def test_activations_stay_near_one_through_depth():
-    config = ModelConfig(channels=32, channel_mult=(1, 2, 2), blocks=3, attention_resolutions=(4,),
-                         structural_blocks=(GraphConvConfig(), SelfAttentionConfig(heads=2)))  # fmt: skip
+    config = ModelConfig(
+        channels=32,
+        channel_mult=(1, 2, 2),
+        blocks=3,
+        attention_resolutions=(4,),
+        structural_blocks=(GraphConvConfig(), SelfAttentionConfig(heads=2)),
+    )
     torch.manual_seed(0)
     unet = Denoiser((3, 16, 16), 0, config).unet
     magnitudes = []
@@ -119,13 +126,13 @@ def test_structural_blocks_follow_the_list():
 def test_graph_conv_is_equivariant_to_moving_tokens():
     """Tokens carry no position, so permuting them permutes the result."""
     torch.manual_seed(0)
-    block = GraphConv(8, GraphConvConfig(k=3, width=16))
+    block = GraphConv(8, k=3, width=16)
     x = torch.randn(2, 8, 4, 4)
     order = torch.randperm(16)
     moved = x.flatten(2)[:, :, order].reshape(x.shape)
     expected = block(x).flatten(2)[:, :, order].reshape(x.shape)
     torch.testing.assert_close(block(moved), expected, atol=1e-5, rtol=1e-5)
-    assert GraphConv(8, GraphConvConfig(k=50, width=16))(x).shape == x.shape  # k >= tokens
+    assert GraphConv(8, k=50, width=16)(x).shape == x.shape  # k >= tokens
 
 
 def test_uneven_resolution_is_refused():

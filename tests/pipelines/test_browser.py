@@ -24,6 +24,7 @@ from pipelines.console.training_monitor import Monitor
 from pipelines.params import load_params
 from pipelines.tracking.connection import open_store
 from pipelines.tracking.stage_run import stage_run
+from training.events import Ended, Logged, SamplesDrawn
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 from selenium.common.exceptions import WebDriverException  # noqa: E402
@@ -58,12 +59,10 @@ def write_runs(root: Path) -> SimpleNamespace:
             with Monitor(NIMG[-1], run) as monitor:
                 for nimg in NIMG:
                     loss = {"loss": kid + 100 / nimg}
-                    monitor({"kind": "log", "nimg": nimg, "metrics": loss, "img_per_s": 50.0})
+                    monitor(Logged(nimg, loss, 50.0))
                     if nimg % 640 == 0:
-                        monitor(
-                            {"kind": "samples", "nimg": nimg, "sigma_rel": 0.1, "images": noise}
-                        )
-                monitor({"kind": "end", "nimg": NIMG[-1]})
+                        monitor(SamplesDrawn(nimg, 0.1, noise))
+                monitor(Ended(NIMG[-1]))
         with stage_run("summarize", params, f"{kind}00", f"summarize{kind}", root=root) as run:
             assert run.parent is not None
             run.parent.log_metrics({"kid": kid, "kid_floor": 0.001})

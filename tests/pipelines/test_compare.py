@@ -77,11 +77,15 @@ def test_a_cached_stage_is_read_where_it_was_made(store):
 REPORT = {
     "items": {
         "0.1-heun18": {
-            "ema_length": 0.1, "sampler": "heun18", "nfe": 35, "num_images": 64, "n": 20,
+            "ema_length": 0.1,
+            "sampler": "heun18",
+            "nfe": 35,
+            "num_images": 64,
+            "n": 20,
             "kid": {"value": 0.2, "floor": 0.01, "floor_std": 0.02},
         },
     },
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("with_file", [True, False])

@@ -70,6 +70,18 @@ def test_every_problem_is_told_at_once():
         ),
         ({"structure": {"sigma_min": 0.7}}, "sigma_min 0.7 is above 0.5"),
         (
+            {"structure": {"fakes": "onpolicy", "sampler": {"solver": "ddim", "steps": 1}}},
+            "structure.sampler has a single step, so no noise level on the way",
+        ),
+        (
+            {
+                "model": {"class_conditional": False},
+                "sampling": {"g": {"guidance": [{"weight": 2.0}]}},
+                "samplers": ["g"],
+            },
+            r"sampling.g.guidance\[0\]: classifier_free needs labels, and model.class_conditional",
+        ),
+        (
             {"sampling": {"g": {"guidance": [{"kind": "gradient"}]}}, "samplers": ["g"]},
             r"sampling.g.guidance\[0\]: gradient needs a classifier",
         ),
@@ -95,9 +107,14 @@ def test_every_problem_is_told_at_once():
         ),
         ({"train": {"batch_size": 127}}, "train.batch_size: 127 .* use 126 or 128"),
         ({"train": {"total_kimg": 1}}, "ema.snapshots: 16 .* 8 steps"),
+        (
+            {"train": {"sigma_bins": 16, "held_out_images": 10}},
+            "train.sigma_bins: 16 noise levels do not share the 10 images .* at most 10 bins",
+        ),
         ({"ema": {"snapshots": 1}}, "ema.snapshots: 1"),
         ({"ema": {"tracked": [0.1, 0.1]}}, "ema.tracked"),
         ({"samplers": ["nope"]}, "samplers: 'nope'"),
+        ({"train": {"method": "denoise"}}, "train.method: 'denoise' is no method .*'denoising'"),
         (
             {"sampling": {"heun18": {"adapter": True}}},
             "heun18.adapter: true, but model.adapter_rank",
@@ -123,6 +140,30 @@ def test_every_problem_is_told_at_once():
 def test_impossible_combinations(changes, told):
     with pytest.raises(ParamsError, match=told):
         check_params(edited(**changes))
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        (
+            {"kind": "autogidance"},
+            "[1].kind: \"autogidance\": unknown guidance kind 'autogidance': did you mean 'autoguid",
+        ),
+        ({"wait": 2}, "[1].wait: 2: unknown key 'wait': did you mean 'weight'?"),
+        ({"weight": -2}, "[1].weight: -2: input should be greater than or equal to 0"),
+        (
+            {"sigma_lo": 1},
+            "[1].sigma_lo: 1: sigma_lo and sigma_hi belong to kind interval, not classifier_free: "
+            "give them to an entry {kind: interval, ...} of its own",
+        ),
+        ({"kind": "interval"}, "[1]: this section: kind interval needs sigma_lo, sigma_hi or both"),
+        (3, "[1]: 3: give a section such as {kind: classifier_free, ...}"),
+    ],
+)
+def test_mistakes_in_guidance_stand_at_their_place(entry, told):
+    with pytest.raises(ParamsError) as caught:
+        check_params(edited(sampling={"g": {"guidance": [{"weight": 2.0}, entry]}}))
+    assert f"sampling.g.guidance{told}" in str(caught.value)
 
 
 def test_elastic_workers_and_scientific_numbers(tmp_path):

@@ -53,15 +53,19 @@ def test_plan_is_every_seed_of_every_variant():
 @pytest.mark.parametrize(
     ("seeds", "options", "said"),
     [
-        ("0", [], "--seeds 0"), ("a", [], "--seeds a"), ("1,1", [], "--seeds 1,1"),
+        ("0", [], "--seeds 0"),
+        ("a", [], "--seeds a"),
+        ("1,1", [], "--seeds 1,1"),
         ("2", ["structure.kid=none"], "did you mean 'structure.kind'?"),
-        ("2", ["structure.kind=nun"], "structure.kind"), ("2", ["structure.kind"], "KEY=VALUE"),
-        ("2", ["seed=1,2"], "--seeds"), ("2", ["train.lr=0.1", "train.lr=0.2"], "twice"),
+        ("2", ["structure.kind=nun"], "structure.kind"),
+        ("2", ["structure.kind"], "KEY=VALUE"),
+        ("2", ["seed=1,2"], "--seeds"),
+        ("2", ["train.lr=0.1", "train.lr=0.2"], "twice"),
         ("2", ["structure=none"], "is a section"),
         ("2", ["model.channel_mult=[1,2"], "cannot be read"),
         ("2", ["train.lr=" + ",".join(f"0.{i}" for i in range(1, 60))], "for a sweep"),
     ],
-)  # fmt: skip
+)
 def test_mistakes_are_told_before_anything_runs(seeds, options, said):
     with pytest.raises(ParamsError) as caught:
         plan(RAW, seeds, options)
@@ -97,8 +101,11 @@ def test_done_experiments_are_not_run_again_and_failures_do_not_end_it(tmp_path,
     ran.clear()
     more = plan(RAW, "3", ["structure.kind=none,graph"])
     results, failures = run_all(more, RAW, tmp_path, None)
-    assert ran == [("structure.kind=none", 1), ("structure.kind=none", 2),
-                   ("structure.kind=graph", 2)]  # fmt: skip
+    assert ran == [
+        ("structure.kind=none", 1),
+        ("structure.kind=none", 2),
+        ("structure.kind=graph", 2),
+    ]
     assert len(failures) == 1 and len(results) == 5
 
 
@@ -143,8 +150,13 @@ def test_tables_and_figure(tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_through_real_dvc(tmp_path):
-    clone = Clone(tmp_path / "clone", cluster={"num_workers": 0}, ema={"lengths": [0.1]},
-                  train={"lr_ramp_kimg": 0.1, "total_kimg": 0.256}, tracking={"enabled": False})  # fmt: skip
+    clone = Clone(
+        tmp_path / "clone",
+        cluster={"num_workers": 0},
+        ema={"lengths": [0.1]},
+        train={"lr_ramp_kimg": 0.1, "total_kimg": 0.256},
+        tracking={"enabled": False},
+    )
     before = (clone.folder / "params.yaml").read_text()
     words = ("python", "-m", "pipelines.replicate", "-S", "train.lr=0.01")
     out = clone.run(*words, "--seeds", "1")

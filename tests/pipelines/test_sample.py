@@ -7,14 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
-from evaluation.classifier import train_classifier
 from models.config import ModelConfig
-from models.denoiser import Denoiser, describe, load_denoiser
+from models.denoiser import Denoiser, describe
 from models.weights import save_weights
 from pipelines import sample
-from sampling.config import SamplerConfig
-from sampling.from_weights import make_guides
-from sampling.guidance.config import GuidanceConfig
 
 
 def store(path, classes):
@@ -65,7 +61,7 @@ def test_image_depends_on_its_own_seed_only(weights, tmp_path, monkeypatch):
     ("words", "told"),
     [
         (["--solver", "unpic"], "did you mean 'unipc'"),
-        (["--steps", "1"], "sampler.steps"),
+        (["--steps", "0"], "sampler.steps"),
         (["--solver", "heun", "--solver-option", "eta=1"], "eta"),
         (["--labels", "3"], "classes 0 to 2"),
         (["--labels", "x"], "numbers and ranges"),
@@ -104,28 +100,27 @@ def test_another_solver_or_grid_leaves_the_named_settings_own_options_behind():
     assert (heun.solver, heun.solver_options, heun.grid) == ("heun", {}, "optimized")
 
 
-def test_guides_for_every_kind(weights, tmp_path):
-    denoiser = load_denoiser(weights)
+def test_guidance_from_the_command_line(weights, tmp_path, monkeypatch):
     store(tmp_path / "0.2.safetensors", 3)
-    auto = SamplerConfig(guidance=(GuidanceConfig(kind="autoguidance", weight=2.0, length=0.2),))
-    assert make_guides(auto, weights, denoiser, "cpu")["autoguidance"].num_classes == 3
-    entry = GuidanceConfig(
-        kind="autoguidance", weight=2.0, weights=str(tmp_path / "0.2.safetensors")
-    )
-    by_file = SamplerConfig(guidance=(entry,))
-    assert make_guides(by_file, weights, denoiser, "cpu")["autoguidance"].num_classes == 3
-    assert make_guides(SamplerConfig(), weights, denoiser, "cpu") is None
-    generator = np.random.default_rng(0)
-    images = generator.integers(0, 256, (60, 8, 8, 1)).astype(np.uint8)
-    order = np.arange(60)
-    classifier, _ = train_classifier(images, order % 3, 3, order[:40], order[40:], seed=0,
-                                     max_images_seen=256)  # fmt: skip
-    classifier.save(tmp_path / "c.safetensors")
-    gradient = SamplerConfig(guidance=(GuidanceConfig(kind="gradient", weight=1.0),))
-    guide = make_guides(gradient, weights, denoiser, "cpu", tmp_path / "c.safetensors")["gradient"]
-    x = torch.randn(4, 1, 8, 8, requires_grad=True)
-    elsewhere = make_guides(gradient, weights, denoiser, "meta", tmp_path / "c.safetensors")
-    assert {p.device.type for p in elsewhere["gradient"].classifier.parameters()} == {"meta"}
-    log_prob = guide(x, torch.ones(4), torch.tensor([0, 1, 2, 0]))
-    (slope,) = torch.autograd.grad(log_prob.sum(), x)
-    assert log_prob.shape == (4,) and (log_prob < 0).all() and slope.abs().max() > 0
+
+    def chosen(*words):
+        line = sample.command_line().parse_args([str(weights), *words])
+        return sample.chosen_sampler(line).guidance
+
+    guided = chosen("--guide", "autoguidance=2", "--guide", "classifier_free=1.5",
+                    "--guide-weights", "g.safetensors")  # fmt: skip
+    assert [(entry.kind, entry.weight) for entry in guided] == [
+        ("autoguidance", 2.0),
+        ("classifier_free", 1.5),
+    ]
+    assert [entry.guiding_weights for entry in guided] == ["g.safetensors", None]
+    for word, told in (
+        ("interval=2", "weight belongs to kind .* not interval"),
+        ("gradeint=2", "did you mean 'gradient'"),
+        ("gradient=-1", r"sampler\.guidance\.0\.weight.* greater than or equal to 0"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            chosen("--guide", word)
+    run(monkeypatch, weights, "--count", 2, "--steps", 2, "--guide", "autoguidance=2",
+        "--guide-weights", tmp_path / "0.2.safetensors", "--npz", tmp_path / "a.npz")  # fmt: skip
+    assert (tmp_path / "a.npz").is_file()

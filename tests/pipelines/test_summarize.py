@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from pipelines import summarize
-from pipelines.reporting.html import number, spread
+from pipelines.reporting.html import number, with_deviation
 from pipelines.reporting.report_page import render
 from pipelines.reporting.stage_outputs import (
     Item,
@@ -40,6 +40,7 @@ def item_json(length, kid, **metrics):
         "sampler": "default",
         "num_images": 64,
         "nfe": 35,
+        "network_evaluations": 70,
         "n": 20,
         "metric_name": "FD-Classifier",
         "metrics": {
@@ -60,21 +61,43 @@ def write_outputs(folder, kids=(0.02, 0.01), **metrics):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(data))
 
-    write("dataset/dataset.json", {
-        "source": "digits", "num_images": 100, "num_train": 75, "num_held_out": 25,
-        "resolution": 8, "channels": 1, "num_classes": 2, "label_names": ["<b>a</b>", "b"],
-        "class_counts": [60, 40], "content_hash": "ab" * 32, "skipped": [],
-        "versions": {"numpy": "2.4"},
-    })  # fmt: skip
+    write(
+        "dataset/dataset.json",
+        {
+            "source": "digits",
+            "num_images": 100,
+            "num_train": 75,
+            "num_held_out": 25,
+            "resolution": 8,
+            "channels": 1,
+            "num_classes": 2,
+            "label_names": ["<b>a</b>", "b"],
+            "class_counts": [60, 40],
+            "content_hash": "ab" * 32,
+            "skipped": [],
+            "versions": {"numpy": "2.4"},
+        },
+    )
     write("reference/reference.json", {"protocol": {"extractor": "classifier"}})
-    write("ema/reconstruct.json", {
-        "num_snapshots": 16, "lengths": {"0.05": {"relative_profile_error": 0.004}},
-    })  # fmt: skip
-    write("train/train.json", {
-        "total_nimg": 2000, "num_parameters": 123, "skipped_steps": 0, "structure_kind": "graph",
-        "structure_plays": 7, "gate": {"open_fraction": 0.5, "shut_reasons": {"at chance": 3}},
-        "final": {"denoising_loss": 0.25},
-    })  # fmt: skip
+    write(
+        "ema/reconstruct.json",
+        {
+            "num_snapshots": 16,
+            "lengths": {"0.05": {"relative_profile_error": 0.004}},
+        },
+    )
+    write(
+        "train/train.json",
+        {
+            "total_nimg": 2000,
+            "num_parameters": 123,
+            "skipped_steps": 0,
+            "structure_kind": "graph",
+            "structure_plays": 7,
+            "gate": {"open_fraction": 0.5, "shut_reasons": {"at chance": 3}},
+            "final": {"denoising_loss": 0.25},
+        },
+    )
     (folder / "outputs/train/curves.csv").write_text(
         "nimg,denoising_loss,held_out/loss,structure/lambda\n1000,0.5,,\n2000,0.25,0.3,0.1\n"
     )
@@ -114,6 +137,8 @@ def test_summary_is_what_the_schema_says():
     assert plain["best"]["kid"] == 0.3 and plain["best"]["ema_length"] == 0.05
     assert plain["items"]["0.05-default"]["fd"] == {"value": 2.5, "floor": 1.25, "floor_std": 0.1}
     assert "value" not in plain["items"]["0.1-default"]["kid"]
+    about = {"nfe": 35, "network_evaluations": 70}
+    assert about.items() <= plain["items"]["0.05-default"].items()
     assert plain["train"] == {"total_nimg": 5}
 
 
@@ -139,10 +164,23 @@ def test_page_is_self_contained_and_the_same_each_time(outputs):
     assert "@import" not in text and "url(" not in text and "<script" not in text
     assert "&lt;b&gt;a&lt;/b&gt;" in text and "<b>a</b>" not in text
     assert "The best of 2 settings by KID is EMA length 0.1" in text
+    assert "and 70 network evaluations per image" in text  # with those that guidance adds
+    assert text.count('<td class="number">70</td>') == 2 and ">35<" not in text
     assert "not resolvable" in text.lower()
     assert "FD-Classifier" in text and "FID" not in text
     # samples of both items, charts over the length, curves
     assert text.count("data:image/png;base64,") >= 6
+
+
+def test_page_says_which_way_each_metric_is_better(tmp_path, monkeypatch):
+    beside = {"value": 1.1, "floor": 0.9, "floor_std": 0.01}
+    write_outputs(tmp_path, density=beside, coverage=beside, my_own=beside)
+    monkeypatch.chdir(tmp_path)
+    text = render(summarize.read_inputs(["0.05-default", "0.1-default"]))
+    assert "over k. Best near the floor." in text
+    assert "a generated image nearby. Higher is better, up to the floor." in text
+    assert "at any number of images. Lower is better." in text
+    assert "<td>my own<small>" in text, "a metric without a row in the table"
 
 
 def test_page_without_labels_game_or_pictures(tmp_path, monkeypatch):
@@ -154,6 +192,17 @@ def test_page_without_labels_game_or_pictures(tmp_path, monkeypatch):
     text = render(summarize.read_inputs(["0.05-default"]))
     assert "without the structure game" in text
     assert "Discriminator logits" not in text
+
+
+def test_items_of_older_versions_are_read(outputs):
+    """They counted the solver's calls alone, so nothing is said of network evaluations."""
+    for path in (outputs / "outputs/evaluate").glob("*/metrics.json"):
+        written = json.loads(path.read_text())
+        del written["network_evaluations"]
+        path.write_text(json.dumps(written))
+    inputs = summarize.read_inputs(["0.05-default", "0.1-default"])
+    assert [item.network_evaluations for item in inputs.items] == [None, None]
+    assert "network evaluations per image" not in render(inputs)
 
 
 def test_missing_or_damaged_outputs_name_the_stage_to_run(outputs):
@@ -187,14 +236,16 @@ def test_main_writes_the_three_files_for_the_items_that_params_name(outputs, mon
     written = json.loads((outputs / "reports/metrics.json").read_text())
     assert list(written["items"]) == ["0.1-default"]
     assert {path.name for path in (outputs / "reports").iterdir()} == {
-        "metrics.json", "fid_by_ema.csv", "report.html",
-    }  # fmt: skip
+        "metrics.json",
+        "fid_by_ema.csv",
+        "report.html",
+    }
 
 
 def test_numbers_are_short():
     values = (0.0021234, 12.3456, 45600.0, 3.0, 0.00001234, None, -0.5, float("nan"))
     shown = ["0.00212", "12.3", "45,600", "3", "1.23e-05", "–", "-0.500", "nan"]
     assert [number(value) for value in values] == shown
-    assert spread(0.0001, 0.0007) == "0.00010 ± 0.00070"
-    assert spread(0.967, 0.0123) == "0.967 ± 0.012"
-    assert spread(None, 0.1) == "–" and spread(0.5, None) == "0.500"
+    assert with_deviation(0.0001, 0.0007) == "0.00010 ± 0.00070"
+    assert with_deviation(0.967, 0.0123) == "0.967 ± 0.012"
+    assert with_deviation(None, 0.1) == "–" and with_deviation(0.5, None) == "0.500"

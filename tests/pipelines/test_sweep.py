@@ -25,8 +25,16 @@ SPACE = {
     "train.init_from": {"choice": [None, "nowhere.safetensors"]},
     "train.lr_ramp_kimg": 0.1,
 }
-SWEEP = {"name": "tiny", "trials": 4, "max_concurrent": 2, "workers": 0, "searcher": "random",
-         "reduction": 2, "evaluation": {"num_images": 32}, "space": SPACE}  # fmt: skip
+SWEEP = {
+    "name": "tiny",
+    "trials": 4,
+    "max_concurrent": 2,
+    "workers": 0,
+    "searcher": "random",
+    "reduction": 2,
+    "evaluation": {"num_images": 32},
+    "space": SPACE,
+}
 
 
 def write(clone, **changes):
@@ -41,8 +49,9 @@ def trials(clone, name="tiny"):
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
-    clone = Clone(tmp_path_factory.mktemp("clone"), cluster={"num_workers": 0},
-                  ema={"lengths": [0.1]})  # fmt: skip
+    clone = Clone(
+        tmp_path_factory.mktemp("clone"), cluster={"num_workers": 0}, ema={"lengths": [0.1]}
+    )
     write(clone)
     clone.commit("a sweep")
     return clone
@@ -68,6 +77,31 @@ def test_interrupted_and_continued_by_the_same_command(clone):
     assert "finished" in states and "broken" in states and "unfinished" not in states
     assert "nowhere.safetensors does not exist" in out and "Traceback" not in out
     assert "which is params.yaml as it is" in out or "params.yaml as it is: " in out
+
+
+def test_ctrl_c_and_a_metric_that_is_best_near_its_floor(clone):
+    write(
+        clone,
+        name="near",
+        metric="density",
+        trials=2,
+        space={"train.lr": SPACE["train.lr"], "train.lr_ramp_kimg": 0.1},
+    )
+    process = clone.start("python", "-m", "pipelines.sweep")
+    assert process.stdout is not None
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if "kimg, density" in line:
+            os.killpg(process.pid, signal.SIGINT)
+    assert process.wait() == 1
+    assert "interrupted: the same command goes on" in said[-1], said
+    out = clone.run("python", "-m", "pipelines.sweep")
+    assert "from its floor" in out and "Ray Tune ended" not in out
+    finished = [trial for trial in trials(clone, "near") if trial["status"] == "finished"]
+    nearest = min(finished, key=lambda trial: trial["rungs"][-1]["density_from_floor"])
+    assert f"best: trial {nearest['number']}, density" in out
+    write(clone)
 
 
 def test_mlflow_has_a_parent_and_a_child_per_trial(clone):
@@ -118,8 +152,14 @@ def test_another_space_under_the_same_name_is_one_line(clone):
 
 
 def test_trials_as_ray_train_runs(clone):
-    write(clone, name="train", trials=2, workers=1, searcher="tpe", space={
-        "train.lr": SPACE["train.lr"], "train.lr_ramp_kimg": 0.1})  # fmt: skip
+    write(
+        clone,
+        name="train",
+        trials=2,
+        workers=1,
+        searcher="tpe",
+        space={"train.lr": SPACE["train.lr"], "train.lr_ramp_kimg": 0.1},
+    )
     out = clone.run("python", "-m", "pipelines.sweep")
     found = trials(clone, "train")
     assert len(found) == 2 and {t["status"] for t in found} <= {"finished", "stopped early"}

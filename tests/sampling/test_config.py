@@ -48,12 +48,73 @@ def test_explicit_levels(sigmas):
     assert config.time_grid().tolist() == [5.0, 1.0, 0.1, 0.0]
 
 
+@pytest.mark.parametrize("sigmas", [[5.0], [5.0, 0.0]])
+def test_one_explicit_level(sigmas):
+    config = read(grid="explicit", sigmas=sigmas)
+    assert config.nfe == config.step_count == 1
+    assert config.time_grid().tolist() == [5.0, 0.0]
+
+
+@pytest.mark.parametrize("solver", list(SOLVERS))
+def test_one_evaluation(solver):
+    config = read(solver=solver, steps=1, sigma_max=40.0)
+    assert config.nfe == config.network_evaluations() == config.step_count == 1
+    assert config.time_grid().tolist() == [40.0, 0.0]
+
+
+def test_what_is_read_is_what_was_written_out():
+    """With the nulls and defaults of every kind, as older versions wrote them."""
+    short = {"kind": "autoguidance", "weight": 2.0, "length": 0.2}
+    long = short | {"weights": None, "sigma_lo": None, "sigma_hi": None}
+    assert read(guidance=[long]) == read(guidance=[short])
+    assert read(guidance=[{"weight": 2.0}]) == read(
+        guidance=[{"kind": "classifier_free", "weight": 2.0}]
+    )
+    config = read(guidance=[short])
+    assert SamplerConfig(**config.model_dump()) == config
+    assert read(**config.model_dump(mode="json")) == config
+
+
+@pytest.mark.parametrize(
+    ("guidance", "each"),
+    [
+        ([], [1, 1, 1, 1]),
+        ([{"weight": 2.0}], [2, 2, 2, 2]),
+        ([{"weight": 1.0}], [1, 1, 1, 1]),
+        ([{"kind": "autoguidance", "weight": 2.0, "length": 0.2}], [2, 2, 2, 2]),
+        ([{"kind": "autoguidance", "weight": 1.0, "length": 0.2}], [1, 1, 1, 1]),
+        ([{"kind": "gradient", "weight": 0.5}], [2, 2, 2, 2]),
+        ([{"kind": "gradient", "weight": 0.0}], [1, 1, 1, 1]),
+        # levels 8, 4, 2, 1: both ends of an interval are tried, of which the upper one belongs to it
+        ([{"weight": 2.0}, {"kind": "interval", "sigma_lo": 1.0, "sigma_hi": 4.0}], [1, 2, 2, 1]),
+        # the gradient goes round what is left of the inner guidance
+        (
+            [
+                {"weight": 2.0},
+                {"kind": "interval", "sigma_hi": 2.0},
+                {"kind": "gradient", "weight": 1.0},
+                {"kind": "interval", "sigma_lo": 1.0},
+            ],
+            [2, 2, 3, 2],
+        ),
+        # the unlabelled half of the batch passes through the inner guidance too
+        ([{"kind": "autoguidance", "weight": 2.0, "length": 0.2}, {"weight": 2.0}], [4, 4, 4, 4]),
+    ],
+)
+def test_network_evaluations_count_the_guidance(guidance, each):
+    levels = {"grid": "explicit", "sigmas": [8.0, 4.0, 2.0, 1.0]}
+    config = read(solver="ddim", guidance=guidance, **levels)
+    assert config.network_evaluations() == sum(each) and config.nfe == 4
+    heun = read(solver="heun", guidance=guidance, **levels)  # each level again, but for the first
+    assert heun.network_evaluations() == sum(each) + sum(each[1:]) and heun.nfe == 7
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
         ({"solver": "huen"}, "did you mean 'heun'"),
         ({"grid": "quadratik"}, "did you mean 'quadratic'"),
-        ({"steps": 1}, "greater than or equal to 2"),
+        ({"steps": 0}, "greater than or equal to 1"),
         ({"steps": 2.5}, "valid integer"),
         ({"sigma_min": 0.0}, "greater than 0"),
         ({"sigma_min": 2.0, "sigma_max": 1.0}, "not below sigma_max"),
@@ -65,9 +126,29 @@ def test_explicit_levels(sigmas):
         ({"grid": "explicit"}, "go together"),
         ({"grid": "explicit", "sigmas": [0.1, 1.0]}, "fall strictly"),
         ({"grid": "explicit", "sigmas": [1.0, 0.0, 0.5]}, "fall strictly"),
-        ({"grid": "explicit", "sigmas": [1.0, 0.0]}, "at least two levels above 0"),
+        ({"grid": "explicit", "sigmas": [0.0]}, "at least one level above 0"),
+        ({"grid": "explicit", "sigmas": []}, "at least one level above 0"),
         ({"grid": "explicit", "sigmas": [1.0, 0.1], "grid_options": {"c": 1}}, "no grid_options"),
         ({"guidance": [{"kind": "clasifier_free"}]}, "did you mean 'classifier_free'"),
+        ({"guidance": [{"wieght": 2.0}]}, "did you mean 'weight'"),
+        ({"guidance": ["classifier_free"]}, "section such as"),
+        ({"guidance": [{}, {"kind": "interval"}]}, "needs sigma_lo, sigma_hi or both"),
+        (
+            {"guidance": [{}, {"kind": "interval", "sigma_lo": 2.0, "sigma_hi": 1.0}]},
+            "sigma_lo 2.0 is not below sigma_hi 1.0",
+        ),
+        (
+            {"guidance": [{}, {"kind": "interval", "sigma_lo": 1.0, "weight": 2.0}]},
+            "weight belongs to kind classifier_free or autoguidance or gradient, not interval",
+        ),
+        (
+            {"guidance": [{"kind": "autoguidance", "length": 0.1, "weights": "a"}]},
+            "weights or length, not both",
+        ),
+        (
+            {"guidance": [{}, *[{"kind": "interval", "sigma_lo": 1.0}] * 2]},
+            "interval limits the entry before it, and there is none to limit",
+        ),
         ({"guidance": [{"kind": "interval", "sigma_lo": 1.0}]}, "nothing|none to limit"),
         ({"guidance": [{"weight": 2.0, "sigma_lo": 1.0}]}, "belong to kind interval"),
         ({"guidance": [{"kind": "gradient", "length": 0.1}]}, "belong to kind autoguidance"),

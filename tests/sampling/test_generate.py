@@ -1,12 +1,15 @@
 """Image i depends on (seed, i) and its label alone, and bad input fails before any evaluation."""
 
+import numpy as np
 import pytest
 import torch
 
 from models.analytic import GaussianMixtureDenoiser
 from sampling.config import SamplerConfig
 from sampling.generate import generate, generate_batches
+from sampling.request import GenerationRequest
 from sampling.seeds import image_generators, image_noise
+from sampling.solvers.table import SOLVERS
 
 SHAPE = (1, 2, 2)
 
@@ -50,14 +53,16 @@ def test_labels_choose_the_class():
 
 def test_progress_and_batches():
     seen = []
+    request = GenerationRequest(
+        sampler=SamplerConfig(steps=2),
+        seed=0,
+        indices=range(7),
+        labels=np.full(7, -1),
+        batch_size=3,
+    )
     batches = list(
         generate_batches(
-            denoiser(),
-            SamplerConfig(steps=2),
-            0,
-            range(7),
-            batch_size=3,
-            progress=lambda done, total: seen.append((done, total)),
+            denoiser(), request, progress=lambda done, total: seen.append((done, total))
         )
     )
     assert [len(batch) for batch in batches] == [3, 3, 1]
@@ -87,15 +92,73 @@ class Never(GaussianMixtureDenoiser):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"labels": torch.tensor([0, 1])}, "for 3 images"),
-        ({"labels": torch.tensor([0, 1, 2])}, "label 2 is not one of"),
-        ({"labels": torch.tensor([0, -2, 1])}, "label -2"),
+        ({"labels": np.array([0, 1])}, "for 3 images"),
+        ({"labels": np.array([0, 1, 2])}, "label 2 is not one of"),
+        ({"labels": np.array([0, -2, 1])}, "label -2"),
         ({"batch_size": 0}, "at least one image"),
         ({"sampler": {"guidance": ({"kind": "autoguidance", "weight": 2.0},)}}, "needs a guiding"),
     ],
 )
 def test_bad_input_before_any_work(arguments, message):
-    sampler = SamplerConfig(**arguments.pop("sampler", {}))
+    arguments = {"sampler": {}, "labels": np.full(3, -1)} | arguments
+    arguments["sampler"] = SamplerConfig(**arguments["sampler"])
     never = Never(torch.zeros(2, *SHAPE), 0.5, None, [0, 1])
     with pytest.raises(ValueError, match=message):
-        generate_batches(never, sampler, 0, range(3), **arguments)
+        generate_batches(never, GenerationRequest(seed=0, indices=range(3), **arguments))
+    labels = arguments.pop("labels")
+    with pytest.raises(ValueError, match=message):
+        generate(never, arguments.pop("sampler"), 0, range(3), labels, **arguments)
+
+
+@pytest.mark.parametrize("solver", list(SOLVERS))
+def test_one_evaluation_denoises_the_noise(solver):
+    """The image is D(sigma_max noise; sigma_max), a posterior mean."""
+    sampler, labels = SamplerConfig(solver=solver, steps=1, sigma_max=3.0), torch.arange(6) % 3
+    images = generate(denoiser(), sampler, 7, range(6), labels)
+    noise = image_noise(image_generators(7, range(6)), SHAPE)
+    expected = denoiser()(3.0 * noise, torch.full((6,), 3.0), labels)
+    torch.testing.assert_close(images, expected, rtol=1e-5, atol=1e-6)
+
+
+class Counting(torch.nn.Module):
+    """A denoiser that counts how many images pass through it."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner, self.images = inner, 0
+        self.sigma_data, self.image_shape = inner.sigma_data, inner.image_shape
+        self.num_classes = inner.num_classes
+
+    def forward(self, x, sigma, labels=None):
+        self.images += len(x)
+        return self.inner(x, sigma, labels)
+
+
+@pytest.mark.parametrize(
+    "guidance",
+    [
+        [{"weight": 2.0}, {"kind": "interval", "sigma_lo": 0.1, "sigma_hi": 5.0}],
+        [{"kind": "autoguidance", "weight": 2.0}, {"kind": "interval", "sigma_hi": 5.0}],
+        [{"weight": 2.0}, {"kind": "interval", "sigma_hi": 5.0}, {"kind": "gradient"},
+         {"kind": "interval", "sigma_lo": 0.5}],
+        [{"kind": "gradient", "weight": 2.0}, {"kind": "autoguidance", "weight": 3.0}],
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    ("solver", "options"), [("heun", {}), ("heun", {"churn": 10.0}), ("unipc", {}), ("ddim", {})]
+)
+def test_network_evaluations_are_those_that_are_made(guidance, solver, options):
+    sampler = SamplerConfig(
+        solver=solver, solver_options=options, steps=6, sigma_max=20.0, guidance=tuple(guidance)
+    )
+    main, guide, scored = Counting(denoiser()), Counting(denoiser()), []
+
+    def log_prob(x, sigma, labels):
+        scored.append(len(x))
+        return main.inner.class_log_prob(x, sigma, labels)
+
+    helpers = {"autoguidance": guide, "gradient": log_prob}
+    labels = torch.arange(5) % 3
+    generate(main, sampler, 0, range(5), labels, guide=helpers)
+    made = main.images + guide.images + sum(scored)
+    assert made == 5 * sampler.network_evaluations() and made > 5 * sampler.nfe

@@ -1,4 +1,4 @@
-"""The drawn neighbour graphs: real rows of the labels asked for, the sampler's own adapter, errors."""
+"""The drawn neighbour graphs: real rows of the labels asked for, the sampler's adapter, errors."""
 
 import numpy as np
 import pytest
@@ -17,12 +17,17 @@ PLAIN = {"solver": "ddim", "grid": "karras", "steps": 2}
 @pytest.fixture
 def command(material, tmp_path):
     """The command's arguments but for weights and samplers; params with and without the adapter."""
-    params = {"model": {"adapter_rank": 2}, "samplers": ["two"],
-              "sampling": {"two": PLAIN, "two_game": PLAIN | {"adapter": True}}}  # fmt: skip
+    params = {
+        "model": {"adapter_rank": 2},
+        "samplers": ["two"],
+        "sampling": {"two": PLAIN, "two_game": PLAIN | {"adapter": True}},
+    }
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
-    return ["--params", str(tmp_path / "params.yaml"), "--dataset", str(material.dataset),
-            "--reference", str(material.reference), "--images", "24", "-k", "3",
-            "--out", str(tmp_path / "graph.png")]  # fmt: skip
+    return (
+        f"--params {tmp_path}/params.yaml --dataset {material.dataset} "
+        f"--reference {material.reference} --images 24 -k 3 "
+        f"--out {tmp_path}/graph.png"
+    ).split()
 
 
 def test_real_rows_have_the_labels_and_repeat_only_when_all_are_used():
@@ -44,8 +49,9 @@ def test_the_picture_has_a_panel_for_reals_and_each_file(material, command, tmp_
 
 def test_the_samplers_own_adapter_is_switched_on(material, command, tmp_path, capsys):
     torch.manual_seed(0)
-    config = ModelConfig(channels=8, blocks=1, attention_resolutions=(), structural_blocks=(),
-                         adapter_rank=2)  # fmt: skip
+    config = ModelConfig(
+        channels=8, blocks=1, attention_resolutions=(), structural_blocks=(), adapter_rank=2
+    )
     denoiser = Denoiser((1, 8, 8), 10, config)
     for parameter in denoiser.parameters():
         torch.nn.init.normal_(parameter, std=0.5)

@@ -14,8 +14,13 @@ PARAMS = Path(__file__).parents[2] / "params.yaml"
 @pytest.fixture(scope="module")
 def line(material, tmp_path_factory) -> list[str]:
     raw = yaml.safe_load(PARAMS.read_text())
-    raw["structure"] |= {"width": 16, "batch_size": 32, "gamma": 0.1, "lr": 0.005,
-                         "feature_sigmas": [0.05, 0.5]}  # fmt: skip
+    raw["structure"] |= {
+        "width": 16,
+        "batch_size": 32,
+        "gamma": 0.1,
+        "lr": 0.005,
+        "feature_sigmas": [0.05, 0.5],
+    }
     raw["sampling"] = {"few": {"solver": "ddim", "grid": "karras", "steps": 3}}
     raw["samplers"] = ["few"]
     path = tmp_path_factory.mktemp("params") / "params.yaml"
@@ -24,8 +29,7 @@ def line(material, tmp_path_factory) -> list[str]:
 
 
 def test_tells_generated_images_and_not_real_ones(line, tmp_path, capsys):
-    main([*line, "--sampler", "few", "--seeds", "0", "--steps", "24", "--images", "96",
-          "--out", str(tmp_path)])  # fmt: skip
+    main([*line, *f"--sampler few --seeds 0 --steps 24 --images 96 --out {tmp_path}".split()])
     table = pd.read_csv(tmp_path / "discriminator.csv")
     last = table[table.steps == 24].set_index(["kind", "subject"]).accuracy
     for kind in ("graph", "per_sample"):

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from evaluation.config import EvaluationConfig
+from evaluation.metric_table import reported_by_trials
 from models.config import ModelConfig
 from models.denoiser import Denoiser, describe
 from models.weights import save_weights
@@ -18,8 +19,13 @@ SAMPLER = SamplerConfig(solver="ddim", steps=3)
 @pytest.fixture
 def weights(tmp_path):
     torch.manual_seed(0)
-    config = ModelConfig(channels=8, blocks=1, attention_resolutions=(), structural_blocks=(),
-                         class_conditional=False)  # fmt: skip
+    config = ModelConfig(
+        channels=8,
+        blocks=1,
+        attention_resolutions=(),
+        structural_blocks=(),
+        class_conditional=False,
+    )
     denoiser = Denoiser((1, 8, 8), 10, config)
     save_weights(tmp_path / "w.safetensors", denoiser.state_dict(), describe(denoiser))
     return tmp_path / "w.safetensors"
@@ -39,8 +45,16 @@ def test_a_study_reports_no_conditional_accuracy(material, weights, tmp_path):
 def test_nor_does_a_sweep(material, weights):
     settings = load_params("params.yaml").run_settings().model_dump_json()
     evaluation = QuickEvaluation(
-        dataset=str(material.dataset), reference=str(material.reference), inception_path=None,
-        seed=0, num_images=32, batch_size=32, k=5, settings=settings,
-    )  # fmt: skip
+        dataset=str(material.dataset),
+        reference=str(material.reference),
+        inception_path=None,
+        seed=0,
+        num_images=32,
+        batch_size=32,
+        k=5,
+        settings=settings,
+    )
     assert "conditional_accuracy" not in evaluation.measure(weights, SAMPLER)
-    assert "conditional_accuracy" in evaluation.measure(material.weights, SAMPLER)
+    found = evaluation.measure(material.weights, SAMPLER)
+    assert set(reported_by_trials()) <= found.keys() and "conditional_accuracy" in found
+    assert found["density_from_floor"] != found["density"]

@@ -8,13 +8,12 @@ import torch
 from dataset.config import DatasetConfig
 from dataset.prepare import prepare_dataset
 from dataset.store import ImageDataset
-from discriminators.config import StructureConfig
 from foundation.workers import World
 from models.config import ModelConfig
 from pipelines.params import load_params
-from training import loop
 from training.averaged_weights import averaged
-from training.methods.build import build_state
+from training.methods.build import build_method
+from training.structure.config import StructureConfig
 
 
 @pytest.fixture(scope="module")
@@ -37,48 +36,51 @@ def settings():
 
 
 @pytest.fixture
-def state(settings, data):
-    """A state whose averages are half of its weights."""
-    state = build_state(settings, data, World())
-    for sigma_rel in state.ema.averages:
+def method(settings, data):
+    """A method whose denoiser's averages are half of its weights, plus one."""
+    method = build_method(settings, data, World())
+    player = method.players["denoiser"]
+    for sigma_rel in player.averages.averages:
         for mean, parameter in zip(
-            state.ema.averages[sigma_rel], state.denoiser.parameters(), strict=True
+            player.averages.averages[sigma_rel], player.network.parameters(), strict=True
         ):
             mean.copy_(parameter.detach() / 2 + 1)
-    return state
+    return method
 
 
-def test_bears_the_averages_and_then_its_own_again(state):
-    parameters = dict(state.denoiser.named_parameters())
+def test_bears_the_averages_and_then_its_own_again(method):
+    player = method.players["denoiser"]
+    parameters = dict(player.network.named_parameters())
     before = {name: p.detach().clone() for name, p in parameters.items()}
-    with averaged(state, 0.1):
-        for name, parameter in state.denoiser.named_parameters():
+    with averaged(player, 0.1):
+        for name, parameter in player.network.named_parameters():
             assert parameter is parameters[name]
-            expected = before[name] if ".adapter." in name else before[name] / 2 + 1
+            expected = before[name] if ".adapters." in name else before[name] / 2 + 1
             assert torch.equal(parameter, expected), name
-    for name, parameter in state.denoiser.named_parameters():
+    for name, parameter in player.network.named_parameters():
         assert torch.equal(parameter, before[name]), name
 
 
-def test_an_error_inside_leaves_the_weights_as_they_were(state):
-    before = state.denoiser.output_conv_weight.detach().clone()
-    with pytest.raises(KeyboardInterrupt), averaged(state, 0.1):
+def test_an_error_inside_leaves_the_weights_as_they_were(method):
+    player = method.players["denoiser"]
+    before = player.network.output_conv_weight.detach().clone()
+    with pytest.raises(KeyboardInterrupt), averaged(player, 0.1):
         raise KeyboardInterrupt
-    assert torch.equal(state.denoiser.output_conv_weight, before)
+    assert torch.equal(player.network.output_conv_weight, before)
 
 
-def test_an_adapter_is_played_upon_the_averages(settings, state, data, monkeypatch):
+def test_an_adapter_is_played_upon_the_averages(method, monkeypatch):
     """And a game that moves the denoiser itself upon the weights that it moves."""
-    seen = []
-    own = state.denoiser.output_conv_weight.detach().clone()
-    state.denoiser.output_conv_weight.grad = torch.zeros_like(own)
+    seen, denoiser = [], method.players["denoiser"].network
+    own = denoiser.output_conv_weight.detach().clone()
+    denoiser.output_conv_weight.grad = torch.zeros_like(own)
 
     def play(denoiser, batch, micro, at_output):
         seen.append(denoiser.output_conv_weight.detach().clone())
         return [None for _ in denoiser.parameters()], {}
 
-    monkeypatch.setattr(state.game, "play", play)
+    monkeypatch.setattr(method.game, "play", play)
     for adapted in (True, False):
-        monkeypatch.setattr(state.game, "adapted", adapted)
-        loop.play_game(settings, state, data, World(), 0, lambda event: None)
+        monkeypatch.setattr(method.game, "adapted", adapted)
+        method.extra("denoiser", range(128))
     assert torch.equal(seen[0], own / 2 + 1) and torch.equal(seen[1], own)

@@ -12,22 +12,33 @@ import torch
 from dataset.config import DatasetConfig
 from dataset.prepare import prepare_dataset
 from dataset.store import ImageDataset
-from discriminators.config import GateConfig, StructureConfig
 from foundation.workers import World
 from models.codecs import PixelCodec
-from models.config import ModelConfig
+from models.config import EMAConfig, ModelConfig
 from models.ema_reconstruction import list_snapshots, reconstruct
-from models.power_ema import EMAConfig, sigma_rel_to_gamma
+from models.power_ema import sigma_rel_to_gamma
 from models.weights import load_tensors
 from training.averaged_weights import ema_denoiser
 from training.config import NoiseConfig, TrainConfig
+from training.events import (
+    CheckpointSaved,
+    Event,
+    GateChanged,
+    HeldOutMeasured,
+    Logged,
+    Message,
+    Started,
+)
 from training.held_out import HeldOutLoss
-from training.loop import TrainingDiverged, clip_gradients, learning_rate, train
-from training.methods.build import build_state
+from training.learning_rates import adapter_learning_rate, learning_rate
+from training.loop import TrainingDiverged, train
+from training.methods.build import build_method
+from training.methods.denoising import Denoising
+from training.players import Player
 from training.run_settings import RunSettings
 from training.state.checkpoint import load_latest
+from training.structure.config import GateConfig, StructureConfig
 from training.structure.gate import Gate
-from training.structure.turn import adapter_learning_rate
 
 SMALL = ModelConfig(channels=8, channel_mult=(1, 2), blocks=1, attention_resolutions=(),
                     structural_blocks=())  # fmt: skip
@@ -68,16 +79,20 @@ def assert_same(a, b, **tolerance):
         )
 
 
+WEIGHTS = ("players.denoiser.network.", "players.denoiser.average.")
+OUTPUT = "players.denoiser.network.unet.output.weight"
+
+
 class Interrupted(Exception):
     pass
 
 
-def train_whole_and_interrupted(config, data, folder) -> list[dict]:
+def train_whole_and_interrupted(config, data, folder) -> list[Event]:
     """A run in `whole`, and one in `cut` that stops at image 80 and goes on; its later events."""
     train(config, data, folder / "whole", World())
 
     def stop_at(event):
-        if event["kind"] == "checkpoint" and event["nimg"] == 80:
+        if isinstance(event, CheckpointSaved) and event.nimg == 80:
             raise Interrupted
 
     with pytest.raises(Interrupted):
@@ -91,10 +106,10 @@ def train_whole_and_interrupted(config, data, folder) -> list[dict]:
 def test_interrupted_run_equals_uninterrupted(folder, tmp_path, game):
     data, config = ImageDataset(folder), settings(game=game, checkpoint_every_s=0)
     events = train_whole_and_interrupted(config, data, tmp_path)
-    assert events[0] == {"kind": "start", "nimg": 80, "total_nimg": 128, "resumed": True}
+    assert events[0] == Started(80, total_nimg=128, resumed=True)
     assert_same(final(tmp_path / "whole"), final(tmp_path / "cut"), rtol=0, atol=0)
     if game == "graph":  # and it has moved the denoiser
-        assert final(tmp_path / "cut")[1]["game"]["gate"]["open_plays"] >= 1
+        assert final(tmp_path / "cut")[1]["method"]["game"]["gate"]["open_plays"] >= 1
     for name in ("curves.csv", "train.json"):
         assert (tmp_path / "whole" / name).read_text() == (tmp_path / "cut" / name).read_text()
 
@@ -114,11 +129,12 @@ def test_a_game_for_the_adapter_leaves_the_denoiser_bitwise_its_control(folder, 
     for game in ("none", "graph"):
         train(adapter_settings(game), data, tmp_path / game, World())
     (control, _), (played, plain) = (final(tmp_path / game) for game in ("none", "graph"))
-    assert plain["plays"] == 3 and plain["game"]["gate"]["open_plays"] >= 1
+    game = plain["method"]
+    assert game["plays"] == 3 and game["game"]["gate"]["open_plays"] >= 1
     moved = 0
     for name, tensor in control.items():
-        if name.startswith(("denoiser.", "ema.")):
-            if ".adapter." in name:
+        if name.startswith(WEIGHTS):
+            if ".adapters." in name:
                 moved += not torch.equal(tensor, played[name])
             else:
                 assert torch.equal(tensor, played[name]), name
@@ -130,7 +146,7 @@ def test_an_interrupted_game_for_the_adapter_equals_uninterrupted(folder, tmp_pa
     events = train_whole_and_interrupted(config, data, tmp_path)
     assert_same(final(tmp_path / "whole"), final(tmp_path / "cut"), rtol=0, atol=0)
     assert any(name.endswith("recent.0.fake") for name in final(tmp_path / "cut")[0])
-    logged = [e["metrics"] for e in events if e["kind"] == "log"]
+    logged = [e.metrics for e in events if isinstance(e, Logged)]
     assert logged[-1]["structure/adapter_lr"] == 0 < logged[0]["structure/adapter_lr"] < 0.01
 
 
@@ -144,8 +160,8 @@ def test_damaged_checkpoint_is_named_and_the_one_before_it_used(folder, tmp_path
     newest[-1].write_bytes(blob)
     events = []
     train(config, data, tmp_path / "run", World(), events.append)
-    assert events[0]["kind"] == "message" and newest[-1].name in events[0]["text"]
-    assert events[1]["nimg"] == 112
+    assert isinstance(events[0], Message) and newest[-1].name in events[0].text
+    assert events[1] == Started(112, total_nimg=128, resumed=True)
 
 
 DROPPING = SMALL.model_copy(update={"dropout": 0.2})
@@ -194,12 +210,13 @@ def test_two_workers_follow_the_curve_of_one(folder, tmp_path, free_port):
 def test_clipping_an_adapters_gradient_leaves_the_denoisers_alone():
     plain, adapter = (torch.nn.Parameter(torch.zeros(4)) for _ in range(2))
     optimizer = torch.optim.Adam([{"params": [plain]}, {"params": [adapter]}])
+    player = Player(torch.nn.Identity(), optimizer, rates={}, clip=1.0)
     plain.grad, adapter.grad = torch.full((4,), 0.25), torch.full((4,), 300.0)
-    assert clip_gradients(optimizer, 1.0) == pytest.approx((0.5**2 + 600.0**2) ** 0.5)
+    assert player.clip_gradients() == pytest.approx((0.5**2 + 600.0**2) ** 0.5)
     assert torch.equal(plain.grad, torch.full((4,), 0.25))
     assert adapter.grad.norm().item() == pytest.approx(1.0, rel=1e-5)
     adapter.grad = None  # a step without a play
-    assert clip_gradients(optimizer, 1.0) == pytest.approx(0.5)
+    assert player.clip_gradients() == pytest.approx(0.5)
 
 
 def test_the_gate_compares_with_what_was_before_the_first_play(folder, tmp_path, monkeypatch):
@@ -219,14 +236,15 @@ def test_the_gate_compares_with_what_was_before_the_first_play(folder, tmp_path,
 
     monkeypatch.setattr(Gate, "observe_held_out", spy)
     train(config, ImageDataset(folder), tmp_path / "run", World(), events.append)
-    assert [e["nimg"] for e in events if e["kind"] == "held_out"] == [64]
+    assert [e.nimg for e in events if isinstance(e, HeldOutMeasured)] == [64]
     assert told == [(0, 0.0), (64, pytest.approx(128 / (sigma_rel_to_gamma(0.05) + 2)))]
-    assert final(tmp_path / "run")[1]["game"]["gate"]["paused_at"] == 64
-    gates = [e["reason"] for e in events if e["kind"] == "gate"]
+    assert final(tmp_path / "run")[1]["method"]["game"]["gate"]["paused_at"] == 64
+    gates = [e.reason for e in events if isinstance(e, GateChanged)]
     assert gates[0] == "discriminator at chance"
-    reference = final(tmp_path / "run")[1]["game"]["gate"]["reference"]
+    reference = final(tmp_path / "run")[1]["method"]["game"]["gate"]["reference"]
     start = HeldOutLoss(config, ImageDataset(folder), PixelCodec(), World())
-    untrained = ema_denoiser(build_state(config, ImageDataset(folder), World()), 0.05)
+    method = build_method(config, ImageDataset(folder), World())
+    untrained = ema_denoiser(method.players["denoiser"], 0.05)
     _, _, held = start.measure(untrained)
     assert reference[0] == pytest.approx(held)  # the end is far worse at this learning rate
     assert gates[-1] == "held-out loss worsened"
@@ -236,7 +254,7 @@ def test_seeds_differ_and_repeat(folder, tmp_path):
     data = ImageDataset(folder)
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         train(settings(0.032, seed=seed), data, tmp_path / name, World())
-    a, b, c = (final(tmp_path / name)[0]["denoiser.unet.output.weight"] for name in "abc")
+    a, b, c = (final(tmp_path / name)[0][OUTPUT] for name in "abc")
     assert torch.equal(a, b) and not torch.allclose(a, c)
 
 
@@ -247,7 +265,7 @@ def test_loss_falls(folder, tmp_path):
         update={"lr": 0.01, "lr_ramp_kimg": 0.5, "batch_size": 64, "log_every_kimg": 1.0,
                 "held_out_every_kimg": 6.0, "held_out_images": 128})})  # fmt: skip
     train(config, ImageDataset(folder), tmp_path / "run", World(), rows.append)
-    losses = [e["metrics"]["denoising_loss"] for e in rows if e["kind"] == "log"]
+    losses = [e.metrics["denoising_loss"] for e in rows if isinstance(e, Logged)]
     assert losses[-1] < 0.6 * losses[0], losses
 
 
@@ -265,24 +283,22 @@ def test_snapshots_reconstruct(folder, tmp_path):
 
 
 def test_non_finite_steps_are_skipped_then_fatal(folder, tmp_path, monkeypatch):
-    import training.loop as loop
+    real, calls = Denoising.accumulate, []
 
-    real, calls = loop.accumulate_denoising, []
-
-    def poisoned(settings, state, *rest):
-        out = real(settings, state, *rest)
-        calls.append(state.nimg)
-        if state.nimg in (16, 32) or state.nimg >= 64:
-            next(state.denoiser.parameters()).grad[...] = float("nan")
+    def poisoned(self, turn, slots):
+        out = real(self, turn, slots)
+        calls.append(slots.start)
+        if slots.start in (16, 32) or slots.start >= 64:
+            next(self.denoiser.parameters()).grad[...] = float("nan")
         return out
 
-    monkeypatch.setattr(loop, "accumulate_denoising", poisoned)
+    monkeypatch.setattr(Denoising, "accumulate", poisoned)
     config = settings(train={"max_bad_steps": 3})
     events = []
     with pytest.raises(TrainingDiverged, match="3 steps in a row"):
         train(config, ImageDataset(folder), tmp_path / "run", World(), events.append)
     assert calls[-1] == 96
-    assert max(e["metrics"]["skipped_steps"] for e in events if e["kind"] == "log") >= 2
+    assert max(e.metrics["skipped_steps"] for e in events if isinstance(e, Logged)) >= 2
 
 
 def test_learning_rate():
@@ -308,9 +324,7 @@ def test_bf16_follows_fp32_with_fp32_weights(folder, tmp_path):
               tmp_path / precision, World())  # fmt: skip
         tensors, plain = final(tmp_path / precision)
         losses[precision] = plain["last_metrics"]["denoising_loss"]
-        assert {t.dtype for n, t in tensors.items() if n.startswith(("denoiser.", "ema."))} == {
-            torch.float32
-        }
+        assert {t.dtype for n, t in tensors.items() if n.startswith(WEIGHTS)} == {torch.float32}
     assert losses["bf16"] != losses["fp32"]
     assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.02)
 
@@ -320,6 +334,6 @@ def test_flips_and_clipping_change_the_run(folder, tmp_path):
     for name, changes in (("plain", {}), ("flip", {"horizontal_flip": True}),
                           ("clip", {"grad_clip": 1e-9})):  # fmt: skip
         train(settings(0.032, train=changes), data, tmp_path / name, World())
-        weights[name] = final(tmp_path / name)[0]["denoiser.unet.output.weight"]
+        weights[name] = final(tmp_path / name)[0][OUTPUT]
     assert not torch.equal(weights["plain"], weights["flip"])
     assert not torch.equal(weights["plain"], weights["clip"])

@@ -1,77 +1,136 @@
-"""The denoising objective with learned uncertainty."""
+"""Plain denoising: one denoiser, trained to give the clean image back (EDM, EDM2)."""
 
-from contextlib import nullcontext
+import hashlib
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property, partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from dataset.store import ImageDataset
 from foundation.workers import World
 from models.denoiser import Denoiser
+from models.layers.low_rank_adapter import GAME, adapter_parameters
 from models.layers.slot_dropout import dropout_keys
+from models.power_ema import PowerEMA
+from models.transfer import initialise_from
+from sampling.config import SamplerConfig
+from training.averaged_weights import ema_denoiser
 from training.batches import draw_batch
+from training.held_out import HeldOutLoss
+from training.learning_rates import adapter_learning_rate, learning_rate
+from training.method import Extra, Measurement
+from training.objectives import denoising_loss
+from training.players import Player, Rate
 from training.run_settings import RunSettings
-from training.state.train_state import TrainState
+
+PREVIEW = SamplerConfig(solver="heun", grid="karras", steps=12)
 
 
-def denoising_loss(
-    denoiser: Denoiser, images: Tensor, labels: Tensor, sigma: Tensor, noise: Tensor,
-    forward=None,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """Loss of each image, with and without the learned uncertainty, each [B].
+class Denoising:
+    """The method `denoising`: the player "denoiser" and its held-out loss.
 
-    L = weight / exp(u) * mean |D(x0 + sigma n; sigma) - x0|^2 + u with
-    weight = (sigma^2 + sigma_data^2) / (sigma sigma_data)^2 (EDM, table 1; EDM2, Eq. 21), the mean
-    over pixels and channels. The second value is the first term with u = 0, the plain EDM loss.
-    images, noise: [B, C, H, W] in data units; sigma: [B]; labels: int64 [B].
+    Where model.adapter_rank gives the denoiser an adapter, the adapter's parameters are a group of
+    their own, with a rate of their own; this method leaves them without a gradient.
     """
-    noisy = images + sigma[:, None, None, None] * noise
-    denoised = (forward or denoiser)(noisy, sigma, labels)
-    weight = (sigma.square() + denoiser.sigma_data**2) / (sigma * denoiser.sigma_data).square()
-    plain = weight * (denoised - images).square().mean((1, 2, 3))
-    log_variance = denoiser.log_variance(sigma)
-    return plain / log_variance.exp() + log_variance, plain.detach()
+
+    deployed = "denoiser"
+
+    def __init__(self, settings: RunSettings, dataset: ImageDataset, world: World):
+        """The initial weights depend on the seed alone, and are the same on every worker."""
+        self.settings, self.dataset, self.world = settings, dataset, world
+        denoiser = make_denoiser(settings, dataset).to(world.device)
+        self.players = {self.deployed: make_player(settings, denoiser)}
+        compiled = settings.train.compile
+        self._forward = torch.compile(denoiser) if compiled else denoiser
+
+    @property
+    def denoiser(self) -> Denoiser:
+        """The network in training."""
+        network = self.players[self.deployed].network
+        assert isinstance(network, Denoiser)
+        return network
+
+    def turns(self, step: int) -> Sequence[str]:
+        return (self.deployed,)
+
+    def accumulate(self, turn: str, slots: range) -> dict[str, Tensor]:
+        """ "loss" with the learned uncertainty, and "denoising_loss", the plain EDM loss."""
+        settings, denoiser = self.settings, self.denoiser
+        share = self.world.share(len(slots))
+        micro = settings.micro_batch or (share.stop - share.start)
+        sums = torch.zeros(2, dtype=torch.float64, device=self.world.device)
+        for start in range(share.start, share.stop, micro):
+            part = slots[start : min(start + micro, share.stop)]
+            batch = draw_batch(settings, self.dataset, denoiser.codec, part, self.world.device)
+            with autocast(settings, self.world), dropout_keys(denoiser, batch.dropout):
+                loss, plain = denoising_loss(
+                    denoiser, batch.images, batch.labels, batch.sigma, batch.noise, self._forward
+                )
+            (loss.sum() / len(slots)).backward()
+            sums += torch.stack([loss.detach().sum(), plain.sum()]).double()
+        return {"loss": sums[0], "denoising_loss": sums[1]}
+
+    def extra(self, turn: str, slots: range) -> Extra:
+        return Extra()
+
+    @cached_property
+    def _held_out(self) -> HeldOutLoss:
+        return HeldOutLoss(self.settings, self.dataset, self.denoiser.codec, self.world)
+
+    def measure(self, nimg: int) -> Measurement:
+        """The held-out loss of the shorter tracked average, which the structure game's gate
+        judges."""
+        average = ema_denoiser(self.players[self.deployed], self.settings.ema.tracked[0])
+        values, train, held_out = self._held_out.measure(average)
+        return Measurement(values, held_out, train)
+
+    def preview(self) -> SamplerConfig | None:
+        return PREVIEW
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        return {}, {}
+
+    def restore(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
+        pass
+
+    def summary(self) -> dict[str, Any]:
+        return {"structure_kind": "none", "structure_plays": 0, "gate": {}}
 
 
-@torch.no_grad()
-def fixed_noise_loss(
-    denoiser: Denoiser, images: Tensor, labels: Tensor, sigma: Tensor, noise: Tensor,
-    batch_size: int = 256,
-) -> Tensor:  # fmt: skip
-    """Plain denoising loss of each image [N] for given noise, in evaluation mode, in batches."""
-    was_training = denoiser.training
-    denoiser.eval()
-    parts = [
-        denoising_loss(denoiser, *(t[i : i + batch_size] for t in (images, labels, sigma, noise)))[
-            1
-        ]
-        for i in range(0, len(images), batch_size)
-    ]
-    denoiser.train(was_training)
-    return torch.cat(parts)
+def make_denoiser(settings: RunSettings, dataset: ImageDataset) -> Denoiser:
+    """The denoiser of a run at its start, on the CPU; torch's global generator is left as it
+    was."""
+    digest = hashlib.blake2b(f"init/{settings.seed}".encode(), digest_size=8).digest()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int.from_bytes(digest, "little"))
+        denoiser = Denoiser(dataset.image_shape, dataset.num_classes, settings.model)
+        if settings.train.init_from:
+            initialise_from(denoiser, settings.train.init_from)
+    return denoiser
 
 
-def accumulate_denoising(settings, state: TrainState, forward, dataset, world: World):
-    """Backward passes of this rank's share of the global batch.
-
-    Leaves gradients of the sum of this rank's losses over the global batch size; returns this
-    rank's sums of the full and of the plain loss, float64 [2].
-    """
-    share = world.share(settings.train.batch_size)
-    micro = settings.micro_batch or (share.stop - share.start)
-    sums = torch.zeros(2, dtype=torch.float64, device=world.device)
-    for start in range(share.start, share.stop, micro):
-        slots = range(state.nimg + start, state.nimg + min(start + micro, share.stop))
-        batch = draw_batch(settings, dataset, state.denoiser.codec, slots, world.device)
-        with autocast(settings, world), dropout_keys(state.denoiser, batch.dropout):
-            loss, plain = denoising_loss(
-                state.denoiser, batch.images, batch.labels, batch.sigma, batch.noise, forward
-            )
-        (loss.sum() / settings.train.batch_size).backward()
-        sums += torch.stack([loss.detach().sum(), plain.sum()]).double()
-    return sums
+def make_player(settings: RunSettings, denoiser: Denoiser) -> Player:
+    """Adam over the denoiser's own parameters and, as a second group, over the game's adapter."""
+    adapter = adapter_parameters(denoiser, GAME)
+    of_adapters = {id(parameter) for parameter in adapter_parameters(denoiser)}
+    own = [p for p in denoiser.parameters() if id(p) not in of_adapters]
+    groups = [{"params": own}] + ([{"params": adapter}] if adapter else [])
+    rates: dict[str, Rate] = {"lr": partial(learning_rate, settings)}
+    if adapter:
+        rates["structure/adapter_lr"] = partial(adapter_learning_rate, settings)
+    return Player(
+        network=denoiser,
+        optimizer=torch.optim.Adam(groups, lr=settings.train.lr, betas=settings.train.adam_betas),
+        rates=rates,
+        clip=settings.train.grad_clip,
+        averages=PowerEMA(denoiser.named_parameters(), settings.ema.tracked),
+    )
 
 
-def autocast(settings: RunSettings, world: World):
+def autocast(settings: RunSettings, world: World) -> AbstractContextManager[Any]:
     """bf16 autocast where the settings ask for it."""
     if settings.train.precision == "bf16":
         return torch.autocast(world.device.type, dtype=torch.bfloat16)

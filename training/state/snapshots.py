@@ -1,20 +1,39 @@
-"""Snapshots of the tracked averages, and the averages of any length made from them."""
+"""Snapshots: the averages of each player at some moments of training, for post-hoc EMA."""
 
 from pathlib import Path
+from typing import Any
 
 from models.denoiser import describe
 from models.ema_reconstruction import snapshot_name
 from models.weights import save_weights
-from training.state.train_state import TrainState
+from training.method import Method
+from training.players import Player
 
 
-def save_snapshot(folder: Path, state: TrainState) -> Path:
+def save_snapshots(folder: Path, nimg: int, method: Method) -> Path:
+    """Averages of the deployed player in the folder itself, of others in sub-folders by name.
+
+    Returns the last file of the deployed one.
+    """
+    for name, player in method.players.items():
+        if name != method.deployed and player.averages is not None:
+            save_snapshot(Path(folder) / name, nimg, player)
+    return save_snapshot(folder, nimg, method.players[method.deployed])
+
+
+def save_snapshot(folder: Path, nimg: int, player: Player) -> Path:
     """One file per tracked length: fp32 averages and the network's constants; returns the last."""
-    buffers = dict(state.denoiser.named_buffers())
-    for sigma_rel in state.ema.averages:
-        path = Path(folder) / snapshot_name(state.nimg, sigma_rel)
-        description = describe(state.denoiser) | {
-            "nimg": state.nimg, "sigma_rel": sigma_rel, "constants": sorted(buffers),
-        }  # fmt: skip
-        save_weights(path, state.ema.state(sigma_rel) | buffers, description)
+    assert player.averages is not None, "this player keeps no averages"
+    network: Any = player.network
+    own = getattr(network, "describe", None)  # a network that is no denoiser says what it is
+    buffers = dict(network.named_buffers())
+    path = Path(folder)
+    for sigma_rel in player.averages.averages:
+        path = Path(folder) / snapshot_name(nimg, sigma_rel)
+        description = (own() if own else describe(network)) | {
+            "nimg": nimg,
+            "sigma_rel": sigma_rel,
+            "constants": sorted(buffers),
+        }
+        save_weights(path, player.averages.state(sigma_rel) | buffers, description)
     return path

@@ -1,85 +1,72 @@
 """All that the future of a training run depends on, saved and restored in one place."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
-import torch
 from torch import Tensor
 
-from models.denoiser import Denoiser
-from models.power_ema import PowerEMA
-from training.structure.game import StructureGame
+from training.method import Method
+from training.players import Player, under
+from training.run_settings import RunSettings
 
 
 @dataclass
 class TrainState:
-    """Networks, optimiser, averages, game and counters. `tensors` and `plain` list everything."""
+    """A method with its players, and counters. `tensors` and `plain` list everything."""
 
-    denoiser: Denoiser
-    optimizer: torch.optim.Adam
-    ema: PowerEMA
-    game: StructureGame | None = None  # where one is played
+    method: Method
     nimg: int = 0
     skipped_steps: int = 0
     bad_in_a_row: int = 0
-    plays: int = 0
     window: dict[str, list[float]] = field(default_factory=dict)  # metric -> [sum, count]
     last_metrics: dict[str, float] = field(default_factory=dict)
 
-    COUNTERS: ClassVar = (
-        "nimg",
-        "skipped_steps",
-        "bad_in_a_row",
-        "plays",
-        "window",
-        "last_metrics",
-    )
+    COUNTERS: ClassVar = ("nimg", "skipped_steps", "bad_in_a_row", "window", "last_metrics")
+
+    @property
+    def deployed(self) -> Player:
+        """The player whose averages the later stages use."""
+        return self.method.players[self.method.deployed]
 
     def tensors(self) -> dict[str, Tensor]:
-        """Flat name -> tensor: denoiser, Adam's moments, both averages, the game's two players."""
-        out = {f"denoiser.{n}": t for n, t in self.denoiser.state_dict().items()}
-        for index, moments in self.optimizer.state_dict()["state"].items():
-            for name, value in moments.items():
-                out[f"optimizer.{index}.{name}"] = torch.as_tensor(value)
-        for sigma_rel in self.ema.averages:
-            for name, value in self.ema.state(sigma_rel).items():
-                out[f"ema.{sigma_rel}.{name}"] = value
-        if self.game is not None:
-            out |= {f"game.{n}": t for n, t in self.game.state_dict()[0].items()}
+        """Flat name -> tensor: "players.NAME...." of each player, "method...." of the method."""
+        out = {f"method.{n}": t for n, t in self.method.state()[0].items()}
+        for name, player in self.method.players.items():
+            out |= {f"players.{name}.{n}": t for n, t in player.tensors().items()}
         return out
 
-    def plain(self) -> dict:
+    def plain(self) -> dict[str, Any]:
         """The JSON-able rest."""
-        out = {name: getattr(self, name) for name in self.COUNTERS}
-        if self.game is not None:
-            out["game"] = self.game.state_dict()[1]
-        return out
+        counters = {name: getattr(self, name) for name in self.COUNTERS}
+        return counters | {"players": sorted(self.method.players), "method": self.method.state()[1]}
 
-    def restore(self, tensors: dict[str, Tensor], plain: dict) -> None:
-        """The inverse of `tensors` and `plain`."""
-        groups: dict[str, dict[str, Tensor]] = {}
-        for name, tensor in tensors.items():
-            head, _, tail = name.partition(".")
-            groups.setdefault(head, {})[tail] = tensor
-        self.denoiser.load_state_dict(groups["denoiser"])
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in groups.get("optimizer", {}).items():
-            index, _, key = name.partition(".")
-            moments.setdefault(int(index), {})[key] = tensor
-        param_groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": moments, "param_groups": param_groups})
-        for sigma_rel in self.ema.averages:
-            head = f"{sigma_rel}."
-            self.ema.load_state(
-                sigma_rel,
-                {n.removeprefix(head): t for n, t in groups["ema"].items() if n.startswith(head)},
+    def restore(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
+        """The inverse of `tensors` and `plain`. Raises ValueError where the players are others."""
+        if plain["players"] != sorted(self.method.players):
+            raise ValueError(
+                f"the checkpoint holds the players {', '.join(plain['players'])}, and this method "
+                f"trains {', '.join(sorted(self.method.players))}: train anew with --fresh"
             )
+        for name, player in self.method.players.items():
+            player.restore(under(f"players.{name}.", tensors))
         for name in self.COUNTERS:
             setattr(self, name, plain[name])
-        if self.game is not None:
-            self.game.load_state_dict(groups.get("game", {}), plain["game"])
+        self.method.restore(under("method.", tensors), plain["method"])
 
-    def observe(self, metrics: dict[str, float]) -> None:
+    def summary(self, settings: RunSettings) -> dict[str, Any]:
+        """What train.json tells of a finished run; no dates, speeds or paths."""
+        return {
+            "total_nimg": self.nimg,
+            "batch_size": settings.train.batch_size,
+            "num_parameters": sum(p.numel() for p in self.deployed.network.parameters()),
+            "skipped_steps": self.skipped_steps,
+            **self.method.summary(),
+            "final": self.last_metrics,
+            "snapshots": list(settings.snapshot_nimgs),
+        }
+
+    def observe(self, metrics: Mapping[str, float]) -> None:
         """Add one step's values to the means of the current log window."""
         for name, value in metrics.items():
             entry = self.window.setdefault(name, [0.0, 0])

@@ -1,15 +1,16 @@
 """At which noise levels the fakes of each kind are denoised, and by which sampler."""
 
-from discriminators.config import StructureConfig
 from sampling.config import SamplerConfig
+from training.structure.config import FakesConfig
 
 DEFAULT_SAMPLER = SamplerConfig(solver="ddim", steps=8)
 
 
 def fake_levels(
-    config: StructureConfig, sampler: SamplerConfig | None, sigma_data: float
+    config: FakesConfig, sampler: SamplerConfig | None, sigma_data: float
 ) -> tuple[float, float]:
-    """Lowest and highest noise level of the fakes. Raises ValueError for settings that do not fit."""
+    """Lowest and highest noise level of the fakes. Raises ValueError for settings that do not
+    fit."""
     limit = {
         "onestep": sigma_data,
         "onpolicy": 2 * sigma_data,
@@ -35,6 +36,11 @@ def fake_levels(
         raise ValueError(
             "structure.sampler.adapter: the game always plays the adapter that the denoiser has: "
             "leave it out there (a sampler under `sampling` switches it on)"
+        )
+    if config.fakes == "onpolicy" and sampler.step_count == 1:
+        raise ValueError(
+            "structure.sampler has a single step, so no noise level on the way at which onpolicy "
+            "fakes could be denoised: give it 2 steps or more, or choose deployed fakes"
         )
     if on_path and (config.gradient_steps or 1) > sampler.nfe:
         raise ValueError(

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from dataset.slots import (
-    LabelPools,
+    GroupPools,
     slot_generator,
     slot_indices,
     slot_normal,
@@ -20,10 +20,10 @@ from dataset.slots import (
     unpaired_batch,
 )
 from dataset.store import ImageDataset
-from discriminators.config import StructureConfig
 from models.codecs import Codec
 from sampling.config import SamplerConfig
 from sampling.solvers.table import solve
+from training.structure.config import FakesConfig
 from training.structure.fake_levels import DEFAULT_SAMPLER, fake_levels
 
 
@@ -33,30 +33,32 @@ class GameBatch:
 
     slots: Sequence[int]
     reals: Tensor  # [n, C, H, W]; paired forms: the sources of the fakes
-    labels: Tensor  # int64 [n], of real and fake
+    labels: Tensor  # int64 [n], what the denoiser is asked for
+    groups: Tensor  # int64 [n], group labels of real and fake
     shown: Tensor  # int64 [n], which training images the reals are
     noise: Tensor  # unit normal [n, C, H, W], of the fakes
     sigma: Tensor  # [n], where the fake is denoised with gradient; deployed: the first noise level
     sources: Tensor | None  # [n, C, H, W], clean images the fakes start from; None: pure noise
-    stop: Tensor | None  # int64 [n], place of sigma in the sampler's grid; None: not onpolicy
+    stop: Tensor | None  # int64 [n], index of sigma in the sampler's grid; None: not onpolicy
     renoise: tuple[Tensor, Tensor] | None  # unit normal for real and fake before Psi
 
 
 class Fakes:
     """Draws batches for the game, and the noisy images from which fakes are denoised.
 
-    onestep: a real image under noise sigma <= sigma_data. One step estimates a posterior mean,
-    which at higher sigma is blurred by nature.
-    onpolicy: a state on the sampler's own path, denoised once; with gradient_steps n > 1 the n - 1 steps
-    of the sampler before it carry gradient too, what lies before these does not.
-    deployed: the sampler's final images, with gradient through its last `gradient_steps` evaluations.
-    renoise: as onestep, up to the sigma at which real and fake are re-noised before Psi.
+    onestep: a real image under noise of sigma <= sigma_data, denoised once. (One denoising
+    estimates a posterior mean, which is blurred at a higher sigma.)
+    onpolicy: a state on the sampler's path, denoised once with gradient. With gradient_steps n > 1
+    the n - 1 sampler steps just before that state carry gradient too; earlier steps do not.
+    deployed: the sampler's final images, with gradient through its last `gradient_steps`
+    evaluations.
+    renoise: as onestep, but up to the sigma to which real and fake are re-noised before Psi.
     Raises ValueError if the noise levels asked for do not exist.
     """
 
     def __init__(
         self,
-        config: StructureConfig,
+        config: FakesConfig,
         sampler: SamplerConfig | None,
         *,
         sigma_data: float,
@@ -71,7 +73,7 @@ class Fakes:
         self.reaches_back = self.kind == "onpolicy" and (config.gradient_steps or 1) > 1
         """Whether steps of the path before the state carry gradient, not the denoising alone."""
         self.conditional, self.seed = conditional, seed
-        self._sorted: tuple[ImageDataset, np.ndarray, LabelPools] | None = None
+        self._sorted: tuple[ImageDataset, np.ndarray, np.ndarray, GroupPools] | None = None
         self.low, self.high = fake_levels(config, sampler, sigma_data)
         self.sampler = sampler or DEFAULT_SAMPLER
         self.grid: Tensor | None = None
@@ -99,14 +101,15 @@ class Fakes:
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> GameBatch:
-        """The batch of the given image slots, which are part of those of `play` (None: all of them).
+        """The batch of the given image slots, which are part of those of `play` (None: all of
+        them).
 
         Each row depends on (seed, slot) alone, but for the independent reals, of which a play
         shows none twice: these depend on the whole play. `flip` mirrors half of the images, as
         training does.
         """
         seed, train = self.seed, dataset.train_indices
-        train_labels, pools = self._labels(dataset)
+        train_labels, train_groups, pools = self._labels(dataset)
         chosen = slot_indices(seed, len(train), slots)
         labels = train_labels[chosen]
         sources = None
@@ -117,7 +120,7 @@ class Fakes:
             reals, drawn = sources, chosen
         else:
             whole = range(min(slots), max(slots) + 1) if play is None else play
-            wanted = train_labels[slot_indices(seed, len(train), whole)]
+            wanted = train_groups[slot_indices(seed, len(train), whole)]
             drawn = unpaired_batch(seed, pools, wanted, whole.start)
             drawn = drawn[np.asarray(slots) - whole.start]
             reals = self._images(dataset, train[drawn], slots, flip, "real")
@@ -146,6 +149,7 @@ class Fakes:
             slots=slots,
             reals=put(reals),
             labels=put(labels),
+            groups=put(train_groups[chosen]),
             shown=put(drawn),
             noise=normal("noise"),
             sigma=put(sigma),
@@ -184,10 +188,10 @@ class Fakes:
 
     @torch.no_grad()
     def noisy(self, denoiser: nn.Module, batch: GameBatch, part: slice) -> Tensor:
-        """The images [n, C, H, W] that rows `part` of the batch are denoised from, at their sigma.
+        """Rows `part` of the batch before the denoising that carries gradient, [n, C, H, W].
 
-        Rows of a batch do not influence one another. For fakes whose path carries gradient: their
-        unit noise.
+        These are images at noise level batch.sigma or, where steps of the sampler's path carry
+        gradient, the unit noise that the path starts from. Rows do not influence one another.
         """
         noise = batch.noise[part]
         if batch.sources is not None:
@@ -197,9 +201,10 @@ class Fakes:
         return self._stretch(denoiser, batch, part)
 
     def _stretch(self, denoiser: nn.Module, batch: GameBatch, part: slice) -> Tensor:
-        """States [n, C, H, W] on the sampler's path, each row's at its own stop.
+        """Run the sampler from unit noise, and keep each row's state [n, C, H, W] at its own stop.
 
-        Where gradients are wanted, the last gradient_steps - 1 steps before a row's stop carry them.
+        Where gradients are enabled, the last gradient_steps - 1 steps before a row's stop carry
+        them.
         """
         assert batch.stop is not None and self.grid is not None
         stop, labels = batch.stop[part], batch.labels[part]
@@ -238,14 +243,15 @@ class Fakes:
         """For a sampler that adds noise on its way; the same at every pass."""
         return [slot_generator(self.seed, "structure/path", slot) for slot in batch.slots[part]]
 
-    def _labels(self, dataset: ImageDataset) -> tuple[np.ndarray, LabelPools]:
-        """Labels of the train set, and the images of each; sorted once for each data set."""
+    def _labels(self, dataset: ImageDataset) -> tuple[np.ndarray, np.ndarray, GroupPools]:
+        """Labels and groups of the train set, and the images of each group; sorted once a set."""
         if self._sorted is None or self._sorted[0] is not dataset:
             labels = dataset.labels[dataset.train_indices]
+            groups = dataset.group_labels[dataset.train_indices]
             if not self.conditional:
-                # Fakes of an unconditional denoiser have no label for their neighbours to share.
-                labels = np.full_like(labels, -1)
-            self._sorted = (dataset, labels, LabelPools(labels))
+                # Nobody knows of which group the fakes of an unconditional denoiser are.
+                labels, groups = np.full_like(labels, -1), np.full_like(groups, -1)
+            self._sorted = (dataset, labels, groups, GroupPools(groups))
         return self._sorted[1:]
 
     def _images(

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from discriminators.config import StructureConfig
 from models.codecs import Codec
 from models.denoiser import Denoiser
 from models.extractors.load import load_extractor
+from training.structure.config import StructureConfig
 
 
 class Psi(nn.Module):

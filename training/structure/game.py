@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from dataset.slots import slot_indices, slot_normal
 from dataset.store import ImageDataset
-from discriminators.config import StructureConfig
 from foundation.workers import World
 from models.denoiser import Denoiser
-from models.layers.low_rank_adapter import AdaptedDenoiser, adapter_parameters
+from models.layers.low_rank_adapter import GAME, AdaptedDenoiser, adapter_parameters
 from sampling.config import SamplerConfig
 from training.structure.adaptive_weight import AdaptiveWeight
+from training.structure.config import StructureConfig
 from training.structure.fakes import Fakes, GameBatch
 from training.structure.features import Psi, make_psi
 from training.structure.gate import Gate
@@ -78,7 +78,7 @@ class StructureGame:
             codec=denoiser.codec,
             grid_cache=grid_cache,
         )
-        self.adapted = bool(adapter_parameters(denoiser))
+        self.adapted = bool(adapter_parameters(denoiser, GAME))
         """Whether the game moves the denoiser's adapter and nothing else of it."""
 
     @property
@@ -150,9 +150,9 @@ class StructureGame:
     ) -> tuple[list[Tensor | None], dict[str, float]]:
         moving = self.gate.open
         parameters = list(denoiser.parameters())
-        moved = {id(p) for p in adapter_parameters(denoiser)} if self.adapted else None
+        moved = {id(p) for p in adapter_parameters(denoiser, GAME)} if self.adapted else None
         wanted = [p.requires_grad and (moved is None or id(p) in moved) for p in parameters]
-        player: nn.Module = AdaptedDenoiser(denoiser) if self.adapted else denoiser
+        player: nn.Module = AdaptedDenoiser(denoiser, GAME) if self.adapted else denoiser
         parts = _parts(len(batch.labels), micro_batch)
         noisy = self._denoising(
             lambda: torch.cat([self.fakes.noisy(player, batch, part) for part in parts])
@@ -166,7 +166,7 @@ class StructureGame:
         fake = self.world.all_gather(torch.cat(local))  # [N, F], the global batch
         real = self.world.all_gather(reals)
         labels, shown = self.world.all_gather(
-            torch.stack([batch.labels, batch.shown], 1)
+            torch.stack([batch.groups, batch.shown], 1)
         ).T.contiguous()
 
         wins = self.gate.wins
@@ -204,8 +204,8 @@ class StructureGame:
         if self.adapted:
             at_output = torch.cat([g.reshape(-1) for g in gradients if g is not None])
         else:
-            place = [p is denoiser.output_conv_weight for p in denoiser.parameters()].index(True)
-            found = gradients[place]
+            is_output = [p is denoiser.output_conv_weight for p in denoiser.parameters()]
+            found = gradients[is_output.index(True)]
             assert found is not None, "the fakes do not depend on the output convolution"
             at_output = found
         finite = [torch.isfinite(g).all() for g in gradients if g is not None]
@@ -300,14 +300,14 @@ def _accumulate(
     wanted: list[bool],
 ) -> None:
     """Add d(sum(features * weight)) / d parameters to the list, in place, where wanted."""
-    places = [place for place, asked in enumerate(wanted) if asked]
+    chosen = [index for index, asked in enumerate(wanted) if asked]
     found = torch.autograd.grad(
-        features, [parameters[place] for place in places], weight, allow_unused=True
+        features, [parameters[index] for index in chosen], weight, allow_unused=True
     )
-    for place, new in zip(places, found, strict=True):
+    for index, new in zip(chosen, found, strict=True):
         if new is not None:
-            old = gradients[place]
-            gradients[place] = new if old is None else old + new
+            old = gradients[index]
+            gradients[index] = new if old is None else old + new
 
 
 def _parts(count: int, size: int | None) -> list[slice]:

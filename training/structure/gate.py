@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
-from discriminators.config import GateConfig
+from training.structure.config import GateConfig
 
 Reason = Literal[
     "",
@@ -31,13 +31,13 @@ class Gate:
     *At chance*: the smoothed accuracy is not above one half by `chance_margin`, nor by two of its
     own standard errors, so small and noisy batches must prove more. The discriminator trains on.
     *Wins by far*: the smoothed logit gap is above `win_gap`. The discriminator then stops learning
-    and its logits are scaled down play by play, until the gap is small enough.
-    *Held-out loss worsened*: in some sigma bin the distance of the held-out denoising loss from the
-    train loss (overfitting), or the held-out loss itself (a bias lifts both), is more than
-    `max_worsening` (relative) above what it was at that bin's best held-out loss. It opens when the
-    loss has recovered without the game. If instead the loss no longer improves though the game has
-    paused for longer than the averages remember, what is left is not the game's, and the new loss
-    becomes the reference.
+    and its logits are scaled down play by play, until the gap is small enough. *Held-out loss
+    worsened*: each sigma bin has a reference, its best held-out loss so far and the train loss
+    measured with it. The gate shuts when in some bin the held-out loss, or its distance from the
+    train loss, has grown by more than `max_worsening` of the reference: the first shows a bias that
+    lifts both losses, the second shows overfitting. The gate opens again when the loss has
+    recovered. If the loss stops improving although the game has paused for longer than the averages
+    remember, the game cannot be the cause any more, and the present loss becomes the reference.
     """
 
     def __init__(self, config: GateConfig):
@@ -133,9 +133,9 @@ class Gate:
                 "keep train.sigma_bins as it was"
             )
         before, was_shut = self.worsening, self._worsened
-        for place, best in enumerate(self._reference[0]):
-            if held_out[place] <= best:
-                self._reference[0][place], self._reference[1][place] = held_out[place], train[place]
+        for index, best in enumerate(self._reference[0]):
+            if held_out[index] <= best:
+                self._reference[0][index], self._reference[1][index] = held_out[index], train[index]
         self.worst_bin, self.worsening = _worst(self._reference, (held_out, train))
         self._worsened = self.worsening > self.config.max_worsening
         if not was_shut:
@@ -228,11 +228,11 @@ def _worst(
 ) -> tuple[int, float]:
     """The sigma bin that worsened most, and by how much relative to its held-out reference."""
     worst_bin, worst = -1, 0.0
-    for place, (old_held, old_train, held, train) in enumerate(zip(*reference, *now, strict=True)):
+    for index, (old_held, old_train, held, train) in enumerate(zip(*reference, *now, strict=True)):
         # The gap shows overfitting, the loss itself a bias that lifts train and held-out alike.
         worsening = max(held - old_held, (held - train) - (old_held - old_train)) / max(
             abs(old_held), 1e-12
         )
         if math.isfinite(worsening) and worsening > worst:
-            worst_bin, worst = place, worsening
+            worst_bin, worst = index, worsening
     return worst_bin, worst

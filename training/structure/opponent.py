@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from dataset.slots import slot_generator
-from discriminators.config import StructureConfig
 from discriminators.form import Form
 from discriminators.forms import make_form
 from foundation.workers import World
+from training.structure.config import StructureConfig
 from training.structure.recent_plays import RecentPlays
 
 ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
@@ -59,8 +59,8 @@ class Opponent:
             self.recent.add(real, fake, labels, shown)
             if train and len(self.recent) > 1:  # one play alone gives the same graph again
                 for number in range(1, self.steps):
-                    place = play * self.steps + number
-                    generator = slot_generator(self.seed, "structure/recent plays", place)
+                    draw = play * self.steps + number
+                    generator = slot_generator(self.seed, "structure/recent plays", draw)
                     self.step(*self.recent.mixed(len(real), generator))
         return report
 
@@ -115,8 +115,8 @@ class Opponent:
             for key in ADAM_STATE:
                 value = tensors.get(f"optimizer.{key}.{name}")
                 if value is not None:
-                    place = "cpu" if key == "step" else parameter.device
-                    self.optimizer.state[parameter][key] = value.clone().to(place)
+                    device = "cpu" if key == "step" else parameter.device
+                    self.optimizer.state[parameter][key] = value.clone().to(device)
         self.recent.load_state_dict(under("recent.", tensors), next(self.form.parameters()))
 
 

@@ -47,10 +47,10 @@ class RecentPlays:
         self._plays.clear()
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Flat tensors, by place and field."""
+        """Flat tensors "INDEX.FIELD", the oldest play first."""
         return {
-            f"{place}.{name}": value
-            for place, play in enumerate(self._plays)
+            f"{index}.{name}": value
+            for index, play in enumerate(self._plays)
             for name, value in zip(FIELDS, play, strict=True)
         }
 
@@ -60,4 +60,4 @@ class RecentPlays:
             tensors = {}
         count = len(tensors) // len(FIELDS)
         at = {name: value.clone().to(like.device) for name, value in tensors.items()}
-        self._plays = [tuple(at[f"{place}.{name}"] for name in FIELDS) for place in range(count)]
+        self._plays = [tuple(at[f"{index}.{name}"] for name in FIELDS) for index in range(count)]

@@ -112,8 +112,10 @@ def test_errors_name_the_mend():
         network.features(np.zeros((2, 8, 8, 1), np.float32))
     with pytest.raises(ExtractorError, match="reference stage"):
         load_extractor("classifier")
-    with pytest.raises(ExtractorError, match="choose classifier"):
+    with pytest.raises(ExtractorError, match=r"'vgg' \(known: classifier, efficientnet_lite0, inc"):
         load_extractor("vgg")
+    with pytest.raises(ExtractorError, match=r"did you mean 'inception'\?"):
+        load_extractor("inceptoin")
 
 
 def test_extractors_stay_in_evaluation_mode(lite0):
@@ -168,9 +170,12 @@ def test_lite0_missing_package_is_a_clear_error(monkeypatch):
 
 @pytest.mark.parametrize("case", ["none", "absent", "other name", "other content"])
 def test_inception_file_must_be_the_one(tmp_path, case):
-    path = {"none": None, "absent": tmp_path / "x" / imagenet.INCEPTION_FILE,
-            "other name": tmp_path / "inception.pt",
-            "other content": tmp_path}[case]  # fmt: skip
+    path = {
+        "none": None,
+        "absent": tmp_path / "x" / imagenet.INCEPTION_FILE,
+        "other name": tmp_path / "inception.pt",
+        "other content": tmp_path,
+    }[case]
     if case == "other name":
         path.write_bytes(b"weights")
     if case == "other content":

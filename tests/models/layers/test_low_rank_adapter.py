@@ -1,13 +1,27 @@
-"""The adapter: off it is not there, on it is, and either way the weights are one file."""
+"""Adapters: off they are not there, on one of them is, and all are in one file of weights."""
+
+import json
 
 import pytest
 import torch
 
 from models.config import ModelConfig
 from models.denoiser import Denoiser, describe, load_denoiser
-from models.layers.low_rank_adapter import AdaptedDenoiser, LowRank, adapter_parameters, switched_on
+from models.ema_reconstruction import reconstruct, snapshot_name
+from models.layers.low_rank_adapter import (
+    GAME,
+    AdaptedDenoiser,
+    LowRank,
+    adapter_names,
+    adapter_parameters,
+    add_adapters,
+    install_adapter,
+    split_adapters,
+    switched_on,
+)
+from models.layers.magnitude_preserving import MPConv
 from models.transfer import initialise_from
-from models.weights import save_weights
+from models.weights import WeightsError, save_weights
 from sampling.config import SamplerConfig
 from sampling.generate import generate
 
@@ -30,6 +44,19 @@ def trained(rank=4):
     return denoiser
 
 
+def with_two():
+    """Adapters "game" and "critic", both trained, and what each and the plain denoiser answer."""
+    denoiser = make()
+    add_adapters(denoiser.unet, "critic", 2)
+    with torch.no_grad():
+        for module in denoiser.modules():
+            if isinstance(module, LowRank):
+                module.up.normal_(0, 0.3)
+    plain = denoiser(X, SIGMA, LABELS)
+    answers = {name: AdaptedDenoiser(denoiser, name)(X, SIGMA, LABELS) for name in (GAME, "critic")}
+    return denoiser, answers | {None: plain}
+
+
 X, SIGMA, LABELS = torch.randn(3, 1, 8, 8), torch.tensor([0.1, 1.0, 9.0]), torch.tensor([0, 1, -1])
 
 
@@ -45,9 +72,93 @@ def test_the_plain_denoiser_is_bitwise_what_it_was():
 
 def test_an_error_inside_switches_off_too():
     denoiser = trained()
-    with pytest.raises(RuntimeError), switched_on(denoiser):
+    with pytest.raises(RuntimeError), switched_on(denoiser, GAME):
+        assert all(m.active == GAME for m in denoiser.unet.modules() if isinstance(m, MPConv))
         raise RuntimeError
-    assert not any(m.active for m in denoiser.modules() if isinstance(m, LowRank))
+    assert not any(m.active for m in denoiser.modules() if isinstance(m, MPConv))
+
+
+def test_nested_use_leaves_the_outer_one_on():
+    denoiser = trained()
+    expected = AdaptedDenoiser(denoiser)(X, SIGMA, LABELS)
+    with switched_on(denoiser, GAME):
+        AdaptedDenoiser(denoiser)(X, SIGMA, LABELS)
+        assert torch.equal(denoiser(X, SIGMA, LABELS), expected)
+
+
+def test_each_name_is_a_behaviour_of_its_own():
+    denoiser, answers = with_two()
+    assert adapter_names(denoiser) == ["critic", "game"]
+    assert torch.equal(denoiser(X, SIGMA, LABELS), answers[None])
+    for one, other in ((GAME, "critic"), (GAME, None), ("critic", None)):
+        assert (answers[one] - answers[other]).abs().max() > 1e-3
+    game, critic = (adapter_parameters(denoiser, name) for name in (GAME, "critic"))
+    assert len(game) == len(critic) and not {*map(id, game)} & {*map(id, critic)}
+    assert {*map(id, adapter_parameters(denoiser))} == {*map(id, game), *map(id, critic)}
+    with torch.no_grad():
+        for parameter in critic:
+            parameter.zero_()
+    assert torch.equal(AdaptedDenoiser(denoiser)(X, SIGMA, LABELS), answers[GAME])
+
+
+def test_the_innermost_context_counts():
+    denoiser, answers = with_two()
+    with switched_on(denoiser, GAME):
+        for inner in ("critic", None, GAME):
+            with switched_on(denoiser, inner):
+                assert torch.equal(denoiser(X, SIGMA, LABELS), answers[inner])
+            assert torch.equal(denoiser(X, SIGMA, LABELS), answers[GAME])
+    assert torch.equal(denoiser(X, SIGMA, LABELS), answers[None])
+
+
+def test_gradients_reach_the_adapter_that_acts_alone():
+    denoiser, _ = with_two()
+    AdaptedDenoiser(denoiser, "critic")(X, SIGMA, LABELS).square().sum().backward()
+    assert all(p.grad is None for p in adapter_parameters(denoiser, GAME))
+    used = [p.grad is not None for p in adapter_parameters(denoiser, "critic")]
+    assert sum(used) > len(used) / 2
+
+
+def test_names_are_checked():
+    denoiser = make()
+    with pytest.raises(ValueError, match="has an adapter 'game' already"):
+        add_adapters(denoiser.unet, GAME, 2)
+    for bad in ("a.b", "", "keys", "training"):
+        with pytest.raises(ValueError, match="cannot name an adapter"):
+            add_adapters(denoiser.unet, bad, 2)
+    add_adapters(denoiser.unet, "critic", 2)
+    with (
+        pytest.raises(ValueError, match=r"adapter 'critik' must be .*did you mean 'critic'\?"),
+        switched_on(denoiser, "critik"),
+    ):
+        pass
+    with pytest.raises(ValueError, match="adapter 'student' must be added or loaded"):
+        AdaptedDenoiser(make(0), "student")
+
+
+def test_what_does_not_fit_is_not_installed():
+    denoiser = make(0)
+    tensors = split_adapters(trained().state_dict())[1][GAME]
+    for broken, told in (
+        (
+            {
+                "unet.nowhere.down": tensors["unet.input.down"],
+                "unet.nowhere.up": tensors["unet.input.up"],
+            },
+            "layer unet.nowhere, which this network lacks",
+        ),
+        ({"unet.input.up": tensors["unet.input.up"]}, "unet.input.down and .up"),
+        (
+            {
+                "unet.input.down": tensors["unet.output.down"],
+                "unet.input.up": tensors["unet.input.up"],
+            },
+            r"unet.input",
+        ),
+    ):
+        with pytest.raises(ValueError, match=told):
+            install_adapter(denoiser, "other", tensors | broken if len(broken) > 1 else broken)
+        assert adapter_names(denoiser) == []
 
 
 def test_magnitudes_are_preserved_with_the_adapter_on():
@@ -66,9 +177,56 @@ def test_weights_on_disk_and_as_a_start(tmp_path):
     save_weights(tmp_path / "b.safetensors", make(0, seed=5).state_dict(), describe(make(0)))
     target = make()
     remade = initialise_from(target, tmp_path / "b.safetensors")
-    assert remade and all(".adapter." in name for name in remade)
+    assert remade and all(".adapters." in name for name in remade)
     assert torch.equal(target(X, SIGMA, LABELS), make(0, seed=5)(X, SIGMA, LABELS))
     assert initialise_from(make(0), tmp_path / "a.safetensors") == []
+
+
+def test_a_file_may_hold_adapters_that_the_config_does_not_name(tmp_path):
+    denoiser, answers = with_two()
+    save_weights(tmp_path / "a.safetensors", denoiser.state_dict(), describe(denoiser))
+    loaded = load_denoiser(tmp_path / "a.safetensors")
+    for name in (GAME, "critic"):
+        assert torch.equal(AdaptedDenoiser(loaded, name)(X, SIGMA, LABELS), answers[name])
+    assert not any(parameter.requires_grad for parameter in loaded.parameters())
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_files_from_before_adapters_had_names(tmp_path, version):
+    """Their only adapter is the game's, and was called LAYER.adapter.down and .up."""
+    denoiser = trained()
+    expected = AdaptedDenoiser(denoiser)(X, SIGMA, LABELS)
+    old = {n.replace(".adapters.game.", ".adapter."): t for n, t in denoiser.state_dict().items()}
+    assert any(".adapter.up" in name for name in old)
+    constants = [name for name, _ in denoiser.named_buffers()]
+    extra = {"constants": constants, "sigma_rel": 0.1}
+    for nimg in (100, 200):
+        for sigma_rel in (0.05, 0.1):
+            path = tmp_path / "snapshots" / snapshot_name(nimg, sigma_rel)
+            # A run that was continued: the later snapshots have today's names.
+            save_weights(
+                path, old if nimg == 100 else denoiser.state_dict(), describe(denoiser) | extra
+            )
+    path = tmp_path / "snapshots" / snapshot_name(100, 0.1)
+    if version == 1:
+        written = json.loads(path.with_suffix(".json").read_text())
+        del written["format"], written["sha256"]
+        path.with_suffix(".json").write_text(json.dumps(written))
+    assert torch.equal(AdaptedDenoiser(load_denoiser(path))(X, SIGMA, LABELS), expected)
+    target = make(seed=3)
+    assert initialise_from(target, path) == []
+    assert torch.equal(AdaptedDenoiser(target)(X, SIGMA, LABELS), expected)
+    averages, description, _ = reconstruct(tmp_path / "snapshots", (0.07,))
+    save_weights(tmp_path / "mean.safetensors", averages[0.07], description)
+    mean = load_denoiser(tmp_path / "mean.safetensors")
+    torch.testing.assert_close(AdaptedDenoiser(mean)(X, SIGMA, LABELS), expected, atol=1e-4, rtol=0)
+
+
+def test_a_description_that_does_not_fit_says_why(tmp_path):
+    denoiser = trained()
+    save_weights(tmp_path / "a.safetensors", denoiser.state_dict(), describe(make(2)))
+    with pytest.raises(WeightsError, match=r"size mismatch for unet\..*adapters\.game"):
+        load_denoiser(tmp_path / "a.safetensors")
 
 
 def test_a_sampler_switches_it_on():

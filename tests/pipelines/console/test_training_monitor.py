@@ -8,6 +8,16 @@ from rich.console import Console
 
 from pipelines.console.training_monitor import Monitor
 from pipelines.tracking.live_run import StageRun
+from training.events import (
+    CheckpointSaved,
+    Ended,
+    GateChanged,
+    HeldOutMeasured,
+    Logged,
+    Message,
+    SamplesDrawn,
+    Started,
+)
 
 
 class FakeRun(StageRun):
@@ -43,26 +53,29 @@ def plain_monitor(total=100_000, **options):
 
 
 def log(nimg, **metrics):
-    return {"kind": "log", "nimg": nimg, "metrics": {"loss": 0.5, **metrics}, "img_per_s": 7.0}
+    return Logged(nimg, {"loss": 0.5, **metrics}, 7.0)
 
 
 def test_events_reach_the_run_with_images_as_steps():
     monitor, run, _ = plain_monitor()
     with monitor:
-        monitor({"kind": "start", "nimg": 0, "total_nimg": 100_000, "resumed": False})
+        monitor(Started(0, total_nimg=100_000, resumed=False))
         monitor(log(960, lr=0.01))
-        monitor({"kind": "held_out", "nimg": 960, "metrics": {"held_out/loss": 0.6}})
-        monitor({"kind": "gate", "nimg": 960, "open": False, "reason": "D is at chance",
-                 "explanation": "D is at chance: 0.51"})  # fmt: skip
+        monitor(HeldOutMeasured(960, {"held_out/loss": 0.6}))
+        monitor(GateChanged(960, False, "D is at chance", "D is at chance: 0.51"))
         assert run.tags["gate"] == "shut: D is at chance: 0.51"
-        monitor({"kind": "gate", "nimg": 1920, "open": True, "reason": ""})
-        monitor({"kind": "from a later version", "nimg": 1920})
-        monitor({"kind": "end", "nimg": 100_000})
+        monitor(GateChanged(1920, True, "", ""))
+        monitor(CheckpointSaved(1920, "a path"))
+        monitor(Ended(100_000))
     nimg, first = run.metrics[0]
     assert nimg == 960
     assert first == {
-        "kimg": 0.96, "loss": 0.5, "lr": 0.01, "img_per_s": 7.0, "structure/share": None,
-    }  # fmt: skip
+        "kimg": 0.96,
+        "loss": 0.5,
+        "lr": 0.01,
+        "img_per_s": 7.0,
+        "structure/share": None,
+    }
     assert run.metrics[1:] == [(960, {"held_out/loss": 0.6})]
     assert run.tags == {"gate": "open", "gate.reasons": "D is at chance x1"}
 
@@ -71,7 +84,7 @@ def test_samples_become_one_grid_image():
     pytest.importorskip("evaluation.pictures")
     monitor, run, _ = plain_monitor()
     images = np.zeros([16, 8, 8, 1], np.uint8)
-    monitor({"kind": "samples", "nimg": 500, "sigma_rel": 0.05, "images": images})
+    monitor(SamplesDrawn(500, 0.05, images))
     ((nimg, key, shape),) = run.images
     assert (nimg, key) == (500, "samples ema 0.05")
     assert shape[0] == shape[1] >= 4 * 48
@@ -80,27 +93,29 @@ def test_samples_become_one_grid_image():
 def test_the_last_samples_have_a_grid_of_their_own():
     """A grid with one picture opens at it."""
     monitor, run, _ = plain_monitor()
-    monitor({"kind": "end", "nimg": 0})  # resumed after the last picture: nothing to show
+    monitor(Ended(0))  # resumed after the last picture: nothing to show
     assert run.images == []
     for nimg in (500, 1000):
         images = np.zeros([16, 8, 8, 1], np.uint8)
-        monitor({"kind": "samples", "nimg": nimg, "sigma_rel": 0.05, "images": images})
-    monitor({"kind": "end", "nimg": 1000})
+        monitor(SamplesDrawn(nimg, 0.05, images))
+    monitor(Ended(1000))
     assert [(nimg, key) for nimg, key, _ in run.images] == [
-        (500, "samples ema 0.05"), (1000, "samples ema 0.05"), (1000, "samples at the end"),
-    ]  # fmt: skip
+        (500, "samples ema 0.05"),
+        (1000, "samples ema 0.05"),
+        (1000, "samples at the end"),
+    ]
 
 
 def test_a_gate_that_has_only_opened_is_not_said_to_be_never_shut():
     monitor, run, _ = plain_monitor()
-    monitor({"kind": "gate", "nimg": 1920, "open": True, "reason": ""})
+    monitor(GateChanged(1920, True, "", ""))
     assert run.tags == {"gate": "open"}
 
 
 def test_plain_lines_are_rare_and_count_from_the_resumed_point(capsys):
     monitor, _, clock = plain_monitor()
     with monitor:
-        monitor({"kind": "start", "nimg": 50_000, "total_nimg": 100_000, "resumed": True})
+        monitor(Started(50_000, total_nimg=100_000, resumed=True))
         for second in range(1, 31):  # 100 images a second
             clock.now += 1
             monitor(log(50_000 + 100 * second))
@@ -140,10 +155,10 @@ def test_live_bar_on_a_terminal():
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=100)
     with Monitor(2000, None, console=console) as monitor:
-        monitor({"kind": "start", "nimg": 0, "total_nimg": 2000, "resumed": False})
+        monitor(Started(0, total_nimg=2000, resumed=False))
         monitor(log(1000))
-        monitor({"kind": "message", "text": "a checkpoint was damaged"})
-        monitor({"kind": "end", "nimg": 2000})
+        monitor(Message(0, "a checkpoint was damaged"))
+        monitor(Ended(2000))
     text = screen.getvalue()
     assert "2.0/2.0 kimg" in text
     assert "a checkpoint was damaged" in text

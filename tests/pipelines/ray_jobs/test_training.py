@@ -8,10 +8,8 @@ import torch
 
 from dataset.config import DatasetConfig
 from dataset.prepare import prepare_dataset
-from discriminators.config import StructureConfig
-from models.config import ModelConfig
+from models.config import EMAConfig, ModelConfig
 from models.denoiser import Denoiser, describe
-from models.power_ema import EMAConfig
 from models.weights import save_weights
 from pipelines.ray_jobs.generation import generate_images
 from pipelines.ray_jobs.session import (
@@ -26,15 +24,18 @@ from pipelines.ray_jobs.tasks import processors_each
 from pipelines.ray_jobs.training import run_training, worker_scaling
 from pipelines.settings.cluster import ClusterConfig
 from sampling.config import SamplerConfig
+from sampling.request import GenerationRequest
 from training.config import NoiseConfig, TrainConfig
 from training.run_settings import RunSettings
+from training.structure.config import StructureConfig
 
 
 @pytest.fixture
 def weights(tmp_path):
     torch.manual_seed(0)
-    config = ModelConfig(channels=8, channel_mult=(1,), blocks=1, attention_resolutions=(),
-                         structural_blocks=())  # fmt: skip
+    config = ModelConfig(
+        channels=8, channel_mult=(1,), blocks=1, attention_resolutions=(), structural_blocks=()
+    )
     denoiser = Denoiser((1, 8, 8), 3, config)
     with torch.no_grad():
         denoiser.unet.output_gain.fill_(1.0)
@@ -44,10 +45,16 @@ def weights(tmp_path):
 
 @pytest.mark.slow
 def test_spread_images_equal_those_of_one_process(weights, monkeypatch):
-    labels = np.arange(20) % 3
-    sampler = SamplerConfig(solver="heun", grid="karras", steps=3)
+    request = GenerationRequest(
+        sampler=SamplerConfig(solver="heun", grid="karras", steps=3),
+        seed=7,
+        indices=range(20),
+        labels=np.arange(20) % 3,
+        batch_size=8,
+        weights=str(weights),
+    )
     one, two = (
-        generate_images(weights, sampler, 7, labels, 8, cluster, lambda *_: None)
+        generate_images(request, cluster, lambda *_: None)
         for cluster in (ClusterConfig(), ClusterConfig(evaluate_workers=2))
     )
     assert one.shape == (20, 8, 8, 1) and one.dtype == np.uint8
@@ -131,14 +138,23 @@ def test_gpus_that_stay_unused_are_told(capsys):
 @pytest.fixture
 def training(tmp_path):
     """training(cluster, report): a run of 512 images in tmp_path/run; returns its folder."""
-    model = ModelConfig(channels=8, channel_mult=(1,), blocks=1, attention_resolutions=(),
-                        structural_blocks=())  # fmt: skip
+    model = ModelConfig(
+        channels=8, channel_mult=(1,), blocks=1, attention_resolutions=(), structural_blocks=()
+    )
     settings = RunSettings(
-        seed=0, model=model, noise=NoiseConfig(), structure=StructureConfig(kind="none"),
-        train=TrainConfig(total_kimg=0.512, batch_size=16, log_every_kimg=0.016,
-                          held_out_every_kimg=0.512, held_out_images=16),
+        seed=0,
+        model=model,
+        noise=NoiseConfig(),
+        structure=StructureConfig(kind="none"),
+        train=TrainConfig(
+            total_kimg=0.512,
+            batch_size=16,
+            log_every_kimg=0.016,
+            held_out_every_kimg=0.512,
+            held_out_images=16,
+        ),
         ema=EMAConfig(snapshots=2),
-    )  # fmt: skip
+    )
     prepare_dataset(DatasetConfig(), tmp_path / "data")
 
     def run(cluster, report):
@@ -183,5 +199,5 @@ def test_a_dead_mailbox_ends_no_training_on_ray(training, tmp_path):
     with pytest.warns(UserWarning, match="lost and made anew"):
         folder = training(ClusterConfig(num_workers=1, use_gpu=False, max_failures=0), report)
     assert (folder / "train.json").is_file() and killed
-    assert events[-1].get("nimg") == 512, "the last events arrived by the second mailbox"
+    assert events[-1].nimg == 512, "the last events arrived by the second mailbox"
     assert not list((tmp_path / "ray").glob("run-*"))

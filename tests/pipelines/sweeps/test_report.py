@@ -14,13 +14,14 @@ from rich.console import Console
 
 from pipelines.params import check_params
 from pipelines.settings.yaml_file import ParamsError, read_yaml
-from pipelines.sweep import fitting
+from pipelines.sweep import fitting, identity
 from pipelines.sweeps.record import BROKEN, FINISHED, STOPPED, Record, check_same_sweep
 from pipelines.sweeps.report import (
     announce,
     best_params,
     command,
     importance,
+    outcome,
     position,
     ranked,
     table,
@@ -60,8 +61,11 @@ def record(sweep, tmp_path):
     for number in range(24):
         lr = 0.01 if number == 0 else float(10 ** pick.uniform(-3, -1))
         first = 1 + abs(np.log10(lr / 0.03))
-        values = {"train.lr": lr, "model.channels": int(pick.choice([16, 32])),
-                  "structure.k": int(pick.integers(2, 10))}  # fmt: skip
+        values = {
+            "train.lr": lr,
+            "model.channels": int(pick.choice([16, 32])),
+            "structure.k": int(pick.integers(2, 10)),
+        }
         if number == 0:
             values |= {"model.channels": 32, "structure.k": 8}
         add(record, number, values, [first, first / 2, first / 4] if first < 1.5 else [first])
@@ -90,9 +94,9 @@ def test_winner_is_the_best_of_those_trained_to_their_end(sweep, record):
     best = ranked(list(record.trials.values()), "kid", "min")[0]
     finished = [t for t in record.trials.values() if t.status == FINISHED]
     assert best.status == FINISHED
-    assert best.objective("kid") == min(t.objective("kid") for t in finished)
+    assert best.last("kid") == min(t.last("kid") for t in finished)
     worst = ranked(list(record.trials.values()), "kid", "max")[0]
-    assert worst.objective("kid") == max(t.objective("kid") for t in finished)
+    assert worst.last("kid") == max(t.last("kid") for t in finished)
 
 
 def test_importance_finds_the_key_that_decides(sweep, record):
@@ -142,8 +146,11 @@ def test_position_on_an_axis(sweep):
 
 
 def test_a_second_sweep_of_the_same_name(tmp_path, capsys):
-    first = {"sweep": {"trials": 4, "space": {"train.lr": {"uniform": [0, 1]}}}, "code": "a",
-             "params": {"blocks": [{"kind": "graph_conv", "k": 4}]}}  # fmt: skip
+    first = {
+        "sweep": {"trials": 4, "space": {"train.lr": {"uniform": [0, 1]}}},
+        "code": "a",
+        "params": {"blocks": [{"kind": "graph_conv", "k": 4}]},
+    }
     assert not check_same_sweep(tmp_path, first, "sweep.yaml")
     assert check_same_sweep(tmp_path, first, "sweep.yaml")
     assert check_same_sweep(tmp_path, first | {"code": "b"}, "sweep.yaml")
@@ -159,18 +166,84 @@ def test_a_second_sweep_of_the_same_name(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("resources", "workers", "have", "fit"),
     [
-        ({"cpu": 1}, 1, {"CPU": 2}, 2), ({"cpu": 2}, 0, {"CPU": 3}, 1),
+        ({"cpu": 1}, 1, {"CPU": 2}, 2),
+        ({"cpu": 2}, 0, {"CPU": 3}, 1),
         ({"cpu": 1, "gpu": 0.5}, 1, {"CPU": 16, "GPU": 1}, 2),
         ({"cpu": 1, "gpu": 1}, 2, {"CPU": 16, "GPU": 4}, 2),
-        ({"cpu": 4}, 1, {"CPU": 2}, "4 CPU"), ({"cpu": 1, "gpu": 0.3}, 1, {"CPU": 2}, "0.3 GPU"),
+        ({"cpu": 4}, 1, {"CPU": 2}, "4 CPU"),
+        ({"cpu": 1, "gpu": 0.3}, 1, {"CPU": 2}, "0.3 GPU"),
     ],
-)  # fmt: skip
+)
 def test_how_many_trials_fit(resources, workers, have, fit):
-    settings = {"name": "s", "space": SPACE, "resources": {"gpu": 0.0} | resources,
-                "workers": workers, "max_concurrent": 4}  # fmt: skip
+    settings = {
+        "name": "s",
+        "space": SPACE,
+        "resources": {"gpu": 0.0} | resources,
+        "workers": workers,
+        "max_concurrent": 4,
+    }
     made = SimpleNamespace(config=SweepConfig.model_validate(settings), where="sweep.yaml")
     if isinstance(fit, int):
         assert fitting(made, have) == fit
     else:
         with pytest.raises(RuntimeError, match=fit):
             fitting(made, have)
+
+
+@pytest.fixture
+def density(tmp_path):
+    """Trials of a sweep for density whose values lie above, at and below a floor of 0.9."""
+    sweep = Sweep(
+        SweepConfig.model_validate({"name": "s", "metric": "density", "space": SPACE}), RAW
+    )
+    record = Record(sweep, tmp_path)
+    for number, value in enumerate((1.6, 0.95, 0.6)):
+        values = {"train.lr": 0.01 + 0.01 * number, "model.channels": 16, "structure.k": 3}
+        sample = {key: sweep.domains[key].sample_of(value) for key, value in values.items()}
+        record.started(f"t{number}", sample)
+        for nimg in (*sweep.rungs, sweep.total_nimg):
+            distance = {"density_from_floor": abs(value - 0.9)}
+            record.rung(f"t{number}", {"nimg": nimg, "kid": 1.0, "density": value, **distance})
+        record.ended(f"t{number}")
+    return record
+
+
+def test_a_sweep_cannot_reward_density_above_its_floor(density, tmp_path, capsys):
+    sweep = density.sweep
+    order = [t.number for t in ranked(list(density.trials.values()), sweep.objective, sweep.mode)]
+    assert order == [1, 2, 0], "the nearest to the floor first, not the densest"
+    assert outcome(sweep, density.trials["t1"]) == "density 0.95 (0.05 from its floor)"
+    files = {path.name: path for path in write_report(sweep, density, tmp_path / "out")}
+    assert "density 0.95 (0.05 from its floor)" in files["best_params.yaml"].read_text()
+    rows = list(csv.DictReader(io.StringIO(files["trials.csv"].read_text())))
+    assert [row["density"] for row in rows] == ["0.95", "0.6", "1.6"]
+    assert float(rows[0]["density_from_floor"]) == pytest.approx(0.05)
+    announce(sweep, density, tmp_path, StageRun())
+    out = capsys.readouterr().out
+    assert "from its floor" in out and "best: trial 1, density 0.95 (0.05 from its floor)" in out
+
+
+def test_fewer_trials_than_asked_for_are_counted(sweep, tmp_path):
+    record = Record(sweep, tmp_path)
+    assert sweep.config.trials == 16
+    values = {"train.lr": 0.01, "model.channels": 16, "structure.k": 3}
+    add(record, 0, values, [1.0])
+    record.started("t1", {key: sweep.domains[key].sample_of(v) for key, v in values.items()})
+    said = record.shortfall()
+    assert "1 of 16 trials over; 1 never came to an end; 14 never begun" in said
+    assert "--fresh" in said and "\n" not in said
+
+
+def test_a_sweep_that_was_begun_for_more_density_is_not_continued(density, tmp_path):
+    """Tune's state on disk would go on to maximise it."""
+    now = identity(density.sweep)
+    before = {key: value for key, value in now.items() if key != "objective"}
+    assert not check_same_sweep(tmp_path, before, "sweep.yaml")
+    with pytest.raises(
+        ParamsError, match=r"differs in objective \(- there, density_from_floor now"
+    ):
+        check_same_sweep(tmp_path, now, "sweep.yaml")
+
+
+def test_a_sweep_for_a_low_metric_has_the_identity_that_it_had(sweep):
+    assert identity(sweep).keys() == {"sweep", "params", "data", "code"}

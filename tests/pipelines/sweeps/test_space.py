@@ -1,10 +1,13 @@
 """sweep.yaml: what may stand in it, and what is told before anything starts."""
 
 import math
+import re
+from pathlib import Path
 
 import pytest
 import yaml
 
+from evaluation.metric_table import shown
 from pipelines.settings.yaml_file import ParamsError, read_yaml
 from pipelines.sweeps.domain import Domain, DomainError, parse_domain
 from pipelines.sweeps.space import Sweep, SweepConfig, load_sweep
@@ -51,10 +54,19 @@ def test_domains(raw, extremes):
         assert domain.sample_of("never") is None
 
 
-@pytest.mark.parametrize("raw", [{"loguniform": [0.001, 0.1]}, {"uniform": [0.0123456, 0.9]},
-                                 {"int": [8, 64], "step": 8}, {"int": [1, 64], "log": True},
-                                 {"int": [2, 14], "step": 4}, {"int": [1, 3], "step": 2},
-                                 {"int": [2, 4]}, {"choice": [[1], {"a": 2}]}])  # fmt: skip
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"loguniform": [0.001, 0.1]},
+        {"uniform": [0.0123456, 0.9]},
+        {"int": [8, 64], "step": 8},
+        {"int": [1, 64], "log": True},
+        {"int": [2, 14], "step": 4},
+        {"int": [1, 3], "step": 2},
+        {"int": [2, 4]},
+        {"choice": [[1], {"a": 2}]},
+    ],
+)
 def test_samples_of_tune_lie_inside_and_can_be_typed(raw):
     domain = parse_domain(raw)
     drawn = [domain.value(domain.for_tune().sample()) for _ in range(200)]
@@ -73,13 +85,20 @@ def test_samples_of_tune_lie_inside_and_can_be_typed(raw):
 @pytest.mark.parametrize(
     ("raw", "said"),
     [
-        ({}, "choice"), ({"normal": [0, 1]}, "choice"), ({"choice": [1]}, "at least two"),
-        ({"choice": [1, 1]}, "twice"), ({"uniform": [2, 1]}, "below"), ({"uniform": [1]}, "two"),
-        ({"loguniform": [0, 1]}, "above 0"), ({"int": [0.5, 3]}, "whole"),
-        ({"uniform": [0, math.nan]}, "two"), ({"int": [1, 4], "step": 8}, "one value"),
-        ({"uniform": [0, 1], "step": 2}, "does not go"), ({"int": [0, 4], "log": True}, "log"),
+        ({}, "choice"),
+        ({"normal": [0, 1]}, "choice"),
+        ({"choice": [1]}, "at least two"),
+        ({"choice": [1, 1]}, "twice"),
+        ({"uniform": [2, 1]}, "below"),
+        ({"uniform": [1]}, "two"),
+        ({"loguniform": [0, 1]}, "above 0"),
+        ({"int": [0.5, 3]}, "whole"),
+        ({"uniform": [0, math.nan]}, "two"),
+        ({"int": [1, 4], "step": 8}, "one value"),
+        ({"uniform": [0, 1], "step": 2}, "does not go"),
+        ({"int": [0, 4], "log": True}, "log"),
     ],
-)  # fmt: skip
+)
 def test_domains_that_mean_nothing(raw, said):
     with pytest.raises(DomainError, match=said):
         parse_domain(raw)
@@ -104,8 +123,13 @@ def test_what_a_trial_cannot_do_is_refused_before_it():
     with pytest.raises(ParamsError, match=r"gpu: 0\.5 would put workers of one trial on one GPU"):
         sweep({"train.lr": {"uniform": [0.1, 0.2]}}, workers=2, resources={"cpu": 1, "gpu": 0.5})
     sweep({"train.lr": {"uniform": [0.1, 0.2]}}, workers=1, resources={"cpu": 1, "gpu": 0.5})
-    raw = {**RAW, "sampling": {**RAW["sampling"], "auto": {
-        "guidance": [{"kind": "autoguidance", "weight": 2.0, "length": 0.2}]}}}  # fmt: skip
+    raw = {
+        **RAW,
+        "sampling": {
+            **RAW["sampling"],
+            "auto": {"guidance": [{"kind": "autoguidance", "weight": 2.0, "length": 0.2}]},
+        },
+    }
     config = SweepConfig(
         name="s", space={"train.lr": {"uniform": [0.1, 0.2]}}, evaluation={"sampler": "auto"}
     )
@@ -118,8 +142,9 @@ def test_metric_that_nobody_reports():
     assert "no trial reports 'kidd'" in said and "did you mean 'kid'?" in said
 
 
-@pytest.mark.parametrize("key", ["dataset.resolution", "evaluation.k", "cluster.micro_batch",
-                                 "ema.lengths", "samplers"])  # fmt: skip
+@pytest.mark.parametrize(
+    "key", ["dataset.resolution", "evaluation.k", "cluster.micro_batch", "ema.lengths", "samplers"]
+)
 def test_keys_that_change_no_trial(key):
     assert "changes nothing" in refused({key: {"choice": [1, 2]}})
 
@@ -132,19 +157,23 @@ def test_keys_that_change_no_trial(key):
         ({"structure.kind": {"choice": ["graph", "graf"]}}, "structure.kind"),
         ({"model.channels": {"uniform": [16, 32.5]}}, "model.channels: 32.5"),
         ({"model.channel_mult": {"choice": [[1, 2], [1, 2, 2, 2, 2]]}}, "dataset.resolution"),
-        ({"sampling.heun18.steps": {"int": [1, 9]}}, "sampling.heun18.steps: 1"),
+        ({"sampling.heun18.steps": {"int": [0, 9]}}, "sampling.heun18.steps: 0"),
         # each alone is fine with params.yaml, both together are not
-        ({"train.total_kimg": {"choice": [1, 160]}, "train.batch_size": {"choice": [32, 128]}},
-         "ema.snapshots"),
+        (
+            {"train.total_kimg": {"choice": [1, 160]}, "train.batch_size": {"choice": [32, 128]}},
+            "ema.snapshots",
+        ),
     ],
-)  # fmt: skip
+)
 def test_every_extreme_value_is_checked(space, said):
     assert said in refused(space)
 
 
 def test_every_extreme_is_checked_in_a_space_of_many_corners():
-    space = {key: {"choice": list(range(1, 9))} for key in (
-        "structure.k", "structure.layers", "structure.every", "model.blocks")}  # fmt: skip
+    space = {
+        key: {"choice": list(range(1, 9))}
+        for key in ("structure.k", "structure.layers", "structure.every", "model.blocks")
+    }
     space["train.batch_size"] = {"choice": [32, 64, -1]}
     assert "train.batch_size: -1" in refused(space)
 
@@ -156,8 +185,9 @@ def test_fixed_values_and_rungs():
     assert params.train.total_kimg == 36 and params.cluster.num_workers == 0
     assert made.total_nimg == 36096 and made.rungs == (4011, 12032)
     assert sweep({"train.lr": {"uniform": [0.01, 0.02]}}, first_rung_kimg=60).rungs == (60000,)
-    assert "first_rung_kimg" in refused({"train.lr": {"uniform": [0.01, 0.02]}},
-                                        first_rung_kimg=1000)  # fmt: skip
+    assert "first_rung_kimg" in refused(
+        {"train.lr": {"uniform": [0.01, 0.02]}}, first_rung_kimg=1000
+    )
 
 
 def test_default_sample():
@@ -168,8 +198,12 @@ def test_default_sample():
 
 
 def test_optuna_takes_every_domain():
-    for domain in (Domain("choice", ([1], None)), Domain("uniform", (0.0, 1.0)),
-                   Domain("loguniform", (0.1, 1.0)), Domain("int", (2, 8), step=2)):  # fmt: skip
+    for domain in (
+        Domain("choice", ([1], None)),
+        Domain("uniform", (0.0, 1.0)),
+        Domain("loguniform", (0.1, 1.0)),
+        Domain("int", (2, 8), step=2),
+    ):
         distribution = domain.for_optuna()
         for value in domain.extremes:
             assert distribution._contains(distribution.to_internal_repr(domain.sample_of(value)))
@@ -184,14 +218,57 @@ def test_optuna_takes_every_domain():
         ("name: a\nresources: {gpus: 1}", "resources.gpus: unknown key"),
         ("name: a\nspace:", "the space is empty"),
         ("- a", "mapping"),
-        ("name: a\nevaluation: {sampler: euler}\nspace: {train.lr: {uniform: [0.1, 0.2]}}",
-         "'euler' is not among"),
+        (
+            "name: a\nevaluation: {sampler: euler}\nspace: {train.lr: {uniform: [0.1, 0.2]}}",
+            "'euler' is not among",
+        ),
         ("name: a\nspace: {train: {lr: {uniform: [0.1, 0.2]}}}", "train is a section"),
     ],
-)  # fmt: skip
+)
 def test_bad_files_are_one_line(tmp_path, text, said):
     (tmp_path / "sweep.yaml").write_text(text)
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(RAW))
     with pytest.raises(ParamsError) as caught:
         load_sweep(tmp_path / "sweep.yaml", tmp_path / "params.yaml")
     assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+SPACE = {"train.lr": {"uniform": [0.01, 0.02]}}
+
+
+@pytest.mark.parametrize(
+    ("metric", "objective", "mode"),
+    [
+        ("kid", "kid", "min"),
+        ("held_out/gap", "held_out/gap", "min"),
+        ("recall", "recall", "max"),
+        ("coverage", "coverage", "max"),
+        ("conditional_accuracy", "conditional_accuracy", "max"),
+        ("density", "density_from_floor", "min"),
+        ("precision", "precision_from_floor", "min"),
+        ("knn_two_sample", "knn_two_sample_from_floor", "min"),
+    ],
+)
+def test_what_a_sweep_makes_better(metric, objective, mode):
+    made = sweep(SPACE, metric=metric)
+    assert (made.objective, made.mode) == (objective, mode)
+
+
+def test_nothing_is_maximised_that_is_best_near_its_floor():
+    said = refused(SPACE, metric="density", mode="max")
+    assert "mode: max would reward density above its floor" in said and "null" in said
+    assert sweep(SPACE, metric="density", mode="min").mode == "min"
+    assert sweep(SPACE, metric="coverage", mode="max").mode == "max"
+
+
+def test_tune_is_told_the_objective():
+    from pipelines.sweeps.tuner import make_searcher
+
+    searcher = make_searcher(sweep(SPACE, metric="density"))
+    assert (searcher.metric, searcher.mode) == ("density_from_floor", "min")
+
+
+def test_the_page_lists_the_metrics_that_a_sweep_may_have():
+    (row,) = re.findall(r"^\| `metric` \|.*$", Path("docs/sweeps.md").read_text(), re.MULTILINE)
+    listed = re.findall(r"`([^`]+)`", row.split("|")[3])
+    assert listed == shown("sweep")

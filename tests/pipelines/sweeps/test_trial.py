@@ -47,9 +47,24 @@ def test_a_judgement_is_kept_for_the_same_reference_and_code_only(judge):
     assert judge("one") == {"kid": 1.0} and judge.measured == ["one", "two"]
 
 
+def test_a_judgement_without_the_objective_breaks_the_trial(judge, tmp_path):
+    evaluation = QuickEvaluation("data", "reference", None, 0, 16, 16, 5, "{}")
+    near = RungJudge(evaluation, SamplerConfig(), (1000,), 1000, tmp_path, "density_from_floor")
+    with pytest.raises(ValueError, match="density_from_floor is not a number at 1 kimg"):
+        near.judge(tmp_path / "snapshots" / "000000001000-0.1.safetensors")
+
+
 def test_the_basis_changes_with_the_reference_and_with_the_code(tmp_path, monkeypatch):
-    for folder in ("dataset", "discriminators", "evaluation", "foundation", "models", "pipelines",
-                   "sampling", "training"):  # fmt: skip
+    for folder in (
+        "dataset",
+        "discriminators",
+        "evaluation",
+        "foundation",
+        "models",
+        "pipelines",
+        "sampling",
+        "training",
+    ):
         no_cache = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=no_cache)
     (tmp_path / "outputs" / "reference").mkdir(parents=True)
@@ -80,6 +95,6 @@ def test_every_module_that_judges_is_part_of_the_basis(monkeypatch):
     text = (ROOT / "pipelines" / "sweeps" / "quick_evaluation.py").read_text()
     imported = {n.module for n in ast.walk(ast.parse(text)) if isinstance(n, ast.ImportFrom)}
     own = {name for name in imported if name and (ROOT / name.split(".")[0]).is_dir()}
-    assert {"evaluation.kid", "sampling.generate", "models.denoiser"} <= own
-    files = closure(ENTRY, RULES, {table: () for table in TABLES})
+    assert {"evaluation.kid", "models.denoiser", "training.held_out"} <= own
+    files = closure(ENTRY, RULES, dict.fromkeys(TABLES, ()))
     assert {Path(name.replace(".", "/") + ".py") for name in own} <= files

@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import multiprocessing
+import time
 
 import numpy as np
 import pytest
@@ -127,9 +129,41 @@ def test_is_cached_in_memory_and_on_disk(tmp_path, monkeypatch):
 def test_a_damaged_cache_file_is_replaced(tmp_path, monkeypatch):
     setting = ("optimized", 5, 0.01, 20.0)
     first = time_grid(*setting, starts=0, cache_dir=tmp_path)
-    (file,) = tmp_path.iterdir()
+    (file,) = tmp_path.glob("*.json")
     for content in ("", "{}", '{"sigmas": [1.0, 2.0]}', '{"sigmas": "no"}'):
         file.write_text(content)
         monkeypatch.setattr(error_bound, "_found", {})
         assert torch.equal(time_grid(*setting, starts=0, cache_dir=tmp_path), first)
     assert len(json.loads(file.read_text())["sigmas"]) == 5
+
+
+def _wanted_by_many(cache_dir, searches, results, ready):
+    """One process of several that want the same grid at the same time."""
+
+    def search(starts, setting, random_starts):
+        with open(searches, "a") as stream:
+            stream.write("searched\n")
+        time.sleep(0.5)  # time enough for the others to begin
+        return starts[0]
+
+    error_bound._search, error_bound._found = search, {}
+    ready.wait()
+    found = time_grid("optimized", 5, 0.01, 20.0, starts=0, cache_dir=cache_dir)
+    results.put(found.tolist())
+
+
+def test_processes_that_want_the_same_grid_search_it_once(tmp_path):
+    context = multiprocessing.get_context("fork")
+    results, ready = context.Queue(), context.Barrier(3)
+    searches, cache = tmp_path / "searches", tmp_path / "grids"
+    arguments = (cache, searches, results, ready)
+    processes = [context.Process(target=_wanted_by_many, args=arguments) for _ in range(3)]
+    for process in processes:
+        process.start()
+    found = [results.get(timeout=60) for _ in processes]
+    for process in processes:
+        process.join()
+    assert searches.read_text().count("searched") == 1
+    assert found[0] == found[1] == found[2]
+    (file,) = cache.glob("*.json")
+    assert json.loads(file.read_text())["sigmas"] == pytest.approx(found[0][:-1])

@@ -25,6 +25,21 @@ def test_every_grid_keeps_the_contract(name, steps, low, high):
     assert bool((sigmas.diff() < 0).all())
 
 
+@pytest.mark.parametrize("name", [name for name in GRIDS if name != "explicit"])
+def test_a_single_step_leads_from_the_top_to_zero(name, tmp_path):
+    """It does not visit sigma_min, which may then be any level up to sigma_max."""
+    for low in (0.002, 80.0):
+        options = {"cache_dir": tmp_path} if name == "optimized" else {}
+        sigmas = time_grid(name, 1, low, 80.0, **options)
+        assert sigmas.dtype == torch.float64 and sigmas.tolist() == [80.0, 0.0]
+
+
+def test_a_single_explicit_level():
+    for given in ([5.0], [5.0, 0.0]):
+        for low in (0.1, 5.0):
+            assert time_grid("explicit", 1, low, 5.0, sigmas=given).tolist() == [5.0, 0.0]
+
+
 @pytest.mark.parametrize("name", list(CLOSED_FORM))
 def test_closed_forms_stay_strict_on_long_grids(name):
     check_sigmas(time_grid(name, 1000, 0.002, 80.0))
@@ -92,7 +107,14 @@ def test_explicit_levels_are_taken_as_they_are():
     [
         ("karas", (18, 0.002, 80.0), {}, "did you mean 'karras'"),
         ("optimised", (18, 0.002, 80.0), {}, "did you mean 'optimized'"),
-        ("karras", (1, 0.002, 80.0), {}, "at least 2"),
+        ("karras", (0, 0.002, 80.0), {}, "at least 1"),
+        ("karras", (True, 0.002, 80.0), {}, "at least 1"),
+        ("karras", (1, 80.0, 0.002), {}, "sigma_min < sigma_max"),
+        ("karras", (2, 80.0, 80.0), {}, "sigma_min < sigma_max"),
+        ("karras", (1, 0.002, 80.0), {"roh": 7.0}, "did you mean 'rho'"),
+        ("explicit", (1, 0.1, 1.0), {"sigmas": [2.0]}, "do not fit 1 step"),
+        ("explicit", (1, 0.1, 1.0), {"sigmas": [0.0]}, "at least one level above 0"),
+        ("explicit", (1, 0.1, 1.0), {"sigmas": [1.0, -1.0]}, "end at 0 or above"),
         ("karras", (2.5, 0.002, 80.0), {}, "whole number"),
         ("karras", (18, 0.0, 80.0), {}, "0 < sigma_min"),
         ("karras", (18, 80.0, 0.002), {}, "sigma_min < sigma_max"),

@@ -7,12 +7,11 @@ import torch
 
 from models.analytic import GaussianDenoiser, GaussianMixtureDenoiser
 from sampling.grids.table import time_grid
-from sampling.guidance.autoguidance import Autoguidance
+from sampling.guidance.autoguidance import Autoguidance, AutoguidanceConfig
 from sampling.guidance.base import bind_labels
-from sampling.guidance.classifier_free import ClassifierFree
-from sampling.guidance.config import GuidanceConfig
-from sampling.guidance.gradient import Gradient
-from sampling.guidance.interval import Interval
+from sampling.guidance.classifier_free import ClassifierFree, ClassifierFreeConfig
+from sampling.guidance.gradient import Gradient, GradientConfig
+from sampling.guidance.interval import Interval, IntervalConfig
 from sampling.guidance.table import guide_denoiser
 from sampling.solvers.table import solve
 
@@ -125,9 +124,9 @@ def test_wrappers_nest():
     assert nested.num_classes == 2 and nested.image_shape == SHAPE
 
     settings = (
-        GuidanceConfig(kind="autoguidance", weight=2.0),
-        GuidanceConfig(kind="classifier_free", weight=3.0),
-        GuidanceConfig(kind="interval", sigma_lo=0.5, sigma_hi=4.0),
+        AutoguidanceConfig(weight=2.0),
+        ClassifierFreeConfig(weight=3.0),
+        IntervalConfig(sigma_lo=0.5, sigma_hi=4.0),
     )
     built = guide_denoiser(main, settings, guide)
     inside = (sigma > 0.5) & (sigma <= 4.0)
@@ -135,6 +134,45 @@ def test_wrappers_nest():
         inside.view(-1, 1, 1, 1), nested(x, sigma, labels), auto(x, sigma, labels)
     )
     torch.testing.assert_close(built(x, sigma, labels), expected)
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+def test_outside_its_interval_gradient_guidance_leaves_out_the_gradient_alone(conditional):
+    """The same base denoiser inside and outside: not without labels here and with labels there."""
+    denoiser = two_classes()
+    x, sigma, labels = points()
+    gradient = Gradient(denoiser, denoiser.class_log_prob, 2.0, conditional)
+    limited = Interval(gradient, 0.5, 4.0)
+    inside = (sigma > 0.5) & (sigma <= 4.0)
+    base = denoiser(x, sigma, labels if conditional else None)
+    other = denoiser(x, sigma, None if conditional else labels)
+    assert not torch.allclose(base[~inside], other[~inside])  # or nothing would be tested
+    mixed = limited(x, sigma, labels)
+    assert torch.equal(mixed[~inside], base[~inside])
+    assert torch.equal(mixed[inside], gradient(x, sigma, labels)[inside])
+    high = torch.full_like(sigma, 9.0)
+    expected = denoiser(x, high, labels if conditional else None)
+    assert torch.equal(limited(x, high, labels), expected)
+
+
+def test_an_interval_in_a_list_leaves_out_the_entry_before_it_alone():
+    denoiser = two_classes()
+    x, sigma, labels = points()
+    settings = (
+        ClassifierFreeConfig(weight=3.0),
+        IntervalConfig(sigma_hi=2.0),
+        GradientConfig(weight=2.0),
+        IntervalConfig(sigma_lo=0.5),
+    )
+    built = guide_denoiser(denoiser, settings, denoiser.class_log_prob)
+    free = Interval(ClassifierFree(denoiser, 3.0), sigma_hi=2.0)
+    whole = Gradient(free, denoiser.class_log_prob, 2.0, conditional=True)
+    low = (sigma <= 0.5).view(-1, 1, 1, 1)
+    expected = torch.where(low, free(x, sigma, labels), whole(x, sigma, labels))
+    assert torch.equal(built(x, sigma, labels), expected)
+    # What limits a guidance leaves out the same guidance.
+    again = Interval(Interval(ClassifierFree(denoiser, 3.0), 0.5, 4.0), 0.5, 4.0)
+    assert torch.equal(again.unguided(x, sigma, labels), denoiser(x, sigma, labels))
 
 
 def test_samples_follow_their_label_more_surely_with_weight():
@@ -162,17 +200,30 @@ def test_gradients_flow_only_inside_the_guidance():
 @pytest.mark.parametrize(
     ("settings", "guide", "message"),
     [
-        ([{"kind": "classifier_free", "weight": 2.0}], None, "has none"),
-        ([{"kind": "autoguidance", "weight": 2.0}], None, "needs a guiding denoiser"),
-        ([{"kind": "gradient", "weight": 2.0}], None, "needs a log_prob"),
-        ([{"kind": "autoguidance"}], GaussianDenoiser((1, 2, 2), std=1.0), "same shape"),
-        ([{"kind": "autoguidance"}], two_classes(), "classes"),
+        (ClassifierFreeConfig(weight=2.0), None, "has none"),
+        (AutoguidanceConfig(weight=2.0), None, "needs a guiding denoiser"),
+        (GradientConfig(weight=2.0), None, "needs a log_prob"),
+        (AutoguidanceConfig(), GaussianDenoiser((1, 2, 2), std=1.0), "same shape"),
+        (AutoguidanceConfig(), two_classes(), "classes"),
     ],
 )
 def test_unfit_guidance_is_refused(settings, guide, message):
     unlabelled = GaussianDenoiser(SHAPE, std=0.5)
     with pytest.raises(ValueError, match=message):
-        guide_denoiser(unlabelled, [GuidanceConfig(**s) for s in settings], guide)
+        guide_denoiser(unlabelled, [settings], guide)
+
+
+def test_helpers_by_kind_or_by_entry():
+    main, x, sigma, labels = two_classes(), *points()
+    near, far = two_classes(0.5), two_classes(0.7)
+    twice = (AutoguidanceConfig(weight=2.0), AutoguidanceConfig(weight=3.0))
+    by_entry = guide_denoiser(main, twice, (near, far))
+    expected = Autoguidance(Autoguidance(main, near, 2.0), far, 3.0)
+    assert torch.equal(by_entry(x, sigma, labels), expected(x, sigma, labels))
+    settings = (GradientConfig(weight=2.0), AutoguidanceConfig(weight=2.0))
+    by_kind = guide_denoiser(main, settings, {"autoguidance": far, "gradient": main.class_log_prob})
+    expected = Autoguidance(Gradient(main, main.class_log_prob, 2.0), far, 2.0)
+    assert torch.equal(by_kind(x, sigma, labels), expected(x, sigma, labels))
 
 
 def test_interval_needs_something_to_limit():

@@ -8,7 +8,7 @@ import torch
 from models.analytic import GaussianDenoiser, GaussianMixtureDenoiser
 from sampling.grids.table import time_grid
 from sampling.seeds import image_generators, image_noise
-from sampling.solvers.table import SOLVERS, make_solver, solve
+from sampling.solvers.table import SOLVERS, evaluated_levels, make_solver, solve
 
 SHAPE = (1, 1, 2)
 
@@ -184,6 +184,55 @@ def test_a_grid_that_ends_above_zero_stops_there():
     rest = solve("heun", denoiser, half / sigmas[4], sigmas[4:])
     whole = solve("heun", denoiser, noise, sigmas)
     torch.testing.assert_close(rest, whole, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        *((name, {}) for name in SOLVERS),
+        ("ddim", {"eta": 1.0}),
+        ("unipc", {"order": 3}),
+        ("unipc", {"corrector": False}),
+    ],
+)
+def test_one_step_is_the_denoised_noise(name, options):
+    """From sigma_max to 0: the posterior mean of pure noise, without fresh noise."""
+    denoiser, noise, calls, steps = mixture(), normal(8), [], []
+
+    def denoise(x, sigma):
+        calls.append(sigma.unique().tolist())
+        return denoiser(x, sigma)
+
+    sigmas = time_grid("karras", 1, 0.002, 4.0)
+    images = solve(
+        name, denoise, noise, sigmas, callback=lambda *step: steps.append(step[0]), **options
+    )
+    expected = denoiser(4.0 * noise, torch.full((8,), 4.0, dtype=torch.float64))
+    if name == "heun":  # x - sigma (x - D) / sigma, which rounds
+        torch.testing.assert_close(images, expected, rtol=0, atol=1e-14)
+    else:
+        assert torch.equal(images, expected)
+    assert calls == [[4.0]] and steps == [0]
+    assert make_solver(name, **options).evaluations(sigmas.tolist()) == 1
+
+
+@pytest.mark.parametrize("name", list(SOLVERS))
+def test_evaluated_levels_are_those_of_the_calls(name):
+    calls, exact = [], GaussianDenoiser(SHAPE, std=0.5)
+
+    def denoise(x, sigma):
+        calls.append(float(sigma[0]))
+        return exact(x, sigma)
+
+    for options in ({}, {"churn": 3.0} if name == "heun" else {}):
+        calls.clear()
+        sigmas = time_grid("karras", 6, 0.01, 20.0)
+        state = torch.get_rng_state()
+        levels = evaluated_levels(make_solver(name, **options), sigmas)
+        assert torch.equal(torch.get_rng_state(), state)
+        generators = image_generators(0, range(2))
+        solve(name, denoise, normal(2), sigmas, generators=generators, **options)
+        assert levels == calls and len(levels) == make_solver(name).evaluations(sigmas.tolist())
 
 
 def never(x, sigma):

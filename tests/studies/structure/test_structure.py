@@ -11,6 +11,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from evaluation.metric_table import metric_entry, shown
 from studies.structure.__main__ import main
 from studies.structure.options import parse
 from studies.structure.report import closer, columns
@@ -21,8 +22,16 @@ PARAMS = Path(__file__).parents[3] / "params.yaml"
 
 
 def rows(arm, seed, kimg, value, metric="kid", floor=0.1):
-    return {"arm": arm, "seed": seed, "kimg": kimg, "sampler": "few", "metric": metric,
-            "value": value, "floor": floor, "floor_std": 0.01}  # fmt: skip
+    return {
+        "arm": arm,
+        "seed": seed,
+        "kimg": kimg,
+        "sampler": "few",
+        "metric": metric,
+        "value": value,
+        "floor": floor,
+        "floor_std": 0.01,
+    }
 
 
 def test_closer_to_the_floor_is_a_share_of_the_controls_distance():
@@ -38,11 +47,19 @@ def test_closer_to_the_floor_is_a_share_of_the_controls_distance():
     assert closer(below, table[table.arm == "control"], "kid").mean < 1
 
 
+def test_lower_left_is_better_in_the_trade_off():
+    assert [metric_entry(key).better for key in shown("study figure")] == ["down"] * 3
+
+
 def test_the_longer_control_has_a_column_of_its_own():
     table = pd.DataFrame(
-        [rows("start", -1, 0, 1.0), rows("control", 0, 8, 0.5), rows("control", 0, 10, 0.4),
-         rows("graph", 0, 8, 0.3)]
-    )  # fmt: skip
+        [
+            rows("start", -1, 0, 1.0),
+            rows("control", 0, 8, 0.5),
+            rows("control", 0, 10, 0.4),
+            rows("graph", 0, 8, 0.3),
+        ]
+    )
     assert list(columns(table, 8)) == ["start", "control", "graph", "control, 10 kimg"]
 
 
@@ -74,10 +91,13 @@ def params(tmp_path_factory):
     raw["model"] |= MODEL | {"adapter_rank": 2}
     raw["train"] |= {"batch_size": 32, "held_out_images": 16}
     raw["structure"] |= {
-        "fakes": "deployed", "every": 2, "batch_size": 16, "width": 8,
+        "fakes": "deployed",
+        "every": 2,
+        "batch_size": 16,
+        "width": 8,
         "gate": {"chance_margin": 0.0, "min_plays": 1, "smoothing": 0.0},
         "sampler": {"solver": "ddim", "grid": "karras", "steps": 4},
-    }  # fmt: skip
+    }
     raw["sampling"] = {
         name: {"solver": "ddim", "grid": "karras", "steps": steps}
         for name, steps in (("few", 3), ("long", 5))
@@ -93,10 +113,11 @@ def test_command_trains_judges_and_goes_on(material, params, tmp_path, capsys):
     start, other = tmp_path / "start.safetensors", material.ema / "other" / "0.1.safetensors"
     for end in (".safetensors", ".json"):
         shutil.copy(material.weights.with_suffix(end), start.with_suffix(end))
-    line = ["--params", str(params), "--init", str(start), "--dataset",
-            str(material.dataset), "--reference", str(material.reference), "--seeds", "0,1",
-            "--kimg", "0.256", "--deployed", "few", "--long", "long", "--images", "32",
-            "--draws", "2", "--jobs", "1", "--every", "1", "--out", str(tmp_path / "out")]  # fmt: skip
+    line = (
+        f"--params {params} --init {start} --dataset {material.dataset} "
+        f"--reference {material.reference} --seeds 0,1 --kimg 0.256 --deployed few "
+        f"--long long --images 32 --draws 2 --jobs 1 --every 1 --out {tmp_path}/out"
+    ).split()
     main(line)
     table = pd.read_csv(tmp_path / "out" / "structure.csv")
     assert set(table.arm) == {"start", "control", "graph"}
@@ -151,7 +172,7 @@ def test_command_trains_judges_and_goes_on(material, params, tmp_path, capsys):
 
 @pytest.mark.timeout(600)
 def test_from_scratch_and_without_an_adapter(material, params, tmp_path):
-    """Without --init the params' own schedule; an arm may do without the adapter that a sampler names."""
+    """Without --init the params' own schedule; an arm may lack the adapter that a sampler names."""
     raw = yaml.safe_load(params.read_text())
     raw["sampling"]["few_game"] = raw["sampling"]["few"] | {"adapter": True}
     raw["samplers"] = ["long", "few_game"]
@@ -159,18 +180,22 @@ def test_from_scratch_and_without_an_adapter(material, params, tmp_path):
     raw["train"]["lr_ramp_kimg"] = 0.0
     own = tmp_path / "params.yaml"
     own.write_text(yaml.safe_dump(raw))
-    main(["--params", str(own), "--dataset", str(material.dataset), "--reference",
-          str(material.reference), "--seeds", "0", "--kimg", "0.256", "--control-kimg", "0.256",
-          "--deployed", "few", "--long", "long", "--images", "32", "--draws", "2", "--jobs", "1",
-          "--every", "1", "--arms", "", "--arm", "plain:model.adapter_rank=0", "--at", "0.128",
-          "--out", str(tmp_path / "out")])  # fmt: skip
+    main(
+        (
+            f"--params {own} --dataset {material.dataset} "
+            f"--reference {material.reference} --seeds 0 --kimg 0.256 "
+            "--control-kimg 0.256 --deployed few --long long --images 32 --draws 2 "
+            "--jobs 1 --every 1 --arms= --arm plain:model.adapter_rank=0 --at 0.128 "
+            f"--out {tmp_path}/out"
+        ).split()
+    )
     settings = json.loads((tmp_path / "out/runs/plain-0-0.256/settings.json").read_text())
     assert settings["train"]["init_from"] is None and settings["structure"]["start_kimg"] == 0.128
     assert settings["train"]["lr"] == raw["train"]["lr"]
     table = pd.read_csv(tmp_path / "out" / "structure.csv")
     kid = table[table.metric == "kid"].set_index(["arm", "kimg", "sampler"]).value
     assert set(table.arm) == {"control", "plain"}
-    # Before the game begins the arm is its control; afterwards it is not, under the long sampler too.
+    # Before the game begins the arm is its control; afterwards not under the long sampler either.
     assert kid["plain", 0.128, "few"] == kid["control", 0.128, "few"]
     assert kid["plain", 0.128, "long"] == kid["control", 0.128, "long"]
     assert kid["plain", 0.256, "long"] != kid["control", 0.256, "long"]
@@ -179,9 +204,11 @@ def test_from_scratch_and_without_an_adapter(material, params, tmp_path):
 
 
 def test_what_cannot_run_is_named_before_any_training(material, params, tmp_path):
-    line = ["--params", str(params), "--init", str(material.weights), "--dataset",
-            str(material.dataset), "--reference", str(material.reference), "--deployed", "few",
-            "--long", "long", "--kimg", "0.256", "--out", str(tmp_path / "out")]  # fmt: skip
+    line = (
+        f"--params {params} --init {material.weights} --dataset {material.dataset} "
+        f"--reference {material.reference} --deployed few --long long --kimg 0.256 "
+        f"--out {tmp_path}/out"
+    ).split()
     with pytest.raises(ValueError, match=r"structure\.sigma_min 5 is above 0\.5"):
         main([*line, "--arm", "bad:structure.sigma_min=5.0,structure.fakes=onestep"])
     with pytest.raises(ValueError, match=r"bad: .*init_from"):
@@ -190,10 +217,11 @@ def test_what_cannot_run_is_named_before_any_training(material, params, tmp_path
 
 
 def test_a_run_that_fails_is_named_and_ends_the_study(material, params, tmp_path, monkeypatch):
-    line = ["--params", str(params), "--init", str(material.weights), "--dataset",
-            str(material.dataset), "--reference", str(material.reference), "--deployed", "few",
-            "--long", "long", "--kimg", "0.256", "--seeds", "0,1,2", "--jobs", "1",
-            "--out", str(tmp_path / "out")]  # fmt: skip
+    line = (
+        f"--params {params} --init {material.weights} --dataset {material.dataset} "
+        f"--reference {material.reference} --deployed few --long long --kimg 0.256 "
+        f"--seeds 0,1,2 --jobs 1 --out {tmp_path}/out"
+    ).split()
     # The first run finds a file where its checkpoints should go.
     first = tmp_path / "out" / "runs" / "control-0-0.32"
     first.mkdir(parents=True)
@@ -205,9 +233,11 @@ def test_a_run_that_fails_is_named_and_ends_the_study(material, params, tmp_path
 
 
 def test_an_arm_may_hold_a_list(material, params):
-    line = ["--params", str(params), "--init", str(material.weights), "--dataset",
-            str(material.dataset), "--reference", str(material.reference), "--deployed", "few",
-            "--long", "long", "--arm", "wide:structure.feature_sigmas=[0.1,1.0],structure.k=3"]  # fmt: skip
+    line = (
+        f"--params {params} --init {material.weights} --dataset {material.dataset} "
+        f"--reference {material.reference} --deployed few --long long "
+        "--arm wide:structure.feature_sigmas=[0.1,1.0],structure.k=3"
+    ).split()
     values = {"structure.feature_sigmas": [0.1, 1.0], "structure.k": 3}
     assert parse(line, None).arm == [("wide", values)]
     own = parse([*line[:-1], "small:structure.adapter_lr=7e-4"], None).arm
@@ -216,14 +246,24 @@ def test_an_arm_may_hold_a_list(material, params):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--arm", "control:structure.k=3"], ["--at", "0.1"], ["--at", "80"], ["--control-kimg", "16"],
-     ["--arms", "grap"], ["--arm", "x:structure.gamma"], ["--deployed", "fast9"],
-     ["--length", "0.3"], ["--init", "missing.safetensors"], ["--seeds", "a"]],
-)  # fmt: skip
+    [
+        ["--arm", "control:structure.k=3"],
+        ["--at", "0.1"],
+        ["--at", "80"],
+        ["--control-kimg", "16"],
+        ["--arms", "grap"],
+        ["--arm", "x:structure.gamma"],
+        ["--deployed", "fast9"],
+        ["--length", "0.3"],
+        ["--init", "missing.safetensors"],
+        ["--seeds", "a"],
+    ],
+)
 def test_bad_arguments_end_in_one_line(arguments, material, params, capsys):
-    line = ["--params", str(params), "--init", str(material.weights), "--dataset",
-            str(material.dataset), "--reference", str(material.reference),
-            "--deployed", "few", "--long", "long"]  # fmt: skip
+    line = (
+        f"--params {params} --init {material.weights} --dataset {material.dataset} "
+        f"--reference {material.reference} --deployed few --long long"
+    ).split()
     with pytest.raises(SystemExit):
         parse([*line, *arguments], None)
     assert "error:" in capsys.readouterr().err.splitlines()[-1]
@@ -231,8 +271,10 @@ def test_bad_arguments_end_in_one_line(arguments, material, params, capsys):
 
 def test_from_scratch_the_game_must_have_time_to_begin(material, params, capsys):
     raw = yaml.safe_load(params.read_text())
-    line = ["--params", str(params), "--dataset", str(material.dataset), "--reference",
-            str(material.reference), "--deployed", "few", "--long", "long"]  # fmt: skip
+    line = (
+        f"--params {params} --dataset {material.dataset} "
+        f"--reference {material.reference} --deployed few --long long"
+    ).split()
     start = raw["structure"]["start_kimg"]
     with pytest.raises(SystemExit):
         parse([*line, "--kimg", str(start)], None)

@@ -12,10 +12,10 @@ import torch.distributed as dist
 from game_toys import ConvDenoiser, FloatCodec, random_images
 from torch import Tensor
 
-from discriminators.config import StructureConfig
 from foundation.workers import World
 from models.config import ModelConfig
 from models.denoiser import Denoiser
+from training.structure.config import StructureConfig
 from training.structure.game import StructureGame
 from training.structure.gate import Gate
 

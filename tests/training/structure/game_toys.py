@@ -12,9 +12,16 @@ from models.codecs import PixelCodec
 class ToyImages:
     """What the game uses of ImageDataset, over a tensor of images [N, C, H, W]."""
 
-    def __init__(self, images: Tensor, labels: np.ndarray | None = None, num_classes: int = 0):
+    def __init__(
+        self,
+        images: Tensor,
+        labels: np.ndarray | None = None,
+        num_classes: int = 0,
+        groups: np.ndarray | None = None,
+    ):
         self.images, self.num_classes = images, num_classes
         self.labels = np.full(len(images), -1) if labels is None else labels
+        self.group_labels = self.labels if groups is None else groups
         self.train_indices = np.arange(len(images))
         self.image_shape = tuple(images.shape[1:])
 

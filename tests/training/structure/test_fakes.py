@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from discriminators.config import StructureConfig
 from models.analytic import GaussianDenoiser
 from sampling.config import SamplerConfig
 from sampling.solvers.table import solve
+from training.structure.config import StructureConfig
 from training.structure.fakes import Fakes
 
 toys = SimpleNamespace(**run_path(str(Path(__file__).with_name("game_toys.py"))))
@@ -43,7 +43,7 @@ def test_each_row_depends_on_its_slot_and_the_play_alone(kind):
     for first in (0, 5):
         part = source.draw(DATA, play[first : first + 4], play=play, flip=True)
         rows = slice(first, first + 4)
-        for name in ("reals", "labels", "shown", "noise", "sigma", "sources", "stop"):
+        for name in ("reals", "labels", "groups", "shown", "noise", "sigma", "sources", "stop"):
             value = getattr(whole, name)
             assert value is None or torch.equal(value[rows], getattr(part, name)), name
         assert torch.equal(start[rows], source.noisy(denoiser, part, slice(0, 4)))
@@ -57,6 +57,18 @@ def test_reals_are_independent_draws_with_the_labels_of_the_fakes():
     for real, label in zip(batch.reals[:40], batch.labels[:40], strict=True):
         row = (DATA.images == real).flatten(1).all(1).nonzero().item()
         assert DATA.labels[row] == label
+
+
+def test_reals_are_drawn_from_the_group_not_by_the_label():
+    """As with captions: every image has a label of its own, and shares its group with others."""
+    count = len(DATA.images)
+    data = toys.ToyImages(DATA.images, np.arange(count), count, groups=np.arange(count) % 4)
+    batch = fakes().draw(data, range(40))
+    assert torch.equal(batch.groups, batch.labels % 4)
+    assert torch.equal(batch.shown % 4, batch.groups)
+    assert (batch.shown == batch.labels).float().mean() < 0.2  # else each real would be its source
+    unconditional = fakes(conditional=False).draw(data, range(40))
+    assert (unconditional.groups == -1).all() and len(set((unconditional.shown % 4).tolist())) == 4
 
 
 def test_paired_reals_are_the_sources():
@@ -204,3 +216,16 @@ def test_levels_that_do_not_exist_are_refused():
         fakes("deployed", sampler=SamplerConfig(adapter=True))
     with pytest.raises(ValueError, match=r"widen these or\s+give the sampler more steps"):
         fakes("onpolicy", sampler=SamplerConfig(steps=2), sigma_min=0.3, sigma_max=0.4)
+    for one in (SamplerConfig(steps=1), SamplerConfig(grid="explicit", sigmas=(0.5,))):
+        with pytest.raises(ValueError, match=r"structure\.sampler has a single step.* 2 steps"):
+            fakes("onpolicy", sampler=one)
+
+
+def test_one_step_deploys_fakes_too():
+    """A generator of a single evaluation: its fakes are D(sigma_max noise; sigma_max)."""
+    source = fakes("deployed", sampler=SamplerConfig(solver="ddim", steps=1, sigma_max=2.0))
+    batch = source.draw(DATA, range(16))
+    noisy = source.noisy(denoiser, batch, slice(0, 16))
+    images = source.images(denoiser, batch, noisy, slice(0, 16))
+    expected = denoiser(2.0 * batch.noise, torch.full((16,), 2.0), batch.labels)
+    torch.testing.assert_close(images, source.codec.clip(expected))

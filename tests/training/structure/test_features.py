@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from discriminators.config import StructureConfig
 from models.config import ModelConfig
 from models.denoiser import Denoiser
 from models.extractors.load import ExtractorError
+from training.structure.config import StructureConfig
 from training.structure.features import DenoiserFeatures, make_psi
 
 toys = SimpleNamespace(**run_path(str(Path(__file__).with_name("game_toys.py"))))

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from discriminators.config import GateConfig, StructureConfig
 from foundation.workers import World
 from models.config import ModelConfig
 from models.denoiser import Denoiser
+from training.structure.config import GateConfig, StructureConfig
 from training.structure.game import StructureGame
 from training.structure.gate import CHANCE, WARMING_UP, WINS, WORSENED
 
@@ -103,6 +103,20 @@ def test_sabotage_frozen_discriminator():
     game, denoiser, data = plane_game()
     game.opponent.optimizer.step = lambda: None
     assert distance_after(game, denoiser, data) > 0.25 * START
+
+
+def test_the_discriminator_compares_by_group_not_by_label():
+    game, denoiser, _ = plane_game(opponent_steps=2)
+    denoiser.num_classes, game.fakes.conditional = 512, True
+    plain = toys.two_clusters()
+    numbers = torch.arange(512).numpy()  # each image has a label of its own, as with captions
+    data = toys.ToyImages(plain.images, numbers, 512, groups=numbers % 2)
+    seen, own = [], game.opponent.form.loss_d
+    game.opponent.form.loss_d = lambda *args: seen.append(args[2]) or own(*args)
+    play(game, denoiser, data, 0)
+    assert torch.equal(seen[0], game.draw(data, 0).groups) and set(seen[0].tolist()) == {0, 1}
+    play(game, denoiser, data, 1)
+    assert len(seen) > 2 and all(set(groups.tolist()) == {0, 1} for groups in seen)
 
 
 def test_learns_while_at_chance_and_only_then_moves_the_denoiser():

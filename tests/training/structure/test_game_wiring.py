@@ -11,15 +11,14 @@ import torch
 from dataset.config import DatasetConfig
 from dataset.prepare import prepare_dataset
 from dataset.store import ImageDataset
-from discriminators.config import GateConfig, StructureConfig
 from foundation.workers import World
-from models.config import ModelConfig
+from models.config import EMAConfig, ModelConfig
 from models.denoiser import Denoiser
-from models.power_ema import EMAConfig
 from training import loop
 from training.config import NoiseConfig, TrainConfig
+from training.methods import structure_game
 from training.run_settings import RunSettings
-from training.structure import turn
+from training.structure.config import GateConfig, StructureConfig
 from training.structure.game import StructureGame
 from training.structure.gate import WORSENED
 
@@ -122,11 +121,11 @@ def run(tmp_path_factory):
     flips, average, given = [], torch.nn.Identity(), []
     with pytest.MonkeyPatch.context() as patch:
         draw, opened = StructureGame.draw, StructureGame.open
-        averages = turn.ema_denoiser
+        averages = structure_game.ema_denoiser
 
-        def remember(state, length):
+        def remember(player, length):
             nonlocal average
-            average = averages(state, length)
+            average = averages(player, length)
             return average
 
         def note_draw(self, dataset, nimg, *, flip=False):
@@ -137,7 +136,7 @@ def run(tmp_path_factory):
             given.append(denoiser is average)
             return opened(self, nimg, denoiser, dataset)
 
-        patch.setattr(turn, "ema_denoiser", remember)
+        patch.setattr(structure_game, "ema_denoiser", remember)
         patch.setattr(StructureGame, "draw", note_draw)
         patch.setattr(StructureGame, "open", note_open)
         loop.train(settings, ImageDataset(folder / "dataset"), folder / "run", World())

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from discriminators.config import GateConfig
+from training.structure.config import GateConfig
 from training.structure.gate import CHANCE, WARMING_UP, WINS, WORSENED, Gate
 
 

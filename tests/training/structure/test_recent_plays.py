@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from discriminators.config import GateConfig, StructureConfig
 from foundation.workers import World
+from training.structure.config import GateConfig, StructureConfig
 from training.structure.game import StructureGame
 from training.structure.recent_plays import RecentPlays
 

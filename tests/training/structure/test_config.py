@@ -3,7 +3,7 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from discriminators.config import StructureConfig
+from training.structure.config import StructureConfig
 
 
 def test_survives_json():

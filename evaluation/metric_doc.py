@@ -1,0 +1,33 @@
+"""The tables of docs/metrics.md: every metric with its meaning and the way in which it is better.
+
+Usage: python -m evaluation.metric_doc, and put what it prints in place of the tables there.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from evaluation.metric_table import CURVES, METRICS, Better, MetricEntry
+
+WAYS: dict[Better | None, str] = {
+    "down": "down",
+    "up": "up, to its floor",
+    "floor": "near its floor",
+    None: "-",
+}
+
+
+def render() -> str:
+    """Both tables as markdown: metrics of generated images, curves of a training."""
+    parts = {"metric of generated images": METRICS, "curve of a training": CURVES}
+    return "\n".join("\n".join(_rows(head, part)) + "\n" for head, part in parts.items())
+
+
+def _rows(head: str, part: Mapping[str, MetricEntry]) -> Iterator[str]:
+    yield f"| {head} | title | meaning | better | why |"
+    yield "|---|---|---|---|---|"
+    for key, row in part.items():
+        title, says = row.title.replace("|", "\\|"), row.says.rstrip(".")
+        yield f"| `{key}` | {title} | {says} | {WAYS[row.better]} | {row.why} |"
+
+
+if __name__ == "__main__":
+    print(render())

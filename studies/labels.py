@@ -1,0 +1,37 @@
+"""Labels of the images that a study generates: drawn as `evaluate` draws them."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from dataset.store import ImageDataset
+from models.denoiser import Denoiser
+from sampling.labels import generation_labels
+
+
+def study_labels(denoiser: Denoiser, dataset: Path, seed: int, count: int) -> Tensor | None:
+    """int64 [count], of classes as frequent as in the data set; None for an unconditional denoiser.
+
+    dataset: the folder of the images that the denoiser was trained on. Raises ValueError where it
+    holds no data set, or one of other classes.
+    """
+    if not denoiser.num_classes:
+        return None
+    if not (dataset / "dataset.json").is_file():
+        raise ValueError(
+            f"{dataset} holds no data set, and generated images are to have its classes as often "
+            "as it has them: give --dataset FOLDER"
+        )
+    images = ImageDataset(dataset)
+    if images.num_classes != denoiser.num_classes:
+        raise ValueError(
+            f"{dataset} has {images.num_classes} classes and the denoiser {denoiser.num_classes}: "
+            "give the data set that it was trained on, --dataset FOLDER"
+        )
+    return torch.from_numpy(generation_labels(images, seed, count))
+
+
+def dataset_beside(reference: Path | None) -> Path:
+    """Where a data set lies if nobody says so: beside its reference."""
+    return (Path("outputs") if reference is None else reference.parent) / "dataset"

@@ -1,0 +1,95 @@
+"""The one table of metrics: complete, light, of one mind with its readers and its page."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from evaluation.gap import GAP_TERMS
+from evaluation.metric_doc import WAYS, render
+from evaluation.metric_table import (
+    CURVES,
+    METRICS,
+    TABLE,
+    Better,
+    Place,
+    best_of,
+    cost,
+    metric_entry,
+    objective,
+    reported_by_trials,
+    shown,
+    shown_with_floors,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_every_row_says_something_and_is_shown_at_known_places_only():
+    assert not METRICS.keys() & CURVES.keys()
+    for key, row in TABLE.items():
+        assert row.title and row.says.endswith("."), key
+        assert row.better in (*get_args(Better), None), key
+        assert set(row.shown) <= set(get_args(Place)), key
+        assert bool(row.why) == (row.better is not None), key
+    assert all(shown(place) for place in get_args(Place)), "a place that shows nothing"
+
+
+def test_directions():
+    """More is not better for what real images reach on both sides of."""
+    near = {key for key, row in METRICS.items() if row.better == "floor"}
+    assert near == {"precision", "density", "knn_two_sample", "lid_ratio", "lid_generated"}
+    higher = {key for key, row in METRICS.items() if row.better == "up"}
+    assert higher == {"recall", "coverage", "conditional_accuracy"}
+    assert set(GAP_TERMS) <= METRICS.keys()
+
+
+def test_cost_is_low_where_a_metric_is_good():
+    assert cost("down", 0.2) == 0.2 and cost("up", 0.2) == -0.2
+    assert cost("floor", 0.7, floor=0.9) == cost("floor", 1.1, floor=0.9) == pytest.approx(0.2)
+    assert cost("floor", 0.7) is None and cost(None, 0.7, floor=0.9) is None
+
+
+def test_best_of_several_results():
+    found = {"a": {"kid": 0.3, "fd": 1.0}, "b": {"kid": 0.1, "fd": 9.0}, "c": {"fd": 0.5}}
+    assert best_of(found) == ("kid", "b")
+    nothing = float("nan")
+    assert best_of(found | {"b": {"kid": nothing}, "a": {"kid": None, "fd": 1.0}}) == ("fd", "c")
+    assert best_of({}) is None and best_of({"a": {"coverage": 1.0}}) is None
+
+
+def test_frechet_distances_bear_the_name_of_their_network():
+    assert metric_entry("fd", "FD-Classifier").title == "FD-Classifier"
+    assert metric_entry("fd_train_full", "FID").title == "FID to all training images"
+    unknown = metric_entry("my_own_metric")
+    assert unknown.title == "my own metric" and unknown.better is None
+
+
+def test_floors_have_columns_beside_the_two_distances():
+    assert shown_with_floors("csv")[:4] == ["kid", "kid_floor", "fd", "fd_floor"]
+    assert set(shown("csv")) == {"kid", "fd", "structure_gap", "conditional_accuracy"}
+
+
+def test_a_search_looks_at_the_distance_from_the_floor():
+    assert objective("density") == "density_from_floor"
+    assert all(objective(key) == key for key in ("kid", "recall", "held_out/loss"))
+    reported = reported_by_trials()
+    assert {"density", "density_from_floor", "kid"} <= set(reported)
+    assert len(set(reported)) == len(reported) and "kid_from_floor" not in reported
+
+
+def test_the_table_is_light():
+    code = "import sys, evaluation.metric_table as t; print({'torch', 'numpy'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip() == "set()", done.stderr
+
+
+def test_the_page_names_every_metric_with_its_direction():
+    page = (ROOT / "docs" / "metrics.md").read_text()
+    assert render() in page, "python -m evaluation.metric_doc prints the tables of docs/metrics.md"
+    for key, row in TABLE.items():
+        (line,) = re.findall(rf"^\| `{re.escape(key)}` \|.*$", page, re.MULTILINE)
+        assert f"| {WAYS[row.better]} |" in line and row.title.replace("|", "\\|") in line

@@ -1,0 +1,102 @@
+"""A player: one network in training, with all that its steps need."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from models.power_ema import PowerEMA
+
+Rate = Callable[[int], float]
+"""Images seen -> learning rate."""
+
+
+@dataclass
+class Player:
+    """A network, its optimiser, its learning rates over images, its clipping and its averages."""
+
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+    rates: Mapping[str, Rate]
+    """One for each parameter group of the optimiser, in order, by the name it is logged under."""
+    clip: float
+    """Largest norm of a parameter group's gradient; a longer one is scaled down."""
+    averages: PowerEMA | None = None
+    """None: no average of this network is kept, and no snapshot."""
+
+    @property
+    def own_parameters(self) -> list[nn.Parameter]:
+        """The optimiser's first group: what the method's own loss moves.
+
+        Further groups, such as an adapter's, are moved by extra gradients alone.
+        """
+        return self.optimizer.param_groups[0]["params"]
+
+    def set_rates(self, nimg: int) -> dict[str, float]:
+        """Set the learning rates of the step that ends at `nimg`; returns them by name."""
+        rates = {name: rate(nimg) for name, rate in self.rates.items()}
+        for group, rate in zip(self.optimizer.param_groups, rates.values(), strict=True):
+            group["lr"] = rate
+        return rates
+
+    def clip_gradients(self) -> float:
+        """Scale down long gradients; returns the norm of all of them before that.
+
+        Each group by itself: an adapter's gradient must not shorten the denoiser's own step.
+        """
+        norms = [
+            torch.nn.utils.clip_grad_norm_(group["params"], self.clip)
+            for group in self.optimizer.param_groups
+        ]
+        return math.hypot(*map(float, norms))
+
+    def add_gradients(self, gradients: list[Tensor | None]) -> None:
+        """Add to `.grad`; one entry for each of `network.parameters()`, None for nothing."""
+        for parameter, gradient in zip(self.network.parameters(), gradients, strict=True):
+            if gradient is not None:
+                old = parameter.grad
+                parameter.grad = gradient if old is None else old + gradient
+
+    def step(self) -> None:
+        """One optimiser step, then forced weight normalisation where the network has it."""
+        self.optimizer.step()
+        normalize = getattr(self.network, "normalize_weights", None)
+        if normalize is not None:
+            normalize()
+
+    def average(self, nimg: int, dt: int) -> None:
+        """Update the averages after a step that ended at `nimg` and covers `dt` images."""
+        if self.averages is not None:
+            self.averages.update(nimg, dt)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Flat name -> tensor: weights, the optimiser's moments, the averages."""
+        out = {f"network.{n}": t for n, t in self.network.state_dict().items()}
+        for index, moments in self.optimizer.state_dict()["state"].items():
+            for name, value in moments.items():
+                out[f"optimizer.{index}.{name}"] = torch.as_tensor(value)
+        if self.averages is not None:
+            for sigma_rel in self.averages.averages:
+                for name, value in self.averages.state(sigma_rel).items():
+                    out[f"average.{sigma_rel}.{name}"] = value
+        return out
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """The inverse of `tensors`."""
+        self.network.load_state_dict(under("network.", tensors))
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in under("optimizer.", tensors).items():
+            index, _, key = name.partition(".")
+            moments.setdefault(int(index), {})[key] = tensor
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        if self.averages is not None:
+            for sigma_rel in self.averages.averages:
+                self.averages.load_state(sigma_rel, under(f"average.{sigma_rel}.", tensors))
+
+
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin with the prefix, by the rest of their names."""
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
