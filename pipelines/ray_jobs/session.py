@@ -39,10 +39,11 @@ def ray_session(cluster: ClusterConfig, *, dashboard: bool = False) -> Iterator[
         }
         options["address"] = cluster.address
     else:
-        # "local": a Ray that runs here already, which Ray would join by itself, is somebody's cluster.
+        # "local", since Ray would join one that runs here already, which is somebody's cluster
         if os.environ.get("RAY_ADDRESS"):
             print(
-                "cluster.address is null, so this runs on a Ray of its own: RAY_ADDRESS is not used",
+                "cluster.address is null, so this runs on a Ray of its own: RAY_ADDRESS is not "
+                "used",
                 flush=True,
             )
         options |= {

@@ -85,8 +85,8 @@ def _worker(config: dict) -> None:
 def worker_scaling(cluster: ClusterConfig, gpus: float, resources: dict[str, float] | None) -> Any:
     """Ray Train's ScalingConfig on a cluster with so many GPUs.
 
-    resources: of each worker, as of `train_on_ray`. With cluster.use_gpu null GPUs are used where there
-    is one for each worker; where there are too few, that is told.
+    resources: of each worker, as of `train_on_ray`. With cluster.use_gpu null GPUs are used where
+    there is one for each worker; where there are too few, that is told.
     """
     from ray.train import ScalingConfig
 
@@ -97,8 +97,8 @@ def worker_scaling(cluster: ClusterConfig, gpus: float, resources: dict[str, flo
         use_gpu = gpus >= cluster.fewest_workers
         if gpus and not use_gpu:
             print(
-                f"train: {gpus:g} GPU for {cluster.fewest_workers} workers: training on processors; "
-                f"set cluster.num_workers to {gpus:g} to use it",
+                f"train: {gpus:g} GPU for {cluster.fewest_workers} workers: training on "
+                f"processors; set cluster.num_workers to {gpus:g} to use it",
                 flush=True,
             )
     workers: Any = cluster.num_workers  # (min, max): elastic

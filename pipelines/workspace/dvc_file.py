@@ -53,7 +53,7 @@ def code_of(stage: str) -> list[str]:
 
 
 def _of_the_lists() -> set[Path]:
-    """What decides the content of the lists: the kinds' files, the tables, and how they are read."""
+    """What decides the lists' content: the kinds' files, the tables, how both are read."""
     found = closure(
         "pipelines.kinds",
         Rules(

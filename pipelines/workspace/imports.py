@@ -110,7 +110,7 @@ def kinds_of(table: Table, root: Path = Path()) -> set[str]:
 
 
 def dictionaries_of_imports(module: str, root: Path = Path()) -> dict[str, set[str]]:
-    """Module-level dicts with values that the module imports from the project: name -> their keys."""
+    """Dicts of the module with values imported from the project: name -> the keys of these."""
     path = find_module(module, root)
     assert path is not None, module
     source = read_source(path, module)

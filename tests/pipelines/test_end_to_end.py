@@ -1,4 +1,4 @@
-"""`dvc repro` in a temporary clone through real DVC, real Ray and real MLflow, on a tiny setting."""
+"""`dvc repro` in a temporary clone: real DVC, Ray and MLflow, on a tiny setting."""
 
 import csv
 import json

@@ -90,7 +90,7 @@ def test_the_basis_changes_with_the_reference_and_with_the_code(tmp_path, monkey
 
 
 def test_every_module_that_judges_is_part_of_the_basis(monkeypatch):
-    """What pipelines/sweeps/quick_evaluation.py imports of the project, other than plain settings."""
+    """All that pipelines/sweeps/quick_evaluation.py imports of the project."""
     monkeypatch.chdir(ROOT)
     text = (ROOT / "pipelines" / "sweeps" / "quick_evaluation.py").read_text()
     imported = {n.module for n in ast.walk(ast.parse(text)) if isinstance(n, ast.ImportFrom)}
