@@ -25,6 +25,7 @@ TABLES: dict[str, Table] = {
     "grid": Table("sampling.grids.table", "GRIDS"),
     "guidance": Table("sampling.guidance.table", "KINDS"),
     "block": Table("models.layers.bottleneck_blocks", "BLOCKS"),
+    "extractor": Table("models.extractors.load", "EXTRACTORS"),
     "method": Table("training.methods.table", "METHODS", one_in_use=True),
     "form": Table("discriminators.forms", "FORMS"),
 }

@@ -146,7 +146,8 @@ def test_params_that_cannot_be_used_are_told_as_ever(tmp_path, monkeypatch, valu
 def test_an_edit_changes_the_lists_of_those_that_use_the_file(workspace):
     params = plain(samplers=["heun18", "fast8"])
     before = kind_lists(params)
-    assert set(before) == {"prepare", "train", "evaluate-heun18", "evaluate-fast8"}
+    items = {"evaluate-heun18", "evaluate-fast8"}
+    assert set(before) == {"prepare", "reference", "train", *items}
     files = before["evaluate-heun18"]["files"]
     assert files["sampling/solvers/heun.py"] == content_hash(Path("sampling/solvers/heun.py"))
     assert not files.keys() & before["train"]["files"].keys() - {
@@ -172,10 +173,10 @@ def test_the_written_lists_hold_no_more_than_is_asked_for(workspace, monkeypatch
     monkeypatch.setattr(sys, "argv", ["kinds"])
     kinds.main()
     names = {path.name for path in Path("outputs/kinds").iterdir()}
-    assert names == {"prepare.json", "train.json", "evaluate-heun18.json"}
+    assert names == {"prepare.json", "reference.json", "train.json", "evaluate-heun18.json"}
     text = Path("outputs/kinds/train.json").read_bytes()
     Path("params.yaml").write_text(json.dumps(plain(samplers=["fast8"], seed=3)))
     kinds.main()
     names = {path.name for path in Path("outputs/kinds").iterdir()}
-    assert names == {"prepare.json", "train.json", "evaluate-fast8.json"}
+    assert names == {"prepare.json", "reference.json", "train.json", "evaluate-fast8.json"}
     assert Path("outputs/kinds/train.json").read_bytes() == text

@@ -35,6 +35,7 @@ TINY = {
     "structure.statistics_images": 32,
     "ema.snapshots": 2,
     "ema.lengths": [0.1],
+    "evaluation.extractor": "classifier",
     "evaluation.num_images": 16,
     "evaluation.kid_subsets": 2,
     "evaluation.floor_draws": 2,

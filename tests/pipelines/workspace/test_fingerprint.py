@@ -84,6 +84,7 @@ def test_an_edit_changes_what_uses_the_file_and_no_more(workspace):
         "dataset/sources/huggingface.py": set(),
         "sampling/solvers/dpmpp_2m.py": set(),
         "sampling/guidance/autoguidance.py": set(),
+        "models/extractors/imagenet.py": {"reference", "evaluate", *items},  # extractor: auto
         "discriminators/affinity.py": set(),
         "pipelines/console/progress.py": set(),
         "pipelines/ray_jobs/training.py": set(),
