@@ -98,8 +98,10 @@ def forward(
             if mailbox is None and not finished:
                 mailbox = make_anew()
                 if not told:
-                    warnings.warn("the mailbox of the training's events was lost and made anew: "
-                                  "points of its curves may be missing")  # fmt: skip
+                    warnings.warn(
+                        "the mailbox of the training's events was lost and made anew: "
+                        "points of its curves may be missing"
+                    )
                 told = True
             events = mailbox() if mailbox is not None else []
         except Exception:  # Ray may be going down: then trainer.fit says why

@@ -15,11 +15,11 @@ from typing import Any
 
 from dataset.store import ImageDataset
 from foundation.workers import World
-from pipelines.ray_jobs.event_queue import Drain, Mailbox, Push, Report, Sender, forward, steady
+from pipelines.ray_jobs.event_queue import Drain, Mailbox, Push, Sender, forward, steady
 from pipelines.ray_jobs.own_state import ray_state
 from pipelines.ray_jobs.session import ClusterError, ray_session, root_cause
 from pipelines.settings.cluster import ClusterConfig
-from training.events import Event
+from training.events import Event, Report
 from training.run_settings import RunSettings
 
 POLL_SECONDS = 0.5
@@ -85,8 +85,8 @@ def _worker(config: dict) -> None:
 def worker_scaling(cluster: ClusterConfig, gpus: float, resources: dict[str, float] | None) -> Any:
     """Ray Train's ScalingConfig on a cluster with so many GPUs.
 
-    resources: of each worker, as of `train_on_ray`. With cluster.use_gpu null GPUs are used where there
-    is one for each worker; where there are too few, that is told.
+    resources: of each worker, as of `train_on_ray`. With cluster.use_gpu null GPUs are used where
+    there is one for each worker; where there are too few, that is told.
     """
     from ray.train import ScalingConfig
 
@@ -97,8 +97,8 @@ def worker_scaling(cluster: ClusterConfig, gpus: float, resources: dict[str, flo
         use_gpu = gpus >= cluster.fewest_workers
         if gpus and not use_gpu:
             print(
-                f"train: {gpus:g} GPU for {cluster.fewest_workers} workers: training on processors; "
-                f"set cluster.num_workers to {gpus:g} to use it",
+                f"train: {gpus:g} GPU for {cluster.fewest_workers} workers: training on "
+                f"processors; set cluster.num_workers to {gpus:g} to use it",
                 flush=True,
             )
     workers: Any = cluster.num_workers  # (min, max): elastic

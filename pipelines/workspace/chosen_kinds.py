@@ -11,8 +11,9 @@ from pipelines.workspace.imports import Kinds
 
 Plain = Mapping[str, Any]
 
-# The game's sampler where structure.sampler is null (a test compares it with the game's own).
+# What is chosen where the file says nothing or null (tests compare both with the owners).
 GAME_SAMPLER: Plain = {"solver": "ddim", "grid": "karras"}
+METHOD = "denoising"
 
 
 def chosen_kinds(stage: str, params: Plain, sampler: str | None = None) -> Kinds:
@@ -27,10 +28,12 @@ def chosen_kinds(stage: str, params: Plain, sampler: str | None = None) -> Kinds
     if stage == "reference":
         return _of_judging(params)
     if stage == "train":
-        return _of_training(params["structure"])
+        method = {"method": {params["train"].get("method", METHOD)}}
+        return method | _of_network(params["model"]) | _of_the_game(params["structure"])
     if stage == "evaluate":
         names = params["samplers"] if sampler is None else [sampler]
-        return _of_judging(params) | _of_sampling(params["sampling"][name] for name in names)
+        samplers = [params["sampling"][name] for name in names]
+        return _of_network(params["model"]) | _of_judging(params) | _of_sampling(samplers)
     return {}
 
 
@@ -39,7 +42,11 @@ def judging_kinds(params: Plain, sampler: str) -> Kinds:
     return {**chosen_kinds("evaluate", params, sampler), "form": ()}
 
 
-def _of_training(structure: Plain) -> dict[str, set[str]]:
+def _of_network(model: Plain) -> dict[str, set[str]]:
+    return {"block": {block["kind"] for block in model["structural_blocks"]}}
+
+
+def _of_the_game(structure: Plain) -> dict[str, set[str]]:
     if structure["kind"] == "none":
         return {"form": set(), "extractor": set(), **_of_sampling([])}
     features = structure["features"]

@@ -53,11 +53,17 @@ def code_of(stage: str) -> list[str]:
 
 
 def _of_the_lists() -> set[Path]:
-    """What decides the content of the lists: the kinds' files, the tables, and how they are read."""
-    found = closure("pipelines.kinds", Rules(left_out={
-        "foundation": "writes files, and spells hints", "pipelines.console": "speaks to people",
-        "pipelines.params": "checks values",
-    }))  # fmt: skip
+    """What decides the lists' content: the kinds' files, the tables, how both are read."""
+    found = closure(
+        "pipelines.kinds",
+        Rules(
+            left_out={
+                "foundation": "writes files, and spells hints",
+                "pipelines.console": "speaks to people",
+                "pipelines.params": "checks values",
+            }
+        ),
+    )
     for stage in STAGE_PARAMS:
         found |= stage_files(stage) - always_files(stage)
     # Values that params.yaml leaves out are those of the settings classes.

@@ -19,11 +19,14 @@ Kinds = Mapping[str, Collection[str]]
 class Table:
     """A module's dict from the name of a kind to the class or function behind it.
 
-    What the module imports as a value of this dict counts only where its kind is chosen.
+    What the module imports as a value of this dict, or within a function that is a value, counts
+    only where its kind is chosen.
     """
 
     module: str
     dictionary: str
+    one_in_use: bool = False
+    """Whether a stage that imports the table uses one of its kinds, whatever params choose."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,12 @@ class Import:
     """None: the module itself."""
     bound: str
     """What it is called in the importing module."""
+    within: str = ""
+    """The module's own function or class that imports it; "" at the top."""
+
+    def serves(self, names: Collection[str]) -> bool:
+        """Whether one of the module's own or imported `names` stands for it."""
+        return self.bound in names or (self.within != "" and self.within in names)
 
 
 @dataclass(frozen=True)
@@ -92,14 +101,22 @@ def closure(entry: str, rules: Rules, kinds: Kinds | None = None, root: Path = P
     return found
 
 
+def kinds_of(table: Table, root: Path = Path()) -> set[str]:
+    """The names of a table's kinds; none where the module or its dict is not there."""
+    path = find_module(table.module, root)
+    if path is None:
+        return set()
+    return set(read_source(path, table.module).dictionaries.get(table.dictionary, ()))
+
+
 def dictionaries_of_imports(module: str, root: Path = Path()) -> dict[str, set[str]]:
-    """Module-level dicts with values that the module imports from the project: name -> their keys."""
+    """Dicts of the module with values imported from the project: name -> the keys of these."""
     path = find_module(module, root)
     assert path is not None, module
     source = read_source(path, module)
-    own = {i.bound for i in source.imports if find_module(i.module, root) is not None}
+    own = [i for i in source.imports if find_module(i.module, root) is not None]
     tables = {
-        name: {key for key, names in entries.items() if names & own}
+        name: {key for key, names in entries.items() if any(i.serves(names) for i in own)}
         for name, entries in source.dictionaries.items()
     }
     return {name: keys for name, keys in tables.items() if keys}
@@ -110,17 +127,17 @@ def _followed(
 ) -> Iterator[Import]:
     """The imports of `module` that count when `name` of it is asked for."""
     if source.hands_on and name is not None:
-        yield from (i for i in source.imports if name in (i.bound, "*") or i.bound == "*")
+        yield from (i for i in source.imports if name == "*" or i.serves((name, "*")))
         return
     of_kinds: set[str] = set()
-    chosen: set[str] = {name or ""}
+    chosen: set[str] = {name} if name else set()
     for key, table in rules.tables.items():
         if table.module == module:
             for kind, names in source.dictionaries.get(table.dictionary, {}).items():
                 of_kinds |= names
                 if kinds is None or kind in kinds.get(key, (kind,)):
                     chosen |= names
-    yield from (i for i in source.imports if i.bound not in of_kinds or i.bound in chosen)
+    yield from (i for i in source.imports if i.serves(chosen) or not i.serves(of_kinds))
 
 
 def _within(module: str, places: Mapping[str, str]) -> bool:
@@ -158,22 +175,26 @@ def _parse(path: Path, module: str, version: tuple[int, ...]) -> Source:
     return Source(tuple(_imports(tree, package)), hands_on, dict(_dictionaries(tree)))
 
 
-def _imports(node: ast.AST, package: str) -> Iterator[Import]:
+_NAMED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+def _imports(node: ast.AST, package: str, within: str = "") -> Iterator[Import]:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.If) and _only_for_types(child.test):
-            yield from _imports(ast.Module(child.orelse, []), package)
+            yield from _imports(ast.Module(child.orelse, []), package, within)
         elif isinstance(child, ast.Import):
             for name in child.names:
-                yield Import(name.name, None, name.asname or name.name.split(".")[0])
+                yield Import(name.name, None, name.asname or name.name.split(".")[0], within)
         elif isinstance(child, ast.ImportFrom):
             origin = child.module or ""
             if child.level:
                 above = package.split(".")[: len(package.split(".")) - child.level + 1]
                 origin = ".".join([*above, *filter(None, [child.module])])
             for name in child.names:
-                yield Import(origin, name.name, name.asname or name.name)
+                yield Import(origin, name.name, name.asname or name.name, within)
         else:
-            yield from _imports(child, package)
+            own = child.name if isinstance(child, _NAMED) else ""
+            yield from _imports(child, package, within or own)
 
 
 def _only_for_types(test: ast.expr) -> bool:

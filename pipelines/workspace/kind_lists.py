@@ -19,7 +19,15 @@ from pipelines.workspace.stage_code import (
 )
 
 # The params that choose kinds; dvc.yaml names the same for the stage `kinds`.
-KIND_PARAMS = ("dataset", "evaluation.extractor", "structure", "sampling", "samplers")
+KIND_PARAMS = (
+    "dataset",
+    "model",
+    "train",
+    "structure",
+    "sampling",
+    "samplers",
+    "evaluation.extractor",
+)
 
 
 def has_kinds(stage: str) -> bool:

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pipelines.workspace.imports import Kinds, Rules, Table, closure
+from pipelines.workspace.imports import Kinds, Rules, Table, closure, kinds_of
 
 # The params that decide a stage's result; dvc.yaml names the same (a test compares them).
 STAGE_PARAMS: dict[str, tuple[str, ...]] = {
@@ -20,10 +20,13 @@ STAGE_PARAMS: dict[str, tuple[str, ...]] = {
 # Params choose one or a few of each table's kinds; the files of the others do not count.
 # chosen_kinds.py says which kinds a stage uses; a table that it passes over counts as a whole.
 TABLES: dict[str, Table] = {
-    "source": Table("dataset.prepare", "SOURCES"),
+    "source": Table("dataset.prepare", "SOURCES", one_in_use=True),
     "solver": Table("sampling.solvers.table", "SOLVERS"),
     "grid": Table("sampling.grids.table", "GRIDS"),
     "guidance": Table("sampling.guidance.table", "KINDS"),
+    "block": Table("models.layers.bottleneck_blocks", "BLOCKS"),
+    "extractor": Table("models.extractors.load", "EXTRACTORS"),
+    "method": Table("training.methods.table", "METHODS", one_in_use=True),
     "form": Table("discriminators.forms", "FORMS"),
 }
 
@@ -67,7 +70,13 @@ def stage_files(stage: str, kinds: Kinds | None = None) -> set[Path]:
 
 def always_files(stage: str) -> set[Path]:
     """Those of `stage_files` that count whatever params choose."""
-    return stage_files(stage, {table: () for table in TABLES})
+    nothing: dict[str, tuple[str, ...]] = dict.fromkeys(TABLES, ())
+    found = stage_files(stage, nothing)
+    for name, table in TABLES.items():
+        if table.one_in_use:
+            choices = [stage_files(stage, nothing | {name: (kind,)}) for kind in kinds_of(table)]
+            found |= set[Path].intersection(*choices) if choices else set()
+    return found
 
 
 def code_hash(files: set[Path]) -> str:

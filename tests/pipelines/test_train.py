@@ -53,9 +53,11 @@ def test_adoption_carries_the_state_over(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     "other",
-    [Identity("train", "other params", "inputs", "old code"),
-     Identity("train", "params", "other inputs", "old code")],
-)  # fmt: skip
+    [
+        Identity("train", "other params", "inputs", "old code"),
+        Identity("train", "params", "other inputs", "old code"),
+    ],
+)
 def test_runs_of_other_params_or_data_are_never_adopted(tmp_path, capsys, other):
     unfinished(tmp_path, other)
     offer_or_adopt(NEW, NEW.folder(tmp_path), None)
@@ -115,15 +117,24 @@ def test_one_process_per_run(tmp_path):
 def test_publish_replaces_what_lay_there(tmp_path):
     folder, out = tmp_path / "run", tmp_path / "out"
     (folder / "snapshots").mkdir(parents=True)
-    for name in ("train.json", "curves.csv", "snapshots/1-0.05.safetensors", "snapshots/1-0.05.json",
-                 "snapshots/.half.tmp"):  # fmt: skip
+    for name in (
+        "train.json",
+        "curves.csv",
+        "snapshots/1-0.05.safetensors",
+        "snapshots/1-0.05.json",
+        "snapshots/.half.tmp",
+    ):
         (folder / name).write_text(name)
     (out / "snapshots").mkdir(parents=True)
     (out / "snapshots" / "stale.safetensors").write_text("old")
     publish(folder, out)
     found = {str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()}
-    assert found == {"train.json", "curves.csv", "snapshots/1-0.05.safetensors",
-                     "snapshots/1-0.05.json"}  # fmt: skip
+    assert found == {
+        "train.json",
+        "curves.csv",
+        "snapshots/1-0.05.safetensors",
+        "snapshots/1-0.05.json",
+    }
     assert os.stat(out / "train.json").st_ino == os.stat(folder / "train.json").st_ino
 
 

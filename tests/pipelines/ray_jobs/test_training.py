@@ -33,8 +33,9 @@ from training.structure.config import StructureConfig
 @pytest.fixture
 def weights(tmp_path):
     torch.manual_seed(0)
-    config = ModelConfig(channels=8, channel_mult=(1,), blocks=1, attention_resolutions=(),
-                         structural_blocks=())  # fmt: skip
+    config = ModelConfig(
+        channels=8, channel_mult=(1,), blocks=1, attention_resolutions=(), structural_blocks=()
+    )
     denoiser = Denoiser((1, 8, 8), 3, config)
     with torch.no_grad():
         denoiser.unet.output_gain.fill_(1.0)
@@ -137,14 +138,23 @@ def test_gpus_that_stay_unused_are_told(capsys):
 @pytest.fixture
 def training(tmp_path):
     """training(cluster, report): a run of 512 images in tmp_path/run; returns its folder."""
-    model = ModelConfig(channels=8, channel_mult=(1,), blocks=1, attention_resolutions=(),
-                        structural_blocks=())  # fmt: skip
+    model = ModelConfig(
+        channels=8, channel_mult=(1,), blocks=1, attention_resolutions=(), structural_blocks=()
+    )
     settings = RunSettings(
-        seed=0, model=model, noise=NoiseConfig(), structure=StructureConfig(kind="none"),
-        train=TrainConfig(total_kimg=0.512, batch_size=16, log_every_kimg=0.016,
-                          held_out_every_kimg=0.512, held_out_images=16),
+        seed=0,
+        model=model,
+        noise=NoiseConfig(),
+        structure=StructureConfig(kind="none"),
+        train=TrainConfig(
+            total_kimg=0.512,
+            batch_size=16,
+            log_every_kimg=0.016,
+            held_out_every_kimg=0.512,
+            held_out_images=16,
+        ),
         ema=EMAConfig(snapshots=2),
-    )  # fmt: skip
+    )
     prepare_dataset(DatasetConfig(), tmp_path / "data")
 
     def run(cluster, report):
@@ -189,5 +199,5 @@ def test_a_dead_mailbox_ends_no_training_on_ray(training, tmp_path):
     with pytest.warns(UserWarning, match="lost and made anew"):
         folder = training(ClusterConfig(num_workers=1, use_gpu=False, max_failures=0), report)
     assert (folder / "train.json").is_file() and killed
-    assert events[-1].get("nimg") == 512, "the last events arrived by the second mailbox"
+    assert events[-1].nimg == 512, "the last events arrived by the second mailbox"
     assert not list((tmp_path / "ray").glob("run-*"))

@@ -7,9 +7,15 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGES = (
-    "dataset", "discriminators", "evaluation", "foundation", "models", "pipelines", "sampling",
+    "dataset",
+    "discriminators",
+    "evaluation",
+    "foundation",
+    "models",
+    "pipelines",
+    "sampling",
     "training",
-)  # fmt: skip
+)
 
 
 @pytest.fixture

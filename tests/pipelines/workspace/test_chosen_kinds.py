@@ -9,10 +9,11 @@ import pytest
 from pipelines import kinds
 from pipelines.params import check_params, load_params
 from pipelines.settings.dotted_keys import with_values
-from pipelines.workspace.chosen_kinds import GAME_SAMPLER, chosen_kinds, judging_kinds
+from pipelines.workspace.chosen_kinds import GAME_SAMPLER, METHOD, chosen_kinds, judging_kinds
 from pipelines.workspace.imports import dictionaries_of_imports
 from pipelines.workspace.kind_lists import kind_lists
 from pipelines.workspace.stage_code import STAGE_PARAMS, TABLES, content_hash
+from training.config import TrainConfig
 from training.structure.fake_levels import DEFAULT_SAMPLER
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -43,14 +44,24 @@ def test_the_game_chooses_its_form_and_where_it_follows_a_path_a_sampler():
         assert found["form"] == {"graph"} and found["extractor"] == set()
     found = chosen_kinds("train", plain(structure__features="efficientnet_lite0"))
     assert found["extractor"] == {"efficientnet_lite0"}
-    control = plain(structure__kind="none", structure__fakes="deployed",
-                    structure__features="efficientnet_lite0")  # fmt: skip
-    assert not any(chosen_kinds("train", control).values())
+    control = plain(
+        structure__kind="none",
+        structure__fakes="deployed",
+        structure__features="efficientnet_lite0",
+    )
+    found = chosen_kinds("train", control)
+    assert {table for table, names in found.items() if names} == {"method", "block"}
+    assert found["method"] == {"denoising"}
+    assert found["block"] == {"graph_conv", "self_attention"}
+    plain_network = plain(model__structural_blocks=[])
+    for stage in ("train", "evaluate"):
+        assert chosen_kinds(stage, plain_network)["block"] == set()
 
 
 def test_the_game_has_the_sampler_that_is_said_here():
     assert {"solver": DEFAULT_SAMPLER.solver, "grid": DEFAULT_SAMPLER.grid} == GAME_SAMPLER
     assert not DEFAULT_SAMPLER.guidance
+    assert TrainConfig().method == METHOD
 
 
 def test_an_item_of_evaluate_has_its_own_sampler():
@@ -98,8 +109,14 @@ def test_lists_need_no_defaults_where_the_file_says_all(path, monkeypatch):
 
 def test_lists_know_what_the_file_leaves_out(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
-    left_out = ("dataset.source", "structure.fakes", "structure", "sampling.heun18.grid",
-                "evaluation", "structure.features")  # fmt: skip
+    left_out = (
+        "dataset.source",
+        "structure.fakes",
+        "structure",
+        "sampling.heun18.grid",
+        "evaluation",
+        "structure.features",
+    )
     for key in left_out:
         raw = plain()
         section = raw
@@ -129,9 +146,13 @@ def test_params_that_cannot_be_used_are_told_as_ever(tmp_path, monkeypatch, valu
 def test_an_edit_changes_the_lists_of_those_that_use_the_file(workspace):
     params = plain(samplers=["heun18", "fast8"])
     before = kind_lists(params)
-    assert set(before) == {"prepare", "train", "evaluate-heun18", "evaluate-fast8"}
-    assert before["evaluate-heun18"]["files"] == {
-        "sampling/solvers/heun.py": content_hash(Path("sampling/solvers/heun.py"))
+    items = {"evaluate-heun18", "evaluate-fast8"}
+    assert set(before) == {"prepare", "reference", "train", *items}
+    files = before["evaluate-heun18"]["files"]
+    assert files["sampling/solvers/heun.py"] == content_hash(Path("sampling/solvers/heun.py"))
+    assert not files.keys() & before["train"]["files"].keys() - {
+        "models/layers/graph_conv.py",
+        "models/neighbours.py",
     }
     for file, touched in (
         ("sampling/solvers/heun.py", {"evaluate-heun18"}),
@@ -152,10 +173,10 @@ def test_the_written_lists_hold_no_more_than_is_asked_for(workspace, monkeypatch
     monkeypatch.setattr(sys, "argv", ["kinds"])
     kinds.main()
     names = {path.name for path in Path("outputs/kinds").iterdir()}
-    assert names == {"prepare.json", "train.json", "evaluate-heun18.json"}
+    assert names == {"prepare.json", "reference.json", "train.json", "evaluate-heun18.json"}
     text = Path("outputs/kinds/train.json").read_bytes()
     Path("params.yaml").write_text(json.dumps(plain(samplers=["fast8"], seed=3)))
     kinds.main()
     names = {path.name for path in Path("outputs/kinds").iterdir()}
-    assert names == {"prepare.json", "train.json", "evaluate-fast8.json"}
+    assert names == {"prepare.json", "reference.json", "train.json", "evaluate-fast8.json"}
     assert Path("outputs/kinds/train.json").read_bytes() == text

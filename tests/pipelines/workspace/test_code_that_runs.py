@@ -19,18 +19,32 @@ from pipelines.workspace.stage_code import (
 
 ROOT = Path(__file__).resolve().parents[3]
 TINY = {
-    "model.channels": 8, "model.structural_blocks": [],
-    "train.total_kimg": 0.128, "train.batch_size": 16, "train.log_every_kimg": 0.016,
-    "train.held_out_every_kimg": 0.064, "train.held_out_images": 16,
+    "model.channels": 8,
+    "model.structural_blocks": [],
+    "train.total_kimg": 0.128,
+    "train.batch_size": 16,
+    "train.log_every_kimg": 0.016,
+    "train.held_out_every_kimg": 0.064,
+    "train.held_out_images": 16,
     # the game's own sampler, since no other is named
-    "structure.fakes": "deployed", "structure.start_kimg": 0.03, "structure.every": 2,
-    "structure.width": 8, "structure.batch_size": 16, "structure.statistics_images": 32,
-    "ema.snapshots": 2, "ema.lengths": [0.1],
-    "evaluation.num_images": 16, "evaluation.kid_subsets": 2, "evaluation.floor_draws": 2,
+    "structure.fakes": "deployed",
+    "structure.start_kimg": 0.03,
+    "structure.every": 2,
+    "structure.width": 8,
+    "structure.batch_size": 16,
+    "structure.statistics_images": 32,
+    "ema.snapshots": 2,
+    "ema.lengths": [0.1],
+    "evaluation.extractor": "classifier",
+    "evaluation.num_images": 16,
+    "evaluation.kid_subsets": 2,
+    "evaluation.floor_draws": 2,
     "evaluation.picture_images": 4,
-    "cluster.num_workers": 0, "tracking.enabled": False,
-    "sampling": {"few": {"solver": "heun", "grid": "karras", "steps": 2}}, "samplers": ["few"],
-}  # fmt: skip
+    "cluster.num_workers": 0,
+    "tracking.enabled": False,
+    "sampling": {"few": {"solver": "heun", "grid": "karras", "steps": 2}},
+    "samplers": ["few"],
+}
 
 
 def files_that_run(main) -> set[Path]:

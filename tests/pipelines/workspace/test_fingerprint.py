@@ -83,6 +83,8 @@ def test_an_edit_changes_what_uses_the_file_and_no_more(workspace):
     for file, touched in {
         "dataset/sources/huggingface.py": set(),
         "sampling/solvers/dpmpp_2m.py": set(),
+        "sampling/guidance/autoguidance.py": set(),
+        "models/extractors/imagenet.py": {"reference", "evaluate", *items},  # extractor: auto
         "discriminators/affinity.py": set(),
         "pipelines/console/progress.py": set(),
         "pipelines/ray_jobs/training.py": set(),
@@ -94,6 +96,8 @@ def test_an_edit_changes_what_uses_the_file_and_no_more(workspace):
         "sampling/grids/optimized.py": {"item fast8"},
         "sampling/grids/table.py": {"train", "evaluate", *items},
         "training/loop.py": {"train"},
+        "training/methods/denoising.py": {"train"},
+        "models/layers/graph_conv.py": {"train", "evaluate", *items},
         "models/ema_reconstruction.py": {"train", "reconstruct"},
         "evaluation/kid.py": {"evaluate", *items},
         "pipelines/reporting/html.py": {"summarize"},
@@ -110,18 +114,20 @@ def test_an_edit_changes_what_uses_the_file_and_no_more(workspace):
 def test_params_choose_the_kinds_whose_code_counts(workspace):
     game = {
         "fakes": "deployed",
-        "sampler": {"solver": "unipc", "grid": "optimized", "steps": 4},
+        "sampler": {"solver": "unipc", "grid": "optimized"},
     }
     played, affinity = changed(structure=game), changed(structure={"kind": "affinity"})
     faces = changed(dataset={"source": "huggingface", "name": "someone/faces"})
 
     def now():
-        return [stage_identity(*of).code for of in (
-            ("train", played), ("train", affinity), ("prepare", faces))]  # fmt: skip
+        return [
+            stage_identity(*of).code
+            for of in (("train", played), ("train", affinity), ("prepare", faces))
+        ]
 
     for file, touched in (
         ("sampling/solvers/unipc.py", [True, False, False]),
-        ("sampling/grids/optimized.py", [True, False, False]),
+        ("sampling/grids/error_bound.py", [True, False, False]),
         ("sampling/solvers/ddim.py", [False, False, False]),
         ("discriminators/affinity.py", [False, True, False]),
         ("dataset/sources/huggingface.py", [False, False, True]),
@@ -173,8 +179,12 @@ def test_outcome_is_that_of_the_bytes_not_of_the_training_code(workspace):
     write("outputs/train/snapshots/a.safetensors", "2")
     after = outcome(changed())
     assert after != before
-    for name in ("evaluation/judge.py", "models/ema_reconstruction.py", "pipelines/reconstruct.py",
-                 "pipelines/summarize.py"):  # fmt: skip
+    for name in (
+        "evaluation/judge.py",
+        "models/ema_reconstruction.py",
+        "pipelines/reconstruct.py",
+        "pipelines/summarize.py",
+    ):
         before = outcome(changed())
         edited(workspace, name)
         assert outcome(changed()) != before, name
@@ -206,8 +216,9 @@ def test_stage_code_reads_only_the_params_that_dvc_names(stage):
         if path.split(".")[0] not in Params.model_fields:
             assert path in ("run_settings", "model_dump"), path
             continue
-        assert any((path + ".").startswith(a + ".") or (a + ".").startswith(path + ".")
-                   for a in allowed), f"{stage} reads params.{path}"  # fmt: skip
+        assert any(
+            (path + ".").startswith(a + ".") or (a + ".").startswith(path + ".") for a in allowed
+        ), f"{stage} reads params.{path}"
 
 
 def test_fingerprints_ignore_working_folder(workspace, monkeypatch):

@@ -49,8 +49,13 @@ def names(root, entry="top.main", rules=Rules(), kinds=None):  # noqa: B008
 )
 def test_every_way_to_import_a_module_is_seen(project, statement):
     # one level deeper, so that relative imports stay inside a package
-    root = project({"base/top/main.py": statement.replace("low", "base.low").replace("..base.", ".."),
-                    "base/low/part.py": "thing = 1", "base/low/other.py": ""})  # fmt: skip
+    root = project(
+        {
+            "base/top/main.py": statement.replace("low", "base.low").replace("..base.", ".."),
+            "base/low/part.py": "thing = 1",
+            "base/low/other.py": "",
+        }
+    )
     assert names(root, "base.top.main") == {"base/top/main.py", "base/low/part.py"}
 
 
@@ -70,8 +75,14 @@ def test_what_is_no_import_of_the_project_is_not(project, statement):
 
 
 def test_imports_are_followed_to_their_end_and_round_a_circle(project):
-    root = project({"top/main.py": "import a.one", "a/one.py": "from a import two",
-                    "a/two.py": "from a.one import x\nimport b.three", "b/three.py": ""})  # fmt: skip
+    root = project(
+        {
+            "top/main.py": "import a.one",
+            "a/one.py": "from a import two",
+            "a/two.py": "from a.one import x\nimport b.three",
+            "b/three.py": "",
+        }
+    )
     assert names(root) == {"top/main.py", "a/one.py", "a/two.py", "b/three.py"}
 
 
@@ -81,10 +92,15 @@ def test_packages_count_with_their_modules(project):
     (root / "a" / "started.py").write_text("")
     assert closure("top.main", Rules(), None, root) == {
         path.relative_to(root)
-        for path in (root / "top" / "__init__.py", root / "top" / "main.py",
-                     root / "a" / "__init__.py", root / "a" / "started.py",
-                     root / "a" / "b" / "__init__.py", root / "a" / "b" / "c.py")
-    }  # fmt: skip
+        for path in (
+            root / "top" / "__init__.py",
+            root / "top" / "main.py",
+            root / "a" / "__init__.py",
+            root / "a" / "started.py",
+            root / "a" / "b" / "__init__.py",
+            root / "a" / "b" / "c.py",
+        )
+    }
 
 
 def test_a_package_that_hands_on_names_leads_to_the_asked_one_only(project):
@@ -113,12 +129,17 @@ KINDS: dict[str, type[Base]] = {"one": One, "two": Second, "three": partial(make
 
 @pytest.fixture
 def table(project):
-    return project({
-        "top/main.py": "from kinds.table import KINDS",
-        "kinds/table.py": TABLE,
-        "kinds/one.py": "import kinds.under_one", "kinds/under_one.py": "",
-        "kinds/two.py": "", "kinds/three.py": "", "kinds/shared.py": "",
-    })  # fmt: skip
+    return project(
+        {
+            "top/main.py": "from kinds.table import KINDS",
+            "kinds/table.py": TABLE,
+            "kinds/one.py": "import kinds.under_one",
+            "kinds/under_one.py": "",
+            "kinds/two.py": "",
+            "kinds/three.py": "",
+            "kinds/shared.py": "",
+        }
+    )
 
 
 KINDS = Rules({"kind": Table("kinds.table", "KINDS")})
@@ -145,6 +166,32 @@ def test_every_kind_counts_where_nothing_is_chosen(table):
     assert names(table, rules=elsewhere, kinds={"kind": []}) == everything
 
 
+LAZY = """
+def one(size):
+    from kinds.one import One
+    return One(size)
+
+def two(size):
+    import kinds.two
+    return kinds.two.Two(size)
+
+def other():
+    from kinds.three import make
+
+KINDS = {"one": one, "two": two}
+"""
+
+
+def test_a_kind_may_be_a_function_that_imports_what_it_makes(table):
+    (table / "kinds" / "table.py").write_text(LAZY)
+    always = {"top/main.py", "kinds/table.py"} | THREE
+    assert names(table, rules=KINDS, kinds={"kind": ["one"]}) == always | ONE
+    assert names(table, rules=KINDS, kinds={"kind": ["two"]}) == always | TWO
+    assert names(table, rules=KINDS, kinds={"kind": []}) == always
+    assert names(table, rules=KINDS) == names(table) == always | ONE | TWO
+    assert dictionaries_of_imports("kinds.table", table) == {"KINDS": {"one", "two"}}
+
+
 def test_a_kind_that_is_imported_by_name_counts_unchosen(table):
     (table / "kinds" / "table.py").write_text(TABLE.replace(", helper", ""))
     (table / "top" / "main.py").write_text("from kinds.table import KINDS, One")
@@ -154,8 +201,16 @@ def test_a_kind_that_is_imported_by_name_counts_unchosen(table):
 
 
 def test_what_decides_no_result_is_left_out_or_passed_through(project):
-    root = project({"top/main.py": "import talk.aloud, carry.it, carry.on", "talk/aloud.py": "import a.x",
-                    "carry/it.py": "import a.y", "carry/on.py": "", "a/x.py": "", "a/y.py": ""})  # fmt: skip
+    root = project(
+        {
+            "top/main.py": "import talk.aloud, carry.it, carry.on",
+            "talk/aloud.py": "import a.x",
+            "carry/it.py": "import a.y",
+            "carry/on.py": "",
+            "a/x.py": "",
+            "a/y.py": "",
+        }
+    )
     rules = Rules(left_out={"talk": "for people"}, passed_through={"carry.it": "brings it there"})
     assert names(root, rules=rules) == {"top/main.py", "carry/on.py", "a/y.py"}
 
@@ -174,7 +229,9 @@ def test_an_entry_that_is_not_there_is_told(project):
 
 
 def test_dictionaries_of_imported_values_are_found(project):
-    root = project({"top/main.py": """
+    root = project(
+        {
+            "top/main.py": """
 import numpy
 from a.x import One, Two
 from math import pi
@@ -184,5 +241,8 @@ PLAIN = {"one": 1, "pi": pi}
 EMPTY: dict = {}
 def f():
     LOCAL = {"one": One}
-""", "a/x.py": ""})  # fmt: skip
+""",
+            "a/x.py": "",
+        }
+    )
     assert dictionaries_of_imports("top.main", root) == {"TABLE": {"one", "two"}, "TYPED": {"one"}}
