@@ -12,8 +12,11 @@ def python_files() -> list[Path]:
     """Python files that git knows, relative to the root."""
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard", "*.py"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return [Path(name) for name in listed.stdout.split() if (ROOT / name).exists()]
 
 
