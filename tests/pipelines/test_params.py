@@ -52,7 +52,8 @@ def test_every_problem_is_told_at_once():
         check_params(raw)
     text = str(caught.value)
     for part in ("has 7 problems", "train.lr: -1", 'train.batch_size: "many"', "model.chanels",
-                 "did you mean 'channels'", 'dataset.source: "digit"', "'digits'", "'heun'",
+                 "did you mean 'channels'", 'dataset.source: "digit"', "did you mean 'digits'?",
+                 'sampling.fast.solver: "huen": unknown solver', "did you mean 'heun'?",
                  "ema.lengths[1]: 0.9", "seeed: unknown key: did you mean 'seed'"):  # fmt: skip
         assert part in text, (part, text)
 
