@@ -5,27 +5,16 @@ from typing import Annotated, Literal, Self
 from PIL import ImageColor
 from pydantic import Field, field_validator, model_validator
 
-from foundation.settings_base import Settings
+from dataset.sources.config import SourceConfig, Text
+from dataset.sources.table import SOURCES
+from foundation.names_in_settings import NameIn
 
-TORCHVISION_NAMES = ("FashionMNIST", "CIFAR10")
-Text = Annotated[str, Field(min_length=1)]
 
-
-class DatasetConfig(Settings):
+class DatasetConfig(SourceConfig):
     """Which images to prepare, and how they become uint8 squares of one size."""
 
-    source: Literal["digits", "image_folder", "torchvision", "huggingface"] = "digits"
+    source: Annotated[str, NameIn("source of images", SOURCES)] = "digits"
     """Where images come from; digits (scikit-learn, 1,797 images of 8x8) needs no download."""
-    path: Text | None = None
-    """image_folder: a folder or .zip; torchvision: the folder of its files (null: user cache)."""
-    name: Text | None = None
-    """torchvision: FashionMNIST or CIFAR10; huggingface: a hub id or a local folder."""
-    split: Text = "train"
-    """torchvision: train or test; huggingface: any split expression, such as train[:5000]."""
-    image_column: Text = "image"
-    """huggingface: the column that holds the images."""
-    label_column: Text | None = "label"
-    """huggingface: the column that holds the class; null makes the data set unlabelled."""
     resolution: Annotated[int, Field(ge=4, le=1024)] = 8
     """Height and width in pixels; other shapes are cropped at the centre, then resized."""
     channels: Literal["auto", 1, 3] = "auto"
@@ -59,26 +48,5 @@ class DatasetConfig(Settings):
 
     @model_validator(mode="after")
     def _fields_of_the_source(self) -> Self:
-        if self.source in ("digits", "huggingface") and self.path is not None:
-            hint = {"digits": "image_folder for your own files", "huggingface": "name instead"}
-            raise ValueError(
-                f"path has no meaning for source {self.source}: set path to null, or use "
-                f"{hint[self.source]}"
-            )
-        if self.source in ("digits", "image_folder") and self.name is not None:
-            raise ValueError(
-                f"name has no meaning for source {self.source}: set name to null, or source to "
-                "torchvision or huggingface"
-            )
-        if self.source == "image_folder" and self.path is None:
-            raise ValueError("source image_folder needs path: the folder or .zip of your images")
-        if self.source == "huggingface" and self.name is None:
-            raise ValueError("source huggingface needs name: a hub id or a local folder")
-        if self.source == "torchvision":
-            if self.name not in TORCHVISION_NAMES:
-                raise ValueError(
-                    f"source torchvision needs name to be one of {', '.join(TORCHVISION_NAMES)}"
-                )
-            if self.split not in ("train", "test"):
-                raise ValueError("source torchvision needs split to be train or test")
+        SOURCES[self.source].check(self)
         return self

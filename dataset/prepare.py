@@ -20,20 +20,11 @@ from dataset.config import DatasetConfig
 from dataset.errors import DatasetError
 from dataset.npy_stream import NpyStream
 from dataset.read_ahead import read_ahead
-from dataset.sources.digits import open_digits
-from dataset.sources.huggingface import open_huggingface
-from dataset.sources.image_folder import open_image_folder
 from dataset.sources.record import Source
-from dataset.sources.torchvision_sets import open_torchvision
+from dataset.sources.table import SOURCES
 from dataset.split import hash_split, image_hash
 from foundation.atomic_files import sync_folder
 
-SOURCES = {
-    "digits": open_digits,
-    "image_folder": open_image_folder,
-    "torchvision": open_torchvision,
-    "huggingface": open_huggingface,
-}
 FILES = ("images.npy", "labels.npy", "split.npy", "dataset.json")
 
 Progress = Callable[[int, int | None], None]
@@ -55,7 +46,7 @@ def prepare_dataset(
     out.mkdir(parents=True, exist_ok=True)
     temporary = {name: out / f"{name}.tmp" for name in FILES}
     try:
-        with SOURCES[config.source](config, roots) as source:
+        with SOURCES[config.source].open(config, roots) as source:
             streamed = _stream(source, config, temporary["images.npy"], progress)
             manifest = _describe(source, config, streamed, temporary)
         (out / "dataset.json").unlink(missing_ok=True)  # from here on the old set is incomplete

@@ -14,8 +14,8 @@ AFFINITY_MOST = 2.0
 class DiscriminatorConfig(Settings):
     """Form, size, loss and penalties of the discriminator."""
 
-    kind: Literal["graph", "per_sample", "affinity", "none"] = "graph"
-    """Discriminator: graph, per_sample (same network, no edges), affinity (paired), none."""
+    kind: str = "graph"
+    """An entry of discriminators/forms.py, or none."""
     loss: Literal["relativistic", "non_saturating"] = "relativistic"
     """Adversarial loss of the unpaired kinds; affinity has its own."""
     k: Annotated[int, Field(ge=1)] = 8

@@ -1,24 +1,53 @@
-"""The forms of discriminator behind structure.kind."""
+"""The forms of discriminator behind structure.kind, each imported only where it is used."""
 
-import torch
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from discriminators.affinity import AffinityDiscriminator
 from discriminators.config import DiscriminatorConfig
-from discriminators.form import Form
-from discriminators.graph import GraphDiscriminator, PerSampleDiscriminator
+from foundation.did_you_mean import check_name
 
-FORMS: dict[str, type[GraphDiscriminator] | type[AffinityDiscriminator]] = {
-    "graph": GraphDiscriminator,
-    "per_sample": PerSampleDiscriminator,
-    "affinity": AffinityDiscriminator,
+if TYPE_CHECKING:  # names of forms are checked where no network is wanted
+    from discriminators.form import Form
+
+
+def graph(num_features: int, config: DiscriminatorConfig) -> "Form":
+    """Graph convolutions over the neighbour graph of a batch."""
+    from discriminators.graph import GraphDiscriminator
+
+    return GraphDiscriminator(num_features, config)
+
+
+def per_sample(num_features: int, config: DiscriminatorConfig) -> "Form":
+    """The same network without edges."""
+    from discriminators.graph import PerSampleDiscriminator
+
+    return PerSampleDiscriminator(num_features, config)
+
+
+def affinity(num_features: int, config: DiscriminatorConfig) -> "Form":
+    """The similarities of fakes to one another, compared with those of their sources."""
+    from discriminators.affinity import AffinityDiscriminator
+
+    return AffinityDiscriminator(num_features, config)
+
+
+FORMS: dict[str, Callable[[int, DiscriminatorConfig], "Form"]] = {
+    "graph": graph,
+    "per_sample": per_sample,
+    "affinity": affinity,
 }
+"""A new form is one class that keeps the interface of discriminators/form.py."""
 
 
-def make_form(config: DiscriminatorConfig, num_features: int, seed: int) -> Form:
+def make_form(config: DiscriminatorConfig, num_features: int, seed: int) -> "Form":
     """The discriminator of `config.kind` for features [N, num_features].
 
     Its first weights depend on `seed` alone; torch's global generator is left as it was.
+    Raises ValueError for an unknown kind.
     """
+    import torch
+
+    check_name("discriminator", config.kind, FORMS)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed GPUs too
         return FORMS[config.kind](num_features, config)

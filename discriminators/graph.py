@@ -1,19 +1,18 @@
-"""The unpaired discriminators: one reads the neighbour graph of a batch, its control no edges."""
+"""Two discriminators: one reads the neighbour graph of a batch, its control no edges."""
 
 import torch
 from torch import Tensor, nn
 
 from discriminators.config import DiscriminatorConfig
-from discriminators.form import Form, LossD
 from discriminators.knn_graph import knn_graph
-from discriminators.losses import LOSSES, gradient_penalty, pair_accuracy
+from discriminators.logit_form import LogitForm
 from discriminators.structure_conv import StructureConv
 
 SHORTEST = 0.05
 """Added to squared edge lengths, in units of real edges, before the logarithm."""
 
 
-class GraphDiscriminator(Form):
+class GraphDiscriminator(LogitForm):
     """Graph convolutions over the kNN graph of one set of features [N, F]; logits [N].
 
     Real and fake are separate graphs: a joint one would leak which is which. The layers are
@@ -22,15 +21,12 @@ class GraphDiscriminator(Form):
     units of the edges between real images (see `calibrate`).
     """
 
-    paired = False
     unit: Tensor
 
     def __init__(self, num_features: int, config: DiscriminatorConfig):
-        super().__init__()
+        super().__init__(config)
         self.k = config.k
-        self.gamma_r1, self.gamma_r2 = config.gammas
         self.register_buffer("unit", torch.ones(()))
-        self.objective_d, self.objective_g = LOSSES[config.loss]
         width = config.width
         self.input = nn.Linear(num_features, width)
         self.convs = nn.ModuleList(StructureConv(width, 2) for _ in range(config.layers))
@@ -68,32 +64,6 @@ class GraphDiscriminator(Form):
         for conv, norm in zip(self.convs, self.norms, strict=True):
             h = h + norm(conv(h, edge_index, edges))
         return self.head(h)[:, 0]
-
-    def loss_d(self, real: Tensor, fake: Tensor, labels: Tensor) -> LossD:
-        real = real.detach().requires_grad_()
-        fake = fake.detach().requires_grad_()
-        real_logits, fake_logits = self(real, labels), self(fake, labels)
-        r1, r2 = gradient_penalty(real_logits, real), gradient_penalty(fake_logits, fake)
-        report = {
-            "real_logit": real_logits.mean(),
-            "fake_logit": fake_logits.mean(),
-            "logit_gap": real_logits.mean() - fake_logits.mean(),
-            "accuracy": pair_accuracy(real_logits, fake_logits, labels),
-            "r1": r1,
-            "r2": r2,
-        }
-        adversarial = self.objective_d(real_logits, fake_logits)
-        return LossD(adversarial, 0.5 * (self.gamma_r1 * r1 + self.gamma_r2 * r2), report)
-
-    def loss_g(self, real: Tensor, fake: Tensor, labels: Tensor) -> Tensor:
-        with torch.no_grad():
-            real_logits = self(real, labels)
-        return self.objective_g(real_logits, self(fake, labels))
-
-    @torch.no_grad()
-    def soften(self, factor: float) -> None:
-        for parameter in self.head[-1].parameters():
-            parameter.mul_(factor)
 
 
 class PerSampleDiscriminator(GraphDiscriminator):

@@ -8,10 +8,9 @@ import numpy as np
 from evaluation.classifier import classifier_accuracy
 from evaluation.config import EvaluationConfig
 from evaluation.floors import draw_metrics, equal_size
-from evaluation.frechet import feature_statistics, frechet_distance, frechet_from_features
+from evaluation.frechet import feature_statistics, frechet_distance
 from evaluation.gap import RESOLUTION, gap_with_floor
-from evaluation.kid import kernel_distance
-from evaluation.manifold import compare_neighbourhoods
+from evaluation.measures import MEASURES, measure
 from evaluation.reference import Reference
 
 
@@ -60,7 +59,7 @@ def judge(
     )
     if not np.isfinite(features).all():
         raise ValueError("judge: the features of the generated images hold NaN or infinity")
-    measured = partial(_measure, config=config)
+    measured = partial(measure, config=config)
     held_out = reference.held_out_features
     drawn, floor_drawn = (
         draw_metrics(
@@ -75,9 +74,7 @@ def judge(
         for part, others in enumerate((features, reference.train_features))
     )
     metrics: dict[str, dict] = {}
-    for name in drawn:
-        if name == "mean_real_distance":
-            continue
+    for name in MEASURES:
         metrics[name] = {
             "value": drawn[name].mean(),
             "std": drawn[name].std(ddof=1),
@@ -102,25 +99,6 @@ def judge(
         "n": n,
         "metric_name": reference.manifest["metric_name"],
         "protocol": _protocol(reference, config, n, len(generated), seed),
-    }
-
-
-def _measure(
-    real: np.ndarray, other: np.ndarray, seed: int, config: EvaluationConfig
-) -> dict[str, float]:
-    """All metrics of n features against n real ones."""
-    kid = kernel_distance(
-        real, other, subsets=config.kid_subsets, subset_size=config.kid_subset_size, seed=seed
-    )
-    local = compare_neighbourhoods(real, other, config.k)
-    ratio = local.metrics["lid_generated"] / local.metrics["lid_real"]
-    return {
-        "fd": frechet_from_features(real, other),
-        "kid": kid["value"],
-        **local.metrics,
-        "lid_ratio": ratio,
-        "lid_log_ratio": abs(float(np.log(ratio))),
-        "mean_real_distance": local.mean_real_distance,
     }
 
 

@@ -34,7 +34,7 @@ class ModelConfig(Settings):
         GraphConvConfig(),
         SelfAttentionConfig(),
     )
-    """Blocks at the bottleneck, in order: graph_conv (k, width) or self_attention (heads)."""
+    """Blocks at the bottleneck, which relate its pixels, in order."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Dropout inside residual blocks."""
     class_conditional: bool = True

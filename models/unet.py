@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from models.conditions import Condition
 from models.config import ModelConfig
 from models.layers.attention import BALANCE, CosineAttention
-from models.layers.bottleneck_blocks import make_structural_block
 from models.layers.magnitude_preserving import (
     MPConv,
     MPFourier,
@@ -131,9 +130,7 @@ class UNet(nn.Module):
                 channels = width_here
                 skip_widths.append(channels)
 
-        self.structure = nn.ModuleList(
-            make_structural_block(channels, block) for block in config.structural_blocks
-        )
+        self.structure = nn.ModuleList(block.make(channels) for block in config.structural_blocks)
 
         self.middle = nn.ModuleList(
             ResidualBlock(channels, channels, encoder=False, heads=middle_heads, **shared)

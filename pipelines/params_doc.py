@@ -11,6 +11,7 @@ import annotated_types
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from foundation.names_in_settings import NameIn
 from foundation.settings_by_kind import ByKind
 from pipelines.settings.schema import Params
 
@@ -79,6 +80,9 @@ def _default(field: FieldInfo) -> str:
 
 
 def _type(field: FieldInfo) -> str:
+    for table in field.metadata:
+        if isinstance(table, NameIn):
+            return ", ".join(f"`{name}`" for name in table.names)
     return (_name(field.annotation) + _limits(field.metadata)).replace("|", "\\|")
 
 

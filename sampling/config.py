@@ -6,12 +6,13 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from foundation.did_you_mean import check_name
+from foundation.names_in_settings import NameIn
 from foundation.settings_base import Settings
 from sampling.grids.explicit import Explicit
 from sampling.grids.table import GRIDS, make_grid, time_grid
 from sampling.guidance.table import GuidanceEntry, network_evaluations
-from sampling.solvers.table import Solver, evaluated_levels, make_solver
+from sampling.solvers.step import Solver
+from sampling.solvers.table import SOLVERS, evaluated_levels, make_solver
 
 OptionValue = bool | int | float | str
 
@@ -19,10 +20,10 @@ OptionValue = bool | int | float | str
 class SamplerConfig(Settings):
     """How images are drawn from a denoiser."""
 
-    solver: str = "heun"
-    """ddim, heun, dpmpp_2m, unipc or consistency."""
-    grid: str = "karras"
-    """karras, log_snr, vp_time, quadratic, arctan, optimized; explicit when sigmas are given."""
+    solver: Annotated[str, NameIn("solver", SOLVERS)] = "heun"
+    """How the noise is carried along the time grid (docs/sampling.md)."""
+    grid: Annotated[str, NameIn("grid", GRIDS)] = "karras"
+    """Where the noise levels lie (docs/sampling.md); explicit when sigmas are given."""
     steps: Annotated[int, Field(ge=1)] = 18
     """Steps of the time grid (explicit: the number of sigmas above 0); 1: from sigma_max to 0."""
     sigma_min: Annotated[float, Field(gt=0)] = 0.002
@@ -44,7 +45,6 @@ class SamplerConfig(Settings):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         make_solver(self.solver, **self.solver_options)
-        check_name("grid", self.grid, GRIDS)
         if (self.sigmas is not None) != (self.grid == "explicit"):
             raise ValueError(
                 f"grid is {self.grid!r} and sigmas {'are' if self.sigmas else 'are not'} given: "

@@ -8,12 +8,18 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dataset.config import DatasetConfig
+from dataset.sources.config import SourceConfig
 from dataset.sources.record import Record, Source
 
 
+def check_digits(config: SourceConfig) -> None:
+    """Takes neither path nor name."""
+    config.refuse_path("image_folder for your own files")
+    config.refuse_name()
+
+
 @contextmanager
-def open_digits(config: DatasetConfig, roots: Sequence[Path]) -> Iterator[Source]:
+def open_digits(config: SourceConfig, roots: Sequence[Path]) -> Iterator[Source]:
     """All digits in the order of scikit-learn; ink 0..16 becomes grey 0..255."""
     from sklearn.datasets import load_digits  # slow to import, and only needed here
 

@@ -13,14 +13,21 @@ from typing import Any
 
 from PIL import Image
 
-from dataset.config import DatasetConfig
 from dataset.decode import decode, reason
 from dataset.errors import DamagedImage, DatasetError
+from dataset.sources.config import SourceConfig
 from dataset.sources.record import Record, Source
 
 
+def check_huggingface(config: SourceConfig) -> None:
+    """Takes a name, and no path."""
+    config.refuse_path("name instead")
+    if config.name is None:
+        raise ValueError("source huggingface needs name: a hub id or a local folder")
+
+
 @contextmanager
-def open_huggingface(config: DatasetConfig, roots: Sequence[Path]) -> Iterator[Source]:
+def open_huggingface(config: SourceConfig, roots: Sequence[Path]) -> Iterator[Source]:
     """The rows of one split in their order; a label of None or below 0 is unlabelled."""
     try:
         import datasets
@@ -60,7 +67,7 @@ def open_huggingface(config: DatasetConfig, roots: Sequence[Path]) -> Iterator[S
     yield Source(names, len(rows), records)
 
 
-def _load(datasets: Any, config: DatasetConfig, roots: Sequence[Path]) -> Any:
+def _load(datasets: Any, config: SourceConfig, roots: Sequence[Path]) -> Any:
     """The split as a map-style data set."""
     assert config.name is not None
     folders = [root / Path(config.name).expanduser() for root in roots]

@@ -16,17 +16,24 @@ from typing import IO
 
 from PIL import Image
 
-from dataset.config import DatasetConfig
 from dataset.decode import MAX_BYTES, decode, image_suffixes, reason
 from dataset.errors import DamagedImage, DatasetError
+from dataset.sources.config import SourceConfig
 from dataset.sources.locate import locate
 from dataset.sources.record import Record, Source
 
 Opener = Callable[[], IO[bytes]]
 
 
+def check_image_folder(config: SourceConfig) -> None:
+    """Takes a path, and no name."""
+    config.refuse_name()
+    if config.path is None:
+        raise ValueError("source image_folder needs path: the folder or .zip of your images")
+
+
 @contextmanager
-def open_image_folder(config: DatasetConfig, roots: Sequence[Path]) -> Iterator[Source]:
+def open_image_folder(config: SourceConfig, roots: Sequence[Path]) -> Iterator[Source]:
     """List the folder or zip at `config.path`; images are read as the records are loaded."""
     assert config.path is not None
     path = locate(config.path, roots)

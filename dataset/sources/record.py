@@ -1,10 +1,14 @@
 """What every source gives: its classes, its number of images, and the images one by one."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image
+
+from dataset.sources.config import SourceConfig
 
 
 class Record(NamedTuple):
@@ -25,3 +29,12 @@ class Source:
     label_names: tuple[str, ...]
     count: int
     records: Iterable[Record]
+
+
+class SourceKind(NamedTuple):
+    """A kind of source: how it is opened, and which settings it refuses."""
+
+    open: Callable[[SourceConfig, Sequence[Path]], AbstractContextManager[Source]]
+    """open(config, roots): a relative path is looked up in each of `roots` in turn."""
+    check: Callable[[SourceConfig], None]
+    """Raises ValueError for settings that cannot be meant. It looks at no file."""

@@ -15,18 +15,27 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dataset.config import DatasetConfig
 from dataset.decode import reason
 from dataset.errors import DatasetError
+from dataset.sources.config import SourceConfig
 from dataset.sources.idx import read_idx
 from dataset.sources.record import Record, Source
 
+NAMES = ("FashionMNIST", "CIFAR10")
 _DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 _NETWORK_PATIENCE = 30.0  # seconds without an answer
 
 
+def check_torchvision(config: SourceConfig) -> None:
+    """Takes one of NAMES and one of its two splits."""
+    if config.name not in NAMES:
+        raise ValueError(f"source torchvision needs name to be one of {', '.join(NAMES)}")
+    if config.split not in ("train", "test"):
+        raise ValueError("source torchvision needs split to be train or test")
+
+
 @contextmanager
-def open_torchvision(config: DatasetConfig, roots: Sequence[Path]) -> Iterator[Source]:
+def open_torchvision(config: SourceConfig, roots: Sequence[Path]) -> Iterator[Source]:
     """The train or test split of `config.name`, in its official order."""
     if config.path is None:
         folder = Path.home() / ".cache" / "torch" / "datasets"
@@ -36,7 +45,7 @@ def open_torchvision(config: DatasetConfig, roots: Sequence[Path]) -> Iterator[S
     yield (_fashion_mnist if config.name == "FashionMNIST" else _cifar10)(folder, config)
 
 
-def _fashion_mnist(folder: Path, config: DatasetConfig) -> Source:
+def _fashion_mnist(folder: Path, config: SourceConfig) -> Source:
     from torchvision.datasets import FashionMNIST  # slow to import, and only needed here
 
     folders = [folder, folder / "raw", folder / "FashionMNIST" / "raw"]
@@ -83,7 +92,7 @@ def _checked(records: Iterator[Record], num_classes: int, file: Path) -> Iterato
         yield record
 
 
-def _cifar10(folder: Path, config: DatasetConfig) -> Source:
+def _cifar10(folder: Path, config: SourceConfig) -> Source:
     from torchvision.datasets import CIFAR10  # slow to import, and only needed here
 
     if folder.name == CIFAR10.base_folder:

@@ -1,23 +1,48 @@
-"""Settings of the bottleneck blocks, one class a kind; params.yaml chooses among them by `kind`.
+"""Blocks at the bottleneck that relate its spatial tokens: model.structural_blocks lists them.
 
-Kept apart from the blocks themselves, so that reading settings does not import torch. Each
-class has `refusal(channels, side)`: given the channels and the side in pixels of the bottleneck, it
-returns None, or the end of an error message that begins with the block's YAML path.
+A kind of block is a layer, `forward([B, C, H, W]) -> [B, C, H, W]`, in a file of its own, and here
+a class of settings that makes it, with one entry in BLOCKS. The settings are apart from the layers,
+which are imported when they are made, so that reading params does not import torch.
 """
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from foundation.settings_base import Settings
+from foundation.settings_by_kind import ByKind
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
-class GraphConvConfig(Settings):
-    """Graph convolution over the k nearest tokens in feature space."""
+class BlockConfig(Settings):
+    """Settings of one kind of block, which has a `kind: Literal[...]` of its own."""
+
+    kind: str
+    """Which block this is."""
+
+    def refusal(self, channels: int, side: int) -> str | None:
+        """Why it cannot stand at a bottleneck of so many channels and pixels a side, or None.
+
+        The end of an error message that begins with the block's YAML path.
+        """
+        return None
+
+    def make(self, channels: int) -> "nn.Module":
+        """The layer for feature maps [B, channels, H, W]."""
+        raise NotImplementedError
+
+
+class GraphConvConfig(BlockConfig):
+    """Graph convolution over the nearest tokens in feature space."""
 
     kind: Literal["graph_conv"] = "graph_conv"
+    """Needs a bottleneck of more than one pixel."""
     k: Annotated[int, Field(ge=1, le=256)] = 4
+    """Neighbours of each token."""
     width: Annotated[int, Field(ge=1, le=4096)] = 64
+    """Channels of the messages between them."""
 
     def refusal(self, channels: int, side: int) -> str | None:
         """Refuses a bottleneck of one pixel, which has no neighbours."""
@@ -28,12 +53,19 @@ class GraphConvConfig(Settings):
             "or give model.channel_mult fewer levels"
         )
 
+    def make(self, channels: int) -> "nn.Module":
+        from models.layers.graph_conv import GraphConv
 
-class SelfAttentionConfig(Settings):
+        return GraphConv(channels, self.k, self.width)
+
+
+class SelfAttentionConfig(BlockConfig):
     """Self-attention between all tokens."""
 
     kind: Literal["self_attention"] = "self_attention"
+    """Needs channels that its heads divide."""
     heads: Annotated[int, Field(ge=1, le=64)] = 4
+    """Heads that share the channels evenly."""
 
     def refusal(self, channels: int, side: int) -> str | None:
         """Refuses channels that the heads cannot share evenly."""
@@ -44,7 +76,16 @@ class SelfAttentionConfig(Settings):
             "(channels x last of channel_mult)"
         )
 
+    def make(self, channels: int) -> "nn.Module":
+        from models.layers.attention import CosineAttention
 
-StructuralBlockConfig = Annotated[
-    GraphConvConfig | SelfAttentionConfig, Field(discriminator="kind")
-]
+        return CosineAttention(channels, self.heads)
+
+
+BLOCKS: dict[str, type[BlockConfig]] = {
+    "graph_conv": GraphConvConfig,
+    "self_attention": SelfAttentionConfig,
+}
+
+StructuralBlockConfig = Annotated[BlockConfig, ByKind("structural block", BLOCKS)]
+"""One entry of model.structural_blocks, read by the class that its kind names."""

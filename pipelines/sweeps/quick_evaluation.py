@@ -14,10 +14,10 @@ import numpy as np
 
 from dataset.store import ImageDataset
 from evaluation.classifier import classifier_accuracy
+from evaluation.config import EvaluationConfig
 from evaluation.floors import floor_means
-from evaluation.frechet import frechet_from_features
 from evaluation.kid import kernel_distance
-from evaluation.manifold import structure_metrics
+from evaluation.measures import MEASURES, measure
 from evaluation.metric_table import objective, shown
 from evaluation.reference import Reference, load_reference
 from foundation.workers import World
@@ -81,12 +81,9 @@ class QuickEvaluation:
         real = np.asarray(reference.held_out_features)
         n = min(len(real), len(features), len(reference.train_features))
         some = _some_held_out(reference, n)
-        out = {
-            "kid": kernel_distance(real, features, subset_size=min(100, n))["value"],
-            "fd": frechet_from_features(some, features[:n]),
-        }
-        local = structure_metrics(some, features[:n], self.k)
-        out |= {name: float(local[name]) for name in shown("sweep") if name in local}
+        out = {"kid": kernel_distance(real, features, subset_size=min(100, n))["value"]}
+        found = measure(some, features[:n], 0, EvaluationConfig(k=self.k), _measured())
+        out |= {name: found[name] for name in _measured()}
         for name, floor in _floors(self, n).items():
             out[objective(name)] = abs(out[name] - floor)
         if reference.classifier is not None and (labels >= 0).any():
@@ -96,6 +93,11 @@ class QuickEvaluation:
             out["conditional_accuracy"] = float("nan") if accuracy is None else accuracy
         out |= {k: v for k, v in held_out.measure(denoiser)[0].items() if k in shown("sweep")}
         return {k: float(v) for k, v in out.items()} | {"evaluation_s": time.monotonic() - start}
+
+
+def _measured() -> list[str]:
+    """Metrics that trials report of as many held-out as generated images."""
+    return [name for name in shown("sweep") if name in MEASURES and name != "kid"]
 
 
 @lru_cache(maxsize=1)
@@ -127,11 +129,12 @@ def _floors(evaluation: QuickEvaluation, n: int) -> dict[str, float]:
 
     The reference, n and k alone decide it, so all trials of a sweep face the same floors.
     """
-    reference = _reference(evaluation)
+    reference, config = _reference(evaluation), EvaluationConfig(k=evaluation.k)
+    near = [name for name in _measured() if objective(name) != name]
 
-    def measure(real: np.ndarray, other: np.ndarray, seed: int) -> dict[str, float]:
-        found = structure_metrics(real, other, evaluation.k)
-        return {name: found[name] for name in shown("sweep") if objective(name) != name}
+    def near_floor(real: np.ndarray, other: np.ndarray, seed: int) -> dict[str, float]:
+        found = measure(real, other, seed, config, near)
+        return {name: found[name] for name in near}
 
     held_out = _some_held_out(reference, n)
-    return floor_means(measure, reference.train_features, held_out, FLOOR_DRAWS, seed=0)
+    return floor_means(near_floor, reference.train_features, held_out, FLOOR_DRAWS, seed=0)

@@ -34,7 +34,7 @@ def chosen_kinds(stage: str, params: Plain, sampler: str | None = None) -> Kinds
         names = params["samplers"] if sampler is None else [sampler]
         samplers = [params["sampling"][name] for name in names]
         return _of_network(params["model"]) | _of_judging(params) | _of_sampling(samplers)
-    return {}
+    return {"block": ()}  # reconstruct and summarize run no network
 
 
 def judging_kinds(params: Plain, sampler: str) -> Kinds:

@@ -20,11 +20,11 @@ STAGE_PARAMS: dict[str, tuple[str, ...]] = {
 # Params choose one or a few of each table's kinds; the files of the others do not count.
 # chosen_kinds.py says which kinds a stage uses; a table that it passes over counts as a whole.
 TABLES: dict[str, Table] = {
-    "source": Table("dataset.prepare", "SOURCES", one_in_use=True),
+    "source": Table("dataset.sources.table", "SOURCES", one_in_use=True),
     "solver": Table("sampling.solvers.table", "SOLVERS"),
     "grid": Table("sampling.grids.table", "GRIDS"),
     "guidance": Table("sampling.guidance.table", "KINDS"),
-    "block": Table("models.layers.bottleneck_blocks", "BLOCKS"),
+    "block": Table("models.layers.block_configs", "BLOCKS"),
     "extractor": Table("models.extractors.load", "EXTRACTORS"),
     "method": Table("training.methods.table", "METHODS", one_in_use=True),
     "form": Table("discriminators.forms", "FORMS"),

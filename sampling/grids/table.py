@@ -13,7 +13,11 @@ from sampling.grids.levels import Grid, check_sigmas
 from sampling.grids.optimized import Optimized
 from sampling.options import build
 
-GRIDS: dict[str, type[Grid]] = {**CLOSED_FORM, "explicit": Explicit, "optimized": Optimized}
+GRIDS: dict[str, type[Grid]] = {
+    **CLOSED_FORM,
+    "explicit": Explicit,
+    "optimized": Optimized,
+}
 
 
 def make_grid(name: str, **options: object) -> Grid:

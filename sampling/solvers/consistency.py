@@ -4,12 +4,11 @@ import itertools
 
 from torch import Tensor
 
-from sampling.options import Options
 from sampling.seeds import NormalSource
-from sampling.solvers.step import Denoise, Report, evaluate
+from sampling.solvers.step import Denoise, Report, Solver, evaluate
 
 
-class Consistency(Options):
+class Consistency(Solver):
     """Consistency models, algorithm 1; one evaluation a step.
 
     Right for denoisers trained to jump to the data in one step; a plain denoiser's jump is a

@@ -7,12 +7,11 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor
 
-from sampling.options import Options
 from sampling.seeds import NormalSource
-from sampling.solvers.step import Denoise, Report, evaluate
+from sampling.solvers.step import Denoise, Report, Solver, evaluate
 
 
-class DDIM(Options):
+class DDIM(Solver):
     """DDIM (Song et al. 2021, Eq. 12 and 16) in units of sigma; one evaluation a step.
 
     Exact whenever D is constant along the step: x' = D + (sigma'/sigma) (x - D).

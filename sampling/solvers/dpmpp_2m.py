@@ -5,12 +5,11 @@ import math
 
 from torch import Tensor
 
-from sampling.options import Options
 from sampling.seeds import NormalSource
-from sampling.solvers.step import Denoise, Report, evaluate
+from sampling.solvers.step import Denoise, Report, Solver, evaluate
 
 
-class DPMpp2M(Options):
+class DPMpp2M(Solver):
     """DPM-Solver++ (Lu et al. 2022, Alg. 2), data prediction; one evaluation a step.
 
     With lambda = -log sigma: x' = (sigma'/sigma) x + (1 - e^-h) (D + (D - D_last) / (2 r)),

@@ -7,12 +7,11 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor
 
-from sampling.options import Options
 from sampling.seeds import NormalSource
-from sampling.solvers.step import Denoise, Report, evaluate
+from sampling.solvers.step import Denoise, Report, Solver, evaluate
 
 
-class Heun(Options):
+class Heun(Solver):
     """EDM, algorithms 1 (churn 0) and 2; two evaluations a step, one where the step ends at 0."""
 
     churn: Annotated[float, Field(ge=0)] = 0.0

@@ -1,15 +1,36 @@
-"""What all solvers share: the type of a bound denoiser and one evaluation of it."""
+"""What all solvers share: their interface, and one evaluation of a bound denoiser."""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from sampling.options import Options
+from sampling.seeds import NormalSource
+
 Denoise = Callable[[Tensor, Tensor], Tensor]
 """denoise(x [B, C, H, W], sigma [B]) -> x0 [B, C, H, W], labels already bound."""
 
 Report = Callable[[int, Tensor, Tensor], None]
 """report(step, x after the step, last x0), called once per step."""
+
+
+class Solver(Options):
+    """Carries images along a time grid; its fields are its options."""
+
+    def evaluations(self, sigmas: list[float]) -> int:
+        """Denoiser evaluations over these noise levels (NFE)."""
+        raise NotImplementedError
+
+    def run(
+        self, denoise: Denoise, x: Tensor, sigmas: list[float], normal: NormalSource, report: Report
+    ) -> Tensor:
+        """Take x [B, C, H, W] from sigmas[0] to sigmas[-1], which is 0 or above.
+
+        normal(x) draws fresh unit noise like x, each image from a generator of its own. A step from
+        the first level to 0 alone is one evaluation.
+        """
+        raise NotImplementedError
 
 
 def evaluate(denoise: Denoise, x: Tensor, sigma: float) -> Tensor:

@@ -12,10 +12,8 @@ from sampling.solvers.consistency import Consistency
 from sampling.solvers.ddim import DDIM
 from sampling.solvers.dpmpp_2m import DPMpp2M
 from sampling.solvers.heun import Heun
-from sampling.solvers.step import Denoise
+from sampling.solvers.step import Denoise, Solver
 from sampling.solvers.unipc import UniPC
-
-Solver = DDIM | Heun | DPMpp2M | UniPC | Consistency
 
 SOLVERS: dict[str, type[Solver]] = {
     "ddim": DDIM,

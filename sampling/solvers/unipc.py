@@ -6,12 +6,11 @@ from typing import Literal
 import numpy as np
 from torch import Tensor
 
-from sampling.options import Options
 from sampling.seeds import NormalSource
-from sampling.solvers.step import Denoise, Report, evaluate
+from sampling.solvers.step import Denoise, Report, Solver, evaluate
 
 
-class UniPC(Options):
+class UniPC(Solver):
     """UniPC (Zhao et al. 2023, arXiv 2302.04867), data prediction; one evaluation a step.
 
     The corrector uses the evaluation that the next step needs anyway. The order climbs over the

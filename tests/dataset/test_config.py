@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import pytest
 from pydantic import ValidationError
@@ -8,6 +10,11 @@ from dataset.config import DatasetConfig
 
 def parse(**fields):
     return DatasetConfig.model_validate_json(json.dumps(fields))
+
+
+def test_reading_settings_does_not_import_torch():
+    code = "import sys, dataset.config; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_defaults_are_the_embedded_digits():
@@ -44,6 +51,7 @@ def test_accepts(fields):
         ({"background": "whitish"}, "opaque colour"),
         ({"background": "#11223344"}, "opaque colour"),
         ({"resolutoin": 8}, "Extra inputs"),
+        ({"source": "image_foldr"}, "unknown source of images 'image_foldr': did you mean 'image_"),
         ({"source": "image_folder"}, "needs path"),
         ({"path": "photos"}, "source digits: set path to null, or use image_folder"),
         ({"name": "CIFAR10"}, "set name to null"),

@@ -16,7 +16,8 @@ from dataset import prepare as prepare_module
 from dataset.config import DatasetConfig
 from dataset.errors import DatasetError
 from dataset.prepare import FILES, prepare_dataset
-from dataset.sources.record import Source
+from dataset.sources.record import Source, SourceKind
+from dataset.sources.table import SOURCES
 from dataset.store import ImageDataset
 
 
@@ -233,6 +234,7 @@ def test_an_empty_source(tmp_path, monkeypatch):
     def empty(config, roots):
         yield Source((), 0, [])
 
-    monkeypatch.setitem(prepare_module.SOURCES, "image_folder", empty)
+    nothing = SourceKind(empty, lambda config: None)
+    monkeypatch.setitem(SOURCES, "image_folder", nothing)
     with pytest.raises(DatasetError, match="photos holds no images"):
         prepare_dataset(folder_config("photos"), tmp_path)

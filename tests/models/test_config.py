@@ -1,9 +1,11 @@
 """The denoiser's settings."""
 
+import json
 import subprocess
 import sys
 
 import pytest
+from pydantic import ValidationError
 
 from models.config import ModelConfig
 from models.layers.block_configs import GraphConvConfig, SelfAttentionConfig
@@ -18,8 +20,25 @@ def test_blocks_are_chosen_by_kind():
     blocks = [{"kind": "self_attention", "heads": 2}, {"kind": "graph_conv", "k": 3}]
     config = ModelConfig.model_validate({"structural_blocks": tuple(blocks)})
     assert config.structural_blocks == (SelfAttentionConfig(heads=2), GraphConvConfig(k=3))
-    with pytest.raises(ValueError, match="structural_blocks"):
-        ModelConfig.model_validate({"structural_blocks": ({"kind": "pooling"},)})
+    read = ModelConfig.model_validate_json(config.model_dump_json())
+    assert read == config and read.model_dump(mode="json")["structural_blocks"][1]["width"] == 64
+
+
+@pytest.mark.parametrize(
+    ("block", "place", "told"),
+    [
+        ({"kind": "graf_conv"}, ("kind",), "structural block 'graf_conv': did you mean 'graph_co"),
+        ({"kind": "graph_conv", "K": 3}, ("K",), "unknown key 'K': did you mean 'k'"),
+        ({"kind": "graph_conv", "k": 0}, ("k",), "greater than or equal to 1"),
+        ({"kind": "graph_conv", "heads": 2}, ("heads",), "heads belongs to kind self_attention"),
+        ({"heads": 2}, ("kind",), "unknown structural block None"),
+    ],
+)
+def test_mistakes_in_a_block_stand_at_their_place(block, place, told):
+    with pytest.raises(ValidationError) as error:
+        ModelConfig.model_validate_json(json.dumps({"structural_blocks": [block]}))
+    (problem,) = error.value.errors()
+    assert problem["loc"] == ("structural_blocks", 0, *place) and told in problem["msg"]
 
 
 @pytest.mark.parametrize(

@@ -62,8 +62,9 @@ def test_every_problem_is_told_at_once():
         "model.chanels",
         "did you mean 'channels'",
         'dataset.source: "digit"',
-        "'digits'",
-        "'heun'",
+        "did you mean 'digits'?",
+        'sampling.fast.solver: "huen": unknown solver',
+        "did you mean 'heun'?",
         "ema.lengths[1]: 0.9",
         "seeed: unknown key: did you mean 'seed'",
     ):

@@ -19,7 +19,7 @@ from models.power_ema import PowerEMA
 from models.transfer import initialise_from
 from sampling.config import SamplerConfig
 from training.averaged_weights import ema_denoiser
-from training.batches import draw_batch
+from training.batches import Batch, draw_batch
 from training.held_out import HeldOutLoss
 from training.learning_rates import adapter_learning_rate, learning_rate
 from training.method import Extra, Measurement
@@ -33,6 +33,7 @@ PREVIEW = SamplerConfig(solver="heun", grid="karras", steps=12)
 class Denoising:
     """The method `denoising`: the player "denoiser" and its held-out loss.
 
+    A method with another loss of the same batch is a class derived from this one, with `losses`.
     Where model.adapter_rank gives the denoiser an adapter, the adapter's parameters are a group of
     their own, with a rate of their own; this method leaves them without a gradient.
     """
@@ -45,7 +46,8 @@ class Denoising:
         denoiser = make_denoiser(settings, dataset).to(world.device)
         self.players = {self.deployed: make_player(settings, denoiser)}
         compiled = settings.train.compile
-        self._forward = torch.compile(denoiser) if compiled else denoiser
+        self.denoise = torch.compile(denoiser) if compiled else denoiser
+        """The denoiser as the loss calls it."""
 
     @property
     def denoiser(self) -> Denoiser:
@@ -57,22 +59,32 @@ class Denoising:
     def turns(self, step: int) -> Sequence[str]:
         return (self.deployed,)
 
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Of each image [B]: "loss", whose gradient moves the denoiser, and what is logged beside.
+
+        "loss" has the learned uncertainty in it, "denoising_loss" is the plain EDM loss.
+        """
+        loss, plain = denoising_loss(
+            self.denoiser, batch.images, batch.labels, batch.sigma, batch.noise, self.denoise
+        )
+        return {"loss": loss, "denoising_loss": plain}
+
     def accumulate(self, turn: str, slots: range) -> dict[str, Tensor]:
-        """ "loss" with the learned uncertainty, and "denoising_loss", the plain EDM loss."""
+        """The gradient of the mean "loss"; sums of all `losses`."""
         settings, denoiser = self.settings, self.denoiser
         share = self.world.share(len(slots))
         micro = settings.micro_batch or (share.stop - share.start)
-        sums = torch.zeros(2, dtype=torch.float64, device=self.world.device)
+        sums: dict[str, Tensor] = {}
         for start in range(share.start, share.stop, micro):
             part = slots[start : min(start + micro, share.stop)]
             batch = draw_batch(settings, self.dataset, denoiser.codec, part, self.world.device)
             with autocast(settings, self.world), dropout_keys(denoiser, batch.dropout):
-                loss, plain = denoising_loss(
-                    denoiser, batch.images, batch.labels, batch.sigma, batch.noise, self._forward
-                )
-            (loss.sum() / len(slots)).backward()
-            sums += torch.stack([loss.detach().sum(), plain.sum()]).double()
-        return {"loss": sums[0], "denoising_loss": sums[1]}
+                losses = self.losses(batch)
+            (losses["loss"].sum() / len(slots)).backward()
+            for name, values in losses.items():
+                total = values.detach().sum().double()
+                sums[name] = sums[name] + total if name in sums else total
+        return sums
 
     def extra(self, turn: str, slots: range) -> Extra:
         return Extra()

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from discriminators.config import AFFINITY_MOST, DiscriminatorConfig, NonNegative
+from discriminators.forms import FORMS
+from foundation.names_in_settings import NameIn
 from foundation.settings_base import Settings
 from sampling.config import SamplerConfig
 
@@ -111,6 +113,9 @@ class StructureConfig(
     PlaysConfig, WeightConfig, OpponentConfig, FeaturesConfig, FakesConfig, DiscriminatorConfig
 ):
     """The minimax game between the denoiser and a discriminator of batch structure."""
+
+    kind: Annotated[str, NameIn("discriminator", FORMS, "none")] = "graph"
+    """Discriminator: graph, per_sample (same network, no edges), affinity (paired), none."""
 
     @model_validator(mode="after")
     def _combinations_make_sense(self) -> "StructureConfig":

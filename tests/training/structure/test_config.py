@@ -19,7 +19,8 @@ def test_every_field_is_documented():
 @pytest.mark.parametrize(
     "wrong, hint",
     [
-        ({"kind": "graphs"}, "graph"),
+        ({"kind": "graphs"}, "unknown discriminator 'graphs': did you mean 'graph'"),
+        ({"kind": "nonne"}, "did you mean 'none'"),
         ({"k": 0}, "greater than or equal to 1"),
         ({"lamda_0": 0.1}, "Extra inputs"),
         ({"lr": float("nan")}, "finite"),
