@@ -30,8 +30,8 @@ class ModelConfig(Settings):
     channels_per_head: PositiveInt = 32
     """Channels of one attention head."""
     structural_blocks: tuple[StructuralBlockConfig, ...] = (
-        BLOCKS["graph_conv"](),
-        BLOCKS["self_attention"](),
+        BLOCKS["graph_conv"](kind="graph_conv"),
+        BLOCKS["self_attention"](kind="self_attention"),
     )
     """Blocks at the bottleneck, which relate its pixels, in order."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0

@@ -15,6 +15,9 @@ Plain = Mapping[str, Any]
 GAME_SAMPLER: Plain = {"solver": "ddim", "grid": "karras"}
 METHOD = "denoising"
 
+NO_CHOICE = ("reconstruct", "summarize")
+"""Stages that run no network and draw no image."""
+
 
 def chosen_kinds(stage: str, params: Plain, sampler: str | None = None) -> Kinds:
     """The kinds that decide the stage's result.
@@ -34,7 +37,8 @@ def chosen_kinds(stage: str, params: Plain, sampler: str | None = None) -> Kinds
         names = params["samplers"] if sampler is None else [sampler]
         samplers = [params["sampling"][name] for name in names]
         return _of_network(params["model"]) | _of_judging(params) | _of_sampling(samplers)
-    return {"block": ()}  # reconstruct and summarize run no network
+    assert stage in NO_CHOICE, stage
+    return {"block": ()}
 
 
 def judging_kinds(params: Plain, sampler: str) -> Kinds:

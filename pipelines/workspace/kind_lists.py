@@ -9,7 +9,7 @@ the lists of those stages alone that use it.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipelines.workspace.chosen_kinds import chosen_kinds
+from pipelines.workspace.chosen_kinds import NO_CHOICE, chosen_kinds
 from pipelines.workspace.stage_code import (
     STAGE_PARAMS,
     TABLES,
@@ -31,8 +31,9 @@ KIND_PARAMS = (
 
 
 def has_kinds(stage: str) -> bool:
-    """Whether the stage imports a table whose kinds params choose."""
-    return stage_files(stage) != always_files(stage)
+    """Whether the stage imports a table from which params choose kinds for it."""
+    none_chosen = stage in NO_CHOICE
+    return not none_chosen and stage_files(stage) != always_files(stage)
 
 
 def list_name(stage: str, sampler: str | None) -> str:
