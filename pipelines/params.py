@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from foundation.did_you_mean import nearest_name
+from foundation.did_you_mean import spelling_hint
 from pipelines.settings.cross_checks import combination_problems
 from pipelines.settings.schema import Params
 from pipelines.settings.yaml_file import DEFAULT_PATH, ParamsError, read_yaml
@@ -61,7 +61,7 @@ def _explain(problem: dict, raw: dict) -> str:
         known_next = field.annotation if field is not None else None
         if problem["type"] == "extra_forbidden" and part == location[-1]:
             allowed = list(getattr(known, "model_fields", {}))
-            hint = nearest_name(str(part), allowed) if allowed else ""
+            hint = spelling_hint(str(part), allowed) if allowed else ""
             return f"{path}: unknown key{hint}"
         known = known_next if isinstance(known_next, type) else None
     message = problem["msg"].removeprefix("Value error, ")

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from foundation.atomic_files import write_text
-from foundation.did_you_mean import nearest_name
+from foundation.did_you_mean import spelling_hint
 from pipelines.console.command import run_stage
 from pipelines.params import load_params
 from pipelines.settings.yaml_file import DEFAULT_PATH
@@ -23,7 +23,7 @@ def apply_preset(name: str, target: Path = Path(DEFAULT_PATH)) -> bool:
     """
     names = known_presets()
     if name not in names:
-        raise ValueError(f"there is no preset {name!r}{nearest_name(name, names)}")
+        raise ValueError(f"there is no preset {name!r}{spelling_hint(name, names)}")
     source = FOLDER / f"{name}.yaml"
     load_params(source)
     if target.exists():

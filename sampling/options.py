@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from pydantic import ConfigDict, ValidationError
 
-from foundation.did_you_mean import check_name, nearest_name
+from foundation.did_you_mean import check_name, spelling_hint
 from foundation.settings_base import Settings
 
 T = TypeVar("T", bound="Options")
@@ -45,7 +45,7 @@ def _clause(item: Mapping[str, Any]) -> str:
 def _mend(key: str, name: str, table: Mapping[str, type[Options]]) -> str:
     own = list(table[name].model_fields)
     if own and difflib.get_close_matches(key, own, n=1):
-        return nearest_name(key, own)
+        return spelling_hint(key, own)
     owners = [other for other, chosen in table.items() if key in chosen.model_fields]
     elsewhere = f"; {key!r} belongs to {', '.join(owners)}" if owners else ""
     return f" (its options: {', '.join(own) or 'none'}){elsewhere}"

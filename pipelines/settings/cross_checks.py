@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from foundation.did_you_mean import nearest_name
+from foundation.did_you_mean import spelling_hint
 from training.methods.table import METHODS
 from training.structure.fake_levels import fake_levels
 
@@ -68,7 +68,7 @@ def _sides(params: "Params") -> list[int]:
 def _method(params: "Params") -> Iterator[str]:
     method = params.train.method
     if method not in METHODS:
-        yield f"train.method: {method!r} is no method of training{nearest_name(method, METHODS)}"
+        yield f"train.method: {method!r} is no method of training{spelling_hint(method, METHODS)}"
 
 
 def _model(params: "Params") -> Iterator[str]:
@@ -171,7 +171,7 @@ def _samplers(params: "Params") -> Iterator[str]:
         yield "samplers: a name is listed twice"
     for name in dict.fromkeys(params.samplers):
         if name not in params.sampling:
-            hint = nearest_name(name, params.sampling)
+            hint = spelling_hint(name, params.sampling)
             yield f"samplers: {name!r} is not a name under sampling{hint}"
             continue
         sampler = params.sampling[name]

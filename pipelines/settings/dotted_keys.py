@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from foundation.did_you_mean import nearest_name
+from foundation.did_you_mean import spelling_hint
 from pipelines.settings.schema import Params
 from pipelines.settings.yaml_file import ParamsError
 
@@ -32,7 +32,7 @@ def known_keys(params: Params) -> dict[str, Any]:
 
 
 def check_key(key: str, known: Iterable[str], where: str) -> None:
-    """Raises ParamsError that names the nearest key of params.yaml."""
+    """Raises ParamsError that names the most similar key of params.yaml."""
     known = list(known)
     if key in known:
         return
@@ -40,7 +40,7 @@ def check_key(key: str, known: Iterable[str], where: str) -> None:
     if inside:
         shown = ", ".join(inside[:4]) + (", ..." if len(inside) > 4 else "")
         raise ParamsError(f"{where}: {key} is a section: name one of its keys ({shown})")
-    raise ParamsError(f"{where}: {key}: unknown key{nearest_name(key, known, DOCUMENTED)}")
+    raise ParamsError(f"{where}: {key}: unknown key{spelling_hint(key, known, DOCUMENTED)}")
 
 
 def with_values(raw: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from pipelines.tracking.store import Store
 EXPERIMENT_NOTE = """\
 One parent run per result; its children are the stages. The arrow at the right: names, filters.
 
-A name reads: data set, form of the game, seed, what differs from the nearest preset, fingerprint.
+A name reads: data set, form of the game, seed, what differs from the closest preset, fingerprint.
 Steps count images. Filters, for example:
 
 - ``tags.level = 'parent'``

@@ -20,9 +20,9 @@ from pipelines.tracking.provenance import dvc_tags, git_tags, owner_tags, proces
 from pipelines.tracking.run_names import (
     change_note,
     child_name,
+    closest_preset,
     dataset_name,
     differences,
-    nearest_preset,
     parent_name,
 )
 from pipelines.tracking.store import Store
@@ -110,7 +110,7 @@ def _open_parent(store: Store, flat: Mapping[str, Any], tag: str) -> tuple[Stage
             store.resume(found[0])
             parent.set_tags(now)
             return parent, was_finished
-        closest = nearest_preset(flat, load_presets())
+        closest = closest_preset(flat, load_presets())
         preset, changed = closest or ("", {})
         now |= {"structure.kind": flat.get("structure.kind", "none"), "preset": preset}
         now |= {"preset.changes": str(len(changed)), "dataset": dataset_name(flat)}

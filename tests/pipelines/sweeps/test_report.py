@@ -211,7 +211,7 @@ def density(tmp_path):
 def test_a_sweep_cannot_reward_density_above_its_floor(density, tmp_path, capsys):
     sweep = density.sweep
     order = [t.number for t in ranked(list(density.trials.values()), sweep.objective, sweep.mode)]
-    assert order == [1, 2, 0], "the nearest to the floor first, not the densest"
+    assert order == [1, 2, 0], "the closest to the floor first, not the densest"
     assert outcome(sweep, density.trials["t1"]) == "density 0.95 (0.05 from its floor)"
     files = {path.name: path for path in write_report(sweep, density, tmp_path / "out")}
     assert "density 0.95 (0.05 from its floor)" in files["best_params.yaml"].read_text()

@@ -18,7 +18,7 @@ from pipelines.console.training_monitor import close_training
 from pipelines.settings.dotted_keys import flatten, select
 from pipelines.tracking.connection import open_store
 from pipelines.tracking.provenance import git_tags, process_tags
-from pipelines.tracking.run_names import gate_tags, nearest_preset, parent_name
+from pipelines.tracking.run_names import closest_preset, gate_tags, parent_name
 from pipelines.tracking.stage_run import StageRun, TrackingConfig, load_presets, stage_run
 
 CONFIG = TrackingConfig(system_metrics=False)
@@ -353,7 +353,7 @@ def test_names_read_by_themselves():
         "digits": {**flat, "seed": 0, "train.lr": 0.01},
         "other": {**flat, "dataset.source": "x", "train.lr": 3, "seed": 9},
     }
-    name, changed = nearest_preset(flat, presets)
+    name, changed = closest_preset(flat, presets)
     assert name == "digits"
     assert parent_name(flat, "3f2a99", changed) == "digits graph s1 lr=0.02 3f2a"
     folder = {"dataset.source": "image_folder", "dataset.path": "/data/birds.zip"}
