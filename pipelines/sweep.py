@@ -70,8 +70,9 @@ def run_sweep(sweep: Sweep, folder: Path, root: Path, retry_broken: bool = False
     """Begin or continue a sweep and write its report. Raises KeyboardInterrupt when stopped."""
     if not (folder / "sweep.json").is_file() or not (REFERENCE / "reference.json").is_file():
         prepare_data(sweep)
-    check_same_sweep(folder, identity(sweep), sweep.where)
-    text = json.dumps(identity(sweep) | {"code": ""}, sort_keys=True)
+    facts = sweep_facts(sweep)
+    check_same_sweep(folder, facts, sweep.where)
+    text = json.dumps(facts | {"code": ""}, sort_keys=True)
     record = Record(sweep, folder)
     runs = SweepRuns(sweep, hashlib.sha256(text.encode()).hexdigest()[:16], root)
     status = "FAILED"
@@ -92,8 +93,11 @@ def run_sweep(sweep: Sweep, folder: Path, root: Path, retry_broken: bool = False
         runs.close(status)
 
 
-def identity(sweep: Sweep) -> dict[str, Any]:
-    """What must not change under a sweep's name; a change of `code` is only pointed out."""
+def sweep_facts(sweep: Sweep) -> dict[str, Any]:
+    """What must stay the same while a sweep of this name goes on.
+
+    check_same_sweep refuses a change of anything but `code`, and points out a change of `code`.
+    """
     params = sweep.base.model_dump(mode="json")
     for section in ("cluster", "tracking"):
         params.pop(section)

@@ -194,7 +194,7 @@ class Monitor:
 def close_training(run: StageRun, summary: Mapping[str, Any], outcome: str) -> None:
     """What the runs say of a finished training (train.json), on the child and on the parent.
 
-    outcome: identity.outcome; where an earlier run had the same one, its results are shown.
+    outcome: fingerprint.outcome; where an earlier run had the same one, its results are shown.
     """
     run.set_tags(gate_tags(summary))
     if run.parent is not None:

@@ -14,11 +14,11 @@ from pipelines.tracking.provenance import git_tags, process_tags
 class SweepRuns:
     """The sweep's parent run in MLflow, and a child for each trial. Without a store: nothing."""
 
-    def __init__(self, sweep: Sweep, identity: str, root: Path):
+    def __init__(self, sweep: Sweep, facts_hash: str, root: Path):
         self.sweep, self.store = sweep, None
         self.children: dict[str, StageRun] = {}
         self.parent = StageRun()
-        self._tags = {"sweep": sweep.config.name, "sweep.identity": identity}
+        self._tags = {"sweep": sweep.config.name, "sweep.identity": facts_hash}
         if not sweep.base.tracking.enabled:
             return
         try:

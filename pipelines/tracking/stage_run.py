@@ -55,7 +55,7 @@ def stage_run(
         params: the whole settings; only `.tracking` and `.model_dump(mode="json")` are used.
         root: DVC_ROOT, where mlflow.db lies. Git facts are those of the current folder.
         notes: markdown for the child's description.
-        param_keys: dotted keys that the child logs; by default identity.STAGE_PARAMS[stage].
+        param_keys: dotted keys that the child logs; by default stage_code.STAGE_PARAMS[stage].
     """
     run, ends_parent, monitor = StageRun(), stage == "summarize", None
     if params.tracking.enabled:
