@@ -22,9 +22,9 @@ from pipelines.comparison.runs import Compared, metric_rows, param_rows, read_ru
 from pipelines.console.command import run_stage
 from pipelines.params import load_params
 from pipelines.settings.yaml_file import DEFAULT_PATH
-from pipelines.tracking.connection import open_store
+from pipelines.tracking.connection import open_run_store
+from pipelines.tracking.run_store import RunStore
 from pipelines.tracking.stage_run import TrackingConfig
-from pipelines.tracking.store import Store
 from pipelines.workspace.paths import dvc_root
 
 SHOWN = 25
@@ -46,7 +46,7 @@ def main() -> None:
         "--params", default=DEFAULT_PATH, help="whose `tracking` names the store"
     )
     args = arguments.parse_args()
-    store = existing_store(load_params(args.params).tracking, dvc_root())
+    store = existing_run_store(load_params(args.params).tracking, dvc_root())
     console = Console()
     if not args.runs:
         console.print(listing(store))
@@ -62,14 +62,14 @@ def main() -> None:
     console.print(f"drawn: {args.out / 'compare.png'}, {args.out / 'compare.html'}", soft_wrap=True)
 
 
-def existing_store(config: TrackingConfig, root: Path) -> Store:
-    """The store, if there is one. Raises ValueError; looking must not create an empty store."""
+def existing_run_store(config: TrackingConfig, root: Path) -> RunStore:
+    """The run store; ValueError where there is none, since looking must not create an empty one."""
     if config.uri is None and not (root / "mlflow.db").is_file():
         raise ValueError(f"there are no runs: {root / 'mlflow.db'} is missing; run `dvc repro`")
-    return open_store(config, root)
+    return open_run_store(config, root)
 
 
-def find_run(store: Store, name: str) -> Any:
+def find_run(store: RunStore, name: str) -> Any:
     """The parent run that a name, fingerprint or id means. Raises ValueError if none or several."""
     parents = store.search({"level": "parent"})
     ways = (
@@ -93,7 +93,7 @@ def find_run(store: Store, name: str) -> Any:
     raise ValueError(f"there is no run {name!r}; the latest are {known}")
 
 
-def listing(store: Store) -> Table:
+def listing(store: RunStore) -> Table:
     """The latest runs: name, status, headline metric, and where they come from."""
     table = Table(title="runs, newest first", title_justify="left", box=None, header_style="bold")
     headline = shown("choice")[0]
