@@ -1,10 +1,10 @@
-"""What differs between runs: params, metrics with floors, curves, samples of the same seeds.
+"""Compare runs: params that differ, metrics with floors, curves, samples of the same seeds.
 
     python -m pipelines.compare                 # lists the runs
     python -m pipelines.compare 3f2a "digits none s0 91bc"
 
-A RUN is a run's name, the fingerprint at its end, or an MLflow run id; prefixes will do. The
-difference is printed, and drawn as compare.png and compare.html in the folder --out.
+A RUN is a run's name, the fingerprint at the end of its name, or an MLflow run id, or the beginning
+of one of these. The comparison is printed, and drawn as compare.png and compare.html in --out.
 """
 
 import argparse
@@ -43,7 +43,9 @@ def main() -> None:
         help="(default: %(default)s)",
     )
     arguments.add_argument(
-        "--params", default=DEFAULT_PATH, help="whose `tracking` names the store"
+        "--params",
+        default=DEFAULT_PATH,
+        help="params file whose section `tracking` names the run store (default: %(default)s)",
     )
     args = arguments.parse_args()
     store = existing_run_store(load_params(args.params).tracking, dvc_root())
@@ -70,7 +72,7 @@ def existing_run_store(config: TrackingConfig, root: Path) -> RunStore:
 
 
 def find_run(store: RunStore, name: str) -> Any:
-    """The parent run that a name, fingerprint or id means. Raises ValueError if none or several."""
+    """The parent run with this name, fingerprint or id. Raises ValueError unless there is one."""
     parents = store.search({"level": "parent"})
     ways = (
         lambda run: run.info.run_id == name,
@@ -94,7 +96,7 @@ def find_run(store: RunStore, name: str) -> Any:
 
 
 def listing(store: RunStore) -> Table:
-    """The latest runs: name, status, headline metric, and where they come from."""
+    """Table of the latest runs: name, status, headline metric, preset, DVC experiment, commit."""
     table = Table(title="runs, newest first", title_justify="left", box=None, header_style="bold")
     headline = shown("choice")[0]
     title = metric_entry(headline).title
@@ -111,7 +113,7 @@ def listing(store: RunStore) -> Table:
 
 
 def print_difference(console: Console, runs: Sequence[Compared]) -> None:
-    """Params and metrics that differ, as tables."""
+    """Print the params that differ and the metrics as tables."""
     names = [run.name for run in runs]
     for title, head, rows in (
         ("params that differ", ["param", *names], param_rows(runs)),

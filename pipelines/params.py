@@ -1,7 +1,7 @@
-"""params.yaml, read and checked in one place.
+"""Reads and checks params.yaml; no other module reads it.
 
-Every unknown key, wrong type and value out of range is reported at once, with its YAML path, the
-value, and what is allowed; combinations are checked once each value is valid by itself.
+The error lists every unknown key, wrong type and value out of range, each with its YAML path, the
+value, and what is allowed. Combinations of values are checked once each value is valid by itself.
 """
 
 import json
@@ -25,7 +25,7 @@ def load_params(path: str | Path = DEFAULT_PATH) -> Params:
 
 
 def check_params(raw: Any, name: str = DEFAULT_PATH) -> Params:
-    """Params from nested plain data; `name` stands in messages."""
+    """Params from nested plain data. Raises ParamsError, whose message begins with `name`."""
     if not isinstance(raw, dict):
         raise ParamsError(f"{name} must be a mapping of sections such as seed, dataset, train")
     try:

@@ -1,4 +1,4 @@
-"""Put a preset in place of params.yaml; an edited params.yaml is never overwritten."""
+"""Copy a preset to params.yaml; an edited params.yaml is never overwritten."""
 
 import argparse
 from pathlib import Path
@@ -17,7 +17,7 @@ def known_presets() -> list[str]:
 
 
 def apply_preset(name: str, target: Path = Path(DEFAULT_PATH)) -> bool:
-    """Copy presets/NAME.yaml over an unedited params.yaml; False if it is in place already.
+    """Copy presets/NAME.yaml over an unedited params.yaml; False if they are equal already.
 
     Raises ValueError for an unknown name or an edited target.
     """

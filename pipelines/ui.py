@@ -1,4 +1,4 @@
-"""Open the runs in the MLflow UI, on this machine only unless --host says otherwise."""
+"""Start the MLflow UI with the runs; only this machine can reach it unless --host is given."""
 
 import argparse
 import os
@@ -37,7 +37,7 @@ def main() -> None:
         f"the runs are at http://{args.host}:{args.port}{page}  (Ctrl-C ends the server)",
         flush=True,
     )
-    # One person looks: one server process, and none for the jobs of MLflow's language-model tools.
+    # One user needs one server process, and none for the jobs of MLflow's language-model tools.
     os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
     command = [
         sys.executable,

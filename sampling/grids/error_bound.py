@@ -121,9 +121,8 @@ def _search(
 
     def descend(start: np.ndarray) -> np.ndarray:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", UserWarning
-            )  # BFGS warns of steps that do not change the gradient
+            # BFGS warns of steps that do not change the gradient.
+            warnings.simplefilter("ignore", UserWarning)
             result = minimize(
                 bound_and_slope,
                 start[1:-1],
