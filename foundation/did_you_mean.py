@@ -4,14 +4,14 @@ import difflib
 from collections.abc import Iterable
 
 LISTED = 20
-"""More names than these are not listed: a document holds them."""
+"""A list of more names than this does not fit into one line of an error."""
 
 
-def nearest_name(name: str, known: Iterable[str], otherwise: str = "") -> str:
-    """The tail of an error about an unknown name: ": did you mean 'train.lr'?", or what is known.
+def spelling_hint(name: str, known: Iterable[str], otherwise: str = "") -> str:
+    """The end of an error about an unknown name: ": did you mean 'train.lr'?", or what is known.
 
-    A name whose last dotted part is the one given counts as near. `otherwise` is said where no
-    name is near and there are too many to list.
+    A known name whose last dotted part equals `name` counts as similar. Where no name is similar,
+    all known names are listed; where more than LISTED are known, the hint is `otherwise`.
     """
     names = [str(one) for one in known]
     lower = {one.lower(): one for one in names}
@@ -26,7 +26,7 @@ def nearest_name(name: str, known: Iterable[str], otherwise: str = "") -> str:
 
 
 def check_name(kind: str, name: str, known: Iterable[str]) -> None:
-    """Raise ValueError naming the nearest known name when `name` is none of `known`."""
+    """Raise ValueError naming the most similar known name when `name` is not in `known`."""
     names = list(known)
     if name not in names:
-        raise ValueError(f"unknown {kind} {name!r}{nearest_name(name, names)}")
+        raise ValueError(f"unknown {kind} {name!r}{spelling_hint(name, names)}")

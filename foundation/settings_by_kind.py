@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 from pydantic import BaseModel, GetCoreSchemaHandler, ValidationError, ValidationInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from foundation.did_you_mean import check_name, nearest_name
+from foundation.did_you_mean import check_name, spelling_hint
 from foundation.settings_base import Settings
 
 
@@ -68,7 +68,7 @@ class ByKind:
         """What is wrong with a key that the kind does not have."""
         own, owners = list(self.table[kind].model_fields), self._owners(key)
         if not owners:
-            return f"unknown key {key!r}{nearest_name(key, own)}"
+            return f"unknown key {key!r}{spelling_hint(key, own)}"
         keys = [key]
         if len(owners) == 1:
             keys = [name for name in self.table[owners[0]].model_fields if name not in own]

@@ -1,1 +1,1 @@
-"""One thin module per stage; the only floor that knows DVC, Ray and MLflow."""
+"""The commands, one thin module each, and what they share; alone uses DVC, Ray and MLflow."""

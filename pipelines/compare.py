@@ -1,10 +1,10 @@
-"""What differs between runs: params, metrics with floors, curves, samples of the same seeds.
+"""Compare runs: params that differ, metrics with floors, curves, samples of the same seeds.
 
     python -m pipelines.compare                 # lists the runs
     python -m pipelines.compare 3f2a "digits none s0 91bc"
 
-A RUN is a run's name, the fingerprint at its end, or an MLflow run id; prefixes will do. The
-difference is printed, and drawn as compare.png and compare.html in the folder --out.
+A RUN is a run's name, the fingerprint at the end of its name, or an MLflow run id, or the beginning
+of one of these. The comparison is printed, and drawn as compare.png and compare.html in --out.
 """
 
 import argparse
@@ -22,9 +22,9 @@ from pipelines.comparison.runs import Compared, metric_rows, param_rows, read_ru
 from pipelines.console.command import run_stage
 from pipelines.params import load_params
 from pipelines.settings.yaml_file import DEFAULT_PATH
-from pipelines.tracking.connection import open_store
+from pipelines.tracking.connection import open_run_store
+from pipelines.tracking.run_store import RunStore
 from pipelines.tracking.stage_run import TrackingConfig
-from pipelines.tracking.store import Store
 from pipelines.workspace.paths import dvc_root
 
 SHOWN = 25
@@ -43,10 +43,12 @@ def main() -> None:
         help="(default: %(default)s)",
     )
     arguments.add_argument(
-        "--params", default=DEFAULT_PATH, help="whose `tracking` names the store"
+        "--params",
+        default=DEFAULT_PATH,
+        help="params file whose section `tracking` names the run store (default: %(default)s)",
     )
     args = arguments.parse_args()
-    store = existing_store(load_params(args.params).tracking, dvc_root())
+    store = existing_run_store(load_params(args.params).tracking, dvc_root())
     console = Console()
     if not args.runs:
         console.print(listing(store))
@@ -62,15 +64,15 @@ def main() -> None:
     console.print(f"drawn: {args.out / 'compare.png'}, {args.out / 'compare.html'}", soft_wrap=True)
 
 
-def existing_store(config: TrackingConfig, root: Path) -> Store:
-    """The store, if there is one. Raises ValueError; looking must not create an empty store."""
+def existing_run_store(config: TrackingConfig, root: Path) -> RunStore:
+    """The run store; ValueError where there is none, since looking must not create an empty one."""
     if config.uri is None and not (root / "mlflow.db").is_file():
         raise ValueError(f"there are no runs: {root / 'mlflow.db'} is missing; run `dvc repro`")
-    return open_store(config, root)
+    return open_run_store(config, root)
 
 
-def find_run(store: Store, name: str) -> Any:
-    """The parent run that a name, fingerprint or id means. Raises ValueError if none or several."""
+def find_run(store: RunStore, name: str) -> Any:
+    """The parent run with this name, fingerprint or id. Raises ValueError unless there is one."""
     parents = store.search({"level": "parent"})
     ways = (
         lambda run: run.info.run_id == name,
@@ -93,8 +95,8 @@ def find_run(store: Store, name: str) -> Any:
     raise ValueError(f"there is no run {name!r}; the latest are {known}")
 
 
-def listing(store: Store) -> Table:
-    """The latest runs: name, status, headline metric, and where they come from."""
+def listing(store: RunStore) -> Table:
+    """Table of the latest runs: name, status, headline metric, preset, DVC experiment, commit."""
     table = Table(title="runs, newest first", title_justify="left", box=None, header_style="bold")
     headline = shown("choice")[0]
     title = metric_entry(headline).title
@@ -111,7 +113,7 @@ def listing(store: Store) -> Table:
 
 
 def print_difference(console: Console, runs: Sequence[Compared]) -> None:
-    """Params and metrics that differ, as tables."""
+    """Print the params that differ and the metrics as tables."""
     names = [run.name for run in runs]
     for title, head, rows in (
         ("params that differ", ["param", *names], param_rows(runs)),

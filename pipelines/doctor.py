@@ -1,4 +1,4 @@
-"""Says what `make repro` is about to do, on what machine, and where to look afterwards."""
+"""Print what `make repro` is about to do, on what machine, and where its results will be."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Stage evaluate: images of one EMA length and one sampler, judged against the reference."""
+"""Stage evaluate: draw images of one EMA length by one sampler, and judge them."""
 
 import json
 import shutil
@@ -90,7 +90,7 @@ def main() -> None:
 def asked_images(
     params: Params, sampler: SamplerConfig, length: float, dataset: ImageDataset
 ) -> GenerationRequest:
-    """The images of one EMA length, with labels as frequent as those of the training images."""
+    """The request for images of one EMA length; classes are as frequent as in training images."""
     count = params.evaluation.num_images
     weights = EMA / f"{length_name(length)}.safetensors"
     conditional = load_description(weights)["num_classes"] > 0
@@ -113,7 +113,7 @@ def write_outputs(
     reference: Reference,
     shown: int,
 ) -> None:
-    """samples.png, nearest.png and, last, metrics.json."""
+    """Write samples.png, nearest.png and, last of all, metrics.json into `out`."""
     out.mkdir(parents=True)
     chosen = images[:shown]
     grid = sample_grid(chosen, labels=labels[:shown], label_names=dataset.label_names)

@@ -1,7 +1,7 @@
-"""Stage kinds: which solver, grid, source, ... params choose, and the files of these, for DVC.
+"""Stage kinds: list for DVC the code files of the solvers, grids, sources, ... that params choose.
 
-The other stages depend on what this one writes, so that an edit to a kind that they do not use
-runs none of them again.
+The other stages depend on these lists, so that DVC runs a stage again only after an edit to a kind
+that the stage uses.
 """
 
 import json
@@ -22,11 +22,11 @@ def main() -> None:
 
 
 def lists_of(path: str) -> dict[str, dict]:
-    """The lists of a params file. Raises ParamsError where it cannot be used."""
+    """The lists of a params file. Raises ParamsError if the file is not usable."""
     try:
         return kind_lists(read_yaml(path))
     except (AttributeError, KeyError, TypeError):
-        # Something is left out or amiss. Params know the defaults, and take seconds to import.
+        # A key is missing or wrong. Params have the defaults, but take seconds to import.
         from pipelines.params import load_params
 
         return kind_lists(load_params(path).model_dump(mode="json"))

@@ -1,7 +1,7 @@
-"""params.yaml, read and checked in one place.
+"""Reads and checks params.yaml; no other module reads it.
 
-Every unknown key, wrong type and value out of range is reported at once, with its YAML path, the
-value, and what is allowed; combinations are checked once each value is valid by itself.
+The error lists every unknown key, wrong type and value out of range, each with its YAML path, the
+value, and what is allowed. Combinations of values are checked once each value is valid by itself.
 """
 
 import json
@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from foundation.did_you_mean import nearest_name
+from foundation.did_you_mean import spelling_hint
 from pipelines.settings.cross_checks import combination_problems
 from pipelines.settings.schema import Params
 from pipelines.settings.yaml_file import DEFAULT_PATH, ParamsError, read_yaml
@@ -25,7 +25,7 @@ def load_params(path: str | Path = DEFAULT_PATH) -> Params:
 
 
 def check_params(raw: Any, name: str = DEFAULT_PATH) -> Params:
-    """Params from nested plain data; `name` stands in messages."""
+    """Params from nested plain data. Raises ParamsError, whose message begins with `name`."""
     if not isinstance(raw, dict):
         raise ParamsError(f"{name} must be a mapping of sections such as seed, dataset, train")
     try:
@@ -61,7 +61,7 @@ def _explain(problem: dict, raw: dict) -> str:
         known_next = field.annotation if field is not None else None
         if problem["type"] == "extra_forbidden" and part == location[-1]:
             allowed = list(getattr(known, "model_fields", {}))
-            hint = nearest_name(str(part), allowed) if allowed else ""
+            hint = spelling_hint(str(part), allowed) if allowed else ""
             return f"{path}: unknown key{hint}"
         known = known_next if isinstance(known_next, type) else None
     message = problem["msg"].removeprefix("Value error, ")

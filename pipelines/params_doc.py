@@ -1,4 +1,4 @@
-"""Print docs/params.md: every knob of params.yaml with its type, default and meaning.
+"""Print docs/params.md: every key of params.yaml with its type, default and meaning.
 
 Usage: python -m pipelines.params_doc > docs/params.md
 """
@@ -54,7 +54,7 @@ def _fields(model: type[BaseModel], prefix: str) -> str:
 
 
 def _kind(kinds: ByKind, kind: str, prefix: str) -> str:
-    """The keys of one kind of settings, under a sentence that says what it is."""
+    """The table of keys of one kind, below a sentence that says what the kind is."""
     chosen = kinds.table[kind]
     about = (chosen.__doc__ or "").partition("\n")[0]
     default = " (the kind of an entry that names none)" if kind == kinds.default else ""
@@ -130,7 +130,7 @@ def _limits(metadata: Any) -> str:
 
 
 def _kinds_of(kind: Any) -> ByKind | None:
-    """The table of kinds in an annotation, where an entry's class goes by its kind."""
+    """The table of kinds in an annotation; None if the annotation has none."""
     for inner in get_args(kind):
         found = inner if isinstance(inner, ByKind) else _kinds_of(inner)
         if found is not None:
@@ -139,7 +139,7 @@ def _kinds_of(kind: Any) -> ByKind | None:
 
 
 def _model_of(kind: Any) -> type[BaseModel] | None:
-    """The settings class inside an annotation, if it is a single one."""
+    """The settings class inside an annotation; None unless it is a single one."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return kind
     for inner in get_args(kind):

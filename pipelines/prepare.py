@@ -1,4 +1,4 @@
-"""Stage prepare: images of any source -> outputs/dataset/ (uint8 memory map, labels, split)."""
+"""Stage prepare: turn a source of images into outputs/dataset/ (uint8 array, labels, split)."""
 
 from pathlib import Path
 

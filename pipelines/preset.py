@@ -1,10 +1,10 @@
-"""Put a preset in place of params.yaml; an edited params.yaml is never overwritten."""
+"""Copy a preset to params.yaml; an edited params.yaml is never overwritten."""
 
 import argparse
 from pathlib import Path
 
 from foundation.atomic_files import write_text
-from foundation.did_you_mean import nearest_name
+from foundation.did_you_mean import spelling_hint
 from pipelines.console.command import run_stage
 from pipelines.params import load_params
 from pipelines.settings.yaml_file import DEFAULT_PATH
@@ -17,13 +17,13 @@ def known_presets() -> list[str]:
 
 
 def apply_preset(name: str, target: Path = Path(DEFAULT_PATH)) -> bool:
-    """Copy presets/NAME.yaml over an unedited params.yaml; False if it is in place already.
+    """Copy presets/NAME.yaml over an unedited params.yaml; False if they are equal already.
 
     Raises ValueError for an unknown name or an edited target.
     """
     names = known_presets()
     if name not in names:
-        raise ValueError(f"there is no preset {name!r}{nearest_name(name, names)}")
+        raise ValueError(f"there is no preset {name!r}{spelling_hint(name, names)}")
     source = FOLDER / f"{name}.yaml"
     load_params(source)
     if target.exists():

@@ -1,4 +1,4 @@
-"""Stage reconstruct: averages of every wanted EMA length from the snapshots of two (EDM2)."""
+"""Stage reconstruct: compute weights of every wanted EMA length from snapshots of two (EDM2)."""
 
 import json
 import shutil

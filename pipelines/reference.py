@@ -1,4 +1,4 @@
-"""Stage reference: features of real images, against which generated ones are judged."""
+"""Stage reference: compute the features of real images that generated ones are compared with."""
 
 import shutil
 

@@ -1,10 +1,10 @@
-"""The same comparison over several seeds: one DVC experiment per seed and variant.
+"""Repeat a comparison with several seeds: one DVC experiment per seed and variant.
 
     python -m pipelines.replicate --seeds 5 -S structure.kind=none,graph
 
-Every combination of the -S values is a variant; the first is what the others are compared with.
-An experiment that is done already is not run again, so the same command goes on after a stop, and
-with more seeds it adds the new ones only.
+Every combination of the -S values is a variant; the others are compared with the first. An
+experiment that is done already is not run again: after a stop the same command continues, and with
+more seeds it runs the new ones only.
 """
 
 import argparse
@@ -46,11 +46,11 @@ class Experiment:
     seed: int
     values: dict[str, Any]
     tag: str
-    """Hash of all params, data and code that decide its result."""
+    """Hash of all params, data and code that its result depends on."""
 
     @property
     def name(self) -> str:
-        """DVC's name for it."""
+        """Name of the DVC experiment."""
         return f"rep-{self.tag[:10]}-s{self.seed}"
 
 
@@ -90,7 +90,7 @@ def main() -> None:
     raw, root = read_yaml(DEFAULT_PATH), dvc_root()
     experiments = plan(raw, args.seeds, args.set_param)
     check_item(args.item, raw, experiments)
-    if not (DATASET / "dataset.json").is_file():  # its hash is part of what names an experiment
+    if not (DATASET / "dataset.json").is_file():  # experiments' names depend on its hash
         run_dvc("repro", "prepare", show=_show)
         experiments = plan(raw, args.seeds, args.set_param)
     (root / ".runs").mkdir(parents=True, exist_ok=True)
@@ -101,7 +101,7 @@ def main() -> None:
         raise RuntimeError("another replicate is running here: wait for it, or stop it") from None
     if results:
         print(f"of {args.item or 'the best item of each experiment by KID'}:")
-        report(results, args.out)
+        write_results(results, args.out)
     if failures:
         raise RuntimeError(
             f"{len(failures)} of {len(experiments)} experiments failed; the same "
@@ -110,7 +110,7 @@ def main() -> None:
 
 
 def plan(raw: dict[str, Any], seeds: str, options: Sequence[str]) -> list[Experiment]:
-    """All experiments, every one checked before any starts. Raises ParamsError."""
+    """All experiments to run. Raises ParamsError if the params of any are not valid."""
     base = check_params(raw)
     choices: dict[str, list[Any]] = {}
     for option in options:
@@ -136,7 +136,7 @@ def plan(raw: dict[str, Any], seeds: str, options: Sequence[str]) -> list[Experi
 
 
 def check_item(item: str | None, raw: dict[str, Any], experiments: Sequence[Experiment]) -> None:
-    """Every experiment must evaluate the item that is to be compared. Raises ParamsError."""
+    """Raise ParamsError unless every experiment evaluates the item that is to be compared."""
     for experiment in experiments if item else ():
         params = check_params(with_values(raw, experiment.values))
         names = [item_name(n, s) for n in params.ema.lengths for s in params.samplers]
@@ -147,7 +147,7 @@ def check_item(item: str | None, raw: dict[str, Any], experiments: Sequence[Expe
 
 
 def parse_seeds(text: str, first: int) -> list[int]:
-    """ "5": five seeds from `first` on; "3,7": these. Raises ParamsError."""
+    """ "5" means five seeds from `first` on, "3,7" these two. Raises ParamsError."""
     try:
         numbers = [int(part) for part in text.split(",")]
     except ValueError:
@@ -160,7 +160,10 @@ def parse_seeds(text: str, first: int) -> list[int]:
 
 
 def parse_option(option: str) -> tuple[str, list[Any]]:
-    """ "key=a,b" -> (key, [a, b]); commas within brackets or quotes do not part."""
+    """ "key=a,b" -> (key, [a, b]); commas within brackets or quotes do not separate values.
+
+    Raises ParamsError.
+    """
     key, equals, text = option.partition("=")
     key = key.strip().lstrip("+")
     if not equals or not key or not text.strip():
@@ -191,7 +194,7 @@ def parse_option(option: str) -> tuple[str, list[Any]]:
 def run_all(
     experiments: Sequence[Experiment], raw: dict[str, Any], root: Path, item: str | None
 ) -> tuple[list[Result], list[str]]:
-    """Results of all experiments that are done or could be run, and what went wrong."""
+    """Run what is not done yet: (results of all that succeeded, messages of those that failed)."""
     results, failures = [], []
     for count, experiment in enumerate(experiments, 1):
         where = (
@@ -214,10 +217,10 @@ def run_all(
 
 
 def run(experiment: Experiment, raw: dict[str, Any]) -> dict[str, Any]:
-    """reports/metrics.json of the experiment, run by DVC in a copy of the workspace.
+    """Let DVC run the experiment in a copy of the workspace; returns its reports/metrics.json.
 
     The workspace stays as it is; stages whose result DVC's cache has are not run again. Raises
-    RuntimeError with DVC's last words.
+    RuntimeError with the error that the stage or DVC printed.
     """
     revision = _revision(experiment.name)
     if revision is None:
@@ -239,17 +242,17 @@ def run(experiment: Experiment, raw: dict[str, Any]) -> dict[str, Any]:
     return json.loads(text)
 
 
-def chosen(report: dict[str, Any], item: str | None) -> dict[str, float]:
-    """{metric: value} of one item of a report, of the best one where none is named."""
-    name = item or report["best"]["item"]
-    if name not in report["items"]:
-        raise ParamsError(f"--item {name}: the evaluation has {', '.join(report['items'])}")
-    entry = report["items"][name]
+def chosen(metrics_json: dict[str, Any], item: str | None) -> dict[str, float]:
+    """{metric: value} of one item of a reports/metrics.json; item None: of the best item."""
+    name = item or metrics_json["best"]["item"]
+    if name not in metrics_json["items"]:
+        raise ParamsError(f"--item {name}: the evaluation has {', '.join(metrics_json['items'])}")
+    entry = metrics_json["items"][name]
     values = {k: v.get("value") for k, v in entry.items() if isinstance(v, dict)}
     return {k: float(v) for k, v in values.items() if isinstance(v, int | float)}
 
 
-def report(results: Sequence[Result], out: Path) -> None:
+def write_results(results: Sequence[Result], out: Path) -> None:
     """Print the tables; write summary.json and the figure."""
     summary = summarise(results)
     print_tables(summary)
@@ -275,7 +278,7 @@ def _git(*words: str) -> str | None:
 
 
 def _show(line: str) -> None:
-    """Pass on which stage runs, indented."""
+    """Print, indented, the lines in which DVC says which stage runs."""
     if line.startswith(("Running stage", "Stage ")):
         print(f"  {line}", flush=True)
 

@@ -129,7 +129,10 @@ def main() -> None:
 
 
 def chosen_sampler(args: argparse.Namespace) -> SamplerConfig:
-    """The named setting, or the defaults, with the command line's changes on top."""
+    """The sampler that --sampler names, or the default one, changed by the other options.
+
+    Raises ValueError for an unknown name or value.
+    """
     settings: dict[str, Any] = {}
     if args.sampler:
         known = load_params(args.params).sampling
@@ -144,9 +147,9 @@ def chosen_sampler(args: argparse.Namespace) -> SamplerConfig:
         "sigma_max": args.sigma_max,
         "adapter": args.adapter,
     }
-    for key, of in (("solver", "solver_options"), ("grid", "grid_options")):
+    for key, options in (("solver", "solver_options"), ("grid", "grid_options")):
         if given[key] not in (None, settings.get(key)):
-            settings.pop(of, None)  # those of the named setting's solver or grid
+            settings.pop(options, None)  # they are options of another solver or grid
     if args.grid_name not in (None, "explicit"):
         settings.pop("sigmas", None)
     settings |= {key: value for key, value in given.items() if value is not None}
@@ -162,9 +165,9 @@ def chosen_sampler(args: argparse.Namespace) -> SamplerConfig:
         sampler = SamplerConfig(**settings)
     except ValidationError as error:
         problem = error.errors()[0]
-        place = ".".join(map(str, problem["loc"]))
+        key = ".".join(map(str, problem["loc"]))
         message = problem["msg"].removeprefix("Value error, ")
-        raise ValueError(f"sampler{'.' + place if place else ''}: {message}") from None
+        raise ValueError(f"sampler{'.' + key if key else ''}: {message}") from None
     if not (args.guide and args.guide_weights):
         return sampler
     guidance = tuple(
@@ -175,7 +178,7 @@ def chosen_sampler(args: argparse.Namespace) -> SamplerConfig:
 
 
 def option(word: str) -> tuple[str, Any]:
-    """KEY=VALUE with the value read as YAML reads it."""
+    """("KEY", value) of "KEY=VALUE", the value read as YAML. Raises ValueError."""
     key, sign, value = word.partition("=")
     if not sign or not key or not value:
         raise ValueError(f"{word!r} is not of the form KEY=VALUE")
@@ -183,7 +186,7 @@ def option(word: str) -> tuple[str, Any]:
 
 
 def numbers(text: str, name: str) -> list[int]:
-    """Whole numbers of "0-3,7" -> [0, 1, 2, 3, 7]."""
+    """The whole numbers that a text lists: "0-3,7" -> [0, 1, 2, 3, 7]. Raises ValueError."""
     out: list[int] = []
     for part in text.split(","):
         first, dash, last = (
@@ -200,7 +203,7 @@ def numbers(text: str, name: str) -> list[int]:
 
 
 def chosen_labels(text: str | None, count: int, num_classes: int) -> np.ndarray:
-    """Label of each image, int64 [count]; -1 without classes."""
+    """Label of each image, int64 [count]: those of `text` in turn, -1 without classes."""
     if not num_classes:
         if text not in (None, "-1"):
             raise ValueError(f"--labels {text}: these weights know no classes: leave it away")
@@ -215,7 +218,7 @@ def chosen_labels(text: str | None, count: int, num_classes: int) -> np.ndarray:
 def write(
     args: argparse.Namespace, images: np.ndarray, labels: np.ndarray, seeds: list[int]
 ) -> None:
-    """The files that were asked for; says where they are."""
+    """Write the files that the command line asks for, and print where they are."""
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
         for image, seed, label in zip(images, seeds, labels, strict=True):

@@ -1,4 +1,4 @@
-"""Write the code that each stage imports into dvc.yaml; to be run when imports have changed."""
+"""Write into dvc.yaml which code files each stage imports; run it when imports have changed."""
 
 import argparse
 from pathlib import Path

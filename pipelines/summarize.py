@@ -1,4 +1,4 @@
-"""Stage summarize: one table, one curve and one page of the results, and the end of the run."""
+"""Stage summarize: write the results as a table, a curve and a page, and end the MLflow run."""
 
 import io
 
@@ -38,7 +38,7 @@ from pipelines.workspace.paths import (
     item_name,
 )
 
-CARD = "the slider is\n1000 x EMA length:\nmove it"  # at its step 0, which is no EMA length
+CARD = "the slider is\n1000 x EMA length:\nmove it"  # shown at step 0, which has no picture
 
 
 def main() -> None:
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def read_inputs(names: list[str]) -> Inputs:
-    """What the stages left behind for the items that params name. Raises ResultsError."""
+    """Read what the earlier stages wrote about these items. Raises ResultsError."""
     pictures = {}
     for name in names:
         files = {kind: EVALUATE / name / f"{kind}.png" for kind in ("samples", "nearest")}
@@ -74,7 +74,7 @@ def read_inputs(names: list[str]) -> Inputs:
 
 
 def track(run: StageRun, params: Params, inputs: Inputs) -> None:
-    """Final numbers, curves and pictures for the parent run, and children for cached stages."""
+    """Log final numbers, curves and pictures to the parent run, and add runs of cached stages."""
     parent = run.parent
     if parent is None:
         return
@@ -89,7 +89,8 @@ def track(run: StageRun, params: Params, inputs: Inputs) -> None:
         }
     )
     parent.log_metrics({**best.flat(), "best_ema_length": best.ema_length})
-    for item in sorted(inputs.items, key=lambda item: item.ema_length):  # a run's steps only grow
+    # By length, since a run leaves out numbers of a step below its last one.
+    for item in sorted(inputs.items, key=lambda item: item.ema_length):
         step = round(1000 * item.ema_length)  # MLflow's steps are integers
         for name in shown("MLflow by length"):
             parent.log_metrics({f"{name}_by_ema/{item.sampler}": item.value(name)}, step)

@@ -1,8 +1,8 @@
-"""Search the space of sweep.yaml for params that make a metric better, on Ray Tune.
+"""Search the space of sweep.yaml, with Ray Tune, for the params with the best metric.
 
     python -m pipelines.sweep --space sweep.yaml
 
-The same command continues a sweep that was stopped; once it is over, it shows the result again.
+The same command continues a stopped sweep, and shows the result of a finished one again.
 """
 
 import argparse
@@ -70,8 +70,9 @@ def run_sweep(sweep: Sweep, folder: Path, root: Path, retry_broken: bool = False
     """Begin or continue a sweep and write its report. Raises KeyboardInterrupt when stopped."""
     if not (folder / "sweep.json").is_file() or not (REFERENCE / "reference.json").is_file():
         prepare_data(sweep)
-    check_same_sweep(folder, identity(sweep), sweep.where)
-    text = json.dumps(identity(sweep) | {"code": ""}, sort_keys=True)
+    facts = sweep_facts(sweep)
+    check_same_sweep(folder, facts, sweep.where)
+    text = json.dumps(facts | {"code": ""}, sort_keys=True)
     record = Record(sweep, folder)
     runs = SweepRuns(sweep, hashlib.sha256(text.encode()).hexdigest()[:16], root)
     status = "FAILED"
@@ -92,8 +93,11 @@ def run_sweep(sweep: Sweep, folder: Path, root: Path, retry_broken: bool = False
         runs.close(status)
 
 
-def identity(sweep: Sweep) -> dict[str, Any]:
-    """What must not change under a sweep's name; a change of `code` is only pointed out."""
+def sweep_facts(sweep: Sweep) -> dict[str, Any]:
+    """What must stay the same while a sweep of this name goes on.
+
+    check_same_sweep refuses a change of anything but `code`, and points out a change of `code`.
+    """
     params = sweep.base.model_dump(mode="json")
     for section in ("cluster", "tracking"):
         params.pop(section)
@@ -107,7 +111,7 @@ def identity(sweep: Sweep) -> dict[str, Any]:
 
 
 def prepare_data(sweep: Sweep) -> None:
-    """Bring the data set and its reference up to date, and check that they give the metric."""
+    """Make the data set and its reference if need be, and check that they allow the metric."""
     try:
         run_dvc("repro", "reference")
     except RuntimeError as error:
@@ -121,7 +125,7 @@ def prepare_data(sweep: Sweep) -> None:
 
 
 class Observer:
-    """Receives what happens to trials, in the driver."""
+    """In the driver: records what happens to trials, shows it in MLflow and prints it."""
 
     def __init__(self, record: Record, runs: SweepRuns):
         self.record, self.runs = record, runs
@@ -152,9 +156,9 @@ class Observer:
 
 
 def search(sweep: Sweep, folder: Path, root: Path, observer: Observer, retry_broken: bool) -> None:
-    """Run or continue the trials, and say where Tune ended before all of them were over.
+    """Run or continue the trials; print a line if Tune ends before all of them are over.
 
-    Raises KeyboardInterrupt when Ctrl-C left some unfinished.
+    Raises KeyboardInterrupt if Ctrl-C ended it, ClusterError if Ray fails.
     """
     environment_for_tune()
     config, base = sweep.config, sweep.base
@@ -162,10 +166,10 @@ def search(sweep: Sweep, folder: Path, root: Path, observer: Observer, retry_bro
         str(Path.cwd()), str(root), config.model_dump_json(), sweep.raw, quick_evaluation(sweep)
     )
     update: dict[str, Any] = {"num_workers": config.max_concurrent * max(1, config.workers)}
-    if config.resources.gpu:  # asked for here, whatever cluster.use_gpu says
+    if config.resources.gpu:  # sweep.yaml asks for GPUs, whatever cluster.use_gpu says
         update["use_gpu"] = None
     threads = base.cluster.model_copy(update=update)
-    # Tune with Ray Train inside needs the dashboard's state API, or it hangs after a trial.
+    # Without the dashboard's state API, Tune with Ray Train inside hangs after a trial.
     with ray_session(threads, dashboard=config.workers > 0) as ray:
         from pipelines.sweeps.tuner import make_tuner, was_interrupted
 
@@ -182,7 +186,7 @@ def search(sweep: Sweep, folder: Path, root: Path, observer: Observer, retry_bro
 
 
 def quick_evaluation(sweep: Sweep) -> QuickEvaluation:
-    """The judgement at rungs, with the data and reference of this workspace."""
+    """How trials are judged at their rungs, with the data and reference of this workspace."""
     base = sweep.base
     return QuickEvaluation(
         str(DATASET.resolve()),
@@ -198,7 +202,10 @@ def quick_evaluation(sweep: Sweep) -> QuickEvaluation:
 
 
 def fitting(sweep: Sweep, available: dict[str, float]) -> int:
-    """How many trials run at a time. Raises ClusterError if not even one fits."""
+    """How many trials Ray has room for at a time. Raises ClusterError if it has none for one.
+
+    available: Ray's resources, {"CPU": 8.0, "GPU": 1.0}.
+    """
     config, fit = sweep.config, sweep.config.max_concurrent
     workers = max(1, config.workers)
     for kind, each in (("CPU", config.resources.cpu), ("GPU", config.resources.gpu)):

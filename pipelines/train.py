@@ -1,8 +1,8 @@
-"""Stage train: the denoiser and, where structure.kind asks for it, its game.
+"""Stage train: train the denoiser, with the structure game unless structure.kind is none.
 
 The same command after a crash or Ctrl-C resumes from the last checkpoint; a finished run is
-published again without training. TRAIN_FRESH=1 and TRAIN_ADOPT=FINGERPRINT do under DVC what the
-flags do here.
+published again without training. Under DVC, set TRAIN_FRESH=1 or TRAIN_ADOPT=FINGERPRINT instead of
+the options --fresh and --adopt.
 """
 
 import json
@@ -44,7 +44,7 @@ def main() -> None:
     args = arguments.parse_args()
     params, root = load_params(args.params), dvc_root()
     hide_gpus(params.cluster)
-    ImageDataset(DATASET)  # a damaged data set is told before anything starts
+    ImageDataset(DATASET)  # raises here, before anything starts, if the data set is damaged
     identity = stage_identity("train", params)
     folder = identity.folder(root)
     with locked(folder):
@@ -67,14 +67,15 @@ def main() -> None:
 
 
 def train_run(params: Params, folder: Path, identity: Identity, run) -> None:
-    """Train to the end, with a progress bar, on the cluster that params name."""
+    """Train to the end on the cluster that params name; prints progress, logs to `run`."""
     settings = params.run_settings().model_copy(
         update={"grid_cache": str(grid_cache()), "train": with_init_file(params)}
     )
     if params.structure.fakes in ("onpolicy", "deployed") and params.structure.sampler is not None:
-        params.structure.sampler.time_grid(grid_cache())  # searched once, not by every worker
-    # Settings that do not fit and feature networks without weights are told here, in one line,
-    # before any worker starts.
+        # An optimized grid is searched here once, not by every worker.
+        params.structure.sampler.time_grid(grid_cache())
+    # Raises here, before any worker starts, if settings do not fit or a feature network has no
+    # weights.
     build_method(settings, ImageDataset(DATASET), World())
     for remark in remarks(params):
         print(f"train: note: {remark}", flush=True)

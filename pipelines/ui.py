@@ -1,4 +1,4 @@
-"""Open the runs in the MLflow UI, on this machine only unless --host says otherwise."""
+"""Start the MLflow UI with the runs; only this machine can reach it unless --host is given."""
 
 import argparse
 import os
@@ -7,7 +7,7 @@ import sys
 
 from pipelines.console.command import run_stage
 from pipelines.params import load_params
-from pipelines.tracking.connection import open_store, runs_page
+from pipelines.tracking.connection import open_run_store, runs_page
 from pipelines.workspace.paths import dvc_root
 
 
@@ -32,12 +32,12 @@ def main() -> None:
                 f"choose another, python -m pipelines.ui --port {args.port + 1}"
             ) from None
     store = uri or f"sqlite:///{root / 'mlflow.db'}"
-    page = runs_page(open_store(params.tracking, root).experiment_id)
+    page = runs_page(open_run_store(params.tracking, root).experiment_id)
     print(
         f"the runs are at http://{args.host}:{args.port}{page}  (Ctrl-C ends the server)",
         flush=True,
     )
-    # One person looks: one server process, and none for the jobs of MLflow's language-model tools.
+    # One user needs one server process, and none for the jobs of MLflow's language-model tools.
     os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
     command = [
         sys.executable,

@@ -1,1 +1,1 @@
-"""Time grids, solvers and guidance: any denoiser D(x; sigma, labels) in, images out."""
+"""Draws images from any denoiser D(x; sigma, labels): time grids, solvers, guidance."""

@@ -1,4 +1,4 @@
-"""Frozen settings of one sampler: solver, time grid, guidance. All names are checked at once."""
+"""Frozen settings of one sampler: its solver, time grid and guidance."""
 
 from pathlib import Path
 from typing import Annotated, Self
@@ -18,21 +18,22 @@ OptionValue = bool | int | float | str
 
 
 class SamplerConfig(Settings):
-    """How images are drawn from a denoiser."""
+    """How images are drawn from a denoiser. Raises ValueError for unknown names and options."""
 
     solver: Annotated[str, NameIn("solver", SOLVERS)] = "heun"
     """How the noise is carried along the time grid (docs/sampling.md)."""
     grid: Annotated[str, NameIn("grid", GRIDS)] = "karras"
     """Where the noise levels lie (docs/sampling.md); explicit when sigmas are given."""
     steps: Annotated[int, Field(ge=1)] = 18
-    """Steps of the time grid (explicit: the number of sigmas above 0); 1: from sigma_max to 0."""
+    """Steps of the time grid; grid explicit has one step for each sigma above 0. With 1 the solver
+    goes from sigma_max to 0 at once."""
     sigma_min: Annotated[float, Field(gt=0)] = 0.002
-    """Last noise level above 0; a single step does not visit it."""
+    """Last noise level above 0; a sampler of one step does not use it."""
     sigma_max: Annotated[float, Field(gt=0)] = 80.0
     """First noise level."""
     sigmas: tuple[float, ...] | None = None
-    """Explicit noise levels, strictly decreasing (the last 0 may be left out); for grid explicit,
-    which ignores steps, sigma_min and sigma_max."""
+    """The noise levels of grid explicit, strictly decreasing; the last 0 may be left out. With them
+    steps, sigma_min and sigma_max are ignored."""
     grid_options: dict[str, OptionValue] = Field(default_factory=dict)
     """Options of the grid, e.g. {rho: 7} for karras or {c: 0.5} for arctan."""
     solver_options: dict[str, OptionValue] = Field(default_factory=dict)
@@ -40,7 +41,7 @@ class SamplerConfig(Settings):
     adapter: bool = False
     """Switch on the adapter that the structure game trained (model.adapter_rank)."""
     guidance: tuple[GuidanceEntry, ...] = ()
-    """Guidance wrappers, innermost first."""
+    """Guidance, innermost first: each entry wraps the result of the entries before it."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -68,7 +69,10 @@ class SamplerConfig(Settings):
         return self
 
     def time_grid(self, cache_dir: Path | None = None) -> Tensor:
-        """The noise levels, float64 [steps + 1]."""
+        """The noise levels, float64 [steps + 1], strictly decreasing to 0.
+
+        cache_dir: folder in which an optimized grid is kept.
+        """
         if self.sigmas is not None:
             levels = Explicit(sigmas=self.sigmas).visited
             return time_grid("explicit", len(levels), levels[-1], levels[0], sigmas=self.sigmas)
@@ -87,19 +91,19 @@ class SamplerConfig(Settings):
 
     @property
     def step_count(self) -> int:
-        """Steps of the time grid, also where its levels are given one by one."""
+        """Number of steps of the time grid, also of an explicit one."""
         return self.steps if self.sigmas is None else sum(level != 0 for level in self.sigmas)
 
     @property
     def nfe(self) -> int:
-        """Evaluations per image of the guided denoiser; what guidance adds is not counted."""
+        """The solver's calls of the denoiser per image (NFE); guidance is not counted."""
         return self.make_solver().evaluations([1.0] * self.step_count + [0.0])
 
     def network_evaluations(self, cache_dir: Path | None = None) -> int:
-        """Network evaluations per image, with those of the guidance.
+        """Network evaluations per image, including those of the guidance.
 
-        A guiding network counts as the denoiser does, and so do a log-probability and its gradient
-        together. cache_dir keeps the time grid, where it is an optimized one.
+        An evaluation of a guiding network counts as 1; so does a log-probability together with its
+        gradient. cache_dir: folder in which an optimized grid is kept.
         """
         if not self.guidance:
             return self.nfe

@@ -1,4 +1,4 @@
-"""Images of stored weights, and what their guidance needs beside them."""
+"""Draws images from stored weights, and loads the networks that their guidance needs."""
 
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ from sampling.request import GenerationRequest
 
 
 def generate_chunk(request: GenerationRequest, progress: Progress | None = None) -> np.ndarray:
-    """Pictures uint8 [N, H, W, C] of the request's weights, on the GPU where there is one."""
-    assert request.weights is not None, "a request without weights is for a denoiser in hand"
+    """Pictures uint8 [N, H, W, C] from the request's weights file, on the GPU if there is one."""
+    assert request.weights is not None, "the request names no weights"
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return generate_pictures(load_denoiser(request.weights, device), request, progress)
 
@@ -24,16 +24,16 @@ def generate_chunk(request: GenerationRequest, progress: Progress | None = None)
 def generate_pictures(
     denoiser: Denoiser, request: GenerationRequest, progress: Progress | None = None
 ) -> np.ndarray:
-    """Pictures uint8 [N, H, W, C] of a denoiser in hand, with what its guidance needs."""
+    """Pictures uint8 [N, H, W, C] from a loaded denoiser; guiding networks are loaded here."""
     guides = make_guides(denoiser, request)
     batches = generate_batches(denoiser, request, guide=guides, progress=progress)
     return np.concatenate([denoiser.codec.decode(batch) for batch in batches])
 
 
 def make_guides(denoiser: Denoiser, request: GenerationRequest) -> tuple[Any, ...]:
-    """What each entry of the sampler's guidance needs beside the denoiser, None where nothing.
+    """For each entry of the sampler's guidance: the network it needs, or None if it needs none.
 
-    Raises ValueError for what is missing, with the mend.
+    Raises ValueError that says what is missing and how to give it.
     """
     return tuple(_guide(entry, denoiser, request) for entry in request.sampler.guidance)
 
@@ -54,7 +54,10 @@ def _guide(entry: GuidanceConfig, denoiser: Denoiser, request: GenerationRequest
 
 
 def _guiding_file(entry: GuidanceConfig, request: GenerationRequest) -> Path:
-    """The guiding denoiser's file; that of an EMA length lies beside the denoiser's own."""
+    """The guiding denoiser's file.
+
+    An EMA length means the file of that length in the folder of the denoiser's own weights.
+    """
     if entry.guiding_weights is not None:
         return Path(entry.guiding_weights)
     if entry.guiding_length is None or request.weights is None:

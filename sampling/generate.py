@@ -1,4 +1,4 @@
-"""From a denoiser to images: image i depends on (seed, i) and its label alone."""
+"""Draws images from a denoiser: image i depends on (seed, i) and its label alone."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -30,10 +30,10 @@ def generate(
     guide: Guide = None,
     device: torch.device | str | None = None,
 ) -> Tensor:
-    """All images of a denoiser in hand in one tensor, float32 [N, C, H, W] on the CPU.
+    """Images drawn from a loaded denoiser, as one tensor float32 [N, C, H, W] on the CPU.
 
-    labels: None: all -1. The other arguments are those of `GenerationRequest` and
-    `generate_batches`.
+    labels: int64 [N]; None makes all images unconditional (-1). For the other arguments see
+    `GenerationRequest` and `generate_batches`.
     """
     request = GenerationRequest(
         sampler=sampler,
@@ -54,11 +54,11 @@ def generate_batches(
     device: torch.device | str | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Tensor]:
-    """The images of a request, batch by batch: float32 [b, C, H, W] on the CPU, in [-1, 1] up to
-    the model's own overshoot.
+    """The images of a request, batch by batch: float32 [b, C, H, W] on the CPU.
 
-    guide: see guide_denoiser. device: where the denoiser is, by default. progress(done, total) is
-    called after each batch. All input is checked before the first evaluation.
+    They are in data units and not clipped: pixel data can lie slightly outside [-1, 1]. guide: see
+    guide_denoiser. device: by default the denoiser's. progress(done, total), in images, is called
+    after each batch. Raises ValueError for unusable input before the first evaluation.
     """
     sampler, indices = request.sampler, [int(index) for index in request.indices]
     labels = _checked_labels(denoiser, request)
@@ -86,9 +86,9 @@ def generate_batches(
 
 
 def as_sampled(denoiser: LabelledDenoiser, sampler: SamplerConfig) -> LabelledDenoiser:
-    """The denoiser as the sampler asks it: with its adapter, where the sampler switches that on.
+    """The denoiser, with its adapter switched on if the sampler's settings say so.
 
-    Raises ValueError for a denoiser without one.
+    Raises ValueError if they do and the denoiser has no adapter.
     """
     return AdaptedDenoiser(cast(torch.nn.Module, denoiser)) if sampler.adapter else denoiser
 
@@ -102,7 +102,7 @@ def device_of(denoiser: LabelledDenoiser) -> torch.device:
 
 
 class _evaluating:
-    """Evaluation mode inside, each module's own mode restored after."""
+    """Context in which all modules are in evaluation mode; afterwards each has its mode back."""
 
     def __init__(self, denoiser: LabelledDenoiser) -> None:
         modules = denoiser.modules() if isinstance(denoiser, torch.nn.Module) else ()
@@ -118,7 +118,7 @@ class _evaluating:
 
 
 def _checked_labels(denoiser: LabelledDenoiser, request: GenerationRequest) -> Tensor:
-    """int64 [N] on the CPU; ValueError for a class that the denoiser does not know."""
+    """The request's labels, int64 [N] on the CPU; ValueError for an unknown class."""
     classes = max(denoiser.num_classes, 1)
     labels = torch.tensor(request.labels, dtype=torch.int64)  # a copy: Ray's arrays are read-only
     if len(labels) and not -1 <= int(labels.min()) <= int(labels.max()) < classes:

@@ -1,4 +1,4 @@
-"""Which label each generated image is asked to show."""
+"""Chooses the label of each generated image."""
 
 import numpy as np
 
@@ -9,10 +9,11 @@ from dataset.store import ImageDataset
 def generation_labels(
     dataset: ImageDataset, seed: int, count: int, *, conditional: bool = True
 ) -> np.ndarray:
-    """Label of each generated image, int64 [count]: those of shuffled training images.
+    """Label of each generated image, int64 [count], taken from training images in random order.
 
-    Image i's label depends on (seed, i) and the data set alone; -1 without labels, or where the
-    denoiser is not `conditional`: its images were asked to show nothing, and are judged so.
+    So classes are as frequent as in the training images. Image i's label depends on (seed, i) and
+    the data set alone. All are -1 if the data set has no labels or the denoiser is not
+    `conditional`; images labelled -1 are judged without regard to classes.
     """
     if not (dataset.num_classes and conditional):
         return np.full(count, -1, np.int64)

@@ -1,4 +1,4 @@
-"""Named choices with checked options: a dict of classes, built by name or refused in one line."""
+"""Solvers and time grids by name: a table maps each name to a class with checked options."""
 
 import difflib
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from pydantic import ConfigDict, ValidationError
 
-from foundation.did_you_mean import check_name, nearest_name
+from foundation.did_you_mean import check_name, spelling_hint
 from foundation.settings_base import Settings
 
 T = TypeVar("T", bound="Options")
@@ -19,7 +19,11 @@ class Options(Settings):
 
 
 def build(kind: str, name: str, table: Mapping[str, type[T]], options: Mapping) -> T:
-    """The entry `name` of `table` with `options` set; every mistake is a one-line ValueError."""
+    """An instance of the class that `table` holds for `name`, with these options.
+
+    Raises a one-line ValueError for an unknown name or option, or a bad value. kind: "solver" or
+    "grid", for the message.
+    """
     check_name(kind, name, table)
     chosen = table[name]
     for key in options:
@@ -32,7 +36,7 @@ def build(kind: str, name: str, table: Mapping[str, type[T]], options: Mapping) 
 
 
 def describe(error: ValidationError) -> str:
-    """A pydantic error as 'field (value): what is wrong', one clause per field."""
+    """A pydantic error in words: "FIELD is VALUE: what is wrong", one clause per field."""
     return "; ".join(_clause(item) for item in error.errors())
 
 
@@ -45,7 +49,7 @@ def _clause(item: Mapping[str, Any]) -> str:
 def _mend(key: str, name: str, table: Mapping[str, type[Options]]) -> str:
     own = list(table[name].model_fields)
     if own and difflib.get_close_matches(key, own, n=1):
-        return nearest_name(key, own)
+        return spelling_hint(key, own)
     owners = [other for other, chosen in table.items() if key in chosen.model_fields]
     elsewhere = f"; {key!r} belongs to {', '.join(owners)}" if owners else ""
     return f" (its options: {', '.join(own) or 'none'}){elsewhere}"

@@ -1,4 +1,4 @@
-"""Which images to generate, as plain data that can travel to another process."""
+"""A request for generated images: plain data that can be sent to another process."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,26 +10,27 @@ from sampling.config import SamplerConfig
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GenerationRequest:
-    """Images of a denoiser: by which sampler, with which noise and labels, from which files.
+    """Which images to draw: the sampler, the seeds of their noise, their labels, the weights files.
 
-    Image i depends on (seed, i) and its label alone. Raises ValueError for what cannot be meant.
+    Image i depends on (seed, i) and its label alone. Raises ValueError for a batch size below 1 or
+    labels that do not fit the indices.
     """
 
     sampler: SamplerConfig
     seed: int
-    """Of the whole set of images."""
+    """Seed of the whole set of images."""
     indices: Sequence[int]
-    """Numbers of the images in that set."""
+    """Numbers of the wanted images in that set."""
     labels: np.ndarray
     """int64, one per index, -1: unconditional."""
     batch_size: int = 256
-    """Images at once; decides no image, to rounding."""
+    """Images drawn at once; the images do not depend on it, except for rounding."""
     weights: str | None = None
-    """The denoiser's .safetensors file; None where it is in hand only."""
+    """The denoiser's .safetensors file; None if the denoiser is passed beside the request."""
     classifier: str | None = None
-    """Weights of the classifier that guidance may need."""
+    """Weights file of the classifier, for guidance that needs one."""
     cache_dir: str | None = None
-    """Folder that keeps optimized time grids."""
+    """Folder in which optimized time grids are kept."""
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -40,9 +41,9 @@ class GenerationRequest:
             )
 
     def split(self, size: int) -> list["GenerationRequest"]:
-        """The same images as requests of at most `size` each, in order.
+        """The request cut into requests of at most `size` images each, in order.
 
-        Raises ValueError where that would cut a batch that the guidance needs whole.
+        Raises ValueError if a batch would be cut and the guidance needs whole batches.
         """
         whole = [entry.kind for entry in self.sampler.guidance if entry.needs.whole_batches]
         if whole and size % self.batch_size and size < len(self.indices):

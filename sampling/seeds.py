@@ -36,9 +36,10 @@ def image_noise(
 
 
 def normal_source(generators: Sequence[torch.Generator] | None, batch: int) -> NormalSource:
-    """A function x -> fresh unit normal noise like x, one generator per image.
+    """A function that draws unit normal noise in the shape of its argument x [B, C, H, W].
 
-    Without generators it draws from torch's global generator.
+    Row b is drawn from generators[b]; with None, all rows from torch's global generator. Raises
+    ValueError unless there are `batch` generators.
     """
     if generators is None:
         return torch.randn_like

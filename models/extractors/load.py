@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from foundation.did_you_mean import nearest_name
+from foundation.did_you_mean import spelling_hint
 from models.extractors.base import Extractor, ExtractorError
 from models.extractors.classifier import load_classifier
 from models.extractors.imagenet import EfficientNetLite0, Inception
@@ -49,5 +49,5 @@ def load_extractor(
         classifier_path: a .safetensors file that the reference stage wrote, for classifier.
     """
     if name not in EXTRACTORS:
-        raise ExtractorError(f"unknown extractor {name!r}{nearest_name(name, EXTRACTORS)}")
+        raise ExtractorError(f"unknown extractor {name!r}{spelling_hint(name, EXTRACTORS)}")
     return EXTRACTORS[name](Files(inception_path, classifier_path))

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from foundation.did_you_mean import nearest_name
+from foundation.did_you_mean import spelling_hint
 from models.layers.magnitude_preserving import MPConv
 
 GAME = "game"
@@ -180,5 +180,5 @@ def _missing(name: str, network: object) -> str:
         )
     return (
         f"adapter {name!r} must be added or loaded first, this denoiser has none of that name"
-        f"{nearest_name(name, names)}"
+        f"{spelling_hint(name, names)}"
     )

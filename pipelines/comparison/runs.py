@@ -9,7 +9,7 @@ from evaluation.metric_table import METRICS, best_of, metric_entry
 from pipelines.reporting.html import number, with_deviation
 from pipelines.reporting.stage_outputs import flat_metrics
 from pipelines.tracking.run_names import UNIMPORTANT_SECTIONS
-from pipelines.tracking.store import Store
+from pipelines.tracking.run_store import RunStore
 
 Curve = tuple[Sequence[float], Sequence[float]]
 
@@ -36,7 +36,7 @@ class Compared:
         return None if best is None else best[1]
 
 
-def read_run(store: Store, parent: Any) -> Compared:
+def read_run(store: RunStore, parent: Any) -> Compared:
     """Read one parent run and its children; a cached stage is read where it was made."""
     children = store.search({"mlflow.parentRunId": parent.info.run_id})
     items, samples, curves = {}, {}, {}
@@ -69,7 +69,7 @@ def read_run(store: Store, parent: Any) -> Compared:
 
 
 def final_items(
-    store: Store, parent: Any, known: Container[str]
+    store: RunStore, parent: Any, known: Container[str]
 ) -> dict[str, tuple[dict[str, float], bytes | None]]:
     """{item: (metrics, PNG)} that the parent keeps of items without a run of their own.
 

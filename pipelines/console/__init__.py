@@ -1,1 +1,1 @@
-"""What a person at the terminal sees: errors in one line, progress, a training under way."""
+"""What commands print: one-line errors, progress bars, the monitor of a training."""

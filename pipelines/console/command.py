@@ -1,4 +1,4 @@
-"""What all stages share at their start and end: arguments, params, and one-line errors."""
+"""What all commands share: the option --params, and errors in one line."""
 
 import argparse
 import os
@@ -11,16 +11,16 @@ USER_ERRORS = (ValueError, FileNotFoundError, RuntimeError, OSError)
 
 
 def parser(description: str) -> argparse.ArgumentParser:
-    """Command line of a stage: --params beside what the stage adds."""
+    """A parser with the option --params, to which the stage adds its own."""
     out = argparse.ArgumentParser(description=description)
     out.add_argument("--params", default=DEFAULT_PATH, help="params file (default: %(default)s)")
     return out
 
 
 def run_stage(main: Callable[[], None]) -> None:
-    """Run a stage's main; a user's mistake is one clear message and exit code 1, not a traceback.
+    """Run a command's main; an error of USER_ERRORS becomes a one-line message and exit code 1.
 
-    SADM_TRACEBACK=1 shows the traceback as well.
+    With the environment variable SADM_TRACEBACK=1 the traceback is shown instead.
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
     try:

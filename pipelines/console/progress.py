@@ -1,4 +1,4 @@
-"""Progress of long stages: a live bar on a terminal, a plain line now and then elsewhere."""
+"""Progress of long stages: a live bar on a terminal, elsewhere a line every 15 seconds."""
 
 import sys
 import time
@@ -20,7 +20,7 @@ class PlainLines:
         self._last = clock()
 
     def offer(self, line: Callable[[], str], force: bool = False) -> None:
-        """Print line() if it is time to, or anyway."""
+        """Print line() if the last line is PLAIN_SECONDS old, or if forced."""
         if force or self.clock() - self._last >= PLAIN_SECONDS:
             self._last = self.clock()
             self.printed += 1
@@ -36,10 +36,10 @@ def duration(seconds: float) -> str:
 
 @contextmanager
 def progress(description: str, total: int | None = None) -> Iterator[Callable[..., None]]:
-    """Show how far a long piece of work is.
+    """Show how far a long piece of work has come.
 
-    Yields `report(done, total=None)`, to be called as often as one likes; a total given there
-    replaces the one given here.
+    Yields `report(done, total=None)`, which may be called often; its total replaces the one given
+    here.
     """
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -65,7 +65,7 @@ def _plain(
     description: str, total: int | None, clock: Callable[[], float] = time.monotonic
 ) -> Callable[..., None]:
     lines = PlainLines(clock)
-    first: list[tuple[float, int]] = []  # when and where the work really began
+    first: list[tuple[float, int]] = []  # time and `done` of the first report
 
     def report(done: int, new_total: int | None = None) -> None:
         whole = new_total if new_total is not None else total
@@ -79,7 +79,7 @@ def _plain(
             left = (clock() - began) / (done - before) * (whole - done)
             return f"{description}: {done}/{whole} ({done / whole:.0%}), {duration(left)} left"
 
-        # What took long enough for a line also says that it is done.
+        # If a line was printed before, also print that the work is done.
         lines.offer(text, force=bool(lines.printed and done == whole))
 
     return report

@@ -1,4 +1,4 @@
-"""What the driver does with a training's events: a progress bar, and the tracked run."""
+"""Shows a training's events in the driver: as a progress bar, and in the tracked run."""
 
 import time
 from collections import Counter, deque
@@ -23,11 +23,11 @@ from training.events import (
     Started,
 )
 
-RATE_SECONDS = 60.0  # the ETA follows the speed of the last minute
+RATE_SECONDS = 60.0  # the remaining time is estimated from the speed of the last minute
 
 
 class Rate:
-    """Images per second over the last minute of this process; a resumed part counts nothing."""
+    """Images per second over the last minute; images of before a resume do not count."""
 
     def __init__(self, nimg: int, clock: Callable[[], float]):
         self._clock = clock
@@ -41,7 +41,7 @@ class Rate:
             self._points.popleft()
 
     def per_second(self) -> float | None:
-        """None until there is something to divide."""
+        """Images per second; None before the first update."""
         (first, before), (last, nimg) = self._points[0], self._points[-1]
         return (nimg - before) / (last - first) if last > first and nimg > before else None
 
@@ -49,8 +49,8 @@ class Rate:
 def adversarial_share(metrics: Mapping[str, float]) -> float | None:
     """lambda |grad L_adv| / |grad L_denoise| at the output convolution; None without a game.
 
-    While the gate is shut lambda is 0, and nobody measures |grad L_adv|. None for an adapter too:
-    the denoising loss does not move it, so there is nothing to have a share of.
+    0 while the gate is shut: lambda is then 0, and |grad L_adv| is not measured. Also None for an
+    adapter, which has no gradient of the denoising loss to compare with.
     """
     if "structure/adapter_lr" in metrics:
         return None
@@ -64,9 +64,9 @@ def adversarial_share(metrics: Mapping[str, float]) -> float | None:
 
 
 class Monitor:
-    """Context manager, called with each event that rank 0 reports.
+    """Shows each event that it is called with; a context manager for the time of the training.
 
-    Events are those of training/events.py; of those that it does not know it shows the images seen.
+    Events are those of training/events.py; of kinds that it does not know it shows `nimg` alone.
     """
 
     def __init__(
@@ -192,9 +192,10 @@ class Monitor:
 
 
 def close_training(run: StageRun, summary: Mapping[str, Any], outcome: str) -> None:
-    """What the runs say of a finished training (train.json), on the child and on the parent.
+    """Tag the training's run and its parent with what train.json says of the game.
 
-    outcome: identity.outcome; where an earlier run had the same one, its results are shown.
+    outcome: of fingerprint.outcome. If an earlier finished parent run has the same outcome, its
+    results are copied to this parent.
     """
     run.set_tags(gate_tags(summary))
     if run.parent is not None:

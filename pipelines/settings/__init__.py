@@ -1,1 +1,1 @@
-"""params.yaml: its sections, how it is read, what is checked."""
+"""params.yaml: its sections, how it is read, how combinations of values are checked."""

@@ -1,4 +1,4 @@
-"""Where the pipeline runs. Nothing here decides a result."""
+"""Settings of where the pipeline runs. No result depends on them."""
 
 from typing import Annotated
 
@@ -29,9 +29,9 @@ class ClusterConfig(Settings):
     """Folder for Ray's own state of a training; null: .runs/ here. On several nodes all must
     share it, and the project folder too, where data and checkpoints lie."""
     evaluate_workers: Annotated[int, Field(ge=0)] = 0
-    """Ray workers that generate images in evaluate; 0: in the process below spread_above images."""
+    """Ray workers that generate images in evaluate; 0: none below spread_above images."""
     spread_above: Count = 10_000
-    """Number of images from which evaluate spreads over Ray workers."""
+    """From this many images on, evaluate uses Ray workers even if evaluate_workers is 0."""
 
     @property
     def fewest_workers(self) -> int:

@@ -1,4 +1,4 @@
-"""Settings that are fine alone and impossible together, each problem with its mend."""
+"""Finds settings that are valid alone but impossible together, and says how to mend them."""
 
 import math
 import re
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from foundation.did_you_mean import nearest_name
+from foundation.did_you_mean import spelling_hint
 from training.methods.table import METHODS
 from training.structure.fake_levels import fake_levels
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def combination_problems(params: "Params") -> list[str]:
-    """All of them, each a line with its YAML path."""
+    """One line for each problem, with the YAML path and the mend."""
     return [
         *_method(params),
         *_model(params),
@@ -29,24 +29,22 @@ def combination_problems(params: "Params") -> list[str]:
 
 
 def remarks(params: "Params") -> list[str]:
-    """What will run, and is probably not what was meant."""
+    """One line for each setting that is allowed but probably not what the user meant."""
     out, model, game, train = [], params.model, params.structure, params.train
     sides = _sides(params)
     absent = [str(width) for width in model.attention_resolutions if width not in sides]
     if absent:
         out.append(
             f"model.attention_resolutions: no level is {' or '.join(absent)} pixels wide, so "
-            "nothing "
-            f"attends there; the levels are {', '.join(map(str, sides))} (dataset.resolution, "
-            "halved)"
+            f"nothing attends there; the levels are {', '.join(map(str, sides))} "
+            "(dataset.resolution, halved)"
         )
     if game.kind == "none":
         return out
     if game.start_kimg >= train.total_kimg:
         out.append(
             f"structure.start_kimg: the game would start at {game.start_kimg:g} kimg, so a "
-            "training of "
-            f"{train.total_kimg:g} never plays it"
+            f"training of {train.total_kimg:g} never plays it"
         )
     gate_kimg = game.gate.min_plays * game.every * train.batch_size / 1000
     if game.refresh_kimg is not None and game.refresh_kimg <= gate_kimg:
@@ -68,7 +66,7 @@ def _sides(params: "Params") -> list[int]:
 def _method(params: "Params") -> Iterator[str]:
     method = params.train.method
     if method not in METHODS:
-        yield f"train.method: {method!r} is no method of training{nearest_name(method, METHODS)}"
+        yield f"train.method: {method!r} is no method of training{spelling_hint(method, METHODS)}"
 
 
 def _model(params: "Params") -> Iterator[str]:
@@ -90,8 +88,8 @@ def _model(params: "Params") -> Iterator[str]:
         if width in model.attention_resolutions and channels % heads:
             yield (
                 f"model.channels_per_head: {model.channels_per_head} makes {heads} attention "
-                "heads of "
-                f"the {channels} channels at {width} pixels, which they do not divide: change one"
+                f"heads of the {channels} channels at {width} pixels, which they do not divide: "
+                "change one"
             )
     for position, block in enumerate(model.structural_blocks):
         refusal = block.refusal(model.channels * model.channel_mult[-1], sides[-1])
@@ -114,7 +112,7 @@ def _cluster(params: "Params") -> Iterator[str]:
         yield f"cluster.num_workers: [{workers[0]}, {workers[1]}] has its least above its most"
         return
     groups = range(max(1, cluster.fewest_workers), cluster.most_workers + 1)
-    unit = math.lcm(*groups)  # what any number of workers can share
+    unit = math.lcm(*groups)  # any allowed number of workers divides it
     shared = {"train.batch_size": params.train.batch_size}
     if params.structure.kind != "none" and params.structure.batch_size:
         shared["structure.batch_size"] = params.structure.batch_size
@@ -171,7 +169,7 @@ def _samplers(params: "Params") -> Iterator[str]:
         yield "samplers: a name is listed twice"
     for name in dict.fromkeys(params.samplers):
         if name not in params.sampling:
-            hint = nearest_name(name, params.sampling)
+            hint = spelling_hint(name, params.sampling)
             yield f"samplers: {name!r} is not a name under sampling{hint}"
             continue
         sampler = params.sampling[name]
@@ -180,8 +178,8 @@ def _samplers(params: "Params") -> Iterator[str]:
                 f"sampling.{name}.adapter: true, but model.adapter_rank is 0: give the denoiser an "
                 "adapter (rank 8, say), or set this to false"
             )
-        for place, entry in enumerate(sampler.guidance):
-            where = f"sampling.{name}.guidance[{place}]"
+        for index, entry in enumerate(sampler.guidance):
+            where = f"sampling.{name}.guidance[{index}]"
             if entry.needs.labels and not params.model.class_conditional:
                 yield (
                     f"{where}: {entry.kind} needs labels, and model.class_conditional is false: "
@@ -190,8 +188,8 @@ def _samplers(params: "Params") -> Iterator[str]:
             if entry.needs.classifier:
                 yield (
                     f"{where}: {entry.kind} needs a classifier that is not the metric's: use it "
-                    "with "
-                    "python -m pipelines.sample --classifier FILE, and leave it out of `samplers`"
+                    "with python -m pipelines.sample --classifier FILE, and leave it out of "
+                    "`samplers`"
                 )
             file, length = entry.guiding_weights, entry.guiding_length
             if entry.needs.network and file is None and length is None:
@@ -215,6 +213,5 @@ def _evaluation(params: "Params") -> Iterator[str]:
     if params.evaluation.extractor == "inception" and not params.evaluation.inception_path:
         yield (
             "evaluation.inception_path: extractor inception needs the file "
-            "inception-2015-12-05.pt; "
-            "set its path, or choose extractor auto"
+            "inception-2015-12-05.pt; set its path, or choose extractor auto"
         )

@@ -1,4 +1,4 @@
-"""Dotted keys of params.yaml: which there are, how one is changed, how DVC's -S writes a value."""
+"""Dotted keys of params.yaml ("train.lr"): listed, checked, changed, and written for DVC's -S."""
 
 import copy
 import json
@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from foundation.did_you_mean import nearest_name
+from foundation.did_you_mean import spelling_hint
 from pipelines.settings.schema import Params
 from pipelines.settings.yaml_file import ParamsError
 
@@ -14,9 +14,9 @@ DOCUMENTED = " (see docs/params.md)"
 
 
 def known_keys(params: Params) -> dict[str, Any]:
-    """Every key that params.yaml may hold with these samplers, dotted, with its value.
+    """{dotted key: value} of every key that params.yaml may hold with the samplers of `params`.
 
-    Lists are one value; so are mappings that may hold anything, such as grid_options.
+    A list is one value, and so is a mapping with free keys, such as grid_options.
     """
     flat: dict[str, Any] = {}
 
@@ -32,7 +32,7 @@ def known_keys(params: Params) -> dict[str, Any]:
 
 
 def check_key(key: str, known: Iterable[str], where: str) -> None:
-    """Raises ParamsError that names the nearest key of params.yaml."""
+    """Raise ParamsError, which begins with `where`, unless `key` is among the known keys."""
     known = list(known)
     if key in known:
         return
@@ -40,7 +40,7 @@ def check_key(key: str, known: Iterable[str], where: str) -> None:
     if inside:
         shown = ", ".join(inside[:4]) + (", ..." if len(inside) > 4 else "")
         raise ParamsError(f"{where}: {key} is a section: name one of its keys ({shown})")
-    raise ParamsError(f"{where}: {key}: unknown key{nearest_name(key, known, DOCUMENTED)}")
+    raise ParamsError(f"{where}: {key}: unknown key{spelling_hint(key, known, DOCUMENTED)}")
 
 
 def with_values(raw: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -48,17 +48,17 @@ def with_values(raw: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, 
     out = copy.deepcopy(dict(raw))
     for key, value in values.items():
         *sections, last = key.split(".")
-        place = out
-        for section in sections:
-            if not isinstance(place.get(section), dict):
-                place[section] = {}
-            place = place[section]
-        place[last] = copy.deepcopy(value)
+        section = out
+        for name in sections:
+            if not isinstance(section.get(name), dict):
+                section[name] = {}
+            section = section[name]
+        section[last] = copy.deepcopy(value)
     return out
 
 
 def has_key(raw: Any, key: str) -> bool:
-    """Whether nested plain data names the dotted key itself."""
+    """Whether nested plain data contains the dotted key."""
     for part in key.split("."):
         if not isinstance(raw, dict) or part not in raw:
             return False
@@ -82,7 +82,7 @@ def override_text(value: Any) -> str:
 
 
 def _reads_as_other(text: str) -> bool:
-    """Whether the bare word would be read as a number, a truth value or nothing."""
+    """Whether Hydra reads the bare word as a number, a truth value or null."""
     if text.lower() in ("null", "true", "false", "nan", "inf"):
         return True
     try:
@@ -93,7 +93,7 @@ def _reads_as_other(text: str) -> bool:
 
 
 def set_options(raw: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
-    """["-S", "train.lr=0.02", ...]; a key that params.yaml does not write out gets a "+"."""
+    """["-S", "train.lr=0.02", ...] for DVC; a key that the file `raw` leaves out gets a "+"."""
     words = []
     for key, value in values.items():
         words += ["-S", f"{'' if has_key(raw, key) else '+'}{key}={override_text(value)}"]

@@ -17,7 +17,7 @@ from training.structure.config import StructureConfig
 
 
 class Params(Settings):
-    """All knobs of the pipeline."""
+    """All settings of the pipeline."""
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seed of initial weights, training noise and generated images."""
@@ -32,7 +32,7 @@ class Params(Settings):
     structure: StructureConfig = StructureConfig()
     """The structure game."""
     ema: EMAConfig = EMAConfig()
-    """Averages kept while training and made afterwards."""
+    """The averages of the weights kept in training, and those made from them afterwards."""
     sampling: Annotated[dict[str, SamplerConfig], Field(min_length=1)] = Field(
         default={"default": SamplerConfig()}
     )
@@ -42,12 +42,12 @@ class Params(Settings):
     evaluation: EvaluationConfig = EvaluationConfig()
     """How results are judged."""
     cluster: ClusterConfig = ClusterConfig()
-    """Where it runs; decides no result."""
+    """Where the pipeline runs; no result depends on it."""
     tracking: TrackingConfig = TrackingConfig()
-    """What MLflow keeps; decides no result."""
+    """What MLflow keeps; no result depends on it."""
 
     def run_settings(self) -> RunSettings:
-        """The part that the training loop needs."""
+        """The settings that training takes."""
         return RunSettings(
             seed=self.seed,
             model=self.model,

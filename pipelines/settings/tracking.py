@@ -1,4 +1,4 @@
-"""Where MLflow keeps runs."""
+"""Settings of what MLflow keeps, and where."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from foundation.settings_base import Settings
 
 
 class TrackingConfig(Settings):
-    """Where runs are kept. Decides no result and re-runs no stage."""
+    """What MLflow keeps, and where. No result depends on it, so a change runs no stage again."""
 
     enabled: bool = True
     """Keep runs in MLflow."""

@@ -1,4 +1,4 @@
-"""YAML as params.yaml is written, read without surprises."""
+"""Reads YAML files: 1e-3 is a number, and a key given twice is an error."""
 
 import re
 from pathlib import Path

@@ -113,13 +113,13 @@ class Record:
         write_text(self.path, json.dumps(entries, indent=1) + "\n")
 
 
-def check_same_sweep(folder: Path, identity: Mapping[str, Any], where: str) -> bool:
+def check_same_sweep(folder: Path, facts: Mapping[str, Any], where: str) -> bool:
     """Whether a sweep of this name is there already. Raises ParamsError if it is another one."""
     path = Path(folder) / "sweep.json"
     if not path.is_file():
-        write_text(path, json.dumps(identity, indent=1, sort_keys=True) + "\n")
+        write_text(path, json.dumps(facts, indent=1, sort_keys=True) + "\n")
         return False
-    now = flatten(json.loads(json.dumps(identity, sort_keys=True)))
+    now = flatten(json.loads(json.dumps(facts, sort_keys=True)))
     before = flatten(json.loads(path.read_text()))
     changed = {
         key: (before.get(key, "-"), now.get(key, "-"))

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from evaluation.metric_table import metric_entry, objective, shown
-from foundation.did_you_mean import nearest_name
+from foundation.did_you_mean import spelling_hint
 from foundation.settings_base import Settings
 from pipelines.params import check_params
 from pipelines.settings.dotted_keys import check_key, known_keys, with_values
@@ -139,7 +139,7 @@ class Sweep:
     def _sampler(self, base: Params) -> str:
         name = self.config.evaluation.sampler or base.samplers[0]
         if name not in base.sampling:
-            hint = nearest_name(name, base.sampling)
+            hint = spelling_hint(name, base.sampling)
             raise ParamsError(
                 f"{self.where}: evaluation.sampler: {name!r} is not among the "
                 f"samplers of params.yaml{hint}"
@@ -178,7 +178,7 @@ class Sweep:
         metric, known = self.config.metric, shown("sweep")
         if metric not in known:
             raise ParamsError(
-                f"{self.where}: metric: no trial reports {metric!r}{nearest_name(metric, known)}; "
+                f"{self.where}: metric: no trial reports {metric!r}{spelling_hint(metric, known)}; "
                 f"there are {', '.join(known)}"
             )
         if self.config.mode == "max" and self.objective != metric:
@@ -258,7 +258,7 @@ def load_sweep(path: str | Path, params_path: str | Path = "params.yaml") -> Swe
                     section = section.model_fields[part].annotation
                 problems.append(
                     f"{key}: unknown key"
-                    f"{nearest_name(str(problem['loc'][-1]), section.model_fields)}"
+                    f"{spelling_hint(str(problem['loc'][-1]), section.model_fields)}"
                 )
             else:
                 problems.append(f"{key}: {problem['msg'][0].lower()}{problem['msg'][1:]}")

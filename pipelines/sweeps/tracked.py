@@ -6,7 +6,7 @@ from typing import Any
 from pipelines.settings.dotted_keys import flatten
 from pipelines.sweeps.record import BROKEN, Trial
 from pipelines.sweeps.space import Sweep
-from pipelines.tracking.connection import open_store
+from pipelines.tracking.connection import open_run_store
 from pipelines.tracking.live_run import StageRun, one_line, say
 from pipelines.tracking.provenance import git_tags, process_tags
 
@@ -14,15 +14,15 @@ from pipelines.tracking.provenance import git_tags, process_tags
 class SweepRuns:
     """The sweep's parent run in MLflow, and a child for each trial. Without a store: nothing."""
 
-    def __init__(self, sweep: Sweep, identity: str, root: Path):
+    def __init__(self, sweep: Sweep, facts_hash: str, root: Path):
         self.sweep, self.store = sweep, None
         self.children: dict[str, StageRun] = {}
         self.parent = StageRun()
-        self._tags = {"sweep": sweep.config.name, "sweep.identity": identity}
+        self._tags = {"sweep": sweep.config.name, "sweep.identity": facts_hash}
         if not sweep.base.tracking.enabled:
             return
         try:
-            self.store = open_store(sweep.base.tracking, root)
+            self.store = open_run_store(sweep.base.tracking, root)
             self.parent = self._open({"level": "sweep"}, f"sweep {sweep.config.name}")
             params = flatten(sweep.config.model_dump(mode="json"))
             self.store.write(self.parent.run_id, params=params)

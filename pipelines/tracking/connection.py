@@ -1,4 +1,4 @@
-"""The one module that imports mlflow: it opens the store."""
+"""The one module that imports mlflow: it opens the run store."""
 
 import json
 import logging
@@ -9,14 +9,14 @@ from typing import Any
 from evaluation.metric_table import metric_entry, shown, shown_with_floors
 from pipelines.settings.tracking import TrackingConfig
 from pipelines.tracking.live_run import StageRun, one_line, say
-from pipelines.tracking.store import Store
+from pipelines.tracking.run_store import RunStore
 
 # Tags of the experiment: what it is, and a view of the runs table with the columns that matter.
 # The page shows the note's first line; the arrow beside it unfolds the rest.
 EXPERIMENT_NOTE = """\
 One parent run per result; its children are the stages. The arrow at the right: names, filters.
 
-A name reads: data set, form of the game, seed, what differs from the nearest preset, fingerprint.
+A name reads: data set, form of the game, seed, what differs from the closest preset, fingerprint.
 Steps count images. Filters, for example:
 
 - ``tags.level = 'parent'``
@@ -37,8 +37,11 @@ def runs_page(experiment_id: str) -> str:
     return f"/#/experiments/{experiment_id}/runs?{query}"
 
 
-def open_store(config: TrackingConfig, root: Path) -> Store:
-    """Open the store and create what it lacks, one process at a time (sqlite needs that)."""
+def open_run_store(config: TrackingConfig, root: Path) -> RunStore:
+    """Open the run store; create the file and the experiment where they are missing.
+
+    One process does so at a time, since sqlite cannot be created by several at once.
+    """
     _quieten()
     import filelock
     from mlflow import entities
@@ -56,12 +59,12 @@ def open_store(config: TrackingConfig, root: Path) -> Store:
             if experiment.lifecycle_stage == "deleted":
                 say(f"MLflow: experiment {config.experiment!r} lay in the trash; restored")
                 client.restore_experiment(experiment_id)
-            return Store(client, entities, experiment_id, uri, lock)
+            return RunStore(client, entities, experiment_id, uri, lock)
         artifacts = None if config.uri else (root / "mlruns").as_uri()
         experiment_id = client.create_experiment(config.experiment, artifact_location=artifacts)
         for key, value in _experiment_tags().items():
             client.set_experiment_tag(experiment_id, key, value)
-    return Store(client, entities, experiment_id, uri, lock)
+    return RunStore(client, entities, experiment_id, uri, lock)
 
 
 def _experiment_tags() -> dict[str, str]:
@@ -90,7 +93,7 @@ def _experiment_tags() -> dict[str, str]:
     }
 
 
-def system_monitor(store: Store, run: StageRun) -> Any | None:
+def system_monitor(store: RunStore, run: StageRun) -> Any | None:
     """MLflow's own thread that samples processor, memory, disk and GPU; None if it cannot."""
     try:
         from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor

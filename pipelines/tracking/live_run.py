@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image, ImageDraw, ImageFont
 
 if TYPE_CHECKING:
-    from pipelines.tracking.store import Store
+    from pipelines.tracking.run_store import RunStore
 
 FLUSH_SECONDS = 5.0
 FLUSH_ENTRIES = 400
@@ -28,7 +28,7 @@ class StageRun:
 
     def __init__(
         self,
-        store: "Store | None" = None,
+        store: "RunStore | None" = None,
         run_id: str = "",
         resumed: bool = False,
         parent: "StageRun | None" = None,

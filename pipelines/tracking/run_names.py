@@ -32,7 +32,7 @@ def change_note(changed: Mapping[str, tuple[str, str]], previous: str) -> str:
     return "\n".join(head + rows)
 
 
-def nearest_preset(
+def closest_preset(
     flat: Mapping[str, Any], presets: Mapping[str, Mapping[str, Any]]
 ) -> tuple[str, dict[str, tuple[str, str]]] | None:
     """(name, differences) of the preset with the fewest differences; None without presets."""
@@ -56,7 +56,7 @@ def parent_name(
 ) -> str:
     """A name that reads by itself in a table: "digits graph s0 lr=0.02 3f2a".
 
-    Data set, form of the game, seed, what differs from the nearest preset (two entries at most,
+    Data set, form of the game, seed, what differs from the closest preset (two entries at most,
     then a count), and the first characters of the fingerprint.
     """
     said = {"seed", "structure.kind", "dataset.name", "dataset.source", "dataset.path"}

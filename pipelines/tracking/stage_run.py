@@ -14,20 +14,20 @@ from typing import Any
 
 from pipelines.settings.dotted_keys import flatten, select
 from pipelines.settings.tracking import TrackingConfig
-from pipelines.tracking.connection import open_store, system_monitor
+from pipelines.tracking.connection import open_run_store, system_monitor
 from pipelines.tracking.live_run import StageRun, one_line, say
 from pipelines.tracking.provenance import dvc_tags, git_tags, owner_tags, process_tags
 from pipelines.tracking.run_names import (
     change_note,
     child_name,
+    closest_preset,
     dataset_name,
     differences,
-    nearest_preset,
     parent_name,
 )
-from pipelines.tracking.store import Store
+from pipelines.tracking.run_store import RunStore
 
-__all__ = ["StageRun", "Store", "TrackingConfig", "stage_run"]
+__all__ = ["RunStore", "StageRun", "TrackingConfig", "stage_run"]
 
 
 @contextmanager
@@ -55,12 +55,12 @@ def stage_run(
         params: the whole settings; only `.tracking` and `.model_dump(mode="json")` are used.
         root: DVC_ROOT, where mlflow.db lies. Git facts are those of the current folder.
         notes: markdown for the child's description.
-        param_keys: dotted keys that the child logs; by default identity.STAGE_PARAMS[stage].
+        param_keys: dotted keys that the child logs; by default stage_code.STAGE_PARAMS[stage].
     """
     run, ends_parent, monitor = StageRun(), stage == "summarize", None
     if params.tracking.enabled:
         try:
-            store = open_store(params.tracking, root)
+            store = open_run_store(params.tracking, root)
             flat = flatten(params.model_dump(mode="json"))
             parent, was_finished = _open_parent(store, flat, pipeline_tag)
             ends_parent = ends_parent or was_finished
@@ -98,7 +98,7 @@ def stage_run(
                 run.parent.end(status, failure)
 
 
-def _open_parent(store: Store, flat: Mapping[str, Any], tag: str) -> tuple[StageRun, bool]:
+def _open_parent(store: RunStore, flat: Mapping[str, Any], tag: str) -> tuple[StageRun, bool]:
     """Find or create the parent; also whether it was FINISHED (then a re-run ends it again)."""
     now = {"level": "parent", "pipeline": tag, **_tags_now(), **owner_tags()}
     with store.lock:
@@ -110,7 +110,7 @@ def _open_parent(store: Store, flat: Mapping[str, Any], tag: str) -> tuple[Stage
             store.resume(found[0])
             parent.set_tags(now)
             return parent, was_finished
-        closest = nearest_preset(flat, load_presets())
+        closest = closest_preset(flat, load_presets())
         preset, changed = closest or ("", {})
         now |= {"structure.kind": flat.get("structure.kind", "none"), "preset": preset}
         now |= {"preset.changes": str(len(changed)), "dataset": dataset_name(flat)}
@@ -125,7 +125,7 @@ def _open_parent(store: Store, flat: Mapping[str, Any], tag: str) -> tuple[Stage
 
 
 def _open_child(
-    store: Store,
+    store: RunStore,
     parent: StageRun,
     names: Mapping[str, str | None],
     pipeline_tag: str,

@@ -44,7 +44,7 @@ NO_RESULT: dict[str, str] = {
     "pipelines.tracking.live_run": "what MLflow keeps",
     "pipelines.tracking.provenance": "what MLflow keeps",
     "pipelines.tracking.stage_run": "what MLflow keeps",
-    "pipelines.tracking.store": "what MLflow keeps",
+    "pipelines.tracking.run_store": "what MLflow keeps",
     "pipelines.workspace": "where files lie, and what they depend on",
 }
 

@@ -1,4 +1,4 @@
-"""Time grids by name: which noise levels a solver visits."""
+"""Time grids: the noise levels that a solver visits, by name."""
 
 from sampling.grids.levels import check_sigmas
 from sampling.grids.table import GRIDS, make_grid, time_grid

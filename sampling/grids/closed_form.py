@@ -1,4 +1,4 @@
-"""Time grids with a formula: karras, log_snr, vp_time, quadratic, arctan."""
+"""Time grids that have a formula: karras, log_snr, vp_time, quadratic, arctan."""
 
 import math
 from typing import Annotated, Literal
@@ -12,10 +12,10 @@ from sampling.grids.levels import Grid
 
 
 class Karras(Grid):
-    """EDM, Eq. 5: uniform in sigma^(1/rho)."""
+    """Uniform in sigma^(1/rho) (EDM, Eq. 5)."""
 
     rho: Annotated[float, Field(gt=0)] = 7.0
-    """Higher puts more steps at low sigma."""
+    """A higher rho puts more steps at low sigma."""
 
     def levels(self, count: int, sigma_min: float, sigma_max: float) -> np.ndarray:
         """`count` levels from sigma_max down to sigma_min."""
@@ -59,9 +59,10 @@ class Quadratic(Grid):
 class Arctan(Grid):
     """Uniform in the angle atan(sigma / c).
 
-    The exact optimum for Euler's method (DDIM) on Gaussian data of standard deviation c: a step
-    multiplies the deviation by cos(difference of angles), up to factors of the two ends, and the
-    product of cosines under a fixed sum is largest when all are equal.
+    The exact optimum for Euler's method (DDIM) on Gaussian data of standard deviation c: each step
+    multiplies the images' standard deviation by the cosine of its difference of angles (up to
+    factors that depend on the two ends alone). The differences have a fixed sum, and the product of
+    their cosines, 1 for the exact solution, is largest when all are equal.
     """
 
     c: Annotated[float, Field(gt=0)] = 0.5
@@ -85,7 +86,7 @@ CLOSED_FORM: dict[str, type[Grid]] = {
 def _powers_of_time(
     power: float, schedule: str, count: int, sigma_min: float, sigma_max: float
 ) -> np.ndarray:
-    """Levels uniform in t^(1/power), t the time of the VP path with that schedule."""
+    """Levels uniform in t^(1/power), where t is the time of the VP path with that schedule."""
     path = PATHS[f"vp_{schedule}"]()
     ends = path.time(torch.tensor([sigma_max, sigma_min], dtype=torch.float64)) ** (1 / power)
     times = torch.linspace(ends[0].item(), ends[1].item(), count, dtype=torch.float64) ** power

@@ -1,10 +1,11 @@
 """The time grid that minimises a multistep solver's error bound, found without any model.
 
 Source: Xue et al., Accelerating Diffusion Sampling with Optimized Time Steps, CVPR 2024 (arXiv
-2402.17376). In lambda = -log sigma, x / sigma moves by the integral of e^lambda x0(lambda). A
-solver of order k puts the Lagrange polynomial through its last k evaluations under the integral,
-so the result is a weighted sum of all evaluations. If the evaluation at sigma errs by at most
-(alpha sigma)^power / alpha, the sum errs by at most F = sum_n |weight_n| error_n.
+2402.17376). With lambda = -log sigma, x / sigma changes over a step by the integral of
+e^lambda x0(lambda). A solver of order k repoints x0(lambda) by the Lagrange polynomial through its
+last k evaluations, so its result is a weighted sum of all evaluations. If the evaluation at sigma
+has an error of at most (alpha sigma)^power / alpha, the sum has an error of at most
+F = sum_n |weight_n| error_n. The search minimises F.
 """
 
 import hashlib
@@ -19,9 +20,10 @@ from scipy.optimize import BFGS, LinearConstraint, minimize
 
 from foundation.atomic_files import write_text
 
-VERSION = 1  # part of the cache's key: raise it when the search changes
-ITERATIONS, REFINED = 200, 2  # iterations from each start; how many of the best run them again
-SMALLEST_GAP = 0.02  # of the uniform gap in lambda
+VERSION = 1  # part of the key under which grids are kept: raise it when the search changes
+ITERATIONS = 200  # of the search from each start
+REFINED = 2  # so many of the best results are searched from once more
+SMALLEST_GAP = 0.02  # between neighbouring levels, as a share of the uniform gap in lambda
 
 # Gauss-Legendre on [0, 1], exact to rounding for steps of up to 10 in lambda.
 _NODES, _SHARES = np.polynomial.legendre.leggauss(16)
@@ -33,11 +35,12 @@ _found: dict[str, np.ndarray] = {}
 def truncation_bound(
     sigmas: np.ndarray, order: int = 3, power: float = 2.0, truncation: int = 3, path: str = "vp"
 ) -> float:
-    """F of a grid's levels above 0, in units of the data, at the last of them.
+    """F of a grid: bound on the error of x at the last level above 0, in data units.
 
-    order: of the multistep solver, 1 to 3; it climbs over the first steps and falls to 2 at the
-    last (as 'unipc' does when a step to 0 follows). truncation: the first steps, whose errors are
-    added in absolute value rather than weight by weight, so that they cannot cancel.
+    order: the multistep solver's, 1 to 3; it rises over the first steps and falls to 2 at the last
+    (as in 'unipc' when a step to 0 follows). truncation: number of first steps whose errors are
+    added in absolute value step by step, so that errors of different steps cannot cancel. power,
+    path: of the assumed error of one evaluation, see the top of this file.
     """
     levels = np.asarray(sigmas, dtype=np.float64)
     return float(_bound(-np.log(levels[levels > 0])[None], order, power, truncation, path)[0])
@@ -53,11 +56,12 @@ def optimized_sigmas(
     random_starts: int,
     cache_dir: Path | None = None,
 ) -> np.ndarray:
-    """The best levels found, never worse than any of `starts` (whose ends they share).
+    """The levels above 0 of lowest F that the search finds, float64 [n].
 
-    F has many valleys: the search runs from every start and from `random_starts` random grids,
-    with a fixed seed. Results are kept in memory and, where given, in `cache_dir`, where one
-    process searches while the others that want the same grid wait for it.
+    starts: grids of n levels with the same ends, which the result shares; it is never worse than
+    any of them. F has many local minima, so the search runs from every start and from
+    `random_starts` random grids, drawn with a fixed seed. Results are kept in memory and, if given,
+    in the folder `cache_dir`, where one process searches and others that want the same grid wait.
     """
     setting = (order, power, truncation, path)
     inputs = [VERSION, ITERATIONS, REFINED, SMALLEST_GAP, setting, random_starts]
@@ -97,7 +101,7 @@ def _search(
         lambdas.append(np.concatenate([[first], first + (last - first) * gaps.cumsum()]))
 
     smallest = SMALLEST_GAP * (last - first) / (free + 1)
-    # Row i is the gap between points i and i + 1, where the fixed ends enter as bounds.
+    # Row i is the gap between levels i and i + 1; the fixed ends enter through the bounds.
     differences = np.eye(free + 1, free) - np.eye(free + 1, free, k=-1)
     low = np.full(free + 1, smallest)
     low[0] += first
@@ -105,7 +109,7 @@ def _search(
     monotone = LinearConstraint(differences, low, np.inf)
 
     def bound_and_slope(inner: np.ndarray) -> tuple[float, np.ndarray]:
-        # Complex steps: the gradient of F, exact to rounding, from one batched evaluation.
+        # Complex-step differentiation: one batched evaluation gives the gradient exact to rounding.
         batch = np.tile(np.concatenate([[first], inner, [last]]).astype(complex), (free, 1))
         batch[np.arange(free), np.arange(1, free + 1)] += 1e-30j
         values = _bound(batch, *setting)
@@ -117,7 +121,8 @@ def _search(
 
     def descend(start: np.ndarray) -> np.ndarray:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # steps that change no gradient are fine
+            # BFGS warns of steps that do not change the gradient.
+            warnings.simplefilter("ignore", UserWarning)
             result = minimize(
                 bound_and_slope,
                 start[1:-1],
@@ -152,13 +157,13 @@ def _bound(lambdas: np.ndarray, order: int, power: float, truncation: int, path:
         weights = _lagrange_weights(lambdas, steps, nodes)  # [B, S, k]
         early = steps < truncation
         bound = bound + _absolute(weights * error[:, nodes])[:, early].sum((1, 2))
-        for place in range(nodes.shape[1]):  # within one place no evaluation occurs twice
-            total[:, nodes[~early, place]] += weights[:, ~early, place]
+        for j in range(nodes.shape[1]):  # within column j no evaluation occurs twice
+            total[:, nodes[~early, j]] += weights[:, ~early, j]
     return sigma[:, -1] * (bound + _absolute(total * error).sum(1))
 
 
 def _stencils(count: int, order: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Per order: its steps [S], and the evaluations each of them uses [S, order]."""
+    """For each order: the steps of that order [S], and the evaluations each uses [S, order]."""
     steps = np.arange(count - 1)
     orders = np.minimum(np.minimum(order, steps + 1), count - steps)
     groups = []
@@ -170,30 +175,30 @@ def _stencils(count: int, order: int) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def _lagrange_weights(lambdas: np.ndarray, steps: np.ndarray, nodes: np.ndarray) -> np.ndarray:
-    """Integrals of e^lambda l_j(lambda) over each step, l_j the Lagrange basis: [B, S, k]."""
+    """Integral of e^lambda l_j(lambda) over each step for each Lagrange basis l_j: [B, S, k]."""
     width = lambdas[:, steps + 1] - lambdas[:, steps]  # [B, S]
-    places = lambdas[:, steps, None] + width[..., None] * _NODES  # [B, S, Q]
-    density = width[..., None] * _SHARES * np.exp(places)  # [B, S, Q]
+    points = lambdas[:, steps, None] + width[..., None] * _NODES  # [B, S, Q]
+    density = width[..., None] * _SHARES * np.exp(points)  # [B, S, Q]
     known = lambdas[:, nodes]  # [B, S, k]
     weights = []
     for j in range(nodes.shape[1]):
-        basis = np.ones_like(places)
+        basis = np.ones_like(points)
         for m in range(nodes.shape[1]):
             if m != j:
                 basis = basis * (
-                    (places - known[..., m, None]) / (known[..., j] - known[..., m])[..., None]
+                    (points - known[..., m, None]) / (known[..., j] - known[..., m])[..., None]
                 )
         weights.append((density * basis).sum(-1))
     return np.stack(weights, axis=-1)
 
 
 def _absolute(value: np.ndarray) -> np.ndarray:
-    """|value| by the sign of the real part, which keeps complex steps differentiable."""
+    """Absolute value by the sign of the real part, which complex-step differentiation needs."""
     return np.where(value.real < 0, -value, value)
 
 
 def _read(file: Path, count: int) -> np.ndarray | None:
-    """Stored levels, or None where there are none or the file is not what was written."""
+    """The levels that were kept in a file; None if it is missing or damaged."""
     try:
         levels = np.asarray(json.loads(file.read_text())["sigmas"])
     except (OSError, ValueError, KeyError, TypeError):

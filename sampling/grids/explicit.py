@@ -1,4 +1,4 @@
-"""The time grid whose noise levels are given."""
+"""The time grid whose noise levels params.yaml lists."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from sampling.grids.levels import Grid, check_sigmas
 
 
 class Explicit(Grid):
-    """The levels as given; a missing last 0 is added."""
+    """The given noise levels; a missing last 0 is added."""
 
     sigmas: tuple[float, ...]
     """Strictly decreasing noise levels."""
@@ -28,9 +28,9 @@ class Explicit(Grid):
         return self.sigmas[:-1]
 
     def levels(self, count: int, sigma_min: float, sigma_max: float) -> np.ndarray:
-        """The given levels above 0; their number and ends must be those asked for.
+        """The given levels above 0. Raises ValueError if their number or ends differ.
 
-        A single level is sigma_max, whatever sigma_min is.
+        A single level must equal sigma_max; sigma_min is then ignored.
         """
         levels = self.visited
         fits = len(levels) == count and levels[0] == sigma_max

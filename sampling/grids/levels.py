@@ -1,4 +1,4 @@
-"""What every time grid is: a rule that places noise levels, and the check of such levels."""
+"""The base class of all time grids, and the check that noise levels are usable."""
 
 import itertools
 import math
@@ -11,7 +11,7 @@ from sampling.options import Options
 
 
 class Grid(Options):
-    """A rule that places noise levels; its fields are its options."""
+    """A rule that computes noise levels; the fields of the class are its options."""
 
     def levels(self, count: int, sigma_min: float, sigma_max: float) -> np.ndarray:
         """`count` levels from sigma_max down to sigma_min, float64."""
@@ -23,11 +23,11 @@ def check_sigmas(sigmas: Tensor | Sequence[float] | np.ndarray) -> list[float]:
     levels = [float(level) for level in sigmas]
     if len(levels) < 2:
         raise ValueError(f"a grid of {len(levels)} noise level(s): pass at least two")
-    for place, (before, after) in enumerate(itertools.pairwise(levels)):
+    for index, (before, after) in enumerate(itertools.pairwise(levels)):
         if not (math.isfinite(before) and after < before):
             raise ValueError(
-                f"noise levels must fall strictly: entry {place} is {before}, "
-                f"entry {place + 1} is {after}"
+                f"noise levels must fall strictly: entry {index} is {before}, "
+                f"entry {index + 1} is {after}"
             )
     if levels[-1] < 0:
         raise ValueError(f"the last noise level is {levels[-1]}: end at 0 or above")

@@ -17,13 +17,13 @@ class Optimized(Grid):
     order: Literal[1, 2, 3] = 3
     """Order of the multistep solver whose error is bounded."""
     power: Annotated[float, Field(ge=0)] = 2.0
-    """An evaluation at sigma is taken to err by (alpha sigma)^power / alpha."""
+    """Power in the assumed error of an evaluation at sigma, (alpha sigma)^power / alpha."""
     truncation: Annotated[int, Field(ge=0)] = 3
-    """First steps whose errors are added without cancelling each other."""
+    """Number of first steps whose errors cannot cancel those of other steps in the bound."""
     path: Literal["edm", "vp", "flow"] = "vp"
-    """What alpha is: 1 (edm), 1 / sqrt(1 + sigma^2) (vp), 1 / (1 + sigma) (flow)."""
+    """Sets alpha: 1 (edm), 1 / sqrt(1 + sigma^2) (vp) or 1 / (1 + sigma) (flow)."""
     starts: Annotated[int, Field(ge=0, le=64)] = 12
-    """Random starts of the search, besides one from each closed-form grid."""
+    """Random grids from which the search starts, besides each closed-form grid."""
 
     def levels(
         self, count: int, sigma_min: float, sigma_max: float, cache_dir: Path | None = None

@@ -1,4 +1,4 @@
-"""Time grids: which noise levels a solver visits, all by name."""
+"""The table of all time grids, and `time_grid`, which makes one by name."""
 
 import math
 from pathlib import Path
@@ -34,11 +34,10 @@ def time_grid(
     cache_dir: Path | None = None,
     **options: object,
 ) -> Tensor:
-    """num_steps + 1 noise levels, float64, strictly decreasing from sigma_max to sigma_min and 0.
+    """Noise levels float64 [num_steps + 1]: sigma_max, ..., sigma_min, 0, strictly decreasing.
 
-    A single step leads from sigma_max to 0 and does not visit sigma_min. cache_dir keeps the
-    results of the 'optimized' search between processes. Raises ValueError on unknown names or
-    options, less than one step, or bad ends.
+    With one step they are sigma_max and 0. cache_dir: folder in which 'optimized' grids are kept.
+    Raises ValueError for unknown names or options, fewer than one step, or ends that do not fit.
     """
     grid = make_grid(name, **options)
     if isinstance(num_steps, bool) or int(num_steps) != num_steps or num_steps < 1:
@@ -51,7 +50,7 @@ def time_grid(
     extra = {"cache_dir": cache_dir} if isinstance(grid, Optimized) else {}
     levels = np.array(grid.levels(int(num_steps), sigma_min, sigma_max, **extra), dtype=np.float64)
     if not isinstance(grid, Explicit):
-        # The ends free of rounding; a single level, which is both, is sigma_max.
+        # Remove the rounding of both ends. A single level is first and last: it becomes sigma_max.
         levels[-1], levels[0] = sigma_min, sigma_max
     sigmas = np.append(levels, 0.0)
     check_sigmas(sigmas)

@@ -1,4 +1,4 @@
-"""Guidance: wrappers round D(x; sigma, labels), a denoiser in and a denoiser out; they nest."""
+"""Guidance: wrappers that turn a denoiser D(x; sigma, labels) into another one; they nest."""
 
 from sampling.guidance.autoguidance import Autoguidance
 from sampling.guidance.base import Guided, bind_labels

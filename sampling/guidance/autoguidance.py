@@ -1,4 +1,4 @@
-"""Autoguidance: a worse version of the model guides it."""
+"""Autoguidance: a worse version of the denoiser guides it."""
 
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -10,14 +10,14 @@ from sampling.guidance.config import GuidanceConfig, Needs
 
 
 class AutoguidanceConfig(GuidanceConfig):
-    """Away from a worse denoiser."""
+    """Pushes images away from what a worse denoiser makes."""
 
     needs: ClassVar[Needs] = Needs(network=True)
 
     kind: Literal["autoguidance"] = "autoguidance"
-    """Needs weights or length."""
+    """Also give weights or length."""
     weight: Annotated[float, Field(ge=0)] = 1.0
-    """Strength: 1 is the plain denoiser."""
+    """Strength; 1 leaves the denoiser unguided."""
     weights: str | None = None
     """Weights file of the guiding denoiser."""
     length: Annotated[float, Field(gt=0, lt=12**-0.5)] | None = None
@@ -31,12 +31,12 @@ class AutoguidanceConfig(GuidanceConfig):
 
     @property
     def guiding_weights(self) -> str | None:
-        """The file that params name."""
+        """The file of the guiding denoiser."""
         return self.weights
 
     @property
     def guiding_length(self) -> float | None:
-        """The EMA length that params name."""
+        """The EMA length of the guiding denoiser."""
         return self.length
 
     def with_guiding_weights(self, path: str) -> Self:
@@ -44,19 +44,20 @@ class AutoguidanceConfig(GuidanceConfig):
         return self.model_copy(update={"weights": path, "length": None})
 
     def wrap(self, denoiser: LabelledDenoiser, helper: Any = None) -> Guided:
-        """Raises ValueError where the guide makes other images or knows other classes."""
+        """Raises ValueError if the guide has another image shape or other classes."""
         return Autoguidance(denoiser, helper, self.weight)
 
     def evaluations(self, sigma: float, inside: int, unguided: int) -> int:
-        """One of the guide besides, unless the weight is 1."""
+        """One more, of the guide, unless the weight is 1."""
         return inside if self.weight == 1 else inside + 1
 
 
 class Autoguidance(Guided):
-    """D_guide + w (D - D_guide): a worse version of the model guides it (Karras et al. 2024).
+    """D_guide + w (D - D_guide) (Karras et al. 2024, Guiding a Diffusion Model with a Bad Version
+    of Itself).
 
-    The guide is a smaller network, an earlier snapshot or another EMA length. Weight 1 does not
-    call it.
+    The guide is a smaller network, an earlier snapshot or another EMA length. With weight 1 it is
+    not called.
     """
 
     def __init__(self, denoiser: LabelledDenoiser, guide: LabelledDenoiser, weight: float) -> None:

@@ -1,4 +1,4 @@
-"""What every guidance shares: a denoiser round a denoiser, with the same contract."""
+"""What all guidance shares: the types, and the base class of a guided denoiser."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -12,7 +12,7 @@ LogProb = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 
 class LabelledDenoiser(Protocol):
-    """What guidance wraps and what it gives: the contract of models/denoiser.py."""
+    """A denoiser as guidance takes and returns it: the contract of models/denoiser.py."""
 
     @property
     def sigma_data(self) -> float: ...
@@ -25,12 +25,12 @@ class LabelledDenoiser(Protocol):
 
 
 Guide = LabelledDenoiser | LogProb | Mapping[str, Any] | Sequence[Any] | None
-"""What guidance needs beside the denoiser: one thing for all entries, a mapping from kind to it, or
-a sequence with one for each entry (None where it needs nothing)."""
+"""The network or function that guidance needs beside the denoiser: one for all entries, a mapping
+from kind to it, or a sequence with one for each entry (None where the entry needs none)."""
 
 
 class Guided(nn.Module):
-    """A denoiser round `denoiser`, which stays reachable as `.denoiser`."""
+    """Base of guided denoisers: itself a denoiser, it wraps another, kept as `.denoiser`."""
 
     def __init__(self, denoiser: LabelledDenoiser) -> None:
         super().__init__()
@@ -40,12 +40,12 @@ class Guided(nn.Module):
         self.num_classes = denoiser.num_classes
 
     def unguided(self, x: Tensor, sigma: Tensor, labels: Tensor | None = None) -> Tensor:
-        """x0 [B, C, H, W] as `forward` gives it, with this guidance left out and nothing else."""
+        """x0 [B, C, H, W] without this guidance, but with the guidance that it wraps."""
         return self.denoiser(x, sigma, labels)
 
 
 def bind_labels(denoiser: LabelledDenoiser, labels: Tensor | None) -> Denoise:
-    """The denoiser as `solve` wants it, denoise(x, sigma), with the batch's labels filled in."""
+    """A function denoise(x, sigma) for `solve` that calls the denoiser with these labels."""
 
     def denoise(x: Tensor, sigma: Tensor) -> Tensor:
         return denoiser(x, sigma, labels)

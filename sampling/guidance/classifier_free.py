@@ -1,4 +1,4 @@
-"""Classifier-free guidance: the denoiser with labels, away from the denoiser without."""
+"""Classifier-free guidance: the denoiser without labels guides the one with labels."""
 
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -11,29 +11,30 @@ from sampling.guidance.config import GuidanceConfig, Needs
 
 
 class ClassifierFreeConfig(GuidanceConfig):
-    """Away from the same denoiser without labels."""
+    """Pushes images away from what the same denoiser makes without labels."""
 
     needs: ClassVar[Needs] = Needs(labels=True)
 
     kind: Literal["classifier_free"] = "classifier_free"
-    """Needs a denoiser with labels."""
+    """For denoisers that know labels."""
     weight: Annotated[float, Field(ge=0)] = 1.0
-    """Strength: 1 is the plain denoiser."""
+    """Strength; 1 leaves the denoiser unguided."""
 
     def wrap(self, denoiser: LabelledDenoiser, helper: Any = None) -> Guided:
-        """Raises ValueError for a denoiser without labels."""
+        """Raises ValueError if the denoiser knows no labels."""
         return ClassifierFree(denoiser, self.weight)
 
     def evaluations(self, sigma: float, inside: int, unguided: int) -> int:
-        """With labels and without, unless the weight is 1."""
+        """Twice as many, with labels and without, unless the weight is 1."""
         return inside if self.weight == 1 else 2 * inside
 
 
 class ClassifierFree(Guided):
     """D_u + w (D_c - D_u): classifier-free guidance (Ho and Salimans 2022).
 
-    The gradient of log p(x) + w log p(y | x) at noise level sigma. Weight 1 calls D_c only;
-    images without a label (-1) get D_u. ValueError for an unlabelled denoiser.
+    D_c is the denoiser with labels, D_u the same without. The result follows the gradient of
+    log p(x) + w log p(y | x) at noise level sigma. With weight 1 only D_c is called; images without
+    a label (-1) get D_u.
     """
 
     def __init__(self, denoiser: LabelledDenoiser, weight: float) -> None:

@@ -12,30 +12,30 @@ from sampling.guidance.config import GuidanceConfig, Needs
 
 
 class GradientConfig(GuidanceConfig):
-    """Along the gradient of a classifier's log-probability of the labels."""
+    """Pushes images along the gradient of a classifier's log-probability of their labels."""
 
     needs: ClassVar[Needs] = Needs(classifier=True, labels=True)
 
     kind: Literal["gradient"] = "gradient"
-    """Needs a classifier: for python -m pipelines.sample --classifier FILE only."""
+    """Works in python -m pipelines.sample --classifier FILE only, since it needs a classifier."""
     weight: Annotated[float, Field(ge=0)] = 1.0
-    """Strength: 0 is the plain denoiser without labels."""
+    """Strength; 0 leaves the denoiser unguided."""
 
     def wrap(self, denoiser: LabelledDenoiser, helper: Any = None) -> Guided:
-        """Round the denoiser without labels; a guided denoiser inside is given them."""
+        """Gradient guidance; it passes labels to a guided denoiser and none to a plain one."""
         return Gradient(denoiser, helper, self.weight, conditional=isinstance(denoiser, Guided))
 
     def evaluations(self, sigma: float, inside: int, unguided: int) -> int:
-        """The log-probability, there and back, counts as one, unless the weight is 0."""
+        """One more, for the log-probability and its gradient, unless the weight is 0."""
         return inside if self.weight == 0 else inside + 1
 
 
 class Gradient(Guided):
-    """D + w sigma^2 grad_x log_prob(x, sigma, labels): classifier guidance and its kin.
+    """D + w sigma^2 grad_x log_prob(x, sigma, labels): guidance by any differentiable score.
 
-    With log_prob = log p(y | x, sigma) of a noise-aware classifier and an unconditional D this is
-    Dhariwal and Nichol 2021 in x0 form; any score of the noisy image enters by the same door.
-    Weight 0 does not call it. `conditional` passes labels to D as well as to log_prob.
+    If log_prob is log p(y | x, sigma) of a classifier of noisy images and D is unconditional, this
+    is classifier guidance (Dhariwal and Nichol 2021), written for x0. With weight 0 log_prob is not
+    called. conditional: pass the labels to D too, not only to log_prob.
     """
 
     def __init__(
@@ -61,15 +61,15 @@ class Gradient(Guided):
         return x0 + self.weight * variance * slope
 
     def unguided(self, x: Tensor, sigma: Tensor, labels: Tensor | None = None) -> Tensor:
-        """x0 [B, C, H, W] of the denoiser that the gradient is added to."""
+        """x0 [B, C, H, W] of the denoiser to which the gradient is added."""
         return self.denoiser(x, sigma, labels if self.conditional else None)
 
 
 class ClassifierLogProb:
-    """log p(label | D(x; sigma)): a classifier of clean images read at the denoised estimate.
+    """log p(label | D(x; sigma)) [B], from a classifier of clean images and the denoised estimate.
 
-    Differentiable in x through the denoiser (universal guidance, Bansal et al., arXiv 2302.07121,
-    Eq. 7), so any classifier will do.
+    It is differentiable in x through the denoiser, so the classifier need not know noisy images
+    (universal guidance, Bansal et al., arXiv 2302.07121, Eq. 7).
     """
 
     def __init__(self, denoiser: LabelledDenoiser, classifier: Any, codec: Codec):

@@ -17,7 +17,7 @@ class IntervalConfig(GuidanceConfig):
     needs: ClassVar[Needs] = Needs(guidance_inside=True)
 
     kind: Literal["interval"] = "interval"
-    """Needs an entry before it, and sigma_lo, sigma_hi or both."""
+    """Give sigma_lo, sigma_hi or both, and the guidance that it limits as the entry before it."""
     sigma_lo: Annotated[float, Field(ge=0)] | None = None
     """Guide only at noise levels above this (null: down to 0)."""
     sigma_hi: Annotated[float, Field(gt=0)] | None = None
@@ -41,19 +41,19 @@ class IntervalConfig(GuidanceConfig):
         )
 
     def wrap(self, denoiser: LabelledDenoiser, helper: Any = None) -> Guided:
-        """Raises ValueError for a denoiser that nothing guides."""
+        """Raises ValueError if the denoiser is not a guided one."""
         return Interval(denoiser, *self.ends)
 
     def evaluations(self, sigma: float, inside: int, unguided: int) -> int:
-        """Those of the guided denoiser inside the interval, of the unguided one outside."""
+        """`inside` within the interval of noise levels, `unguided` outside."""
         low, high = self.ends
         return inside if low < sigma <= high else unguided
 
 
 class Interval(Guided):
-    """Guidance only where sigma_lo < sigma <= sigma_hi (Kynkaanniemi et al. 2024).
+    """The guided denoiser where sigma_lo < sigma <= sigma_hi (Kynkaanniemi et al. 2024).
 
-    Elsewhere `guided.unguided` is called: the same denoiser without the guidance and its cost.
+    At other noise levels `guided.unguided` is called: the same denoiser without the guidance.
     """
 
     def __init__(
@@ -78,5 +78,5 @@ class Interval(Guided):
         return torch.where(choice, self.guided(x, sigma, labels), plain)
 
     def unguided(self, x: Tensor, sigma: Tensor, labels: Tensor | None = None) -> Tensor:
-        """x0 [B, C, H, W] of the denoiser that the limited guidance wraps."""
+        """x0 [B, C, H, W] without the guidance that is limited."""
         return self.guided.unguided(x, sigma, labels)

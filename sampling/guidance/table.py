@@ -1,4 +1,4 @@
-"""All kinds of guidance by name, and `guide_denoiser`, which wraps a denoiser in a list of them."""
+"""The table of all guidance kinds, and `guide_denoiser`, which applies a list of them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -18,14 +18,14 @@ KINDS: dict[str, type[GuidanceConfig]] = {
     "interval": IntervalConfig,
 }
 DEFAULT_KIND = "classifier_free"
-"""The kind of an entry that names none."""
+"""The kind of an entry of params.yaml without the key `kind`."""
 
 GuidanceEntry = Annotated[GuidanceConfig, ByKind("guidance kind", KINDS, DEFAULT_KIND)]
 """One entry of a sampler's guidance, read by the class that its kind names."""
 
 
 def weighted_kinds() -> list[str]:
-    """The kinds with a weight, which one number sets."""
+    """The kinds whose settings have a `weight`."""
     return [kind for kind, config in KINDS.items() if "weight" in config.model_fields]
 
 
@@ -35,10 +35,10 @@ def guide_denoiser(
     """Wrap the denoiser in each entry of `guidance`, the first one innermost.
 
     guide: the guiding denoisers and log-probabilities that entries need, see `Guide`. Raises
-    ValueError on anything missing or unfit, before any evaluation.
+    ValueError if one is missing or does not fit, before any evaluation.
     """
-    for place, entry in enumerate(guidance):
-        helper = _helper(guide, place, entry.kind)
+    for index, entry in enumerate(guidance):
+        helper = _helper(guide, index, entry.kind)
         if entry.needs.helper and helper is None:
             raise ValueError(
                 f"guidance {entry.kind!r} needs {entry.needs.helper}: pass it as guide"
@@ -47,21 +47,21 @@ def guide_denoiser(
     return denoiser
 
 
-def _helper(guide: Guide, place: int, kind: str) -> Any:
+def _helper(guide: Guide, index: int, kind: str) -> Any:
     if isinstance(guide, Mapping):
         return guide.get(kind)
-    return guide[place] if isinstance(guide, Sequence) else guide
+    return guide[index] if isinstance(guide, Sequence) else guide
 
 
 def network_evaluations(guidance: Sequence[GuidanceConfig], sigma: float) -> int:
     """How often networks are evaluated by one call of the guided denoiser at noise level sigma.
 
-    1 without guidance; a guiding network counts as much as the denoiser.
+    1 without guidance; an evaluation of a guiding network counts as 1 too.
     """
     inside = unguided = 1
     for entry in guidance:
         cost = entry.evaluations(sigma, inside, unguided)
-        if not entry.needs.guidance_inside:  # what limits a guidance leaves out the same one
+        if not entry.needs.guidance_inside:  # a limited guidance is left out at the same cost
             unguided = inside
         inside = cost
     return inside

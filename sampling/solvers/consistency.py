@@ -9,20 +9,20 @@ from sampling.solvers.step import Denoise, Report, Solver, evaluate
 
 
 class Consistency(Solver):
-    """Consistency models, algorithm 1; one evaluation a step.
+    """Multistep consistency sampling (Song et al. 2023, Alg. 1); one evaluation a step.
 
-    Right for denoisers trained to jump to the data in one step; a plain denoiser's jump is a
-    posterior mean, so with it the result is blurred.
+    It is made for denoisers that were trained to map noise to data in one evaluation. An ordinary
+    denoiser returns a posterior mean, so with it the images are blurred.
     """
 
     def evaluations(self, sigmas: list[float]) -> int:
-        """Denoiser evaluations over these times (NFE)."""
+        """Denoiser evaluations (NFE) of a run over these noise levels."""
         return len(sigmas) - 1
 
     def run(
         self, denoise: Denoise, x: Tensor, sigmas: list[float], normal: NormalSource, report: Report
     ) -> Tensor:
-        """Take x [B, C, H, W] from sigmas[0] to sigmas[-1]."""
+        """Denoise x [B, C, H, W] at each level but the last, adding noise of the next one."""
         for step, (sigma, target) in enumerate(itertools.pairwise(sigmas)):
             denoised = evaluate(denoise, x, sigma)
             x = denoised + target * normal(x) if target > 0 else denoised

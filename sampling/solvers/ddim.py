@@ -14,23 +14,23 @@ from sampling.solvers.step import Denoise, Report, Solver, evaluate
 class DDIM(Solver):
     """DDIM (Song et al. 2021, Eq. 12 and 16) in units of sigma; one evaluation a step.
 
-    Exact whenever D is constant along the step: x' = D + (sigma'/sigma) (x - D).
+    x' = D + (sigma'/sigma) (x - D), which is exact if D is constant along the step.
     """
 
     eta: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Share of fresh noise: 0 is deterministic (Euler), 1 is ancestral sampling (DDPM)."""
 
     def evaluations(self, sigmas: list[float]) -> int:
-        """Denoiser evaluations over these times (NFE)."""
+        """Denoiser evaluations (NFE) of a run over these noise levels."""
         return len(sigmas) - 1
 
     def run(
         self, denoise: Denoise, x: Tensor, sigmas: list[float], normal: NormalSource, report: Report
     ) -> Tensor:
-        """Integrate x [B, C, H, W] from sigmas[0] to sigmas[-1]."""
+        """Integrate x [B, C, H, W] from sigmas[0] to sigmas[-1]; x holds noise of sigmas[0]."""
         for step, (sigma, target) in enumerate(itertools.pairwise(sigmas)):
             denoised = evaluate(denoise, x, sigma)
-            # Variance given back as noise, the posterior's at eta = 1 (DDIM, Eq. 16).
+            # Standard deviation of the fresh noise; eta = 1: that of the posterior (DDIM, Eq. 16).
             fresh = self.eta * target * math.sqrt(1 - (target / sigma) ** 2)
             kept = math.sqrt(max(target**2 - fresh**2, 0.0))
             x = denoised + (kept / sigma) * (x - denoised)

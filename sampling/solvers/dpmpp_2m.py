@@ -18,13 +18,13 @@ class DPMpp2M(Solver):
     """
 
     def evaluations(self, sigmas: list[float]) -> int:
-        """Denoiser evaluations over these times (NFE)."""
+        """Denoiser evaluations (NFE) of a run over these noise levels."""
         return len(sigmas) - 1
 
     def run(
         self, denoise: Denoise, x: Tensor, sigmas: list[float], normal: NormalSource, report: Report
     ) -> Tensor:
-        """Integrate x [B, C, H, W] from sigmas[0] to sigmas[-1]."""
+        """Integrate x [B, C, H, W] from sigmas[0] to sigmas[-1]; x holds noise of sigmas[0]."""
         last, last_width = None, 0.0
         for step, (sigma, target) in enumerate(itertools.pairwise(sigmas)):
             denoised = evaluate(denoise, x, sigma)

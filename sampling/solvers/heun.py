@@ -24,20 +24,20 @@ class Heun(Solver):
     """Standard deviation of the added noise (S_noise)."""
 
     def evaluations(self, sigmas: list[float]) -> int:
-        """Denoiser evaluations over these times (NFE)."""
+        """Denoiser evaluations (NFE) of a run over these noise levels."""
         return 2 * (len(sigmas) - 1) - (sigmas[-1] == 0)
 
     def run(
         self, denoise: Denoise, x: Tensor, sigmas: list[float], normal: NormalSource, report: Report
     ) -> Tensor:
-        """Integrate x [B, C, H, W] from sigmas[0] to sigmas[-1]."""
-        # Per step at most sqrt(2) - 1, so that no more noise comes in than there is.
+        """Integrate x [B, C, H, W] from sigmas[0] to sigmas[-1]; x holds noise of sigmas[0]."""
+        # EDM limits gamma to sqrt(2) - 1: a step adds no more variance than is there already.
         gamma = min(self.churn / (len(sigmas) - 1), math.sqrt(2) - 1)
         for step, (sigma, target) in enumerate(itertools.pairwise(sigmas)):
             if gamma > 0 and self.churn_min <= sigma <= self.churn_max:
                 raised = sigma * (1 + gamma)
-                spread = math.sqrt(raised**2 - sigma**2) * self.churn_noise
-                x, sigma = x + spread * normal(x), raised
+                added = math.sqrt(raised**2 - sigma**2) * self.churn_noise
+                x, sigma = x + added * normal(x), raised
             denoised = evaluate(denoise, x, sigma)
             slope = (x - denoised) / sigma
             ahead = x + (target - sigma) * slope

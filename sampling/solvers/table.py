@@ -39,13 +39,17 @@ def solve(
     callback: Callable[[int, Tensor, Tensor], None] | None = None,
     **options: float | int | str | bool,
 ) -> Tensor:
-    """Carry noise along the time grid with the named solver.
+    """Turn noise into images: integrate along the time grid with the named solver.
 
-    noise: unit normal [B, C, H, W], scaled by sigmas[0] here; the result keeps its dtype.
-    denoise(x [B, C, H, W], sigma [B]) -> x0. sigmas: strictly decreasing, usually ending in 0; a
-    grid that ends above 0 gives x at that sigma. generators: one per image, used by solvers that
-    add noise (torch's global generator without). callback(step, x, x0) after each step.
-    Raises ValueError on unknown names and options and on a bad grid, before any evaluation.
+    Args:
+        denoise: denoise(x [B, C, H, W], sigma [B]) -> x0 [B, C, H, W].
+        noise: unit normal [B, C, H, W]; it is scaled by sigmas[0] here.
+        sigmas: strictly decreasing, usually to 0; if they end above 0, the result is x at the last.
+        generators: one per image, for solvers that add noise; None: torch's global generator.
+        callback: called as callback(step, x, x0) after each step.
+
+    Returns images [B, C, H, W] in the dtype of `noise`. Raises ValueError for unknown names and
+    options and for a bad grid, before any evaluation.
     """
     solver = make_solver(name, **options)
     levels = check_sigmas(sigmas)
@@ -59,14 +63,14 @@ def solve(
 
 
 def evaluated_levels(solver: Solver, sigmas: Tensor | Sequence[float]) -> list[float]:
-    """The noise levels at which the solver calls the denoiser on its way, in order."""
+    """The noise levels at which the solver calls the denoiser, in the order of the calls."""
     levels: list[float] = []
 
     def record(x: Tensor, sigma: Tensor) -> Tensor:
         levels.append(float(sigma[0]))
         return x
 
-    # A generator of its own: a solver that adds noise leaves no trace in torch's global one.
+    # A separate generator, so that a solver that adds noise does not advance torch's global one.
     normal = normal_source([torch.Generator()], 1)
     nothing = torch.zeros(1, 1, dtype=torch.float64)
     solver.run(record, nothing, check_sigmas(sigmas), normal, _no_report)
@@ -74,4 +78,4 @@ def evaluated_levels(solver: Solver, sigmas: Tensor | Sequence[float]) -> list[f
 
 
 def _no_report(step: int, x: Tensor, denoised: Tensor) -> None:
-    """The callback of a run that nobody watches."""
+    """The callback where none was given."""

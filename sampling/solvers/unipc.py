@@ -13,27 +13,27 @@ from sampling.solvers.step import Denoise, Report, Solver, evaluate
 class UniPC(Solver):
     """UniPC (Zhao et al. 2023, arXiv 2302.04867), data prediction; one evaluation a step.
 
-    The corrector uses the evaluation that the next step needs anyway. The order climbs over the
+    The corrector reuses the evaluation that the next step needs anyway. The order rises over the
     first steps and falls over the last ones; a step to 0 is of first order.
     """
 
     order: Literal[1, 2, 3] = 2
     """Order of the predictor; the corrector adds one."""
     variant: Literal["bh1", "bh2"] = "bh2"
-    """The paper's B(h): h or e^h - 1; it matters where a weight is fixed at 1/2."""
+    """The paper's B(h): h (bh1) or e^h - 1 (bh2); it changes only steps that use one difference."""
     corrector: bool = True
-    """Correct each prediction; without it this is the exponential Adams predictor."""
+    """Correct each prediction; without it the solver is the exponential Adams predictor."""
     lower_order_final: bool = True
-    """Let the order fall to 1 over the last steps, which steadies runs of few steps."""
+    """Let the order fall to 1 over the last steps, which stabilises runs of few steps."""
 
     def evaluations(self, sigmas: list[float]) -> int:
-        """Denoiser evaluations over these times (NFE)."""
+        """Denoiser evaluations (NFE) of a run over these noise levels."""
         return len(sigmas) - 1
 
     def run(
         self, denoise: Denoise, x: Tensor, sigmas: list[float], normal: NormalSource, report: Report
     ) -> Tensor:
-        """Integrate x [B, C, H, W] from sigmas[0] to sigmas[-1]."""
+        """Integrate x [B, C, H, W] from sigmas[0] to sigmas[-1]; x holds noise of sigmas[0]."""
         steps = len(sigmas) - 1
         known: list[tuple[float, Tensor]] = []  # (lambda, D) of the last `order` points
         start, order = x, 1  # where the last step began, and its order
@@ -59,26 +59,31 @@ class UniPC(Solver):
         known: list[tuple[float, Tensor]],
         ahead: Tensor | None,
     ) -> Tensor:
-        """One step from sigma to target; `ahead` = D at the target makes it the corrector."""
+        """x [B, C, H, W] after one step from sigma to target.
+
+        known: (-log sigma, D) of past evaluations, the last one at sigma. ahead: D at the target
+        for the corrector, None for the predictor.
+        """
         lam, current = known[-1]
         width = math.log(sigma / target)
-        # Other evaluations, placed at r in units of this step: past ones at r < 0, ahead at 1.
-        places = [(past - lam) / width for past, _ in known[:-1]]
+        # Positions r of the other evaluations in units of this step: past ones < 0, ahead at 1.
+        positions = [(past - lam) / width for past, _ in known[:-1]]
         values = [value for _, value in known[:-1]]
         if ahead is not None:
-            places, values = [*places, 1.0], [*values, ahead]
+            positions, values = [*positions, 1.0], [*values, ahead]
         x = (target / sigma) * x - math.expm1(-width) * current
-        for place, weight, value in zip(places, self._weights(places, width), values, strict=True):
-            x = x + (weight / place) * (value - current)
+        weights = self._weights(positions, width)
+        for position, weight, value in zip(positions, weights, values, strict=True):
+            x = x + (weight / position) * (value - current)
         return x
 
-    def _weights(self, places: list[float], width: float) -> list[float]:
-        """Weights of the divided differences, exact for polynomials of their number's degree."""
-        if len(places) == 1:
-            # A single difference takes 1/2, which is of second order for either B(h).
+    def _weights(self, positions: list[float], width: float) -> list[float]:
+        """Weights of the divided differences; n of them are exact for polynomials of degree n."""
+        if len(positions) == 1:
+            # UniPC sets a single weight to B(h) / 2, which is of second order for either B(h).
             return [0.5 * (width if self.variant == "bh1" else -math.expm1(-width))]
-        count = len(places)
-        matrix = np.vander(np.asarray(places), count, increasing=True).T
+        count = len(positions)
+        matrix = np.vander(np.asarray(positions), count, increasing=True).T
         return list(np.linalg.solve(matrix, _moments(width, count)))
 
 

@@ -2,19 +2,19 @@
 
 import pytest
 
-from foundation.did_you_mean import LISTED, check_name, nearest_name
+from foundation.did_you_mean import LISTED, check_name, spelling_hint
 
 
 def test_a_near_name_is_named_whatever_its_case():
-    assert nearest_name("HEUN", ["heun", "ddim"]) == ": did you mean 'heun'?"
-    assert nearest_name("lr", ["train.lr", "structure.width"]) == ": did you mean 'train.lr'?"
+    assert spelling_hint("HEUN", ["heun", "ddim"]) == ": did you mean 'heun'?"
+    assert spelling_hint("lr", ["train.lr", "structure.width"]) == ": did you mean 'train.lr'?"
 
 
 def test_where_none_is_near_the_known_ones_are_listed_unless_there_are_too_many():
-    assert nearest_name("zzz", ["heun", "ddim"]) == " (known: heun, ddim)"
+    assert spelling_hint("zzz", ["heun", "ddim"]) == " (known: heun, ddim)"
     many = [f"key{i}" for i in range(LISTED + 1)]
-    assert nearest_name("zzz", many, " (see docs)") == " (see docs)"
-    assert nearest_name("zzz", []) == ""
+    assert spelling_hint("zzz", many, " (see docs)") == " (see docs)"
+    assert spelling_hint("zzz", []) == ""
 
 
 def test_check_name_refuses_in_one_line():

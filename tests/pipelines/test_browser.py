@@ -22,7 +22,7 @@ from PIL import Image
 
 from pipelines.console.training_monitor import Monitor
 from pipelines.params import load_params
-from pipelines.tracking.connection import open_store
+from pipelines.tracking.connection import open_run_store
 from pipelines.tracking.stage_run import stage_run
 from training.events import Ended, Logged, SamplesDrawn
 
@@ -78,7 +78,7 @@ def write_runs(root: Path) -> SimpleNamespace:
                 run.parent.log_image(picture, "samples heun18", step, "move the slider")
             run.parent.log_image(picture, "samples")
             runs.parent[kind] = run.parent.run_id
-        client = open_store(params.tracking, root).client
+        client = open_run_store(params.tracking, root).client
         runs.name[kind] = client.get_run(runs.parent[kind]).info.run_name
     return runs
 

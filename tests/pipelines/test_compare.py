@@ -13,7 +13,7 @@ from rich.console import Console
 from pipelines import compare
 from pipelines.comparison.page import draw, render
 from pipelines.comparison.runs import Compared, metric_rows, param_rows, read_run
-from pipelines.tracking.connection import open_store
+from pipelines.tracking.connection import open_run_store
 from pipelines.tracking.stage_run import TrackingConfig, stage_run
 
 CONFIG = TrackingConfig(system_metrics=False)
@@ -51,7 +51,7 @@ def store(tmp_path_factory):
         write_run(root, "aaaa1111", "graph", 0.10, root)
         write_run(root, "bbbb1111", "none", 0.16, root)
         write_run(root, "bbbb2222", "none", 0.17, root, seed=1, train=False)
-    return open_store(CONFIG, root)
+    return open_run_store(CONFIG, root)
 
 
 @pytest.fixture(scope="module")
@@ -171,5 +171,5 @@ def test_several_samplers_and_three_runs_are_drawn():
 
 def test_looking_makes_no_empty_store(tmp_path):
     with pytest.raises(ValueError, match="there are no runs"):
-        compare.existing_store(CONFIG, tmp_path)
+        compare.existing_run_store(CONFIG, tmp_path)
     assert not list(tmp_path.iterdir())

@@ -32,6 +32,6 @@ def test_edited_params_are_never_overwritten(folder):
     assert (folder / "params.yaml").read_text().endswith("# mine\n")
 
 
-def test_unknown_preset_names_the_nearest(folder):
+def test_unknown_preset_names_the_closest(folder):
     with pytest.raises(ValueError, match="did you mean 'cifar10'"):
         apply_preset("cifar")

@@ -13,7 +13,7 @@ from models.weights import save_weights
 from pipelines import sample
 
 
-def store(path, classes):
+def save_toy(path, classes):
     torch.manual_seed(0)
     config = ModelConfig(
         channels=8, channel_mult=(1,), blocks=1, attention_resolutions=(), structural_blocks=()
@@ -29,7 +29,7 @@ def store(path, classes):
 
 @pytest.fixture
 def weights(tmp_path):
-    return store(tmp_path / "0.1.safetensors", 3)
+    return save_toy(tmp_path / "0.1.safetensors", 3)
 
 
 def run(monkeypatch, *words):
@@ -111,7 +111,7 @@ def test_bad_input_is_one_clear_error(weights, tmp_path, monkeypatch, words, tol
 def test_nothing_to_write_and_unlabelled_models(weights, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="say what to write"):
         run(monkeypatch, weights)
-    plain = store(tmp_path / "plain.safetensors", 0)
+    plain = save_toy(tmp_path / "plain.safetensors", 0)
     for words, told in (
         (["--labels", "1"], "know no classes"),
         (["--guide", "classifier_free=2"], "label"),
@@ -132,7 +132,7 @@ def test_another_solver_or_grid_leaves_the_named_settings_own_options_behind():
 
 
 def test_guidance_from_the_command_line(weights, tmp_path, monkeypatch):
-    store(tmp_path / "0.2.safetensors", 3)
+    save_toy(tmp_path / "0.2.safetensors", 3)
 
     def chosen(*words):
         line = sample.command_line().parse_args([str(weights), *words])

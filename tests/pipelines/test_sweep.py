@@ -99,8 +99,8 @@ def test_ctrl_c_and_a_metric_that_is_best_near_its_floor(clone):
     out = clone.run("python", "-m", "pipelines.sweep")
     assert "from its floor" in out and "Ray Tune ended" not in out
     finished = [trial for trial in trials(clone, "near") if trial["status"] == "finished"]
-    nearest = min(finished, key=lambda trial: trial["rungs"][-1]["density_from_floor"])
-    assert f"best: trial {nearest['number']}, density" in out
+    closest = min(finished, key=lambda trial: trial["rungs"][-1]["density_from_floor"])
+    assert f"best: trial {closest['number']}, density" in out
     write(clone)
 
 

@@ -17,7 +17,7 @@ from sampling.guidance.gradient import Gradient, GradientConfig
 from sampling.request import GenerationRequest
 
 
-def store(path, seed=0, rank=0):
+def save_toy(path, seed=0, rank=0):
     torch.manual_seed(seed)
     config = ModelConfig(
         channels=8,
@@ -39,7 +39,7 @@ def store(path, seed=0, rank=0):
 
 @pytest.fixture
 def weights(tmp_path):
-    return store(tmp_path / "0.1.safetensors")
+    return save_toy(tmp_path / "0.1.safetensors")
 
 
 @pytest.fixture
@@ -70,8 +70,8 @@ def test_pictures_are_the_decoded_images(weights):
 
 
 def test_guiding_denoisers_by_length_and_by_file(weights, tmp_path):
-    near = load_denoiser(store(tmp_path / "0.2.safetensors", seed=1))
-    far = load_denoiser(store(tmp_path / "other.safetensors", seed=2))
+    near = load_denoiser(save_toy(tmp_path / "0.2.safetensors", seed=1))
+    far = load_denoiser(save_toy(tmp_path / "other.safetensors", seed=2))
     denoiser = load_denoiser(weights)
     by_length = AutoguidanceConfig(weight=2.0, length=0.2)
     by_file = AutoguidanceConfig(weight=3.0, weights=str(tmp_path / "other.safetensors"))
@@ -110,7 +110,7 @@ def test_a_classifier_guides_by_its_gradient(weights, classifier):
 def test_a_classifier_reads_the_denoiser_with_the_adapter_that_the_sampler_switches_on(
     tmp_path, classifier
 ):
-    weights = store(tmp_path / "w.safetensors", rank=2)
+    weights = save_toy(tmp_path / "w.safetensors", rank=2)
     denoiser, labels = load_denoiser(weights), torch.tensor([0, 1, 2, 0])
     x, sigma = torch.randn(4, 1, 8, 8), torch.ones(4)
     read = {}
@@ -129,7 +129,7 @@ def test_generation_passes_the_adapted_denoiser_on_to_the_guidance(
     tmp_path, classifier, monkeypatch
 ):
     """One network from end to end: what is denoised and what the classifier reads."""
-    weights, seen = store(tmp_path / "w.safetensors", rank=2), []
+    weights, seen = save_toy(tmp_path / "w.safetensors", rank=2), []
     forward = Gradient.forward
 
     def watched(self, x, sigma, labels=None):

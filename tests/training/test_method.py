@@ -148,7 +148,7 @@ def test_a_checkpoint_of_other_players_is_refused(settings, data, tmp_path):
         train(longer, data, tmp_path / "run", World())
 
 
-def test_an_unknown_method_is_refused_with_the_nearest(settings, data):
+def test_an_unknown_method_is_refused_with_the_closest_name(settings, data):
     train_settings = settings.train.model_copy(update={"method": "denoisng"})
     with pytest.raises(ValueError, match=r"unknown train\.method 'denoisng': did you mean 'denois"):
         build.build_method(settings.model_copy(update={"train": train_settings}), data, World())

@@ -69,7 +69,7 @@ def test_text_that_looks_like_a_number_is_quoted():
         ("zzz.yyy", "docs/params.md"),
     ],
 )
-def test_unknown_keys_name_the_nearest(key, said):
+def test_unknown_keys_name_the_closest(key, said):
     known = known_keys(load_params("presets/digits.yaml"))
     with pytest.raises(ParamsError) as caught:
         check_key(key, known, "here")

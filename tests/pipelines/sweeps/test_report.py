@@ -14,7 +14,7 @@ from rich.console import Console
 
 from pipelines.params import check_params
 from pipelines.settings.yaml_file import ParamsError, read_yaml
-from pipelines.sweep import fitting, identity
+from pipelines.sweep import fitting, sweep_facts
 from pipelines.sweeps.record import BROKEN, FINISHED, STOPPED, Record, check_same_sweep
 from pipelines.sweeps.report import (
     announce,
@@ -211,7 +211,7 @@ def density(tmp_path):
 def test_a_sweep_cannot_reward_density_above_its_floor(density, tmp_path, capsys):
     sweep = density.sweep
     order = [t.number for t in ranked(list(density.trials.values()), sweep.objective, sweep.mode)]
-    assert order == [1, 2, 0], "the nearest to the floor first, not the densest"
+    assert order == [1, 2, 0], "the closest to the floor first, not the densest"
     assert outcome(sweep, density.trials["t1"]) == "density 0.95 (0.05 from its floor)"
     files = {path.name: path for path in write_report(sweep, density, tmp_path / "out")}
     assert "density 0.95 (0.05 from its floor)" in files["best_params.yaml"].read_text()
@@ -236,7 +236,7 @@ def test_fewer_trials_than_asked_for_are_counted(sweep, tmp_path):
 
 def test_a_sweep_that_was_begun_for_more_density_is_not_continued(density, tmp_path):
     """Tune's state on disk would go on to maximise it."""
-    now = identity(density.sweep)
+    now = sweep_facts(density.sweep)
     before = {key: value for key, value in now.items() if key != "objective"}
     assert not check_same_sweep(tmp_path, before, "sweep.yaml")
     with pytest.raises(
@@ -245,5 +245,5 @@ def test_a_sweep_that_was_begun_for_more_density_is_not_continued(density, tmp_p
         check_same_sweep(tmp_path, now, "sweep.yaml")
 
 
-def test_a_sweep_for_a_low_metric_has_the_identity_that_it_had(sweep):
-    assert identity(sweep).keys() == {"sweep", "params", "data", "code"}
+def test_a_sweep_for_a_low_metric_has_the_facts_that_it_had(sweep):
+    assert sweep_facts(sweep).keys() == {"sweep", "params", "data", "code"}

@@ -104,7 +104,7 @@ def test_domains_that_mean_nothing(raw, said):
         parse_domain(raw)
 
 
-def test_unknown_key_names_the_nearest():
+def test_unknown_key_names_the_closest():
     assert "did you mean 'train.lr'?" in refused({"train.lrr": {"uniform": [0.1, 0.2]}})
 
 

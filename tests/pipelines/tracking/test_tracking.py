@@ -16,9 +16,9 @@ from PIL import Image
 
 from pipelines.console.training_monitor import close_training
 from pipelines.settings.dotted_keys import flatten, select
-from pipelines.tracking.connection import open_store
+from pipelines.tracking.connection import open_run_store
 from pipelines.tracking.provenance import git_tags, process_tags
-from pipelines.tracking.run_names import gate_tags, nearest_preset, parent_name
+from pipelines.tracking.run_names import closest_preset, gate_tags, parent_name
 from pipelines.tracking.stage_run import StageRun, TrackingConfig, load_presets, stage_run
 
 CONFIG = TrackingConfig(system_metrics=False)
@@ -48,7 +48,7 @@ class FakeParams:
 def root(tmp_path_factory):
     """One store for the module; creating it takes seconds."""
     folder = tmp_path_factory.mktemp("root")
-    open_store(CONFIG, folder)
+    open_run_store(CONFIG, folder)
     return folder
 
 
@@ -60,7 +60,7 @@ def elsewhere(tmp_path, monkeypatch):
 
 @pytest.fixture
 def client(root):
-    return open_store(CONFIG, root).client
+    return open_run_store(CONFIG, root).client
 
 
 def start(stage, root, tag, params=None, **options):
@@ -107,7 +107,7 @@ def test_parent_and_children_of_a_whole_pipeline(root, client):
     ]
     assert "step" in picture and "192" in picture
     assert train.inputs.dataset_inputs[0].dataset.digest.startswith("abab")
-    assert len(open_store(CONFIG, root).search({"mlflow.parentRunId": parent_id})) == 3
+    assert len(open_run_store(CONFIG, root).search({"mlflow.parentRunId": parent_id})) == 3
 
 
 def test_failure_is_told_and_the_next_start_goes_on_without_repeating(root, client):
@@ -152,7 +152,7 @@ def test_interrupt_is_killed_and_sigterm_too(root, client):
 
 
 def test_a_run_whose_process_died_is_killed_at_the_next_start(root, client):
-    store = open_store(CONFIG, root)
+    store = open_run_store(CONFIG, root)
     gone = subprocess.run(
         [
             sys.executable,
@@ -192,7 +192,7 @@ def test_cached_stage_points_at_its_maker(root, client):
         run.add_restored("train", "shared")
         run.add_restored("train", "shared")
         run.add_restored("train", "nobody made this")
-    children = open_store(CONFIG, root).search({"mlflow.parentRunId": run.parent.run_id})
+    children = open_run_store(CONFIG, root).search({"mlflow.parentRunId": run.parent.run_id})
     (cached,) = [child for child in children if child.info.run_name == "train (cached)"]
     assert cached.data.tags["made_by"] == made.run_id
     assert cached.data.metrics == {"loss": 0.5}
@@ -227,7 +227,7 @@ def test_the_same_bytes_show_the_results_of_the_run_that_has_them(root, client, 
     assert parent.data.tags["best.item"] == "0.1-a"
     assert parent.data.tags["results_of"] == run.parent.run_id
     assert "same bytes as" in parent.data.tags["mlflow.note.content"]
-    store = open_store(CONFIG, root)
+    store = open_run_store(CONFIG, root)
     assert store.artifact(again.parent.run_id, "metrics.json") == b"{}"
     children = store.search({"mlflow.parentRunId": again.parent.run_id, "stage": "evaluate"})
     assert [child.data.tags["made_by"] for child in children] == [made.run_id]
@@ -244,7 +244,7 @@ def test_gate_is_told_on_child_and_parent_also_when_it_never_opened(root, client
     }
     with start("summarize", root, "llll22") as other:  # whose training DVC did not run
         other.add_restored("train", "gated")
-    (cached,) = open_store(CONFIG, root).search(
+    (cached,) = open_run_store(CONFIG, root).search(
         {"mlflow.parentRunId": other.parent.run_id, "stage": "train"}
     )
     for run_id in (run.run_id, run.parent.run_id, cached.info.run_id):
@@ -261,7 +261,7 @@ def test_gate_is_told_on_child_and_parent_also_when_it_never_opened(root, client
 
 def test_a_grid_of_several_pictures_says_so_where_it_opens(root):
     """MLflow's slider opens at step 0, but for a grid with one picture."""
-    store = open_store(CONFIG, root)
+    store = open_run_store(CONFIG, root)
     with start("train", root, "mmmm11") as run:
         run.log_image(np.full([8, 8, 3], 9, np.uint8), "samples a", 100, "move it")
         assert set(store.image_files(run.run_id)) == {("samples a", 100)}
@@ -353,7 +353,7 @@ def test_names_read_by_themselves():
         "digits": {**flat, "seed": 0, "train.lr": 0.01},
         "other": {**flat, "dataset.source": "x", "train.lr": 3, "seed": 9},
     }
-    name, changed = nearest_preset(flat, presets)
+    name, changed = closest_preset(flat, presets)
     assert name == "digits"
     assert parent_name(flat, "3f2a99", changed) == "digits graph s1 lr=0.02 3f2a"
     folder = {"dataset.source": "image_folder", "dataset.path": "/data/birds.zip"}

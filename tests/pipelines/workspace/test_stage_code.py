@@ -159,7 +159,7 @@ def test_no_import_hides_from_the_closure():
                 "pipelines.tracking.run_names",
                 "evaluation.metric_table",
             ],
-            ["evaluation.judge", "models.weights", "training.loop", "pipelines.tracking.store"],
+            ["evaluation.judge", "models.weights", "training.loop", "pipelines.tracking.run_store"],
         ),
     ],
 )

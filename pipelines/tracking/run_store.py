@@ -1,4 +1,4 @@
-"""What tracking asks of an MLflow store, in plain data. `tracking.open_store` makes one."""
+"""The MLflow store of runs behind methods that take and return plain data."""
 
 import getpass
 import json
@@ -14,8 +14,8 @@ from pipelines.tracking.run_names import child_name
 
 
 @dataclass(frozen=True)
-class Store:
-    """An open MLflow store and one experiment in it."""
+class RunStore:
+    """An open MLflow store and one experiment in it; `connection.open_run_store` makes it."""
 
     client: Any
     """MlflowClient."""
