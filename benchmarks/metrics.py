@@ -54,7 +54,8 @@ def main() -> None:
         table.add_row(name, f"{value:.4f}")
     Console().print(table)
     print(
-        f"{seconds:.0f} s; peak memory {peak_memory():.2f} GB, {before:.2f} GB of it before the call"
+        f"{seconds:.0f} s; peak memory {peak_memory():.2f} GB, {before:.2f} GB of it before the "
+        "call"
     )
 
 

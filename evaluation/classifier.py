@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from evaluation.features import RunningStatistics, image_chunks
-from models.extractors.load import ClassifierExtractor
+from models.extractors.classifier import ClassifierExtractor
 
 SEED = 20_240_601
 """Seed of the classifier, whatever the experiment's seed: one network judges all runs."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from evaluation.frechet import feature_statistics
 from foundation.atomic_files import replacing
-from models.extractors.load import Extractor
+from models.extractors.base import Extractor
 
 CHUNK_BYTES = 1 << 25
 """Images read at once, at most 4096 of them."""

@@ -15,7 +15,8 @@ from evaluation.classifier import train_classifier
 from evaluation.config import EvaluationConfig
 from evaluation.features import write_features
 from foundation.atomic_files import replacing, write_text
-from models.extractors.load import ClassifierExtractor, Extractor, load_classifier, load_extractor
+from models.extractors.classifier import ClassifierExtractor, load_classifier
+from models.extractors.load import Extractor, load_extractor
 
 SCHEMA = 1
 MAX_CLASSES = 100

@@ -9,7 +9,8 @@ from foundation.did_you_mean import check_name
 
 
 class NameIn:
-    """Annotation of a settings field that names an entry: `Annotated[str, NameIn("solver", SOLVERS)]`.
+    """Annotation of a settings field that names an entry: `Annotated[str, NameIn("solver",
+    SOLVERS)]`.
 
     The table is read when a value is, so that an entry put into it later counts too.
 

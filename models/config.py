@@ -6,8 +6,7 @@ from pydantic import Field
 
 from foundation.settings_base import Settings
 from models.layers.block_configs import (
-    GraphConvConfig,
-    SelfAttentionConfig,
+    BLOCKS,
     StructuralBlockConfig,
 )
 
@@ -31,8 +30,8 @@ class ModelConfig(Settings):
     channels_per_head: PositiveInt = 32
     """Channels of one attention head."""
     structural_blocks: tuple[StructuralBlockConfig, ...] = (
-        GraphConvConfig(),
-        SelfAttentionConfig(),
+        BLOCKS["graph_conv"](kind="graph_conv"),
+        BLOCKS["self_attention"](kind="self_attention"),
     )
     """Blocks at the bottleneck, which relate its pixels, in order."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0

@@ -52,8 +52,9 @@ def main() -> None:
     reference = load_reference(REFERENCE, params.evaluation.inception_path)
     out = EVALUATE / item
     shutil.rmtree(out, ignore_errors=True)
-    with stage_run("evaluate", params, pipeline_tag(params), fingerprint, root=dvc_root(),
-                   item=item) as run:  # fmt: skip
+    with stage_run(
+        "evaluate", params, pipeline_tag(params), fingerprint, root=dvc_root(), item=item
+    ) as run:
         request = asked_images(params, sampler, args.length, dataset)
         labels, count = request.labels, params.evaluation.num_images
         start = time.monotonic()
@@ -79,9 +80,11 @@ def main() -> None:
         for picture in ("samples.png", "nearest.png"):
             run.log_artifact(out / picture)
     headline = result["metrics"]
-    print(f"evaluate {item}: {result['metric_name']} {headline['fd']['value']:.4g} "
-          f"(floor {headline['fd']['floor']:.4g}), KID {headline['kid']['value']:.4g} "
-          f"(floor {headline['kid']['floor']:.4g})")  # fmt: skip
+    print(
+        f"evaluate {item}: {result['metric_name']} {headline['fd']['value']:.4g} "
+        f"(floor {headline['fd']['floor']:.4g}), KID {headline['kid']['value']:.4g} "
+        f"(floor {headline['kid']['floor']:.4g})"
+    )
 
 
 def asked_images(
@@ -101,18 +104,27 @@ def asked_images(
     )
 
 
-def write_outputs(out: Path, result: dict, images: np.ndarray, labels: np.ndarray,
-                  dataset: ImageDataset, reference: Reference, shown: int) -> None:  # fmt: skip
+def write_outputs(
+    out: Path,
+    result: dict,
+    images: np.ndarray,
+    labels: np.ndarray,
+    dataset: ImageDataset,
+    reference: Reference,
+    shown: int,
+) -> None:
     """samples.png, nearest.png and, last, metrics.json."""
     out.mkdir(parents=True)
     chosen = images[:shown]
     grid = sample_grid(chosen, labels=labels[:shown], label_names=dataset.label_names)
     grid.save(out / "samples.png")
     nearest_grid(
-        chosen, dataset.images, dataset.train_indices,
+        chosen,
+        dataset.images,
+        dataset.train_indices,
         sample_features=reference.extractor.features(chosen),
         train_features=reference.train_features,
-    ).save(out / "nearest.png")  # fmt: skip
+    ).save(out / "nearest.png")
     (out / "metrics.json").write_text(json.dumps(result, indent=1) + "\n")
 
 

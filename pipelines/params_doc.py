@@ -111,8 +111,12 @@ def _name(kind: Any) -> str:
 
 
 def _limits(metadata: Any) -> str:
-    signs = {annotated_types.Ge: (">=", "ge"), annotated_types.Gt: (">", "gt"),
-             annotated_types.Le: ("<=", "le"), annotated_types.Lt: ("<", "lt")}  # fmt: skip
+    signs = {
+        annotated_types.Ge: (">=", "ge"),
+        annotated_types.Gt: (">", "gt"),
+        annotated_types.Le: ("<=", "le"),
+        annotated_types.Lt: ("<", "lt"),
+    }
     found = []
     for item in metadata:
         for constraint in getattr(item, "metadata", None) or [item]:

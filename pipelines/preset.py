@@ -1,9 +1,9 @@
 """Put a preset in place of params.yaml; an edited params.yaml is never overwritten."""
 
 import argparse
-import shutil
 from pathlib import Path
 
+from foundation.atomic_files import write_text
 from foundation.did_you_mean import nearest_name
 from pipelines.console.command import run_stage
 from pipelines.params import load_params
@@ -35,7 +35,7 @@ def apply_preset(name: str, target: Path = Path(DEFAULT_PATH)) -> bool:
                 f"{target} has been edited: move it away (mv {target} my_params.yaml) before "
                 f"putting preset {name} in its place"
             )
-    shutil.copyfile(source, target)
+    write_text(target, source.read_text(encoding="utf-8"))
     return True
 
 

@@ -38,8 +38,10 @@ def main() -> None:
             run.log_metrics({f"profile_error/{length_name(length)}": errors[length]})
         (EMA / "reconstruct.json").write_text(json.dumps(report, indent=1) + "\n")
     worst = max(errors, key=lambda length: errors[length])
-    print(f"reconstruct: {len(lengths)} lengths from {len(found)} snapshots; largest relative "
-          f"profile error {errors[worst]:.3g} at {length_name(worst)}")  # fmt: skip
+    print(
+        f"reconstruct: {len(lengths)} lengths from {len(found)} snapshots; largest relative "
+        f"profile error {errors[worst]:.3g} at {length_name(worst)}"
+    )
 
 
 if __name__ == "__main__":

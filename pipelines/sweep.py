@@ -32,27 +32,27 @@ from pipelines.sweeps.trial import TrialTask, run_trial
 from pipelines.workspace.dvc_command import run_dvc
 from pipelines.workspace.fingerprint import dataset_hash
 from pipelines.workspace.paths import DATASET, REFERENCE, REPORTS, dvc_root, grid_cache
-from pipelines.workspace.stage_code import code_hash, stage_code
+from pipelines.workspace.stage_code import code_hash, stage_files
 
 SWEEPS = "sweeps"
-
-
-# What a judgement at a rung is made by (pipelines/sweeps/quick_evaluation.py).
-JUDGING_FOLDERS = ("dataset", "evaluation", "foundation", "models", "sampling")
-JUDGING_FILES = ("pipelines/sweeps/quick_evaluation.py", "pipelines/ray_jobs/generation.py", "training/held_out.py",
-                 "outputs/reference/reference.json")  # fmt: skip
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    arguments.add_argument("--space", default="sweep.yaml", metavar="FILE",
-                           help="what to try, and how to judge it (default: %(default)s)")  # fmt: skip
-    arguments.add_argument("--fresh", action="store_true",
-                           help="forget what a sweep of this name has tried")  # fmt: skip
-    arguments.add_argument("--retry-broken", action="store_true",
-                           help="try broken trials once more")  # fmt: skip
+    arguments.add_argument(
+        "--space",
+        default="sweep.yaml",
+        metavar="FILE",
+        help="what to try, and how to judge it (default: %(default)s)",
+    )
+    arguments.add_argument(
+        "--fresh", action="store_true", help="forget what a sweep of this name has tried"
+    )
+    arguments.add_argument(
+        "--retry-broken", action="store_true", help="try broken trials once more"
+    )
     args = arguments.parse_args()
     sweep, root = load_sweep(args.space), dvc_root()
     folder = root / ".runs" / SWEEPS / sweep.config.name
@@ -102,7 +102,7 @@ def identity(sweep: Sweep) -> dict[str, Any]:
         **({"objective": sweep.objective} if sweep.objective != sweep.config.metric else {}),
         "params": params,
         "data": dataset_hash() or "",
-        "code": code_hash(stage_code("train")),
+        "code": code_hash(stage_files("train")),  # of every kind, since trials differ
     }
 
 
@@ -114,8 +114,10 @@ def prepare_data(sweep: Sweep) -> None:
         raise RuntimeError(f"the data set or its reference could not be made: {error}") from None
     manifest = json.loads((REFERENCE / "reference.json").read_text())
     if sweep.config.metric == "conditional_accuracy" and manifest["classifier"] is None:
-        raise ParamsError(f"{sweep.where}: metric: no trial reports conditional_accuracy, since "
-                          "the data set has no classes: choose kid")  # fmt: skip
+        raise ParamsError(
+            f"{sweep.where}: metric: no trial reports conditional_accuracy, since "
+            "the data set has no classes: choose kid"
+        )
 
 
 class Observer:
@@ -131,23 +133,25 @@ class Observer:
         trial = self.record.rung(trial_id, result)
         if trial is not None:
             self.runs.rung(trial)
-            self.say(f"trial {trial.number}: {trial.nimg / 1000:g} kimg, "
-                     f"{outcome(self.record.sweep, trial)}")  # fmt: skip
+            self.say(
+                f"trial {trial.number}: {trial.nimg / 1000:g} kimg, "
+                f"{outcome(self.record.sweep, trial)}"
+            )
 
     def ended(self, trial_id: str, error: str | None = None) -> None:
         trial = self.record.ended(trial_id, error)
         self.runs.ended(trial)
         total = self.record.sweep.config.trials
-        self.say(f"trial {trial.number}: {trial.status}{': ' if error else ''}{error or ''} "
-                 f"({self.record.done()} of {total} trials)")  # fmt: skip
+        self.say(
+            f"trial {trial.number}: {trial.status}{': ' if error else ''}{error or ''} "
+            f"({self.record.done()} of {total} trials)"
+        )
 
     def say(self, text: str) -> None:
         print(f"sweep: {text}", flush=True)
 
 
-def search(
-    sweep: Sweep, folder: Path, root: Path, observer: Observer, retry_broken: bool
-) -> None:  # fmt: skip
+def search(sweep: Sweep, folder: Path, root: Path, observer: Observer, retry_broken: bool) -> None:
     """Run or continue the trials, and say where Tune ended before all of them were over.
 
     Raises KeyboardInterrupt when Ctrl-C left some unfinished.
@@ -177,21 +181,20 @@ def search(
         observer.say(observer.record.shortfall())
 
 
-def judging_basis() -> str:
-    """Hash of what judges a trial besides its own weights: the reference and the code."""
-    files = {path for folder in JUDGING_FOLDERS for path in Path(folder).rglob("*.py")}
-    return code_hash(files | {Path(name) for name in JUDGING_FILES})
-
-
 def quick_evaluation(sweep: Sweep) -> QuickEvaluation:
     """The judgement at rungs, with the data and reference of this workspace."""
     base = sweep.base
     return QuickEvaluation(
-        str(DATASET.resolve()), str(REFERENCE.resolve()), base.evaluation.inception_path,
-        base.seed, sweep.config.evaluation.num_images, base.evaluation.batch_size,
-        base.evaluation.k, base.run_settings().model_dump_json(), judging_basis(),
-        str(grid_cache()),
-    )  # fmt: skip
+        str(DATASET.resolve()),
+        str(REFERENCE.resolve()),
+        base.evaluation.inception_path,
+        base.seed,
+        sweep.config.evaluation.num_images,
+        base.evaluation.batch_size,
+        base.evaluation.k,
+        base.run_settings().model_dump_json(),
+        grid_cache=str(grid_cache()),
+    )
 
 
 def fitting(sweep: Sweep, available: dict[str, float]) -> int:

@@ -29,11 +29,18 @@ from training.methods.build import build_method
 
 def main() -> None:
     arguments = parser(__doc__)
-    arguments.add_argument("--fresh", action="store_true", default=_env("TRAIN_FRESH") == "1",
-                           help="train anew, removing what this run has so far")  # fmt: skip
-    arguments.add_argument("--adopt", metavar="FINGERPRINT", default=_env("TRAIN_ADOPT"),
-                           help="continue the unfinished run of that fingerprint, which differs "
-                           "in code only")  # fmt: skip
+    arguments.add_argument(
+        "--fresh",
+        action="store_true",
+        default=_env("TRAIN_FRESH") == "1",
+        help="train anew, removing what this run has so far",
+    )
+    arguments.add_argument(
+        "--adopt",
+        metavar="FINGERPRINT",
+        default=_env("TRAIN_ADOPT"),
+        help="continue the unfinished run of that fingerprint, which differs in code only",
+    )
     args = arguments.parse_args()
     params, root = load_params(args.params), dvc_root()
     hide_gpus(params.cluster)
@@ -45,8 +52,9 @@ def main() -> None:
             shutil.rmtree(folder, ignore_errors=True)
         offer_or_adopt(identity, folder, args.adopt)
         finished = (folder / "train.json").is_file()
-        with stage_run("train", params, pipeline_tag(params), identity.fingerprint, root=root,
-                       fresh=args.fresh) as run:  # fmt: skip
+        with stage_run(
+            "train", params, pipeline_tag(params), identity.fingerprint, root=root, fresh=args.fresh
+        ) as run:
             if finished:
                 print(f"train: {identity.fingerprint} is finished: publishing it again")
                 run.mark_restored()
@@ -70,8 +78,11 @@ def train_run(params: Params, folder: Path, identity: Identity, run) -> None:
     build_method(settings, ImageDataset(DATASET), World())
     for remark in remarks(params):
         print(f"train: note: {remark}", flush=True)
-    print(f"train: {settings.total_nimg / 1000:g} kimg {describe_cluster(params.cluster)}, "
-          f"run {identity.fingerprint}", flush=True)  # fmt: skip
+    print(
+        f"train: {settings.total_nimg / 1000:g} kimg {describe_cluster(params.cluster)}, "
+        f"run {identity.fingerprint}",
+        flush=True,
+    )
     with Monitor(settings.total_nimg, run) as monitor:
         run_training(settings, DATASET, folder, params.cluster, monitor)
 

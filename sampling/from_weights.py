@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from models.denoiser import Denoiser, load_denoiser
-from models.extractors.load import load_classifier
+from models.extractors.classifier import load_classifier
 from sampling.generate import Progress, as_sampled, device_of, generate_batches
 from sampling.guidance.config import GuidanceConfig
 from sampling.guidance.gradient import ClassifierLogProb

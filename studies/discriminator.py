@@ -139,9 +139,10 @@ def run(options: argparse.Namespace) -> pd.DataFrame:
     psi.standardise(statistics.split(CHUNK))
     learned, held_out = real_set(dataset.train_indices), real_set(dataset.held_out_indices)
     labels = torch.from_numpy(
-        generation_labels(dataset, GENERATION_SEED, 2 * options.images,
-                          conditional=denoiser.num_classes > 0)
-    )  # fmt: skip
+        generation_labels(
+            dataset, GENERATION_SEED, 2 * options.images, conditional=denoiser.num_classes > 0
+        )
+    )
     images = generate(
         denoiser, sampler, GENERATION_SEED, range(len(labels)), labels, batch_size=CHUNK
     )

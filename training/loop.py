@@ -66,7 +66,8 @@ def train(
     if (begun != begun[0]).any():  # every rank reads the folder for itself
         raise RuntimeError(
             f"workers would resume at different images ({begun.flatten().tolist()}): the "
-            f"checkpoint that one of them sees in {folder} is damaged or not there; all must share that folder"
+            f"checkpoint that one of them sees in {folder} is damaged or not there; all must "
+            "share that folder"
         )
     world.barrier()  # nobody writes a new checkpoint while another rank still looks for the old one
     curves = Curves(folder / "curves.jsonl", resume_at=state.nimg, writing=chief)

@@ -39,10 +39,13 @@ def ray_session(cluster: ClusterConfig, *, dashboard: bool = False) -> Iterator[
         }
         options["address"] = cluster.address
     else:
-        # "local": a Ray that runs here already, which Ray would join by itself, is somebody's cluster.
+        # "local", since Ray would join one that runs here already, which is somebody's cluster
         if os.environ.get("RAY_ADDRESS"):
-            print("cluster.address is null, so this runs on a Ray of its own: RAY_ADDRESS is not used",
-                  flush=True)  # fmt: skip
+            print(
+                "cluster.address is null, so this runs on a Ray of its own: RAY_ADDRESS is not "
+                "used",
+                flush=True,
+            )
         options |= {
             "address": "local",
             "include_dashboard": dashboard,
@@ -50,9 +53,12 @@ def ray_session(cluster: ClusterConfig, *, dashboard: bool = False) -> Iterator[
         }
     try:
         ray.init(
-            runtime_env=runtime, log_to_driver=False, logging_level=logging.ERROR,
-            configure_logging=True, **options,
-        )  # fmt: skip
+            runtime_env=runtime,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            configure_logging=True,
+            **options,
+        )
     except (ConnectionError, RuntimeError, ValueError) as error:
         where = f"cluster.address {cluster.address!r}" if cluster.address else "a local Ray"
         raise ClusterError(f"{where} could not be used: {str(error).splitlines()[0]}") from error

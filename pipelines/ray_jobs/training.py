@@ -1,14 +1,13 @@
-"""Ray objects: training workers, image generation spread over a cluster.
+"""Training in this process, or in the workers of Ray Train.
 
 Everything a worker needs travels as plain data and paths in the project folder, which all nodes
-share; its events come back through a small mailbox actor.
+share; its events come back through a small mailbox actor. Watching never ends a training.
 """
 
 import os
 import signal
 import threading
 import uuid
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,27 +15,34 @@ from typing import Any
 
 from dataset.store import ImageDataset
 from foundation.workers import World
-from pipelines.ray_jobs.event_queue import Mailbox
+from pipelines.ray_jobs.event_queue import Drain, Mailbox, Push, Sender, forward, steady
+from pipelines.ray_jobs.own_state import ray_state
 from pipelines.ray_jobs.session import ClusterError, ray_session, root_cause
 from pipelines.settings.cluster import ClusterConfig
 from training.events import Event, Report
 from training.run_settings import RunSettings
 
 POLL_SECONDS = 0.5
+ANSWER_SECONDS = 60.0
+"""How long a mailbox may take to answer."""
 
 
 def run_training(
-    settings: RunSettings, dataset_folder: Path, folder: Path, cluster: ClusterConfig,
+    settings: RunSettings,
+    dataset_folder: Path,
+    folder: Path,
+    cluster: ClusterConfig,
     report: Report,
-) -> None:  # fmt: skip
+) -> None:
     """Train the run of `folder` to its end on `cluster`; `report` receives rank 0's events.
 
-    Raises ClusterError with the worker's own message when workers keep failing.
+    What `report` raises costs a warning, and not the training. Raises ClusterError with the
+    worker's own message when workers keep failing.
     """
     if cluster.fewest_workers == 0:
         from training.loop import train
 
-        train(settings, ImageDataset(dataset_folder), folder, World.current(), report)
+        train(settings, ImageDataset(dataset_folder), folder, World.current(), steady(report))
         return
     with ray_session(cluster) as ray:
         train_on_ray(ray, settings, Path(dataset_folder), Path(folder), cluster, report)
@@ -52,13 +58,20 @@ def _worker(config: dict) -> None:
     # Ray starts workers in a folder of its own; params name files relative to the project.
     os.chdir(config["here"])
     settings = RunSettings.model_validate_json(config["settings"])
-    mailbox = ray.get_actor(config["mailbox"], namespace=config["namespace"])
     world = World.current(get_device())
 
-    enrich = config["enrich"]
+    def find() -> Push:
+        mailbox = ray.get_actor(config["mailbox"], namespace=config["namespace"])
+
+        def push(events: list[Event]) -> None:
+            ray.get(mailbox.push.remote(events), timeout=ANSWER_SECONDS)
+
+        return push
+
+    send, enrich = Sender(find), config["enrich"]
 
     def report(event: Event) -> None:
-        ray.get(mailbox.push.remote(enrich(event) if enrich else event))
+        send(enrich(event) if enrich else event)
 
     train(
         settings,
@@ -72,8 +85,8 @@ def _worker(config: dict) -> None:
 def worker_scaling(cluster: ClusterConfig, gpus: float, resources: dict[str, float] | None) -> Any:
     """Ray Train's ScalingConfig on a cluster with so many GPUs.
 
-    resources: of each worker, as of `train_on_ray`. With cluster.use_gpu null GPUs are used where there
-    is one for each worker; where there are too few, that is told.
+    resources: of each worker, as of `train_on_ray`. With cluster.use_gpu null GPUs are used where
+    there is one for each worker; where there are too few, that is told.
     """
     from ray.train import ScalingConfig
 
@@ -84,8 +97,8 @@ def worker_scaling(cluster: ClusterConfig, gpus: float, resources: dict[str, flo
         use_gpu = gpus >= cluster.fewest_workers
         if gpus and not use_gpu:
             print(
-                f"train: {gpus:g} GPU for {cluster.fewest_workers} workers: training on processors; "
-                f"set cluster.num_workers to {gpus:g} to use it",
+                f"train: {gpus:g} GPU for {cluster.fewest_workers} workers: training on "
+                f"processors; set cluster.num_workers to {gpus:g} to use it",
                 flush=True,
             )
     workers: Any = cluster.num_workers  # (min, max): elastic
@@ -96,52 +109,78 @@ def worker_scaling(cluster: ClusterConfig, gpus: float, resources: dict[str, flo
     )
 
 
+def make_mailbox(ray: Any, name: str) -> Drain:
+    """A mailbox that workers find by `name`, on the caller's own node: it lives as long as that."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    if not ray.is_initialized():  # or else Ray would start anew by itself
+        raise RuntimeError("Ray has been shut down")
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    options = {"name": name, "num_cpus": 0, "scheduling_strategy": here}
+    mailbox = ray.remote(Mailbox).options(**options).remote()
+    return lambda: ray.get(mailbox.drain.remote(), timeout=ANSWER_SECONDS)
+
+
 def train_on_ray(
-    ray: Any, settings: RunSettings, dataset_folder: Path, folder: Path, cluster: ClusterConfig,
-    report: Report, *, enrich: Callable[[Event], Event] | None = None,
+    ray: Any,
+    settings: RunSettings,
+    dataset_folder: Path,
+    folder: Path,
+    cluster: ClusterConfig,
+    report: Report,
+    *,
+    enrich: Callable[[Event], Event] | None = None,
     resources: dict[str, float] | None = None,
-) -> None:  # fmt: skip
+) -> None:
     """One Ray Train run within a Ray that is there already; otherwise like `run_training`.
 
-    enrich: changes an event where it arises, in the worker of rank 0 (it is sent there).
+    enrich: changes an event where it arises, in the worker of rank 0 (it is sent there). What it
+    raises ends the training.
     resources: of each worker, e.g. {"CPU": 1, "GPU": 0.5}; None: a GPU, or else a processor.
     """
     from ray.train import FailureConfig, RunConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
-    unique = uuid.uuid4().hex[:12]
     scaling = worker_scaling(cluster, ray.cluster_resources().get("GPU", 0), resources)
-    name, namespace = f"mailbox-{unique}", ray.get_runtime_context().namespace
-    mailbox = ray.remote(Mailbox).options(name=name, num_cpus=0).remote()
+    name, namespace = f"mailbox-{uuid.uuid4().hex[:12]}", ray.get_runtime_context().namespace
+    drain = make_mailbox(ray, name)
     storage = Path(cluster.storage).resolve() if cluster.storage else folder.parent / "ray"
-    trainer = TorchTrainer(
-        _worker,
-        train_loop_config={
-            "settings": settings.model_dump_json(), "dataset": str(dataset_folder.resolve()),
-            "folder": str(folder.resolve()), "mailbox": name, "namespace": namespace,
-            "enrich": enrich, "here": str(Path.cwd()),
-        },
-        torch_config=TorchConfig(backend="nccl" if scaling.use_gpu else "gloo"),
-        scaling_config=scaling,
-        run_config=RunConfig(
-            # a new name at each start: our checkpoints are the only source of resumption
-            name=f"{folder.name}-{unique}", storage_path=str(storage),
-            failure_config=FailureConfig(max_failures=cluster.max_failures),
-        ),
-    )  # fmt: skip
+    config = {
+        "settings": settings.model_dump_json(),
+        "dataset": str(dataset_folder.resolve()),
+        "folder": str(folder.resolve()),
+        "mailbox": name,
+        "namespace": namespace,
+        "enrich": enrich,
+        "here": str(Path.cwd()),
+    }
     stop = threading.Event()
     reader = threading.Thread(
-        target=_forward_events, args=(ray, mailbox, report, stop), daemon=True
+        target=forward,
+        args=(drain, lambda: make_mailbox(ray, name), report, stop, POLL_SECONDS),
+        daemon=True,
     )
-    reader.start()
-    try:
-        with _interrupt_kept():
-            trainer.fit()
-    except Exception as error:
-        raise ClusterError(root_cause(error)) from error
-    finally:
-        stop.set()
-        reader.join(timeout=60)
+    with ray_state(storage, folder.name) as start:
+        trainer = TorchTrainer(
+            _worker,
+            train_loop_config=config,
+            torch_config=TorchConfig(backend="nccl" if scaling.use_gpu else "gloo"),
+            scaling_config=scaling,
+            run_config=RunConfig(
+                name=start,
+                storage_path=str(storage),
+                failure_config=FailureConfig(max_failures=cluster.max_failures),
+            ),
+        )
+        reader.start()
+        try:
+            with _interrupt_kept():
+                trainer.fit()
+        except Exception as error:
+            raise ClusterError(root_cause(error)) from error
+        finally:
+            stop.set()
+            reader.join(timeout=60)
 
 
 @contextmanager
@@ -159,23 +198,3 @@ def _interrupt_kept() -> Iterator[None]:
         raise KeyboardInterrupt from None
     finally:
         signal.signal(signal.SIGINT, before or signal.default_int_handler)
-
-
-def _forward_events(ray, mailbox, report: Report, stop: threading.Event) -> None:
-    """Hand the workers' events to `report` until `stop`; a failing report never ends training."""
-    complained = False
-    while True:
-        finished = stop.wait(POLL_SECONDS)
-        try:
-            events = ray.get(mailbox.drain.remote())
-        except Exception:  # Ray is going down: trainer.fit says why
-            return
-        for event in events:
-            try:
-                report(event)
-            except Exception as error:
-                if not complained:
-                    warnings.warn(f"training goes on, but its progress cannot be shown: {error!r}")
-                complained = True
-        if finished:
-            return

@@ -15,8 +15,8 @@ class ClusterConfig(Settings):
     num_workers: Annotated[int, Field(ge=0)] | tuple[Count, Count] = 2
     """Training workers; 0: in this process, for debugging; [min, max]: elastic."""
     address: str | None = None
-    """A running Ray cluster's address, or "auto"; null: a new Ray on this machine (RAY_ADDRESS is not
-    used)."""
+    """A running Ray cluster's address, or "auto"; null: a new Ray on this machine (RAY_ADDRESS
+    is not used)."""
     use_gpu: bool | None = None
     """Give each worker a GPU; null: if Ray sees one for each of them; false: no stage uses one."""
     micro_batch: Count | None = None
@@ -26,8 +26,8 @@ class ClusterConfig(Settings):
     max_failures: Annotated[int, Field(ge=0)] = 2
     """How often a crashed worker group is started again from the last checkpoint."""
     storage: str | None = None
-    """Folder for Ray's own state of a training; null: .runs/ here. On several nodes all must share it, and
-    the project folder too, where data and checkpoints lie."""
+    """Folder for Ray's own state of a training; null: .runs/ here. On several nodes all must
+    share it, and the project folder too, where data and checkpoints lie."""
     evaluate_workers: Annotated[int, Field(ge=0)] = 0
     """Ray workers that generate images in evaluate; 0: in the process below spread_above images."""
     spread_above: Count = 10_000

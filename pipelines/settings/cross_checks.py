@@ -35,21 +35,25 @@ def remarks(params: "Params") -> list[str]:
     absent = [str(width) for width in model.attention_resolutions if width not in sides]
     if absent:
         out.append(
-            f"model.attention_resolutions: no level is {' or '.join(absent)} pixels wide, so nothing "
-            f"attends there; the levels are {', '.join(map(str, sides))} (dataset.resolution, halved)"
+            f"model.attention_resolutions: no level is {' or '.join(absent)} pixels wide, so "
+            "nothing "
+            f"attends there; the levels are {', '.join(map(str, sides))} (dataset.resolution, "
+            "halved)"
         )
     if game.kind == "none":
         return out
     if game.start_kimg >= train.total_kimg:
         out.append(
-            f"structure.start_kimg: the game would start at {game.start_kimg:g} kimg, so a training of "
+            f"structure.start_kimg: the game would start at {game.start_kimg:g} kimg, so a "
+            "training of "
             f"{train.total_kimg:g} never plays it"
         )
     gate_kimg = game.gate.min_plays * game.every * train.batch_size / 1000
     if game.refresh_kimg is not None and game.refresh_kimg <= gate_kimg:
         out.append(
             f"structure.refresh_kimg: {game.refresh_kimg:g} is over before the gate can open anew "
-            f"({game.gate.min_plays} plays, {gate_kimg:g} kimg), so the game never moves the denoiser"
+            f"({game.gate.min_plays} plays, {gate_kimg:g} kimg), so the game never moves the "
+            "denoiser"
         )
     return out
 
@@ -85,7 +89,8 @@ def _model(params: "Params") -> Iterator[str]:
         heads = max(1, channels // model.channels_per_head)
         if width in model.attention_resolutions and channels % heads:
             yield (
-                f"model.channels_per_head: {model.channels_per_head} makes {heads} attention heads of "
+                f"model.channels_per_head: {model.channels_per_head} makes {heads} attention "
+                "heads of "
                 f"the {channels} channels at {width} pixels, which they do not divide: change one"
             )
     for position, block in enumerate(model.structural_blocks):
@@ -166,7 +171,8 @@ def _samplers(params: "Params") -> Iterator[str]:
         yield "samplers: a name is listed twice"
     for name in dict.fromkeys(params.samplers):
         if name not in params.sampling:
-            yield f"samplers: {name!r} is not a name under sampling{nearest_name(name, params.sampling)}"
+            hint = nearest_name(name, params.sampling)
+            yield f"samplers: {name!r} is not a name under sampling{hint}"
             continue
         sampler = params.sampling[name]
         if sampler.adapter and not params.model.adapter_rank:
@@ -183,7 +189,8 @@ def _samplers(params: "Params") -> Iterator[str]:
                 )
             if entry.needs.classifier:
                 yield (
-                    f"{where}: {entry.kind} needs a classifier that is not the metric's: use it with "
+                    f"{where}: {entry.kind} needs a classifier that is not the metric's: use it "
+                    "with "
                     "python -m pipelines.sample --classifier FILE, and leave it out of `samplers`"
                 )
             file, length = entry.guiding_weights, entry.guiding_length
@@ -207,6 +214,7 @@ def _samplers(params: "Params") -> Iterator[str]:
 def _evaluation(params: "Params") -> Iterator[str]:
     if params.evaluation.extractor == "inception" and not params.evaluation.inception_path:
         yield (
-            "evaluation.inception_path: extractor inception needs the file inception-2015-12-05.pt; "
+            "evaluation.inception_path: extractor inception needs the file "
+            "inception-2015-12-05.pt; "
             "set its path, or choose extractor auto"
         )

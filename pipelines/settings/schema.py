@@ -49,8 +49,13 @@ class Params(Settings):
     def run_settings(self) -> RunSettings:
         """The part that the training loop needs."""
         return RunSettings(
-            seed=self.seed, model=self.model, noise=self.noise, train=self.train,
-            structure=self.structure, ema=self.ema, micro_batch=self.cluster.micro_batch,
+            seed=self.seed,
+            model=self.model,
+            noise=self.noise,
+            train=self.train,
+            structure=self.structure,
+            ema=self.ema,
+            micro_batch=self.cluster.micro_batch,
             checkpoint_every_s=self.cluster.checkpoint_every_s,
             sample_every_kimg=self.tracking.sample_every_kimg if self.tracking.enabled else None,
-        )  # fmt: skip
+        )

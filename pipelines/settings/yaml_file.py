@@ -50,8 +50,10 @@ def read_yaml(path: str | Path) -> Any:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ParamsError(f"{path} cannot be read ({error}): run from the project's folder, "
-                          "or copy one of presets/") from None  # fmt: skip
+        raise ParamsError(
+            f"{path} cannot be read ({error}): run from the project's folder, "
+            "or copy one of presets/"
+        ) from None
     try:
         return yaml.load(text, _Loader)
     except yaml.YAMLError as error:

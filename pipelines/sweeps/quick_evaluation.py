@@ -50,7 +50,8 @@ class QuickEvaluation:
     settings: str
     """RunSettings as JSON; its noise decides at which levels the held-out loss is taken."""
     basis: str = ""
-    """Hash of the reference and of the code that judges: what is kept of other ones is stale."""
+    """Hash of the reference and of the code that judges a trial (judging_basis.py): what was kept
+    on another one is stale."""
     grid_cache: str | None = None
     """Folder in which optimized time grids are kept."""
 

@@ -18,6 +18,7 @@ from filelock import FileLock
 from dataset.store import ImageDataset
 from models.weights import file_hash
 from pipelines.settings.schema import Params
+from pipelines.sweeps.judging_basis import judging_basis
 from pipelines.sweeps.quick_evaluation import QuickEvaluation
 from pipelines.sweeps.space import Sweep, SweepConfig
 from pipelines.workspace.fingerprint import stage_identity
@@ -107,7 +108,7 @@ def run_trial(sample: Mapping[str, Any], task: TrialTask) -> None:
     """
     from ray import tune
 
-    os.chdir(task.project)  # dvc.yaml and the code that the fingerprint names
+    os.chdir(task.project)  # the code that the fingerprint names
     sweep = task.load()
     values = sweep.values(sample)
     params = sweep.params(values)
@@ -117,10 +118,15 @@ def run_trial(sample: Mapping[str, Any], task: TrialTask) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(str(folder) + ".lock"):  # a trial of equal params waits for the first
         identity.save(folder)
+        evaluation = replace(task.evaluation, basis=judging_basis(params, sweep.sampler))
         judge = RungJudge(
-            task.evaluation, params.sampling[sweep.sampler], sweep.rungs,
-            params.run_settings().total_nimg, folder, sweep.objective,
-        )  # fmt: skip
+            evaluation,
+            params.sampling[sweep.sampler],
+            sweep.rungs,
+            params.run_settings().total_nimg,
+            folder,
+            sweep.objective,
+        )
         for rung in judge.earlier():
             report(SnapshotSaved(int(rung["nimg"]), "", rung))
         if not (folder / "train.json").is_file():
@@ -128,9 +134,13 @@ def run_trial(sample: Mapping[str, Any], task: TrialTask) -> None:
 
 
 def _train(
-    sweep: Sweep, params: Params, task: TrialTask, folder: Path, judge: RungJudge,
+    sweep: Sweep,
+    params: Params,
+    task: TrialTask,
+    folder: Path,
+    judge: RungJudge,
     report: Report,
-) -> None:  # fmt: skip
+) -> None:
     """In this process, or as a Ray Train run of the sweep's number of workers."""
     from foundation.workers import World
     from pipelines.ray_jobs.training import train_on_ray
@@ -147,9 +157,12 @@ def _train(
     )
     if sweep.config.workers == 0:
         train(
-            settings, ImageDataset(dataset), folder, World.current(),
+            settings,
+            ImageDataset(dataset),
+            folder,
+            World.current(),
             lambda event: report(judge(event)),
-        )  # fmt: skip
+        )
         return
     import ray
 
@@ -157,9 +170,7 @@ def _train(
         update={"num_workers": sweep.config.workers, "use_gpu": resources.gpu > 0}
     )
     wanted = {"CPU": resources.cpu} | ({"GPU": resources.gpu} if resources.gpu else {})
-    train_on_ray(
-        ray, settings, dataset, folder, cluster, report, enrich=judge, resources=wanted
-    )  # fmt: skip
+    train_on_ray(ray, settings, dataset, folder, cluster, report, enrich=judge, resources=wanted)
 
 
 def _reporter(tell: Callable[[dict], None], fingerprint: str) -> Report:

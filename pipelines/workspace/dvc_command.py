@@ -15,9 +15,13 @@ def run_dvc(*words: str, show: Callable[[str], None] = lambda line: None) -> lis
     here = str(Path(sys.executable).parent)
     environment = os.environ | {"PATH": here + os.pathsep + os.environ.get("PATH", "")}
     with subprocess.Popen(
-        [sys.executable, "-m", "dvc", *words], env=environment, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-    ) as process:  # fmt: skip
+        [sys.executable, "-m", "dvc", *words],
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+    ) as process:
         assert process.stdout is not None
         lines = []
         for line in process.stdout:

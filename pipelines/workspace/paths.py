@@ -15,6 +15,8 @@ EVALUATE = Path("outputs/evaluate")
 
 REPORTS = Path("reports")
 
+KINDS = Path("outputs/kinds")
+
 
 def dvc_root() -> Path:
     """The main checkout, also where a stage runs in DVC's temporary clone."""

@@ -12,15 +12,19 @@ from filelock import FileLock, Timeout
 from pipelines.workspace.fingerprint import Identity
 
 
+class RunInUse(RuntimeError):
+    """Another process is training the run."""
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of one fingerprint. Raises RuntimeError when another process holds it."""
+    """Hold the lock of one fingerprint. Raises RunInUse when another process holds it."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(str(folder) + ".lock", timeout=0)
     try:
         lock.acquire()
     except Timeout:
-        raise RuntimeError(
+        raise RunInUse(
             f"another process is training run {folder.name} now: wait for it, or stop it first"
         ) from None
     try:
@@ -30,26 +34,34 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def offer_or_adopt(identity: Identity, folder: Path, adopt: str | None) -> None:
-    """Continue, or point out, an unfinished run that differs from this one in code only."""
+    """Continue, or point out, an unfinished run that differs from this one in code only.
+
+    The caller holds the lock of `folder`; that of the other run is taken here while it is looked
+    at and moved. Raises RunInUse where the run to adopt is being trained, ValueError where there
+    is none.
+    """
     if folder.exists():
         return
-    for other in sorted(folder.parent.glob("train-*/identity.json")):
+    for other in sorted(path.parent for path in folder.parent.glob("train-*/identity.json")):
+        found = _unfinished(other, identity)
+        if found is None:
+            continue
         try:
-            facts = json.loads(other.read_text())
-        except ValueError:  # cut off by a full disk or a kill: its run cannot be known
+            with locked(other):
+                if _unfinished(other, identity) is None:  # it ended just now
+                    continue
+                if found == adopt:
+                    other.rename(folder)
+                    identity.save(folder)
+                    print(f"train: continuing run {adopt} with the code as it is now")
+                    return
+        except RunInUse as error:
+            if found == adopt:
+                raise RunInUse(f"--adopt {adopt}: {error}") from None
             continue
-        if (facts["params"], facts["inputs"]) != (identity.params, identity.inputs):
-            continue
-        if (other.parent / "train.json").exists() or not (other.parent / "checkpoints").exists():
-            continue
-        if adopt == facts["fingerprint"]:
-            other.parent.rename(folder)
-            identity.save(folder)
-            print(f"train: continuing run {adopt} with the code as it is now")
-            return
         print(
-            f"train: an unfinished run {facts['fingerprint']} differs from this one in code only; "
-            f"TRAIN_ADOPT={facts['fingerprint']} dvc repro  continues it, otherwise a new one starts"
+            f"train: an unfinished run {found} differs from this one in code only; "
+            f"TRAIN_ADOPT={found} dvc repro  continues it, otherwise a new one starts"
         )
     if adopt:
         raise ValueError(
@@ -58,13 +70,26 @@ def offer_or_adopt(identity: Identity, folder: Path, adopt: str | None) -> None:
         )
 
 
+def _unfinished(run: Path, identity: Identity) -> str | None:
+    """The fingerprint of an unfinished run with the same params and inputs; None for any other."""
+    try:
+        facts = json.loads((run / "identity.json").read_text())
+    except (OSError, ValueError):  # no run, or cut off by a full disk or a kill
+        return None
+    if (facts["params"], facts["inputs"]) != (identity.params, identity.inputs):
+        return None
+    if (run / "train.json").exists() or not (run / "checkpoints").exists():
+        return None
+    return facts["fingerprint"]
+
+
 def publish(folder: Path, out: Path) -> None:
     """Link the finished run's results into the stage's outputs."""
     shutil.rmtree(out, ignore_errors=True)
     (out / "snapshots").mkdir(parents=True)
     names = ["train.json", "curves.csv"]
-    names += [f"snapshots/{p.name}" for p in sorted((folder / "snapshots").iterdir())
-              if p.suffix in (".json", ".safetensors")]  # fmt: skip
+    found = sorted((folder / "snapshots").iterdir())
+    names += [f"snapshots/{p.name}" for p in found if p.suffix in (".json", ".safetensors")]
     for name in names:
         try:
             os.link(folder / name, out / name)

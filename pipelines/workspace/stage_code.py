@@ -5,9 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from models.weights import file_hash
+from pipelines.workspace.imports import Kinds, Rules, Table, closure, kinds_of
 
 # The params that decide a stage's result; dvc.yaml names the same (a test compares them).
 STAGE_PARAMS: dict[str, tuple[str, ...]] = {
@@ -19,24 +17,80 @@ STAGE_PARAMS: dict[str, tuple[str, ...]] = {
     "summarize": ("ema.lengths", "samplers", "evaluation"),
 }
 
+# Params choose one or a few of each table's kinds; the files of the others do not count.
+# chosen_kinds.py says which kinds a stage uses; a table that it passes over counts as a whole.
+TABLES: dict[str, Table] = {
+    "source": Table("dataset.sources.table", "SOURCES", one_in_use=True),
+    "solver": Table("sampling.solvers.table", "SOLVERS"),
+    "grid": Table("sampling.grids.table", "GRIDS"),
+    "guidance": Table("sampling.guidance.table", "KINDS"),
+    "block": Table("models.layers.block_configs", "BLOCKS"),
+    "extractor": Table("models.extractors.load", "EXTRACTORS"),
+    "method": Table("training.methods.table", "METHODS", one_in_use=True),
+    "form": Table("discriminators.forms", "FORMS"),
+}
 
-def stage_code(stage: str, path: str | Path = "dvc.yaml") -> set[Path]:
-    """Python files that the stage's deps in dvc.yaml name."""
-    stages = yaml.safe_load(Path(path).read_text())["stages"]
-    files: set[Path] = set()
-    for dep in stages[stage]["deps"]:
-        if not isinstance(dep, str) or dep.startswith("outputs/") or "${" in dep:
-            continue
-        place = Path(dep)
-        files |= set(place.rglob("*.py")) if place.is_dir() else {place}
-    return files
+# Stages import these, and no result depends on them.
+NO_RESULT: dict[str, str] = {
+    "foundation.did_you_mean": "spelling hints of error messages",
+    "pipelines.console": "what a person sees while a stage runs",
+    "pipelines.params": "reads params.yaml, whose values count as params",
+    "pipelines.settings.cluster": "where a stage runs",
+    "pipelines.settings.cross_checks": "refuses params, and changes none",
+    "pipelines.settings.schema": "names the sections of params.yaml; each part imports its own",
+    "pipelines.settings.tracking": "what MLflow keeps",
+    "pipelines.settings.yaml_file": "reads params.yaml, whose values count as params",
+    "pipelines.tracking.connection": "what MLflow keeps",
+    "pipelines.tracking.live_run": "what MLflow keeps",
+    "pipelines.tracking.provenance": "what MLflow keeps",
+    "pipelines.tracking.stage_run": "what MLflow keeps",
+    "pipelines.tracking.store": "what MLflow keeps",
+    "pipelines.workspace": "where files lie, and what they depend on",
+}
+
+# These bring a computation to Ray's workers and its events back: what they import counts.
+CARRIERS: dict[str, str] = {
+    "pipelines.ray_jobs.event_queue": "events of a training",
+    "pipelines.ray_jobs.own_state": "Ray's own files",
+    "pipelines.ray_jobs.session": "the connection to Ray",
+    "pipelines.ray_jobs.tasks": "one function over many arguments",
+    "pipelines.ray_jobs.training": "workers that train",
+}
+
+RULES = Rules(TABLES, NO_RESULT, CARRIERS)
+
+
+def stage_files(stage: str, kinds: Kinds | None = None) -> set[Path]:
+    """Python files that decide the stage's result, relative to the project's folder.
+
+    kinds: what params choose (`chosen_kinds`); None: every kind of every table.
+    """
+    return closure(f"pipelines.{stage}", RULES, kinds)
+
+
+def always_files(stage: str) -> set[Path]:
+    """Those of `stage_files` that count whatever params choose."""
+    nothing: dict[str, tuple[str, ...]] = dict.fromkeys(TABLES, ())
+    found = stage_files(stage, nothing)
+    for name, table in TABLES.items():
+        if table.one_in_use:
+            choices = [stage_files(stage, nothing | {name: (kind,)}) for kind in kinds_of(table)]
+            found |= set[Path].intersection(*choices) if choices else set()
+    return found
 
 
 def code_hash(files: set[Path]) -> str:
     """Hash of names and contents."""
-    return _hash({str(path): file_hash(path) for path in sorted(files)})
+    return hash_of({str(path): content_hash(path) for path in sorted(files)})
 
 
-def _hash(value: Any) -> str:
+def content_hash(path: Path) -> str:
+    """SHA-256 of a file. (models.weights has the same, and loads torch.)"""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def hash_of(value: Any) -> str:
+    """SHA-256 of plain data, as JSON with sorted keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

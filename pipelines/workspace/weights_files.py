@@ -59,6 +59,6 @@ def with_guiding_files(sampler: SamplerConfig, name: str) -> SamplerConfig:
 
 
 def with_init_file(params: Params) -> TrainConfig:
-    """The train section with the full path of train.init_from, as copies of the project need it."""
+    """The train section with the full path of train.init_from, for a copy of the project."""
     path = init_file(params)
     return params.train.model_copy(update={"init_from": str(path) if path else None})

@@ -5,7 +5,7 @@ from sklearn.linear_model import Ridge
 
 import evaluation.classifier
 from evaluation.classifier import augment, classifier_accuracy, train_classifier
-from models.extractors.load import load_classifier
+from models.extractors.classifier import load_classifier
 
 
 def test_learns_the_digits(digits, digits_reference):

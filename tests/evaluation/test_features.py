@@ -3,7 +3,7 @@ import pytest
 
 import evaluation.features
 from evaluation.features import RunningStatistics, write_features
-from models.extractors.load import ClassifierExtractor
+from models.extractors.classifier import ClassifierExtractor
 
 
 def test_running_statistics_equal_the_whole():

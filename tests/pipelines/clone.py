@@ -12,20 +12,36 @@ ROOT = Path(__file__).resolve().parents[2]
 
 TINY = {
     "model": {"channels": 8, "attention_resolutions": [], "structural_blocks": []},
-    "train": {"total_kimg": 0.512, "batch_size": 32, "lr_ramp_kimg": 0, "log_every_kimg": 0.064,
-              "held_out_every_kimg": 0.128, "held_out_images": 32},
+    "train": {
+        "total_kimg": 0.512,
+        "batch_size": 32,
+        "lr_ramp_kimg": 0,
+        "log_every_kimg": 0.064,
+        "held_out_every_kimg": 0.128,
+        "held_out_images": 32,
+    },
     # the gate stays open, so that a game of a few plays leaves its mark
-    "structure": {"start_kimg": 0.128, "every": 2, "width": 8, "k": 3,
-                  "lambda_0": 1.0, "lambda_cap": 100.0,
-                  "gate": {"chance_margin": 0.0, "min_plays": 1, "win_gap": 100.0,
-                           "max_worsening": 10.0}},
+    "structure": {
+        "start_kimg": 0.128,
+        "every": 2,
+        "width": 8,
+        "k": 3,
+        "lambda_0": 1.0,
+        "lambda_cap": 100.0,
+        "gate": {"chance_margin": 0.0, "min_plays": 1, "win_gap": 100.0, "max_worsening": 10.0},
+    },
     "ema": {"snapshots": 4, "lengths": [0.05, 0.10]},
     "sampling": {"heun3": {"solver": "heun", "grid": "karras", "steps": 3}},
-    "evaluation": {"num_images": 64, "kid_subsets": 5, "kid_subset_size": 30, "floor_draws": 3,
-                   "picture_images": 16},
+    "evaluation": {
+        "num_images": 64,
+        "kid_subsets": 5,
+        "kid_subset_size": 30,
+        "floor_draws": 3,
+        "picture_images": 16,
+    },
     "cluster": {"checkpoint_every_s": 0, "max_failures": 0},
     "tracking": {"sample_every_kimg": 0.256, "system_metrics": False},
-}  # fmt: skip
+}
 
 
 class Clone:
@@ -35,8 +51,11 @@ class Clone:
         self.folder = folder
         listed = subprocess.run(
             ["git", "ls-files", "-co", "--exclude-standard", "-z"],
-            cwd=ROOT, check=True, capture_output=True, text=True,
-        ).stdout.split("\0")  # fmt: skip
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.split("\0")
         for name in filter(None, listed):
             if (ROOT / name).is_file() and not name.startswith(("docs/", "tests/")):
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -71,19 +90,33 @@ class Clone:
     def environment(self, **extra: str) -> dict[str, str]:
         bin_folder = str(Path(sys.executable).parent)
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "MLFLOW_"))}
-        return kept | {
-            "PATH": bin_folder + os.pathsep + os.environ["PATH"], "GOMP_SPINCOUNT": "0",
-            "DVC_NO_ANALYTICS": "1", "COLUMNS": "200", "OMP_NUM_THREADS": "1",
-            "GIT_AUTHOR_NAME": "Test", "GIT_AUTHOR_EMAIL": "test@localhost",
-            "GIT_COMMITTER_NAME": "Test", "GIT_COMMITTER_EMAIL": "test@localhost",
-        } | extra  # fmt: skip
+        return (
+            kept
+            | {
+                "PATH": bin_folder + os.pathsep + os.environ["PATH"],
+                "GOMP_SPINCOUNT": "0",
+                "DVC_NO_ANALYTICS": "1",
+                "COLUMNS": "200",
+                "OMP_NUM_THREADS": "1",
+                "GIT_AUTHOR_NAME": "Test",
+                "GIT_AUTHOR_EMAIL": "test@localhost",
+                "GIT_COMMITTER_NAME": "Test",
+                "GIT_COMMITTER_EMAIL": "test@localhost",
+            }
+            | extra
+        )
 
     def run(self, *words: str, ok: bool = True, **extra: str) -> str:
         """Run to the end; returns what it printed. Fails the test on a non-zero exit if `ok`."""
         done = subprocess.run(
-            words, cwd=self.folder, env=self.environment(**extra), text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+            words,
+            cwd=self.folder,
+            env=self.environment(**extra),
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+        )
         assert (done.returncode == 0) == ok, (
             f"{' '.join(words)} -> {done.returncode}\n{done.stdout}"
         )
@@ -92,6 +125,12 @@ class Clone:
     def start(self, *words: str, **extra: str) -> subprocess.Popen:
         """Start a command in a process group of its own, which a test may kill."""
         return subprocess.Popen(
-            words, cwd=self.folder, env=self.environment(**extra), start_new_session=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True,
-        )  # fmt: skip
+            words,
+            cwd=self.folder,
+            env=self.environment(**extra),
+            start_new_session=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+        )

@@ -37,10 +37,17 @@ pytestmark = pytest.mark.skipif(
     reason="chromium or chromedriver is absent (Debian: apt install chromium chromium-driver)",
 )
 FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--disable-dev-shm-usage", "--window-size=1800,1100",
-)  # fmt: skip
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--window-size=1800,1100",
+)
 PARAMS = "structure: {{kind: {kind}}}\ntracking: {{system_metrics: false}}\n"
 KIDS = {"graph": 0.0123, "none": 0.0345}
 NIMG = range(128, 1281, 128)
@@ -90,9 +97,13 @@ def runs(tmp_path_factory) -> Iterator[SimpleNamespace]:
     with log.open("w") as out:
         server = subprocess.Popen(
             [sys.executable, "-m", "pipelines.ui", "--port", str(port)],
-            cwd=root, env=os.environ | {"PYTHONPATH": str(ROOT)}, start_new_session=True,
-            stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+            cwd=root,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            start_new_session=True,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+        )
     try:
         wait_until_it_listens(server, port, log)
         link = re.search(r"http://127\.0\.0\.1:\d+/\S*", log.read_text())
@@ -212,9 +223,13 @@ FIND_CARD = """return [...document.querySelectorAll('[data-testid$=compare-runs-
 
 @pytest.mark.parametrize(
     "level, key, step",
-    [("train", "samples ema 0.1", 1280), ("parent", "samples heun18", 140),
-     ("train", "samples at the end", None), ("parent", "samples", None)],
-)  # fmt: skip
+    [
+        ("train", "samples ema 0.1", 1280),
+        ("parent", "samples heun18", 140),
+        ("train", "samples at the end", None),
+        ("parent", "samples", None),
+    ],
+)
 def test_the_image_grid_shows_the_pictures(browser, runs, level, key, step):
     """As it opens, and where the slider has been moved to `step`."""
     run_id = getattr(runs, level)["none"]
@@ -246,9 +261,12 @@ def test_the_experiments_note_can_be_read_whole(browser, runs):
         "return [...document.querySelectorAll('li')]",
     )
     shown = """.find(e => e.innerText.includes(arguments[0])).getBoundingClientRect().bottom
-               <= document.querySelector(arguments[1]).parentElement.getBoundingClientRect().bottom"""
+               <= document.querySelector(arguments[1]).parentElement
+                  .getBoundingClientRect().bottom"""
     assert browser.driver.execute_script(first + shown, "names, filters", button)
     browser.all(button)[0].click()
     folded = button.replace("expand", "collapse")
-    browser.wait("the last filter", lambda: browser.driver.execute_script(
-        last + shown, "dvc.experiment", folded))  # fmt: skip
+    browser.wait(
+        "the last filter",
+        lambda: browser.driver.execute_script(last + shown, "dvc.experiment", folded),
+    )

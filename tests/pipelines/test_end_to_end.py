@@ -1,4 +1,4 @@
-"""`dvc repro` in a temporary clone through real DVC, real Ray and real MLflow, on a tiny setting."""
+"""`dvc repro` in a temporary clone: real DVC, Ray and MLflow, on a tiny setting."""
 
 import csv
 import json
@@ -87,15 +87,43 @@ def test_only_what_changed_runs_again(clone):
     for section, changes, stages in (
         ("cluster", {"num_workers": 0}, set()),
         ("tracking", {"experiment": "other"}, set()),
-        ("evaluation", {"num_images": 65},
-         {"evaluate@0.05-heun3", "evaluate@0.1-heun3", "summarize"}),
+        (
+            "evaluation",
+            {"num_images": 65},
+            {"evaluate@0.05-heun3", "evaluate@0.1-heun3", "summarize"},
+        ),
         # --dry compares the outputs as they lie there, so it stops at the first changed stage
-        ("structure", {"kind": "none"}, {"train"}),
-    ):  # fmt: skip
+        ("structure", {"kind": "none"}, {"kinds", "train"}),
+    ):
         clone.edit(section, changes)
         told = dry(clone)
         (clone.folder / "params.yaml").write_text(text)
         assert told == stages, section
+
+
+def test_an_edit_runs_what_uses_the_file_and_nothing_else(clone):
+    before = {}
+
+    def edit(*names: str) -> None:
+        for name in names:
+            before[name] = (clone.folder / name).read_text()
+            (clone.folder / name).write_text(before[name] + "# a remark\n")
+
+    edit("dataset/sources/huggingface.py", "sampling/solvers/unipc.py")
+    assert "up to date" in clone.run("dvc", "status", "train")
+    assert dry(clone) == {"kinds"}
+    clone.run("dvc", "repro", "kinds")  # a second: it lists the code that params choose
+    assert dry(clone) == set()
+    edit("sampling/solvers/heun.py")  # the evaluated sampler's
+    clone.run("dvc", "repro", "kinds")
+    assert dry(clone) == {"evaluate@0.05-heun3", "evaluate@0.1-heun3"}
+    edit("training/loop.py")
+    status = clone.run("dvc", "status", "train")
+    assert "up to date" not in status and "training/loop.py" in status
+    for name, text in before.items():
+        (clone.folder / name).write_text(text)
+    clone.run("dvc", "repro", "kinds")
+    assert dry(clone) == set(), "the same code, and the same list of it"
 
 
 def test_a_new_length_runs_its_own_item_only(clone):
@@ -162,8 +190,11 @@ def test_ctrl_c_under_ray_is_told_and_tracked_as_such(clone, tmp_path):
     """
     from mlflow.tracking import MlflowClient
 
-    work = Clone(tmp_path / "stopped", cluster={"num_workers": 2},
-                 train={"total_kimg": 6.4, "init_from": "start/0.1.safetensors"})  # fmt: skip
+    work = Clone(
+        tmp_path / "stopped",
+        cluster={"num_workers": 2},
+        train={"total_kimg": 6.4, "init_from": "start/0.1.safetensors"},
+    )
     (work.folder / "start").mkdir()
     for weights in (clone.folder / "outputs" / "ema").glob("0.1.*"):
         shutil.copy(weights, work.folder / "start")
@@ -192,14 +223,23 @@ def test_a_game_for_the_deployed_sampler_goes_through(tmp_path):
     """The adapter is trained, averaged, reconstructed, and used by the sampler that asks for it."""
     few = {"solver": "ddim", "grid": "karras", "steps": 3}
     work = Clone(
-        tmp_path / "clone", cluster={"num_workers": 0}, tracking={"enabled": False},
-        model={"adapter_rank": 2}, ema={"lengths": [0.1]}, evaluation={"num_images": 32},
-        structure={"fakes": "deployed", "sampler": few, "gradient_steps": 2, "adapter_lr": 0.01,
-                   "batch_size": 16,  # a gate that opens on the first accuracy above one half
-                   "gate": {"chance_margin": 0.0, "min_plays": 1, "smoothing": 0.0}},
+        tmp_path / "clone",
+        cluster={"num_workers": 0},
+        tracking={"enabled": False},
+        model={"adapter_rank": 2},
+        ema={"lengths": [0.1]},
+        evaluation={"num_images": 32},
+        structure={
+            "fakes": "deployed",
+            "sampler": few,
+            "gradient_steps": 2,
+            "adapter_lr": 0.01,
+            "batch_size": 16,  # a gate that opens on the first accuracy above one half
+            "gate": {"chance_margin": 0.0, "min_plays": 1, "smoothing": 0.0},
+        },
         samplers=["off", "on"],
         sampling={"off": few, "on": {**few, "adapter": True}},
-    )  # fmt: skip
+    )
     work.run("dvc", "repro")
     tensors = load_file(work.folder / "outputs/ema/0.1.safetensors")
     up = [tensor for name, tensor in tensors.items() if name.endswith(".adapters.game.up")]
@@ -227,11 +267,19 @@ def test_a_folder_of_mixed_modes_goes_through(tmp_path):
     whole = (images / "cats" / "000.png").read_bytes()
     (images / "dogs" / "cut.png").write_bytes(whole[: len(whole) // 2])
     work = Clone(
-        tmp_path / "clone", cluster={"num_workers": 0},
-        dataset={"source": "image_folder", "path": str(images), "resolution": 32, "channels": 3,
-                 "max_bad_fraction": 0.05},
-        ema={"lengths": [0.1]}, evaluation={"num_images": 16}, model={"class_conditional": False},
-    )  # fmt: skip
+        tmp_path / "clone",
+        cluster={"num_workers": 0},
+        dataset={
+            "source": "image_folder",
+            "path": str(images),
+            "resolution": 32,
+            "channels": 3,
+            "max_bad_fraction": 0.05,
+        },
+        ema={"lengths": [0.1]},
+        evaluation={"num_images": 16},
+        model={"class_conditional": False},
+    )
     work.run("dvc", "repro")
     data = json.loads((work.folder / "outputs/dataset/dataset.json").read_text())
     assert data["num_images"] == 66 and data["label_names"] == ["cats", "dogs"]

@@ -45,16 +45,29 @@ def test_cifar10_flips_and_digits_do_not():
 
 def test_every_problem_is_told_at_once():
     raw = edited(
-        train={"lr": -1, "batch_size": "many"}, model={"chanels": 3}, dataset={"source": "digit"},
-        sampling={"fast": {"solver": "huen"}}, ema={"lengths": [0.1, 0.9]}, seeed=3,
-    )  # fmt: skip
+        train={"lr": -1, "batch_size": "many"},
+        model={"chanels": 3},
+        dataset={"source": "digit"},
+        sampling={"fast": {"solver": "huen"}},
+        ema={"lengths": [0.1, 0.9]},
+        seeed=3,
+    )
     with pytest.raises(ParamsError) as caught:
         check_params(raw)
     text = str(caught.value)
-    for part in ("has 7 problems", "train.lr: -1", 'train.batch_size: "many"', "model.chanels",
-                 "did you mean 'channels'", 'dataset.source: "digit"', "did you mean 'digits'?",
-                 'sampling.fast.solver: "huen": unknown solver', "did you mean 'heun'?",
-                 "ema.lengths[1]: 0.9", "seeed: unknown key: did you mean 'seed'"):  # fmt: skip
+    for part in (
+        "has 7 problems",
+        "train.lr: -1",
+        'train.batch_size: "many"',
+        "model.chanels",
+        "did you mean 'channels'",
+        'dataset.source: "digit"',
+        "did you mean 'digits'?",
+        'sampling.fast.solver: "huen": unknown solver',
+        "did you mean 'heun'?",
+        "ema.lengths[1]: 0.9",
+        "seeed: unknown key: did you mean 'seed'",
+    ):
         assert part in text, (part, text)
 
 
@@ -148,7 +161,8 @@ def test_impossible_combinations(changes, told):
     [
         (
             {"kind": "autogidance"},
-            "[1].kind: \"autogidance\": unknown guidance kind 'autogidance': did you mean 'autoguid",
+            "[1].kind: \"autogidance\": unknown guidance kind 'autogidance': did you mean "
+            "'autoguid",
         ),
         ({"wait": 2}, "[1].wait: 2: unknown key 'wait': did you mean 'weight'?"),
         ({"weight": -2}, "[1].weight: -2: input should be greater than or equal to 0"),
@@ -177,9 +191,13 @@ def test_elastic_workers_and_scientific_numbers(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [("seed: 0\nseed: 1\n", "line 2.*given twice"), ("a: [1\n", "not valid YAML"),
-     ("- 1\n", "must be a mapping"), ("seed: true\n", "seed: true")],
-)  # fmt: skip
+    [
+        ("seed: 0\nseed: 1\n", "line 2.*given twice"),
+        ("a: [1\n", "not valid YAML"),
+        ("- 1\n", "must be a mapping"),
+        ("seed: true\n", "seed: true"),
+    ],
+)
 def test_files_that_are_no_params(tmp_path, text, told):
     path = tmp_path / "p.yaml"
     path.write_text(text)

@@ -15,8 +15,9 @@ from pipelines import sample
 
 def store(path, classes):
     torch.manual_seed(0)
-    config = ModelConfig(channels=8, channel_mult=(1,), blocks=1, attention_resolutions=(),
-                         structural_blocks=())  # fmt: skip
+    config = ModelConfig(
+        channels=8, channel_mult=(1,), blocks=1, attention_resolutions=(), structural_blocks=()
+    )
     denoiser = Denoiser((1, 8, 8), classes, config)
     with torch.no_grad():
         denoiser.unet.output_gain.fill_(1.0)
@@ -37,11 +38,29 @@ def run(monkeypatch, *words):
 
 
 def test_pngs_grid_and_npz_agree(weights, tmp_path, monkeypatch, capsys):
-    run(monkeypatch, weights, "--seeds", "0-2,7", "--labels", "1,2", "--steps", 3,
-        "--out", tmp_path / "out", "--grid", tmp_path / "g.png", "--npz", tmp_path / "a.npz")  # fmt: skip
+    run(
+        monkeypatch,
+        weights,
+        "--seeds",
+        "0-2,7",
+        "--labels",
+        "1,2",
+        "--steps",
+        3,
+        "--out",
+        tmp_path / "out",
+        "--grid",
+        tmp_path / "g.png",
+        "--npz",
+        tmp_path / "a.npz",
+    )
     names = sorted(p.name for p in (tmp_path / "out").iterdir())
-    assert names == ["000000-class1.png", "000001-class2.png", "000002-class1.png",
-                     "000007-class2.png"]  # fmt: skip
+    assert names == [
+        "000000-class1.png",
+        "000001-class2.png",
+        "000002-class1.png",
+        "000007-class2.png",
+    ]
     arrays = np.load(tmp_path / "a.npz", allow_pickle=False)
     assert arrays["labels"].tolist() == [1, 2, 1, 2] and arrays["seeds"].tolist() == [0, 1, 2, 7]
     png = np.asarray(Image.open(tmp_path / "out" / names[3]))
@@ -51,8 +70,20 @@ def test_pngs_grid_and_npz_agree(weights, tmp_path, monkeypatch, capsys):
 
 def test_image_depends_on_its_own_seed_only(weights, tmp_path, monkeypatch):
     for name, seeds in (("a", "0-5"), ("b", "4")):
-        run(monkeypatch, weights, "--seeds", seeds, "--labels", "1", "--steps", 3, "--batch-size", 4,
-            "--npz", tmp_path / f"{name}.npz")  # fmt: skip
+        run(
+            monkeypatch,
+            weights,
+            "--seeds",
+            seeds,
+            "--labels",
+            "1",
+            "--steps",
+            3,
+            "--batch-size",
+            4,
+            "--npz",
+            tmp_path / f"{name}.npz",
+        )
     a, b = (np.load(tmp_path / f"{name}.npz")["images"].astype(int) for name in "ab")
     assert np.abs(a[4] - b[0]).max() <= 1
 

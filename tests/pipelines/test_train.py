@@ -14,7 +14,7 @@ from pipelines.settings.dotted_keys import with_values
 from pipelines.settings.yaml_file import read_yaml
 from pipelines.workspace.fingerprint import Identity
 from pipelines.workspace.paths import DATASET
-from pipelines.workspace.run_folder import locked, offer_or_adopt, publish
+from pipelines.workspace.run_folder import RunInUse, locked, offer_or_adopt, publish
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 NEW = Identity("train", "params", "inputs", "new code")
@@ -53,15 +53,47 @@ def test_adoption_carries_the_state_over(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     "other",
-    [Identity("train", "other params", "inputs", "old code"),
-     Identity("train", "params", "other inputs", "old code")],
-)  # fmt: skip
+    [
+        Identity("train", "other params", "inputs", "old code"),
+        Identity("train", "params", "other inputs", "old code"),
+    ],
+)
 def test_runs_of_other_params_or_data_are_never_adopted(tmp_path, capsys, other):
     unfinished(tmp_path, other)
     offer_or_adopt(NEW, NEW.folder(tmp_path), None)
     assert capsys.readouterr().out == ""
     with pytest.raises(ValueError, match="no unfinished run of that fingerprint"):
         offer_or_adopt(NEW, NEW.folder(tmp_path), other.fingerprint)
+
+
+def test_a_run_that_is_being_trained_is_neither_offered_nor_adopted(tmp_path, capsys):
+    unfinished(tmp_path)
+    with locked(OLD.folder(tmp_path)):
+        offer_or_adopt(NEW, NEW.folder(tmp_path), None)
+        assert capsys.readouterr().out == ""
+        in_use = rf"^--adopt {OLD.fingerprint}: another process is training .* stop it first$"
+        with pytest.raises(RunInUse, match=in_use):
+            offer_or_adopt(NEW, NEW.folder(tmp_path), OLD.fingerprint)
+        assert (OLD.folder(tmp_path) / "checkpoints" / "x").exists()
+        assert not NEW.folder(tmp_path).exists()
+    offer_or_adopt(NEW, NEW.folder(tmp_path), OLD.fingerprint)  # once it has stopped
+    assert (NEW.folder(tmp_path) / "checkpoints" / "x").exists()
+
+
+def test_an_adopted_run_is_locked_while_it_moves(tmp_path, monkeypatch):
+    """A start of the old code in that moment finds the run in use, instead of half of it."""
+    unfinished(tmp_path)
+    told = []
+
+    def rename(source, target):
+        with pytest.raises(RunInUse), locked(source):
+            pass
+        told.append(source)
+        os.rename(source, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    offer_or_adopt(NEW, NEW.folder(tmp_path), OLD.fingerprint)
+    assert told == [OLD.folder(tmp_path)]
 
 
 def test_a_finished_run_is_not_offered(tmp_path, capsys):
@@ -85,15 +117,24 @@ def test_one_process_per_run(tmp_path):
 def test_publish_replaces_what_lay_there(tmp_path):
     folder, out = tmp_path / "run", tmp_path / "out"
     (folder / "snapshots").mkdir(parents=True)
-    for name in ("train.json", "curves.csv", "snapshots/1-0.05.safetensors", "snapshots/1-0.05.json",
-                 "snapshots/.half.tmp"):  # fmt: skip
+    for name in (
+        "train.json",
+        "curves.csv",
+        "snapshots/1-0.05.safetensors",
+        "snapshots/1-0.05.json",
+        "snapshots/.half.tmp",
+    ):
         (folder / name).write_text(name)
     (out / "snapshots").mkdir(parents=True)
     (out / "snapshots" / "stale.safetensors").write_text("old")
     publish(folder, out)
     found = {str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()}
-    assert found == {"train.json", "curves.csv", "snapshots/1-0.05.safetensors",
-                     "snapshots/1-0.05.json"}  # fmt: skip
+    assert found == {
+        "train.json",
+        "curves.csv",
+        "snapshots/1-0.05.safetensors",
+        "snapshots/1-0.05.json",
+    }
     assert os.stat(out / "train.json").st_ino == os.stat(folder / "train.json").st_ino
 
 

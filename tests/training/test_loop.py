@@ -40,23 +40,42 @@ from training.state.checkpoint import load_latest
 from training.structure.config import GateConfig, StructureConfig
 from training.structure.gate import Gate
 
-SMALL = ModelConfig(channels=8, channel_mult=(1, 2), blocks=1, attention_resolutions=(),
-                    structural_blocks=())  # fmt: skip
+SMALL = ModelConfig(
+    channels=8, channel_mult=(1, 2), blocks=1, attention_resolutions=(), structural_blocks=()
+)
 
 
 def settings(total_kimg=0.128, game="none", **changes):
     train_changes = changes.pop("train", {})
     return RunSettings(
-        seed=changes.pop("seed", 0), model=changes.pop("model", SMALL), noise=NoiseConfig(),
-        train=TrainConfig(total_kimg=total_kimg, batch_size=16, lr=1e-3, lr_ramp_kimg=0.03,
-                          log_every_kimg=0.016, held_out_every_kimg=0.064, held_out_images=16,
-                          **train_changes),
+        seed=changes.pop("seed", 0),
+        model=changes.pop("model", SMALL),
+        noise=NoiseConfig(),
+        train=TrainConfig(
+            total_kimg=total_kimg,
+            batch_size=16,
+            lr=1e-3,
+            lr_ramp_kimg=0.03,
+            log_every_kimg=0.016,
+            held_out_every_kimg=0.064,
+            held_out_images=16,
+            **train_changes,
+        ),
         structure=StructureConfig(
-            kind=game, start_kimg=0.03, every=2, width=8, k=3, statistics_images=32, lr=0.01,
-            gate=GateConfig(chance_margin=0.0, min_plays=1, win_gap=1e6, smoothing=0.0,
-                            max_worsening=100.0)),
-        ema=EMAConfig(snapshots=4), **changes,
-    )  # fmt: skip
+            kind=game,
+            start_kimg=0.03,
+            every=2,
+            width=8,
+            k=3,
+            statistics_images=32,
+            lr=0.01,
+            gate=GateConfig(
+                chance_margin=0.0, min_plays=1, win_gap=1e6, smoothing=0.0, max_worsening=100.0
+            ),
+        ),
+        ema=EMAConfig(snapshots=4),
+        **changes,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -116,10 +135,19 @@ def test_interrupted_run_equals_uninterrupted(folder, tmp_path, game):
 
 def adapter_settings(game):
     structure = StructureConfig(
-        kind=game, fakes="deployed", start_kimg=0.03, every=2, width=8, k=3,
-        statistics_images=32, batch_size=16, adapter_lr=0.01, lr=0.01, opponent_steps=3,
+        kind=game,
+        fakes="deployed",
+        start_kimg=0.03,
+        every=2,
+        width=8,
+        k=3,
+        statistics_images=32,
+        batch_size=16,
+        adapter_lr=0.01,
+        lr=0.01,
+        opponent_steps=3,
         gate=GateConfig(chance_margin=0.0, min_plays=1, win_gap=1e6, smoothing=0.0),
-    )  # fmt: skip
+    )
     model = SMALL.model_copy(update={"adapter_rank": 2})
     return settings(model=model, checkpoint_every_s=0).model_copy(update={"structure": structure})
 
@@ -182,10 +210,11 @@ def test_two_workers_follow_the_curve_of_one(folder, tmp_path, free_port):
     ranks = [
         subprocess.Popen(
             [sys.executable, worker, str(rank), "2", str(free_port), folder, tmp_path / "two"],
-            stdin=subprocess.PIPE, text=True,
+            stdin=subprocess.PIPE,
+            text=True,
         )
         for rank in range(2)
-    ]  # fmt: skip
+    ]
     for process in ranks:
         process.stdin.write(config.model_dump_json())
         process.stdin.close()
@@ -199,8 +228,12 @@ def test_two_workers_follow_the_curve_of_one(folder, tmp_path, free_port):
     assert any(moved)  # the game has had its part in the denoiser's steps
     for a, b in zip(*curves, strict=True):
         assert a.keys() == b.keys()
-        for name, rel in (("loss", 2e-4), ("denoising_loss", 2e-4), ("held_out/loss", 2e-4),
-                          ("structure/lambda", 2e-3)):  # fmt: skip
+        for name, rel in (
+            ("loss", 2e-4),
+            ("denoising_loss", 2e-4),
+            ("held_out/loss", 2e-4),
+            ("structure/lambda", 2e-3),
+        ):
             if name in a:
                 assert a[name] == pytest.approx(b[name], rel=rel), (a["nimg"], name)
     # A share of the gradient left out anywhere moves weights a hundred times as far apart.
@@ -223,10 +256,15 @@ def test_the_gate_compares_with_what_was_before_the_first_play(folder, tmp_path,
     """Even where no measurement of the curve lies before it."""
     base = settings(0.064, game="graph")
     config = base.model_copy(
-        update={"structure": base.structure.model_copy(
-                    update={"start_kimg": 0.0, "gate": GateConfig(min_plays=100)}),
-                "train": base.train.model_copy(update={"held_out_every_kimg": 100.0, "lr": 1.0, "lr_ramp_kimg": 0.0})}
-    )  # fmt: skip
+        update={
+            "structure": base.structure.model_copy(
+                update={"start_kimg": 0.0, "gate": GateConfig(min_plays=100)}
+            ),
+            "train": base.train.model_copy(
+                update={"held_out_every_kimg": 100.0, "lr": 1.0, "lr_ramp_kimg": 0.0}
+            ),
+        }
+    )
     events, told = [], []
     observe = Gate.observe_held_out
 
@@ -261,9 +299,20 @@ def test_seeds_differ_and_repeat(folder, tmp_path):
 def test_loss_falls(folder, tmp_path):
     rows = []
     config = settings(6.0, train={})
-    config = config.model_copy(update={"train": config.train.model_copy(
-        update={"lr": 0.01, "lr_ramp_kimg": 0.5, "batch_size": 64, "log_every_kimg": 1.0,
-                "held_out_every_kimg": 6.0, "held_out_images": 128})})  # fmt: skip
+    config = config.model_copy(
+        update={
+            "train": config.train.model_copy(
+                update={
+                    "lr": 0.01,
+                    "lr_ramp_kimg": 0.5,
+                    "batch_size": 64,
+                    "log_every_kimg": 1.0,
+                    "held_out_every_kimg": 6.0,
+                    "held_out_images": 128,
+                }
+            )
+        }
+    )
     train(config, ImageDataset(folder), tmp_path / "run", World(), rows.append)
     losses = [e.metrics["denoising_loss"] for e in rows if isinstance(e, Logged)]
     assert losses[-1] < 0.6 * losses[0], losses
@@ -303,8 +352,13 @@ def test_non_finite_steps_are_skipped_then_fatal(folder, tmp_path, monkeypatch):
 
 def test_learning_rate():
     config = settings()
-    config = config.model_copy(update={"train": config.train.model_copy(
-        update={"lr": 1.0, "lr_ramp_kimg": 1.0, "lr_decay_kimg": 4.0})})  # fmt: skip
+    config = config.model_copy(
+        update={
+            "train": config.train.model_copy(
+                update={"lr": 1.0, "lr_ramp_kimg": 1.0, "lr_decay_kimg": 4.0}
+            )
+        }
+    )
     rates = [learning_rate(config, n) for n in (500, 1000, 4000, 16000)]
     np.testing.assert_allclose(rates, [0.5, 1.0, 1.0, 0.5])
 
@@ -320,8 +374,12 @@ def test_the_adapters_learning_rate_falls_to_zero_at_the_end():
 def test_bf16_follows_fp32_with_fp32_weights(folder, tmp_path):
     data, losses = ImageDataset(folder), {}
     for precision in ("fp32", "bf16"):
-        train(settings(0.064, game="graph", train={"precision": precision}), data,
-              tmp_path / precision, World())  # fmt: skip
+        train(
+            settings(0.064, game="graph", train={"precision": precision}),
+            data,
+            tmp_path / precision,
+            World(),
+        )
         tensors, plain = final(tmp_path / precision)
         losses[precision] = plain["last_metrics"]["denoising_loss"]
         assert {t.dtype for n, t in tensors.items() if n.startswith(WEIGHTS)} == {torch.float32}
@@ -331,8 +389,11 @@ def test_bf16_follows_fp32_with_fp32_weights(folder, tmp_path):
 
 def test_flips_and_clipping_change_the_run(folder, tmp_path):
     data, weights = ImageDataset(folder), {}
-    for name, changes in (("plain", {}), ("flip", {"horizontal_flip": True}),
-                          ("clip", {"grad_clip": 1e-9})):  # fmt: skip
+    for name, changes in (
+        ("plain", {}),
+        ("flip", {"horizontal_flip": True}),
+        ("clip", {"grad_clip": 1e-9}),
+    ):
         train(settings(0.032, train=changes), data, tmp_path / name, World())
         weights[name] = final(tmp_path / name)[0][OUTPUT]
     assert not torch.equal(weights["plain"], weights["flip"])

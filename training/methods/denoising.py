@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dataset.store import ImageDataset
 from foundation.workers import World
+from models.codecs import make_codec
 from models.denoiser import Denoiser
 from models.layers.low_rank_adapter import GAME, adapter_parameters
 from models.layers.slot_dropout import dropout_keys
@@ -118,7 +119,9 @@ def make_denoiser(settings: RunSettings, dataset: ImageDataset) -> Denoiser:
     digest = hashlib.blake2b(f"init/{settings.seed}".encode(), digest_size=8).digest()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int.from_bytes(digest, "little"))
-        denoiser = Denoiser(dataset.image_shape, dataset.num_classes, settings.model)
+        codec = make_codec()
+        shape = codec.data_shape(dataset.image_shape)
+        denoiser = Denoiser(shape, dataset.num_classes, settings.model, codec)
         if settings.train.init_from:
             initialise_from(denoiser, settings.train.init_from)
     return denoiser

@@ -69,7 +69,8 @@ def load_checkpoint(path: Path) -> Loaded:
         if metadata.get("format", "1") != FORMAT:
             raise OtherFormat(
                 f"{path} was written by another version of this code (format "
-                f"{metadata.get('format', '1')}, this one reads {FORMAT}): go on with that version, "
+                f"{metadata.get('format', '1')}, this one reads {FORMAT}): go on with that "
+                "version, "
                 "or train anew with --fresh (TRAIN_FRESH=1 under DVC)"
             )
         plain = json.loads(text)

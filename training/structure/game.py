@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -20,6 +19,7 @@ from training.structure.fakes import Fakes, GameBatch
 from training.structure.features import Psi, make_psi
 from training.structure.gate import Gate
 from training.structure.opponent import Opponent, under
+from training.structure.split_play import accumulate, evaluating, split_rows
 
 __all__ = ["GameBatch", "StructureGame"]
 
@@ -141,7 +141,7 @@ class StructureGame:
             none (everywhere, while the gate is shut); and what to log, as 'structure/...' (finite
             numbers only; 'loss_g' and 'adv_grad' only where the denoiser is moved).
         """
-        with _evaluating(denoiser):
+        with evaluating(denoiser):
             gradients, logs = self._play(denoiser, batch, micro_batch, denoise_grad)
         return gradients, {f"structure/{name}": value for name, value in logs.items()}
 
@@ -153,7 +153,7 @@ class StructureGame:
         moved = {id(p) for p in adapter_parameters(denoiser, GAME)} if self.adapted else None
         wanted = [p.requires_grad and (moved is None or id(p) in moved) for p in parameters]
         player: nn.Module = AdaptedDenoiser(denoiser, GAME) if self.adapted else denoiser
-        parts = _parts(len(batch.labels), micro_batch)
+        parts = split_rows(len(batch.labels), micro_batch)
         noisy = self._denoising(
             lambda: torch.cat([self.fakes.noisy(player, batch, part) for part in parts])
         )
@@ -188,7 +188,7 @@ class StructureGame:
             for part, kept in zip(parts, local, strict=True):
                 if not one_pass:
                     kept = self._fake_features(player, batch, noisy, part)
-                _accumulate(gradients, kept, share[part], parameters, wanted)
+                accumulate(gradients, kept, share[part], parameters, wanted)
             logs |= {"loss_g": loss, **self._weigh(denoiser, gradients, logs["denoise_grad"])}
         self.gate.observe_play(logs["accuracy"], logs["logit_gap"])
         logs["skipped"] = float(self.skipped)
@@ -290,38 +290,3 @@ class StructureGame:
         self.opponent.load_state_dict(under("opponent.", tensors))
         if self.opened_at is not None:
             self.psi.restore(under("psi.", tensors))
-
-
-def _accumulate(
-    gradients: list[Tensor | None],
-    features: Tensor,
-    weight: Tensor,
-    parameters: list[nn.Parameter],
-    wanted: list[bool],
-) -> None:
-    """Add d(sum(features * weight)) / d parameters to the list, in place, where wanted."""
-    chosen = [index for index, asked in enumerate(wanted) if asked]
-    found = torch.autograd.grad(
-        features, [parameters[index] for index in chosen], weight, allow_unused=True
-    )
-    for index, new in zip(chosen, found, strict=True):
-        if new is not None:
-            old = gradients[index]
-            gradients[index] = new if old is None else old + new
-
-
-def _parts(count: int, size: int | None) -> list[slice]:
-    """Rows 0 .. count in consecutive slices of at most `size`."""
-    step = count if size is None else min(size, count)
-    return [slice(start, min(start + step, count)) for start in range(0, count, step)]
-
-
-@contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode inside, the former mode after."""
-    mode = module.training
-    module.eval()
-    try:
-        yield
-    finally:
-        module.train(mode)

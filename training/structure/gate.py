@@ -151,7 +151,7 @@ class Gate:
             "shut_reasons": {
                 str(reason): count for reason, count in sorted(self.shut_plays.items())
             },
-            "open_fraction": self.open_plays / self.plays if self.plays else 0.0,
+            "open_fraction": self.open_plays / self.plays if self.plays else None,
         }
 
     def state_dict(self) -> dict:

@@ -6,12 +6,8 @@ import torch
 from torch import nn
 
 import models.extractors.imagenet as imagenet
-from models.extractors.load import (
-    ClassifierExtractor,
-    ExtractorError,
-    load_classifier,
-    load_extractor,
-)
+from models.extractors.classifier import ClassifierExtractor, load_classifier
+from models.extractors.load import ExtractorError, load_extractor
 from models.weights import WeightsError, file_hash
 
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from models.config import ModelConfig
+from dataset.config import DatasetConfig
+from dataset.prepare import prepare_dataset
+from models.config import EMAConfig, ModelConfig
 from models.denoiser import Denoiser, describe
 from models.weights import save_weights
 from pipelines.ray_jobs.generation import generate_images
@@ -19,17 +21,21 @@ from pipelines.ray_jobs.session import (
     root_cause,
 )
 from pipelines.ray_jobs.tasks import processors_each
-from pipelines.ray_jobs.training import worker_scaling
+from pipelines.ray_jobs.training import run_training, worker_scaling
 from pipelines.settings.cluster import ClusterConfig
 from sampling.config import SamplerConfig
 from sampling.request import GenerationRequest
+from training.config import NoiseConfig, TrainConfig
+from training.run_settings import RunSettings
+from training.structure.config import StructureConfig
 
 
 @pytest.fixture
 def weights(tmp_path):
     torch.manual_seed(0)
-    config = ModelConfig(channels=8, channel_mult=(1,), blocks=1, attention_resolutions=(),
-                         structural_blocks=())  # fmt: skip
+    config = ModelConfig(
+        channels=8, channel_mult=(1,), blocks=1, attention_resolutions=(), structural_blocks=()
+    )
     denoiser = Denoiser((1, 8, 8), 3, config)
     with torch.no_grad():
         denoiser.unet.output_gain.fill_(1.0)
@@ -127,3 +133,71 @@ def test_a_task_fits_on_every_node():
 def test_gpus_that_stay_unused_are_told(capsys):
     assert not worker_scaling(ClusterConfig(), 1, None).use_gpu
     assert "set cluster.num_workers to 1 to use it" in capsys.readouterr().out
+
+
+@pytest.fixture
+def training(tmp_path):
+    """training(cluster, report): a run of 512 images in tmp_path/run; returns its folder."""
+    model = ModelConfig(
+        channels=8, channel_mult=(1,), blocks=1, attention_resolutions=(), structural_blocks=()
+    )
+    settings = RunSettings(
+        seed=0,
+        model=model,
+        noise=NoiseConfig(),
+        structure=StructureConfig(kind="none"),
+        train=TrainConfig(
+            total_kimg=0.512,
+            batch_size=16,
+            log_every_kimg=0.016,
+            held_out_every_kimg=0.512,
+            held_out_images=16,
+        ),
+        ema=EMAConfig(snapshots=2),
+    )
+    prepare_dataset(DatasetConfig(), tmp_path / "data")
+
+    def run(cluster, report):
+        run_training(settings, tmp_path / "data", tmp_path / "run", cluster, report)
+        return tmp_path / "run"
+
+    return run
+
+
+def test_a_failing_watcher_ends_no_training_in_this_process(training):
+    def report(event):
+        raise OSError("no space left for MLflow")
+
+    with pytest.warns(UserWarning, match=r"training goes on.*no space left") as told:
+        folder = training(ClusterConfig(num_workers=0), report)
+    assert (folder / "train.json").is_file()
+    assert len([w for w in told if "training goes on" in str(w.message)]) == 1
+
+
+def test_ctrl_c_ends_a_training_in_this_process(training):
+    def report(event):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        training(ClusterConfig(num_workers=0), report)
+
+
+@pytest.mark.slow
+def test_a_dead_mailbox_ends_no_training_on_ray(training, tmp_path):
+    """It is killed at the first event; later ones arrive by another. And Ray's own files go."""
+    import ray
+
+    events, killed = [], []
+
+    def report(event):
+        events.append(event)
+        if not killed:
+            (name,) = [n for n in ray.util.list_named_actors() if n.startswith("mailbox-")]
+            killed.append(name)
+            ray.kill(ray.get_actor(name))
+
+    with pytest.warns(UserWarning, match="lost and made anew"):
+        folder = training(ClusterConfig(num_workers=1, use_gpu=False, max_failures=0), report)
+    assert (folder / "train.json").is_file() and killed
+    assert events[-1].nimg == 512, "the last events arrived by the second mailbox"
+    assert not list((tmp_path / "ray").glob("run-*"))

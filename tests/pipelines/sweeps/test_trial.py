@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from pipelines.sweep import JUDGING_FILES, JUDGING_FOLDERS, judging_basis
+from pipelines.params import load_params
+from pipelines.sweeps.judging_basis import ENTRY, judging_basis
 from pipelines.sweeps.quick_evaluation import QuickEvaluation
 from pipelines.sweeps.trial import RungJudge
+from pipelines.workspace.imports import closure
+from pipelines.workspace.stage_code import RULES, TABLES
 from sampling.config import SamplerConfig
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -52,32 +55,46 @@ def test_a_judgement_without_the_objective_breaks_the_trial(judge, tmp_path):
 
 
 def test_the_basis_changes_with_the_reference_and_with_the_code(tmp_path, monkeypatch):
-    for name in (*JUDGING_FOLDERS, *JUDGING_FILES[:-1]):
-        source, target = ROOT / name, tmp_path / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
-    (tmp_path / "training" / "loop.py").write_text("")
-    (tmp_path / "outputs" / "reference").mkdir(parents=True)
-    (tmp_path / JUDGING_FILES[-1]).write_text("{}")
-    monkeypatch.chdir(tmp_path)
-    found = [judging_basis()]
-    for name in (
-        "training/loop.py",
-        "evaluation/kid.py",
-        "pipelines/sweeps/quick_evaluation.py",
-        "outputs/reference/reference.json",
+    for folder in (
+        "dataset",
+        "discriminators",
+        "evaluation",
+        "foundation",
+        "models",
+        "pipelines",
+        "sampling",
+        "training",
     ):
+        no_cache = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=no_cache)
+    (tmp_path / "outputs" / "reference").mkdir(parents=True)
+    (tmp_path / "outputs" / "reference" / "reference.json").write_text("{}")
+    params = load_params(ROOT / "presets" / "digits.yaml")
+    monkeypatch.chdir(tmp_path)
+    found = [judging_basis(params, "heun18")]
+    for name, counts in {
+        "training/loop.py": False,
+        "pipelines/ray_jobs/training.py": False,
+        "discriminators/graph.py": False,
+        "sampling/solvers/unipc.py": False,
+        "sampling/solvers/heun.py": True,
+        "evaluation/kid.py": True,
+        "training/held_out.py": True,
+        "pipelines/sweeps/quick_evaluation.py": True,
+        "outputs/reference/reference.json": True,
+    }.items():
         (tmp_path / name).write_text((tmp_path / name).read_text() + "\n")
-        found.append(judging_basis())
-    assert found[0] == found[1] and len(set(found)) == 4
+        found.append(judging_basis(params, "heun18"))
+        assert (found[-1] != found[-2]) == counts, name
+    assert judging_basis(params, "fast8") != found[-1]  # another solver judges
 
 
-def test_every_module_that_judges_is_part_of_the_basis():
-    """All that pipelines/sweeps/quick_evaluation.py imports of the project, but for settings."""
+def test_every_module_that_judges_is_part_of_the_basis(monkeypatch):
+    """All that pipelines/sweeps/quick_evaluation.py imports of the project."""
+    monkeypatch.chdir(ROOT)
     text = (ROOT / "pipelines" / "sweeps" / "quick_evaluation.py").read_text()
     imported = {n.module for n in ast.walk(ast.parse(text)) if isinstance(n, ast.ImportFrom)}
-    own = {name for name in imported if (ROOT / name.split(".")[0]).is_dir()}
-    rest = {
-        name.replace(".", "/") + ".py" for name in own if name.split(".")[0] not in JUDGING_FOLDERS
-    }
-    assert rest - {"training/run_settings.py", "foundation/workers.py"} <= set(JUDGING_FILES)
+    own = {name for name in imported if name and (ROOT / name.split(".")[0]).is_dir()}
+    assert {"evaluation.kid", "models.denoiser", "training.held_out"} <= own
+    files = closure(ENTRY, RULES, dict.fromkeys(TABLES, ()))
+    assert {Path(name.replace(".", "/") + ".py") for name in own} <= files

@@ -154,10 +154,16 @@ def test_interrupt_is_killed_and_sigterm_too(root, client):
 def test_a_run_whose_process_died_is_killed_at_the_next_start(root, client):
     store = open_store(CONFIG, root)
     gone = subprocess.run(
-        [sys.executable, "-c", "import json; from pipelines.tracking.provenance import process_tags;"
-         "print(json.dumps(process_tags()))"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-c",
+            "import json; from pipelines.tracking.provenance import process_tags;"
+            "print(json.dumps(process_tags()))",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     dead = store.create("train", {"level": "stage", **json.loads(gone.stdout)})
     alive = store.create("train", {"level": "stage", **process_tags()})
     elsewhere = store.create("train", {**json.loads(gone.stdout), "process.host": "far-away"})
@@ -238,8 +244,9 @@ def test_gate_is_told_on_child_and_parent_also_when_it_never_opened(root, client
     }
     with start("summarize", root, "llll22") as other:  # whose training DVC did not run
         other.add_restored("train", "gated")
-    (cached,) = open_store(CONFIG, root).search({"mlflow.parentRunId": other.parent.run_id,
-                                                 "stage": "train"})  # fmt: skip
+    (cached,) = open_store(CONFIG, root).search(
+        {"mlflow.parentRunId": other.parent.run_id, "stage": "train"}
+    )
     for run_id in (run.run_id, run.parent.run_id, cached.info.run_id):
         assert told.items() <= client.get_run(run_id).data.tags.items()
     assert gate_tags({"gate": {}}) == {}
@@ -247,8 +254,9 @@ def test_gate_is_told_on_child_and_parent_also_when_it_never_opened(root, client
     assert gate_tags(never)["gate.shut_reasons"] == "never played"
     always = {"structure_plays": 4, "gate": {"open_fraction": 1.0, "shut_reasons": {}}}
     assert gate_tags(always) == {
-        "gate.open_fraction": "1.000", "gate.shut_reasons": "never shut",
-    }  # fmt: skip
+        "gate.open_fraction": "1.000",
+        "gate.shut_reasons": "never shut",
+    }
 
 
 def test_a_grid_of_several_pictures_says_so_where_it_opens(root):
@@ -360,8 +368,12 @@ def test_presets_of_the_project_are_known(monkeypatch):
 
 def test_git_facts(tmp_path):
     def git(*words):
-        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *words],
-                       cwd=tmp_path, check=True, capture_output=True)  # fmt: skip
+        subprocess.run(
+            ["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *words],
+            cwd=tmp_path,
+            check=True,
+            capture_output=True,
+        )
 
     assert git_tags(tmp_path) == {}
     git("init")

@@ -51,8 +51,16 @@ class OwnGraph(World):
         return super().all_reduce_sum_(tensor).div_(self.size)
 
 
-def case(world: World, kind: str, fakes: str, dtype: torch.dtype, micro: int | None, plays: int,
-         rank: int = 0, **settings):  # fmt: skip
+def case(
+    world: World,
+    kind: str,
+    fakes: str,
+    dtype: torch.dtype,
+    micro: int | None,
+    plays: int,
+    rank: int = 0,
+    **settings,
+):
     data = random_images()
     torch.manual_seed(0)
     if dtype == torch.float64:

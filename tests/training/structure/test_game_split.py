@@ -76,8 +76,9 @@ def test_the_shortcuts_would_be_noticed(results, kind, sabotage):
     ],
 )
 def test_other_fakes_do_not_depend_on_the_split(results, name, tolerance):
-    """One denoising of the sampler's path; with gradient through steps before it; its final images,
-    these moving an adapter; fakes noised again; a discriminator that learns from recent plays too."""
+    """One denoising of the sampler's path; with gradient through steps before it; its final
+    images, these moving an adapter; fakes noised again; a discriminator that learns from recent
+    plays too."""
     whole, workers = results[f"{name}/whole"], results[f"{name}/workers"]
     for one, other in zip(whole["edges"], workers["edges"], strict=True):
         assert torch.equal(one, other)

@@ -28,9 +28,18 @@ OPEN = GateConfig(min_plays=1, chance_margin=0.0, smoothing=0.0, win_gap=1e6, ma
 
 def plane_game(**settings):
     config = StructureConfig(
-        **{"features": "pixels", "width": 16, "k": 4, "lr": 5e-3, "start_kimg": 0.0,
-           "batch_size": None, "sigma_max": 0.1, "gate": OPEN, **settings}
-    )  # fmt: skip
+        **{
+            "features": "pixels",
+            "width": 16,
+            "k": 4,
+            "lr": 5e-3,
+            "start_kimg": 0.0,
+            "batch_size": None,
+            "sigma_max": 0.1,
+            "gate": OPEN,
+            **settings,
+        }
+    )
     denoiser, data = toys.LinearDenoiser(shift=(0.4, -0.6)), toys.two_clusters()
     game = StructureGame(config, denoiser, batch_size=32, world=World(), seed=0)
     game.open(0, denoiser, data)
@@ -70,9 +79,12 @@ def test_renoised_are_reals_fakes_and_what_psi_is_standardised_by():
     game.play(denoiser, batch, None, torch.ones(()))
     for name, clean, noise in (
         ("real", batch.reals, batch.renoise[0]),
-        ("fake", denoiser(batch.sources + batch.sigma[:, None, None, None] * batch.noise,
-                          batch.sigma), batch.renoise[1]),
-    ):  # fmt: skip
+        (
+            "fake",
+            denoiser(batch.sources + batch.sigma[:, None, None, None] * batch.noise, batch.sigma),
+            batch.renoise[1],
+        ),
+    ):
         torch.testing.assert_close(seen[name], game.psi(clean + 0.7 * noise).detach())
     plain, _, _ = plane_game()
     assert (game.psi.scale < 0.9 * plain.psi.scale).all()  # the noise is part of the deviation
@@ -90,8 +102,14 @@ def test_the_denoiser_plays_in_evaluation_mode_and_trains_on():
 
 @pytest.mark.parametrize("rank", [0, 2])
 def test_the_held_out_loss_shuts_the_gate_only_of_a_game_that_moves_the_denoiser(rank):
-    model = ModelConfig(channels=8, channel_mult=(1,), blocks=1, attention_resolutions=(),
-                        structural_blocks=(), adapter_rank=rank)  # fmt: skip
+    model = ModelConfig(
+        channels=8,
+        channel_mult=(1,),
+        blocks=1,
+        attention_resolutions=(),
+        structural_blocks=(),
+        adapter_rank=rank,
+    )
     config = StructureConfig(features="pixels", batch_size=None, gate=GateConfig(min_plays=1))
     game = StructureGame(
         config, Denoiser((1, 4, 4), 0, model), batch_size=16, world=World(), seed=0
@@ -110,14 +128,24 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wiring")
     prepare_dataset(DatasetConfig(), folder / "dataset")
     settings = RunSettings(
-        seed=0, noise=NoiseConfig(), ema=EMAConfig(snapshots=4),
-        model=ModelConfig(channels=8, channel_mult=(1,), blocks=1, attention_resolutions=(),
-                          structural_blocks=()),
-        train=TrainConfig(total_kimg=0.128, batch_size=16, lr=1e-2, held_out_every_kimg=0.064,
-                          held_out_images=16, horizontal_flip=True),
-        structure=StructureConfig(start_kimg=0.03, every=2, width=8, k=3, statistics_images=32,
-                                  batch_size=16, gate=OPEN),
-    )  # fmt: skip
+        seed=0,
+        noise=NoiseConfig(),
+        ema=EMAConfig(snapshots=4),
+        model=ModelConfig(
+            channels=8, channel_mult=(1,), blocks=1, attention_resolutions=(), structural_blocks=()
+        ),
+        train=TrainConfig(
+            total_kimg=0.128,
+            batch_size=16,
+            lr=1e-2,
+            held_out_every_kimg=0.064,
+            held_out_images=16,
+            horizontal_flip=True,
+        ),
+        structure=StructureConfig(
+            start_kimg=0.03, every=2, width=8, k=3, statistics_images=32, batch_size=16, gate=OPEN
+        ),
+    )
     flips, average, given = [], torch.nn.Identity(), []
     with pytest.MonkeyPatch.context() as patch:
         draw, opened = StructureGame.draw, StructureGame.open

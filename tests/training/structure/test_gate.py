@@ -151,3 +151,7 @@ def test_state_survives_json():
         each.observe_play(0.7, 3.5)
         each.observe_held_out([1.0, 2.03], [1.0, 2.0])
     assert copy.state_dict() == made.state_dict() and copy.reason == made.reason == WORSENED
+
+
+def test_without_a_play_there_is_no_share_of_plays():
+    assert Gate(GateConfig()).summary() == {"shut_reasons": {}, "open_fraction": None}

@@ -74,9 +74,17 @@ def test_more_steps_tell_apart_sooner(kind):
     accuracy = {}
     for steps in (1, 8):
         config = StructureConfig(
-            kind=kind, features="pixels", width=16, k=4, lr=1e-4, start_kimg=0.0, batch_size=32,
-            opponent_steps=steps, sigma_max=0.1, gate=GateConfig(min_plays=1000),
-        )  # fmt: skip
+            kind=kind,
+            features="pixels",
+            width=16,
+            k=4,
+            lr=1e-4,
+            start_kimg=0.0,
+            batch_size=32,
+            opponent_steps=steps,
+            sigma_max=0.1,
+            gate=GateConfig(min_plays=1000),
+        )
         denoiser, data = toys.LinearDenoiser(shift=(0.15, -0.2)), toys.two_clusters()
         game = StructureGame(config, denoiser, batch_size=32, world=World(), seed=0)
         game.open(0, denoiser, data)

@@ -1,0 +1,68 @@
+"""The code behind the kinds that params choose, listed for DVC.
+
+dvc.yaml cannot say "the file of the solver that params name". So the stage `kinds` writes one small
+list per stage, outputs/kinds/<stage>.json (of evaluate one per sampler), with the files of the
+chosen kinds and their hashes, and each stage depends on its own list: an edit to a solver changes
+the lists of those stages alone that use it.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pipelines.workspace.chosen_kinds import NO_CHOICE, chosen_kinds
+from pipelines.workspace.stage_code import (
+    STAGE_PARAMS,
+    TABLES,
+    always_files,
+    content_hash,
+    stage_files,
+)
+
+# The params that choose kinds; dvc.yaml names the same for the stage `kinds`.
+KIND_PARAMS = (
+    "dataset",
+    "model",
+    "train",
+    "structure",
+    "sampling",
+    "samplers",
+    "evaluation.extractor",
+)
+
+
+def has_kinds(stage: str) -> bool:
+    """Whether the stage imports a table from which params choose kinds for it."""
+    none_chosen = stage in NO_CHOICE
+    return not none_chosen and stage_files(stage) != always_files(stage)
+
+
+def list_name(stage: str, sampler: str | None) -> str:
+    """Name of a list: "train", "evaluate-heun18"."""
+    return stage if sampler is None else f"{stage}-{sampler}"
+
+
+def kind_lists(params: Mapping[str, Any]) -> dict[str, dict]:
+    """{name: {"kinds": {table: names}, "files": {path: hash}}}, with the code as it lies here.
+
+    params: plain data, as params.yaml has it. Raises KeyError where it leaves out what chooses.
+    """
+    return {
+        list_name(stage, sampler): _list(stage, params, sampler)
+        for stage, sampler in _items(params)
+        if has_kinds(stage)
+    }
+
+
+def _items(params: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
+    for stage in STAGE_PARAMS:
+        for sampler in params["samplers"] if stage == "evaluate" else [None]:
+            yield stage, sampler
+
+
+def _list(stage: str, params: Mapping[str, Any], sampler: str | None) -> dict:
+    kinds = chosen_kinds(stage, params, sampler)
+    files = stage_files(stage, kinds) - always_files(stage)
+    return {
+        "kinds": {table: sorted(kinds[table]) for table in sorted(set(TABLES) & set(kinds))},
+        "files": {path.as_posix(): content_hash(path) for path in sorted(files)},
+    }
