@@ -3,10 +3,13 @@
 import json
 
 import pytest
+import torch
 from pydantic import ValidationError
 
 from sampling.config import SamplerConfig
-from sampling.solvers.table import SOLVERS
+from sampling.solvers.table import SOLVERS, solve
+
+NFE_OF_6_STEPS = {"ddim": 6, "heun": 11, "dpmpp_2m": 6, "unipc": 6, "consistency": 6}
 
 
 def read(**values):
@@ -23,8 +26,16 @@ def test_default_is_edm():
 
 @pytest.mark.parametrize("solver", list(SOLVERS))
 def test_nfe_is_what_solve_calls(solver):
-    config = read(solver=solver, steps=6)
-    assert config.nfe == (11 if solver == "heun" else 6)
+    config, calls = read(solver=solver, steps=6), []
+
+    def denoise(x, sigma):
+        calls.append(sigma)
+        return torch.zeros_like(x)
+
+    solve(solver, denoise, torch.zeros(1, 1, 2, 2), config.time_grid())
+    assert config.nfe == len(calls)
+    if solver in NFE_OF_6_STEPS:
+        assert config.nfe == NFE_OF_6_STEPS[solver]
 
 
 def test_round_trip():
