@@ -2,16 +2,18 @@
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from sampling.grids.closed_form import CLOSED_FORM
 from sampling.grids.explicit import Explicit
 from sampling.grids.levels import Grid, check_sigmas
 from sampling.grids.optimized import Optimized
 from sampling.options import build
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 GRIDS: dict[str, type[Grid]] = {**CLOSED_FORM, "explicit": Explicit, "optimized": Optimized}
 
@@ -29,13 +31,29 @@ def time_grid(
     *,
     cache_dir: Path | None = None,
     **options: object,
-) -> Tensor:
+) -> "Tensor":
     """num_steps + 1 noise levels, float64, strictly decreasing from sigma_max to sigma_min and 0.
 
     A single step leads from sigma_max to 0 and does not visit sigma_min. cache_dir keeps the
     results of the 'optimized' search between processes. Raises ValueError on unknown names or
     options, less than one step, or bad ends.
     """
+    import torch
+
+    levels = grid_levels(name, num_steps, sigma_min, sigma_max, cache_dir=cache_dir, **options)
+    return torch.from_numpy(levels)
+
+
+def grid_levels(
+    name: str,
+    num_steps: int,
+    sigma_min: float,
+    sigma_max: float,
+    *,
+    cache_dir: Path | None = None,
+    **options: object,
+) -> np.ndarray:
+    """What `time_grid` gives, as an array: settings are checked without torch."""
     grid = make_grid(name, **options)
     if isinstance(num_steps, bool) or int(num_steps) != num_steps or num_steps < 1:
         raise ValueError(f"num_steps is {num_steps}: a time grid needs a whole number, at least 1")
@@ -51,4 +69,4 @@ def time_grid(
         levels[-1], levels[0] = sigma_min, sigma_max
     sigmas = np.append(levels, 0.0)
     check_sigmas(sigmas)
-    return torch.from_numpy(sigmas)
+    return sigmas

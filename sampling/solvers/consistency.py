@@ -1,12 +1,14 @@
 """Multistep consistency sampling: denoise fully, add fresh noise, repeat."""
 
 import itertools
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from sampling.options import Options
 from sampling.seeds import NormalSource
 from sampling.solvers.step import Denoise, Report, evaluate
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Consistency(Options):
@@ -21,8 +23,13 @@ class Consistency(Options):
         return len(sigmas) - 1
 
     def run(
-        self, denoise: Denoise, x: Tensor, sigmas: list[float], normal: NormalSource, report: Report
-    ) -> Tensor:
+        self,
+        denoise: Denoise,
+        x: "Tensor",
+        sigmas: list[float],
+        normal: NormalSource,
+        report: Report,
+    ) -> "Tensor":
         """Take x [B, C, H, W] from sigmas[0] to sigmas[-1]."""
         for step, (sigma, target) in enumerate(itertools.pairwise(sigmas)):
             denoised = evaluate(denoise, x, sigma)

@@ -2,14 +2,16 @@
 
 import itertools
 import math
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
-from torch import Tensor
 
 from sampling.options import Options
 from sampling.seeds import NormalSource
 from sampling.solvers.step import Denoise, Report, evaluate
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class DDIM(Options):
@@ -26,8 +28,13 @@ class DDIM(Options):
         return len(sigmas) - 1
 
     def run(
-        self, denoise: Denoise, x: Tensor, sigmas: list[float], normal: NormalSource, report: Report
-    ) -> Tensor:
+        self,
+        denoise: Denoise,
+        x: "Tensor",
+        sigmas: list[float],
+        normal: NormalSource,
+        report: Report,
+    ) -> "Tensor":
         """Integrate x [B, C, H, W] from sigmas[0] to sigmas[-1]."""
         for step, (sigma, target) in enumerate(itertools.pairwise(sigmas)):
             denoised = evaluate(denoise, x, sigma)

@@ -2,12 +2,14 @@
 
 import itertools
 import math
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from sampling.options import Options
 from sampling.seeds import NormalSource
 from sampling.solvers.step import Denoise, Report, evaluate
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class DPMpp2M(Options):
@@ -23,8 +25,13 @@ class DPMpp2M(Options):
         return len(sigmas) - 1
 
     def run(
-        self, denoise: Denoise, x: Tensor, sigmas: list[float], normal: NormalSource, report: Report
-    ) -> Tensor:
+        self,
+        denoise: Denoise,
+        x: "Tensor",
+        sigmas: list[float],
+        normal: NormalSource,
+        report: Report,
+    ) -> "Tensor":
         """Integrate x [B, C, H, W] from sigmas[0] to sigmas[-1]."""
         last, last_width = None, 0.0
         for step, (sigma, target) in enumerate(itertools.pairwise(sigmas)):

@@ -2,14 +2,16 @@
 
 import itertools
 import math
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
-from torch import Tensor
 
 from sampling.options import Options
 from sampling.seeds import NormalSource
 from sampling.solvers.step import Denoise, Report, evaluate
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Heun(Options):
@@ -29,8 +31,13 @@ class Heun(Options):
         return 2 * (len(sigmas) - 1) - (sigmas[-1] == 0)
 
     def run(
-        self, denoise: Denoise, x: Tensor, sigmas: list[float], normal: NormalSource, report: Report
-    ) -> Tensor:
+        self,
+        denoise: Denoise,
+        x: "Tensor",
+        sigmas: list[float],
+        normal: NormalSource,
+        report: Report,
+    ) -> "Tensor":
         """Integrate x [B, C, H, W] from sigmas[0] to sigmas[-1]."""
         # Per step at most sqrt(2) - 1, so that no more noise comes in than there is.
         gamma = min(self.churn / (len(sigmas) - 1), math.sqrt(2) - 1)

@@ -1,9 +1,7 @@
 """All solvers by name, and `solve`, the one way to run them."""
 
 from collections.abc import Callable, Sequence
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from sampling.grids.levels import check_sigmas
 from sampling.options import build
@@ -14,6 +12,9 @@ from sampling.solvers.dpmpp_2m import DPMpp2M
 from sampling.solvers.heun import Heun
 from sampling.solvers.step import Denoise
 from sampling.solvers.unipc import UniPC
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
 
 Solver = DDIM | Heun | DPMpp2M | UniPC | Consistency
 
@@ -34,13 +35,13 @@ def make_solver(name: str, **options: float | int | str | bool) -> Solver:
 def solve(
     name: str,
     denoise: Denoise,
-    noise: Tensor,
-    sigmas: Tensor | Sequence[float],
+    noise: "Tensor",
+    sigmas: "Tensor | Sequence[float]",
     *,
-    generators: Sequence[torch.Generator] | None = None,
-    callback: Callable[[int, Tensor, Tensor], None] | None = None,
+    generators: "Sequence[Generator] | None" = None,
+    callback: "Callable[[int, Tensor, Tensor], None] | None" = None,
     **options: float | int | str | bool,
-) -> Tensor:
+) -> "Tensor":
     """Carry noise along the time grid with the named solver.
 
     noise: unit normal [B, C, H, W], scaled by sigmas[0] here; the result keeps its dtype.
@@ -60,11 +61,13 @@ def solve(
     return solver.run(denoise, noise * levels[0], levels, normal, report)
 
 
-def evaluated_levels(solver: Solver, sigmas: Tensor | Sequence[float]) -> list[float]:
+def evaluated_levels(solver: Solver, sigmas: "Tensor | Sequence[float]") -> list[float]:
     """The noise levels at which the solver calls the denoiser on its way, in order."""
+    import torch
+
     levels: list[float] = []
 
-    def record(x: Tensor, sigma: Tensor) -> Tensor:
+    def record(x: "Tensor", sigma: "Tensor") -> "Tensor":
         levels.append(float(sigma[0]))
         return x
 
@@ -75,5 +78,5 @@ def evaluated_levels(solver: Solver, sigmas: Tensor | Sequence[float]) -> list[f
     return levels
 
 
-def _no_report(step: int, x: Tensor, denoised: Tensor) -> None:
+def _no_report(step: int, x: "Tensor", denoised: "Tensor") -> None:
     """The callback of a run that nobody watches."""

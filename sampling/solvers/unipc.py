@@ -1,14 +1,16 @@
 """UniPC: a multistep predictor-corrector of order 1 to 3 in log sigma."""
 
 import math
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from torch import Tensor
 
 from sampling.options import Options
 from sampling.seeds import NormalSource
 from sampling.solvers.step import Denoise, Report, evaluate
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class UniPC(Options):
@@ -32,8 +34,13 @@ class UniPC(Options):
         return len(sigmas) - 1
 
     def run(
-        self, denoise: Denoise, x: Tensor, sigmas: list[float], normal: NormalSource, report: Report
-    ) -> Tensor:
+        self,
+        denoise: Denoise,
+        x: "Tensor",
+        sigmas: list[float],
+        normal: NormalSource,
+        report: Report,
+    ) -> "Tensor":
         """Integrate x [B, C, H, W] from sigmas[0] to sigmas[-1]."""
         steps = len(sigmas) - 1
         known: list[tuple[float, Tensor]] = []  # (lambda, D) of the last `order` points
@@ -54,12 +61,12 @@ class UniPC(Options):
 
     def _advance(
         self,
-        x: Tensor,
+        x: "Tensor",
         sigma: float,
         target: float,
-        known: list[tuple[float, Tensor]],
-        ahead: Tensor | None,
-    ) -> Tensor:
+        known: list[tuple[float, "Tensor"]],
+        ahead: "Tensor | None",
+    ) -> "Tensor":
         """One step from sigma to target; `ahead` = D at the target makes it the corrector."""
         lam, current = known[-1]
         width = math.log(sigma / target)
