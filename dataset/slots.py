@@ -9,23 +9,30 @@ torch's CPU generator uses only the lower 32 bits of its seed, so two slots woul
 import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 Slots = Sequence[int] | np.ndarray | range
 
 
 def slot_generator(
-    seed: int, stream: str, slot: int, device: torch.device | str = "cpu"
-) -> torch.Generator:
+    seed: int, stream: str, slot: int, device: "torch.device | str" = "cpu"
+) -> "torch.Generator":
     """A torch generator for one slot alone (on the CPU torch uses 32 of its 64 bits; see above)."""
+    import torch
+
     key = int.from_bytes(_key(seed, stream, int(slot))[:8])
     return torch.Generator(device).manual_seed(key)
 
 
-def slot_normal(seed: int, stream: str, slots: Slots, shape: Sequence[int]) -> torch.Tensor:
+def slot_normal(seed: int, stream: str, slots: Slots, shape: Sequence[int]) -> "torch.Tensor":
     """Unit normal noise, float32 [B, *shape] on the CPU; row b depends on slots[b] alone."""
+    import torch
+
     noise = np.empty((len(slots), *shape), dtype=np.float32)
     draw = _SlotDraw(seed, stream)
     for row, slot in zip(noise, slots, strict=True):

@@ -3,12 +3,14 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from dataset.errors import DatasetError
+
+if TYPE_CHECKING:
+    import torch
 
 
 class ImageDataset:
@@ -77,12 +79,14 @@ class ImageDataset:
         return self.manifest["content_hash"]
 
     def stored(
-        self, indices: Sequence[int] | np.ndarray | torch.Tensor
-    ) -> tuple[np.ndarray, torch.Tensor]:
+        self, indices: "Sequence[int] | np.ndarray | torch.Tensor"
+    ) -> "tuple[np.ndarray, torch.Tensor]":
         """Pictures at `indices` as they are stored, uint8 [B, H, W, C], and labels int64 [B].
 
         A denoiser's codec encodes them (models/codecs.py).
         """
+        import torch  # here, since a data set is also looked at where no network is wanted
+
         rows = np.asarray(indices, dtype=np.int64)
         return self.images[rows], torch.from_numpy(self.labels[rows])
 

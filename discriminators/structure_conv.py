@@ -1,15 +1,11 @@
 """One graph convolution over the neighbour graph of a batch."""
 
 import warnings
+from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-
-with warnings.catch_warnings():
-    # torch-geometric 2.8 uses torch.jit.script, which newer versions of torch deprecate.
-    warnings.simplefilter("ignore", FutureWarning)
-    warnings.simplefilter("ignore", DeprecationWarning)
-    from torch_geometric.utils import scatter
 
 
 class StructureConv(nn.Module):
@@ -35,4 +31,15 @@ class StructureConv(nn.Module):
         difference = h[neighbour] - h[centre]  # [E, width]
         distance = difference.square().sum(-1, keepdim=True).log1p()  # [E, 1]
         messages = self.nn(torch.cat([h[centre], difference, distance, edges], -1))
-        return scatter(messages, centre, dim_size=len(h), reduce="mean")
+        return _scatter()(messages, centre, dim_size=len(h), reduce="mean")
+
+
+@cache
+def _scatter() -> Any:
+    """torch-geometric's `scatter`; the package takes seconds to import."""
+    with warnings.catch_warnings():
+        # torch-geometric 2.8 uses torch.jit.script, which newer versions of torch deprecate.
+        warnings.simplefilter("ignore", FutureWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from torch_geometric.utils import scatter
+    return scatter

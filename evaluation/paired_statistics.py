@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 CONFIDENCE = 0.95
 
@@ -49,6 +48,8 @@ def paired_difference(first: dict[int, float], other: dict[int, float]) -> Diffe
     mean, n = float(gaps.mean()), len(gaps)
     if n < 2:
         return Difference(n, mean, None, None)
+    from scipy import stats
+
     reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) * float(gaps.std(ddof=1)) / math.sqrt(n)
     return Difference(n, mean, mean - reach, mean + reach)
 

@@ -4,12 +4,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 from foundation.atomic_files import replacing, write_text
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FORMAT = 2
 READABLE = (1, 2)
@@ -20,12 +22,14 @@ class WeightsError(ValueError):
     """A weights file is missing, damaged, or does not fit."""
 
 
-def save_weights(path: Path, tensors: dict[str, Tensor], description: dict) -> None:
+def save_weights(path: Path, tensors: "dict[str, Tensor]", description: dict) -> None:
     """Write tensors and their description, each file whole or not at all.
 
     The JSON is written last and holds the tensors' checksum, so that `load_tensors` notices when a
     crash has replaced only one of the two files.
     """
+    from safetensors.torch import save_file
+
     path = Path(path)
     with replacing(path) as temporary:
         save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary)
@@ -35,8 +39,10 @@ def save_weights(path: Path, tensors: dict[str, Tensor], description: dict) -> N
     )
 
 
-def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict]:
+def load_tensors(path: Path) -> "tuple[dict[str, Tensor], dict]":
     """Tensors and description of a pair of files. Raises WeightsError, naming the file."""
+    from safetensors.torch import load_file
+
     path = Path(path)
     written = _read_json(path)
     description = _described(path, written)
@@ -85,7 +91,7 @@ def _damaged(path: Path, error: object) -> WeightsError:
     return WeightsError(f"{path} is damaged ({error}): make it again or copy it anew")
 
 
-def tensors_hash(tensors: Mapping[str, Tensor]) -> str:
+def tensors_hash(tensors: "Mapping[str, Tensor]") -> str:
     """sha256 of names, shapes and values (as float32), hexadecimal, whatever their order."""
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):

@@ -4,18 +4,16 @@ import json
 import shutil
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dataset.store import ImageDataset
-from evaluation.judge import judge
 from evaluation.pictures import nearest_grid, sample_grid
-from evaluation.reference import Reference, load_reference
 from models.weights import load_description
 from pipelines.console.command import parser, run_stage
 from pipelines.console.progress import progress
 from pipelines.params import Params, load_params
-from pipelines.ray_jobs.generation import generate_images
 from pipelines.ray_jobs.session import hide_gpus
 from pipelines.reporting.stage_outputs import flat_metrics
 from pipelines.tracking.stage_run import stage_run
@@ -35,12 +33,20 @@ from sampling.config import SamplerConfig
 from sampling.labels import generation_labels
 from sampling.request import GenerationRequest
 
+if TYPE_CHECKING:
+    from evaluation.reference import Reference
+
 
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--length", type=float, required=True, help="EMA length, e.g. 0.1")
     arguments.add_argument("--sampler", required=True, help="a name under `sampling` in params")
     args = arguments.parse_args()
+    # These bring torch, which --help does without.
+    from evaluation.judge import judge
+    from evaluation.reference import load_reference
+    from pipelines.ray_jobs.generation import generate_images
+
     params = load_params(args.params)
     hide_gpus(params.cluster)
     if args.sampler not in params.sampling:
@@ -110,7 +116,7 @@ def write_outputs(
     images: np.ndarray,
     labels: np.ndarray,
     dataset: ImageDataset,
-    reference: Reference,
+    reference: "Reference",
     shown: int,
 ) -> None:
     """Write samples.png, nearest.png and, last of all, metrics.json into `out`."""

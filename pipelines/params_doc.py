@@ -1,8 +1,9 @@
 """Print docs/params.md: every key of params.yaml with its type, default and meaning.
 
-Usage: python -m pipelines.params_doc > docs/params.md
+Run as: python -m pipelines.params_doc > docs/params.md
 """
 
+import argparse
 import types
 import typing
 from typing import Any, Literal, get_args, get_origin
@@ -13,6 +14,7 @@ from pydantic.fields import FieldInfo
 
 from foundation.names_in_settings import NameIn
 from foundation.settings_by_kind import ByKind
+from pipelines.console.command import run_stage
 from pipelines.settings.schema import Params
 
 HEAD = """# Every knob of params.yaml
@@ -148,5 +150,12 @@ def _model_of(kind: Any) -> type[BaseModel] | None:
     return None
 
 
-if __name__ == "__main__":
+def main() -> None:
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     print(render(), end="")
+
+
+if __name__ == "__main__":
+    run_stage(main)

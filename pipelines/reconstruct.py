@@ -3,7 +3,6 @@
 import json
 import shutil
 
-from models.ema_reconstruction import list_snapshots, reconstruct
 from models.weights import save_weights
 from pipelines.console.command import parser, run_stage
 from pipelines.console.progress import progress
@@ -15,6 +14,9 @@ from pipelines.workspace.paths import EMA, TRAIN, dvc_root, length_name
 
 def main() -> None:
     args = parser(__doc__).parse_args()
+    # brings torch, which --help does without
+    from models.ema_reconstruction import list_snapshots, reconstruct
+
     params = load_params(args.params)
     lengths = params.ema.lengths
     tag, fingerprint = pipeline_tag(params), stage_fingerprint("reconstruct", params)

@@ -3,7 +3,6 @@
 import shutil
 
 from dataset.store import ImageDataset
-from evaluation.reference import build_reference
 from pipelines.console.command import parser, run_stage
 from pipelines.console.progress import progress
 from pipelines.params import load_params
@@ -15,6 +14,8 @@ from pipelines.workspace.paths import DATASET, REFERENCE, dvc_root
 
 def main() -> None:
     args = parser(__doc__).parse_args()
+    from evaluation.reference import build_reference  # brings torch, which --help does without
+
     params = load_params(args.params)
     hide_gpus(params.cluster)
     dataset = ImageDataset(DATASET)

@@ -13,18 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 from pydantic import ValidationError
 
 from evaluation.pictures import sample_grid
-from models.denoiser import load_denoiser
 from pipelines.console.command import run_stage
 from pipelines.console.progress import progress
 from pipelines.params import load_params
 from pipelines.settings.yaml_file import DEFAULT_PATH, read_value
 from sampling.config import SamplerConfig
-from sampling.from_weights import generate_pictures
 from sampling.grids.table import GRIDS
 from sampling.guidance.table import KINDS, weighted_kinds
 from sampling.request import GenerationRequest
@@ -95,11 +92,7 @@ def command_line() -> argparse.ArgumentParser:
         default=256,
         help="images at once; decides no image (default: %(default)s)",
     )
-    how.add_argument(
-        "--device",
-        default="cuda" if torch.cuda.is_available() else "cpu",
-        help="(default: %(default)s)",
-    )
+    how.add_argument("--device", help="(default: cuda where there is a GPU, otherwise cpu)")
     return out
 
 
@@ -109,7 +102,14 @@ def main() -> None:
         raise ValueError("say what to write: --grid FILE.png, --out FOLDER or --npz FILE.npz")
     if args.count is not None and args.count < 1:
         raise ValueError(f"--count {args.count}: ask for at least one image")
-    denoiser = load_denoiser(args.weights, args.device)
+    # These take seconds to import, which --help and a mistyped command do without.
+    import torch
+
+    from models.denoiser import load_denoiser
+    from sampling.from_weights import generate_pictures
+
+    device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    denoiser = load_denoiser(args.weights, device)
     sampler = chosen_sampler(args)
     seeds = numbers(args.seeds, "--seeds") if args.seeds else list(range(args.count or 64))
     seeds = seeds[: args.count] if args.count else seeds

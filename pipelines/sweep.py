@@ -10,14 +10,13 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
 from pipelines.console.command import run_stage
 from pipelines.ray_jobs.session import ClusterError, ray_session, root_cause
 from pipelines.settings.yaml_file import ParamsError
-from pipelines.sweeps.quick_evaluation import QuickEvaluation
 from pipelines.sweeps.record import (
     BROKEN,
     Record,
@@ -33,6 +32,9 @@ from pipelines.workspace.dvc_command import run_dvc
 from pipelines.workspace.fingerprint import dataset_hash
 from pipelines.workspace.paths import DATASET, REFERENCE, REPORTS, dvc_root, grid_cache
 from pipelines.workspace.stage_code import code_hash, stage_files
+
+if TYPE_CHECKING:
+    from pipelines.sweeps.quick_evaluation import QuickEvaluation
 
 SWEEPS = "sweeps"
 
@@ -185,8 +187,10 @@ def search(sweep: Sweep, folder: Path, root: Path, observer: Observer, retry_bro
         observer.say(observer.record.shortfall())
 
 
-def quick_evaluation(sweep: Sweep) -> QuickEvaluation:
+def quick_evaluation(sweep: Sweep) -> "QuickEvaluation":
     """How trials are judged at their rungs, with the data and reference of this workspace."""
+    from pipelines.sweeps.quick_evaluation import QuickEvaluation  # takes seconds to import
+
     base = sweep.base
     return QuickEvaluation(
         str(DATASET.resolve()),

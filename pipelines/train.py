@@ -11,7 +11,6 @@ import shutil
 from pathlib import Path
 
 from dataset.store import ImageDataset
-from foundation.workers import World
 from pipelines.console.command import parser, run_stage
 from pipelines.console.training_monitor import Monitor, close_training
 from pipelines.params import load_params
@@ -24,7 +23,6 @@ from pipelines.workspace.fingerprint import Identity, outcome, pipeline_tag, sta
 from pipelines.workspace.paths import DATASET, TRAIN, dvc_root, grid_cache
 from pipelines.workspace.run_folder import locked, offer_or_adopt, publish
 from pipelines.workspace.weights_files import with_init_file
-from training.methods.build import build_method
 
 
 def main() -> None:
@@ -68,6 +66,10 @@ def main() -> None:
 
 def train_run(params: Params, folder: Path, identity: Identity, run) -> None:
     """Train to the end on the cluster that params name; prints progress, logs to `run`."""
+    # These bring torch, which --help does without.
+    from foundation.workers import World
+    from training.methods.build import build_method
+
     settings = params.run_settings().model_copy(
         update={"grid_cache": str(grid_cache()), "train": with_init_file(params)}
     )

@@ -1,18 +1,21 @@
 """Frozen settings of one sampler: its solver, time grid and guidance."""
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
+import numpy as np
 from pydantic import Field, model_validator
-from torch import Tensor
 
 from foundation.names_in_settings import NameIn
 from foundation.settings_base import Settings
 from sampling.grids.explicit import Explicit
-from sampling.grids.table import GRIDS, make_grid, time_grid
+from sampling.grids.table import GRIDS, grid_levels, make_grid
 from sampling.guidance.table import GuidanceEntry, network_evaluations
 from sampling.solvers.step import Solver
 from sampling.solvers.table import SOLVERS, evaluated_levels, make_solver
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 OptionValue = bool | int | float | str
 
@@ -54,7 +57,7 @@ class SamplerConfig(Settings):
         if self.sigmas is not None:
             if self.grid_options:
                 raise ValueError("grid 'explicit' has no grid_options: give sigmas only")
-            self.time_grid()
+            self._levels()
         else:
             make_grid(self.grid, **self.grid_options)
             if self.sigma_min >= self.sigma_max:
@@ -68,15 +71,20 @@ class SamplerConfig(Settings):
                 )
         return self
 
-    def time_grid(self, cache_dir: Path | None = None) -> Tensor:
+    def time_grid(self, cache_dir: Path | None = None) -> "Tensor":
         """The noise levels, float64 [steps + 1], strictly decreasing to 0.
 
         cache_dir: folder in which an optimized grid is kept.
         """
+        import torch
+
+        return torch.from_numpy(self._levels(cache_dir))
+
+    def _levels(self, cache_dir: Path | None = None) -> np.ndarray:
         if self.sigmas is not None:
             levels = Explicit(sigmas=self.sigmas).visited
-            return time_grid("explicit", len(levels), levels[-1], levels[0], sigmas=self.sigmas)
-        return time_grid(
+            return grid_levels("explicit", len(levels), levels[-1], levels[0], sigmas=self.sigmas)
+        return grid_levels(
             self.grid,
             self.steps,
             self.sigma_min,

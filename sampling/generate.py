@@ -10,7 +10,7 @@ from torch import Tensor
 
 from models.layers.low_rank_adapter import AdaptedDenoiser
 from sampling.config import SamplerConfig
-from sampling.guidance.base import Guide, LabelledDenoiser, bind_labels
+from sampling.guidance.base import Guide, Guided, LabelledDenoiser, bind_labels
 from sampling.guidance.table import guide_denoiser
 from sampling.request import GenerationRequest
 from sampling.seeds import image_generators, image_noise
@@ -95,18 +95,30 @@ def as_sampled(denoiser: LabelledDenoiser, sampler: SamplerConfig) -> LabelledDe
 
 def device_of(denoiser: LabelledDenoiser) -> torch.device:
     """The device of the denoiser's first parameter or buffer."""
-    if isinstance(denoiser, torch.nn.Module):
-        for tensor in (*denoiser.parameters(), *denoiser.buffers()):
+    for network in networks_of(denoiser):
+        for tensor in (*network.parameters(), *network.buffers()):
             return tensor.device
     return torch.device("cpu")
+
+
+def networks_of(denoiser: object) -> Iterator[torch.nn.Module]:
+    """The denoiser where it is a network; the networks that guidance holds, however it nests."""
+    if isinstance(denoiser, torch.nn.Module):
+        yield denoiser
+    elif isinstance(denoiser, Guided):
+        for part in vars(denoiser).values():
+            yield from networks_of(part)
 
 
 class _evaluating:
     """Context in which all modules are in evaluation mode; afterwards each has its mode back."""
 
     def __init__(self, denoiser: LabelledDenoiser) -> None:
-        modules = denoiser.modules() if isinstance(denoiser, torch.nn.Module) else ()
-        self.modes = [(module, module.training) for module in modules]
+        self.modes = [
+            (module, module.training)
+            for network in networks_of(denoiser)
+            for module in network.modules()
+        ]
 
     def __enter__(self) -> None:
         for module, _ in self.modes:

@@ -3,9 +3,9 @@
 import io
 import itertools
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
 from PIL import Image
 
 from evaluation.metric_table import metric_entry, shown
@@ -20,6 +20,9 @@ from pipelines.reporting.figures import (
     style,
 )
 from pipelines.reporting.html import details, facts, figure, grid, page, section, table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def draw(runs: Sequence[Compared]) -> bytes:
@@ -126,7 +129,7 @@ def _length_chart(runs: Sequence[Compared], name: str) -> tuple[str, str, dict] 
     return (about.title, "lengths", data) if groups else None
 
 
-def _draw_panel(axes: Axes, panel: tuple[str, str, dict], outside: bool = True) -> None:
+def _draw_panel(axes: "Axes", panel: tuple[str, str, dict], outside: bool = True) -> None:
     title, kind, arguments = panel
     style(axes, title)
     if kind == "curves":

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from dataset.store import ImageDataset
-from foundation.workers import World
 from pipelines.ray_jobs.event_queue import Drain, Mailbox, Push, Sender, forward, steady
 from pipelines.ray_jobs.own_state import ray_state
 from pipelines.ray_jobs.session import ClusterError, ray_session, root_cause
@@ -40,6 +39,7 @@ def run_training(
     worker's own message when workers keep failing.
     """
     if cluster.fewest_workers == 0:
+        from foundation.workers import World
         from training.loop import train
 
         train(settings, ImageDataset(dataset_folder), folder, World.current(), steady(report))
@@ -53,6 +53,7 @@ def _worker(config: dict) -> None:
     import ray
     from ray.train.torch import get_device
 
+    from foundation.workers import World
     from training.loop import train
 
     # Ray starts workers in a folder of its own; params name files relative to the project.

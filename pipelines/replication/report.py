@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from scipy import stats
 
 from evaluation.metric_table import metric_entry, shown
 from evaluation.paired_statistics import (
@@ -93,6 +92,8 @@ def print_tables(summary: Summary, console: Console | None = None) -> None:
 
 def write_figure(summary: Summary, results: Sequence[Result], path: Path) -> None:
     """Each seed's value, joined over the variants, with mean and 95% interval of each."""
+    from scipy import stats
+
     known = [name for name in shown("replicate") if name in summary.spreads]
     metrics = known or list(summary.spreads)[:6]
     columns = min(3, len(metrics))

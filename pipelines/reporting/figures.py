@@ -7,14 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from evaluation.metric_table import Better, cost
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 INK, MUTED, GRID = "#1f2933", "#7b8794", "#e4e7eb"
 COLOURS = ("#0b7285", "#d9480f", "#6741d9", "#2b8a3e", "#c2255c", "#5c940d", "#1864ab", "#a61e4d")
@@ -52,7 +53,7 @@ def line_chart(title: str, lines: Sequence[Line], y_label: str = "") -> bytes:
     return png(figure)
 
 
-def draw_lines(axes: Axes, lines: Sequence[Line], outside: bool = True) -> None:
+def draw_lines(axes: "Axes", lines: Sequence[Line], outside: bool = True) -> None:
     """Curves over kimg, with a legend where there is more than one; many: below the figure."""
     for line, given in zip(lines, _colours(), strict=False):
         colour = line.colour or given
@@ -90,7 +91,7 @@ def length_chart(
 
 
 def draw_lengths(
-    axes: Axes,
+    axes: "Axes",
     groups: Mapping[str, Sequence[tuple[float, float]]],
     floors: Mapping[str, tuple[float, float]],
     better: Better | None = None,
@@ -151,21 +152,24 @@ def grid_chart(title: str, grids: Mapping[str, Sequence[float]]) -> bytes:
 
 
 @contextmanager
-def _figure(title: str) -> Iterator[tuple[Figure, Axes]]:
+def _figure(title: str) -> "Iterator[tuple[Figure, Axes]]":
     figure = new_figure(SIZE)
     axes = figure.subplots()
     style(axes, title)
     yield figure, axes
 
 
-def new_figure(size: tuple[float, float]) -> Figure:
+def new_figure(size: tuple[float, float]) -> "Figure":
     """A figure that belongs to no window and no global state."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(size, dpi=170, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     return figure
 
 
-def style(axes: Axes, title: str = "") -> None:
+def style(axes: "Axes", title: str = "") -> None:
     """Quiet axes: no box, light horizontal grid, title at the left."""
     axes.set_title(title, loc="left", fontsize=13, fontweight="bold", color=INK)
     axes.spines[["top", "right", "left"]].set_visible(False)
@@ -177,15 +181,17 @@ def style(axes: Axes, title: str = "") -> None:
     axes.yaxis.label.set(size=11, color=MUTED)
 
 
-def png(figure: Figure) -> bytes:
+def png(figure: "Figure") -> bytes:
     """The figure as PNG, without a date or a version in it."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
 
 
-def _log_scale(axes: Axes) -> None:
+def _log_scale(axes: "Axes") -> None:
     """Logarithmic y axis with plain numbers: 0.05, 0.1, 0.2."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

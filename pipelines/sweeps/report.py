@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import yaml
-from matplotlib import colormaps
 from rich.console import Console
 from rich.table import Table
 
@@ -236,6 +235,8 @@ def importance_chart(shares: dict[str, float], objective: str) -> bytes:
 
 def parallel_coordinates(sweep: Sweep, trials: Sequence[Trial], best: Trial) -> bytes:
     """A line per trial through its values, ending at its objective; the best one is drawn bold."""
+    from matplotlib import colormaps
+
     keys, objective = list(sweep.varying), sweep.objective
     values = np.array([t.last(objective) for t in trials], float)
     low, high = float(values.min()), float(values.max())

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
@@ -19,12 +19,14 @@ from dataset.store import ImageDataset
 from models.weights import file_hash
 from pipelines.settings.schema import Params
 from pipelines.sweeps.judging_basis import judging_basis
-from pipelines.sweeps.quick_evaluation import QuickEvaluation
 from pipelines.sweeps.space import Sweep, SweepConfig
 from pipelines.workspace.fingerprint import stage_identity
 from pipelines.workspace.paths import grid_cache
 from sampling.config import SamplerConfig
 from training.events import Event, Report, SnapshotSaved
+
+if TYPE_CHECKING:
+    from pipelines.sweeps.quick_evaluation import QuickEvaluation
 
 FILE = "rungs.jsonl"
 
@@ -39,7 +41,7 @@ class TrialTask:
     """SweepConfig as JSON."""
     raw: dict[str, Any]
     """Params of the sweep's start."""
-    evaluation: QuickEvaluation
+    evaluation: "QuickEvaluation"
 
     def load(self) -> Sweep:
         return Sweep(SweepConfig.model_validate_json(self.sweep), self.raw)
@@ -53,7 +55,7 @@ class RungJudge:
     on after a crash, or has the params of an earlier one, is not judged twice.
     """
 
-    evaluation: QuickEvaluation
+    evaluation: "QuickEvaluation"
     sampler: SamplerConfig
     rungs: tuple[int, ...]
     total_nimg: int

@@ -4,10 +4,8 @@ import math
 from typing import Annotated, Literal
 
 import numpy as np
-import torch
 from pydantic import Field
 
-from models.noise_paths import PATHS
 from sampling.grids.levels import Grid
 
 
@@ -87,6 +85,10 @@ def _powers_of_time(
     power: float, schedule: str, count: int, sigma_min: float, sigma_max: float
 ) -> np.ndarray:
     """Levels uniform in t^(1/power), where t is the time of the VP path with that schedule."""
+    import torch
+
+    from models.noise_paths import PATHS
+
     path = PATHS[f"vp_{schedule}"]()
     ends = path.time(torch.tensor([sigma_max, sigma_min], dtype=torch.float64)) ** (1 / power)
     times = torch.linspace(ends[0].item(), ends[1].item(), count, dtype=torch.float64) ** power

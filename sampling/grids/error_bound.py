@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
-from scipy.optimize import BFGS, LinearConstraint, minimize
 
 from foundation.atomic_files import write_text
 
@@ -92,6 +91,8 @@ def optimized_sigmas(
 def _search(
     starts: Sequence[np.ndarray], setting: tuple[int, float, int, str], random_starts: int
 ) -> np.ndarray:
+    from scipy.optimize import BFGS, LinearConstraint, minimize
+
     lambdas = [-np.log(np.asarray(start, dtype=np.float64)) for start in starts]
     first, last, free = lambdas[0][0], lambdas[0][-1], len(lambdas[0]) - 2
     if free < 1:

@@ -3,11 +3,14 @@
 import itertools
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import Tensor
 
 from sampling.options import Options
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Grid(Options):
@@ -18,7 +21,7 @@ class Grid(Options):
         raise NotImplementedError
 
 
-def check_sigmas(sigmas: Tensor | Sequence[float] | np.ndarray) -> list[float]:
+def check_sigmas(sigmas: "Tensor | Sequence[float] | np.ndarray") -> list[float]:
     """The noise levels as floats; ValueError unless they fall strictly and end at or above 0."""
     levels = [float(level) for level in sigmas]
     if len(levels) < 2:

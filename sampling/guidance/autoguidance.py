@@ -1,12 +1,14 @@
 """Autoguidance: a worse version of the denoiser guides it."""
 
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
-from torch import Tensor
 
 from sampling.guidance.base import Guided, LabelledDenoiser
 from sampling.guidance.config import GuidanceConfig, Needs
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class AutoguidanceConfig(GuidanceConfig):
@@ -74,7 +76,7 @@ class Autoguidance(Guided):
             )
         self.guide, self.weight = guide, weight
 
-    def forward(self, x: Tensor, sigma: Tensor, labels: Tensor | None = None) -> Tensor:
+    def forward(self, x: "Tensor", sigma: "Tensor", labels: "Tensor | None" = None) -> "Tensor":
         """x0 [B, C, H, W]."""
         main = self.denoiser(x, sigma, labels)
         if self.weight == 1:

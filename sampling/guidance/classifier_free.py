@@ -1,13 +1,14 @@
 """Classifier-free guidance: the denoiser without labels guides the one with labels."""
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-import torch
 from pydantic import Field
-from torch import Tensor
 
 from sampling.guidance.base import Guided, LabelledDenoiser
 from sampling.guidance.config import GuidanceConfig, Needs
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class ClassifierFreeConfig(GuidanceConfig):
@@ -46,10 +47,12 @@ class ClassifierFree(Guided):
             )
         self.weight = weight
 
-    def forward(self, x: Tensor, sigma: Tensor, labels: Tensor | None = None) -> Tensor:
+    def forward(self, x: "Tensor", sigma: "Tensor", labels: "Tensor | None" = None) -> "Tensor":
         """x0 [B, C, H, W]."""
         if self.weight == 1 or labels is None:
             return self.denoiser(x, sigma, labels)
+        import torch
+
         both = self.denoiser(
             torch.cat([x, x]),
             torch.cat([sigma, sigma]),

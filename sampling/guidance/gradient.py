@@ -1,14 +1,16 @@
 """Guidance by the gradient of a log-probability, such as that of a classifier."""
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-import torch
 from pydantic import Field
-from torch import Tensor
 
-from models.codecs import Codec
 from sampling.guidance.base import Guided, LabelledDenoiser, LogProb
 from sampling.guidance.config import GuidanceConfig, Needs
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.codecs import Codec
 
 
 class GradientConfig(GuidanceConfig):
@@ -48,11 +50,13 @@ class Gradient(Guided):
         super().__init__(denoiser)
         self.log_prob, self.weight, self.conditional = log_prob, weight, conditional
 
-    def forward(self, x: Tensor, sigma: Tensor, labels: Tensor | None = None) -> Tensor:
+    def forward(self, x: "Tensor", sigma: "Tensor", labels: "Tensor | None" = None) -> "Tensor":
         """x0 [B, C, H, W]."""
         x0 = self.unguided(x, sigma, labels)
         if self.weight == 0:
             return x0
+        import torch
+
         with torch.enable_grad():
             leaf = x.detach().requires_grad_()
             total = self.log_prob(leaf, sigma, labels).sum()
@@ -60,7 +64,7 @@ class Gradient(Guided):
         variance = sigma.to(x.dtype).view(-1, *[1] * (x.ndim - 1)) ** 2
         return x0 + self.weight * variance * slope
 
-    def unguided(self, x: Tensor, sigma: Tensor, labels: Tensor | None = None) -> Tensor:
+    def unguided(self, x: "Tensor", sigma: "Tensor", labels: "Tensor | None" = None) -> "Tensor":
         """x0 [B, C, H, W] of the denoiser to which the gradient is added."""
         return self.denoiser(x, sigma, labels if self.conditional else None)
 
@@ -72,10 +76,12 @@ class ClassifierLogProb:
     (universal guidance, Bansal et al., arXiv 2302.07121, Eq. 7).
     """
 
-    def __init__(self, denoiser: LabelledDenoiser, classifier: Any, codec: Codec):
+    def __init__(self, denoiser: LabelledDenoiser, classifier: Any, codec: "Codec"):
         self.denoiser, self.classifier, self.codec = denoiser, classifier, codec
 
-    def __call__(self, x: Tensor, sigma: Tensor, labels: Tensor | None) -> Tensor:
+    def __call__(self, x: "Tensor", sigma: "Tensor", labels: "Tensor | None") -> "Tensor":
+        import torch
+
         if labels is None or (labels < 0).any():
             raise ValueError("guidance gradient needs a label for every image")
         clean = self.denoiser(x, sigma).float()

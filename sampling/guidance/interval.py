@@ -1,14 +1,15 @@
 """Guidance limited to an interval of noise levels."""
 
 import math
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-import torch
 from pydantic import Field, model_validator
-from torch import Tensor
 
 from sampling.guidance.base import Guided, LabelledDenoiser
 from sampling.guidance.config import GuidanceConfig, Needs
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class IntervalConfig(GuidanceConfig):
@@ -66,7 +67,7 @@ class Interval(Guided):
         super().__init__(guided.denoiser)
         self.guided, self.sigma_lo, self.sigma_hi = guided, sigma_lo, sigma_hi
 
-    def forward(self, x: Tensor, sigma: Tensor, labels: Tensor | None = None) -> Tensor:
+    def forward(self, x: "Tensor", sigma: "Tensor", labels: "Tensor | None" = None) -> "Tensor":
         """x0 [B, C, H, W]."""
         inside = (sigma > self.sigma_lo) & (sigma <= self.sigma_hi)
         if inside.all():
@@ -74,9 +75,11 @@ class Interval(Guided):
         plain = self.unguided(x, sigma, labels)
         if not inside.any():
             return plain
+        import torch
+
         choice = inside.view(-1, *[1] * (x.ndim - 1))
         return torch.where(choice, self.guided(x, sigma, labels), plain)
 
-    def unguided(self, x: Tensor, sigma: Tensor, labels: Tensor | None = None) -> Tensor:
+    def unguided(self, x: "Tensor", sigma: "Tensor", labels: "Tensor | None" = None) -> "Tensor":
         """x0 [B, C, H, W] without the guidance that is limited."""
         return self.guided.unguided(x, sigma, labels)

@@ -1,11 +1,13 @@
 """Multistep consistency sampling: denoise fully, add fresh noise, repeat."""
 
 import itertools
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from sampling.seeds import NormalSource
 from sampling.solvers.step import Denoise, Report, Solver, evaluate
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Consistency(Solver):
@@ -20,8 +22,13 @@ class Consistency(Solver):
         return len(sigmas) - 1
 
     def run(
-        self, denoise: Denoise, x: Tensor, sigmas: list[float], normal: NormalSource, report: Report
-    ) -> Tensor:
+        self,
+        denoise: Denoise,
+        x: "Tensor",
+        sigmas: list[float],
+        normal: NormalSource,
+        report: Report,
+    ) -> "Tensor":
         """Denoise x [B, C, H, W] at each level but the last, adding noise of the next one."""
         for step, (sigma, target) in enumerate(itertools.pairwise(sigmas)):
             denoised = evaluate(denoise, x, sigma)

@@ -2,13 +2,15 @@
 
 import itertools
 import math
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
-from torch import Tensor
 
 from sampling.seeds import NormalSource
 from sampling.solvers.step import Denoise, Report, Solver, evaluate
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class DDIM(Solver):
@@ -25,8 +27,13 @@ class DDIM(Solver):
         return len(sigmas) - 1
 
     def run(
-        self, denoise: Denoise, x: Tensor, sigmas: list[float], normal: NormalSource, report: Report
-    ) -> Tensor:
+        self,
+        denoise: Denoise,
+        x: "Tensor",
+        sigmas: list[float],
+        normal: NormalSource,
+        report: Report,
+    ) -> "Tensor":
         """Integrate x [B, C, H, W] from sigmas[0] to sigmas[-1]; x holds noise of sigmas[0]."""
         for step, (sigma, target) in enumerate(itertools.pairwise(sigmas)):
             denoised = evaluate(denoise, x, sigma)

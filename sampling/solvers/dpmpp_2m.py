@@ -2,11 +2,13 @@
 
 import itertools
 import math
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from sampling.seeds import NormalSource
 from sampling.solvers.step import Denoise, Report, Solver, evaluate
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class DPMpp2M(Solver):
@@ -22,8 +24,13 @@ class DPMpp2M(Solver):
         return len(sigmas) - 1
 
     def run(
-        self, denoise: Denoise, x: Tensor, sigmas: list[float], normal: NormalSource, report: Report
-    ) -> Tensor:
+        self,
+        denoise: Denoise,
+        x: "Tensor",
+        sigmas: list[float],
+        normal: NormalSource,
+        report: Report,
+    ) -> "Tensor":
         """Integrate x [B, C, H, W] from sigmas[0] to sigmas[-1]; x holds noise of sigmas[0]."""
         last, last_width = None, 0.0
         for step, (sigma, target) in enumerate(itertools.pairwise(sigmas)):

@@ -2,13 +2,15 @@
 
 import itertools
 import math
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
-from torch import Tensor
 
 from sampling.seeds import NormalSource
 from sampling.solvers.step import Denoise, Report, Solver, evaluate
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Heun(Solver):
@@ -28,10 +30,15 @@ class Heun(Solver):
         return 2 * (len(sigmas) - 1) - (sigmas[-1] == 0)
 
     def run(
-        self, denoise: Denoise, x: Tensor, sigmas: list[float], normal: NormalSource, report: Report
-    ) -> Tensor:
+        self,
+        denoise: Denoise,
+        x: "Tensor",
+        sigmas: list[float],
+        normal: NormalSource,
+        report: Report,
+    ) -> "Tensor":
         """Integrate x [B, C, H, W] from sigmas[0] to sigmas[-1]; x holds noise of sigmas[0]."""
-        # EDM limits gamma to sqrt(2) - 1: a step adds no more variance than is there already.
+        # Per step at most sqrt(2) - 1, so that no more noise comes in than there is.
         gamma = min(self.churn / (len(sigmas) - 1), math.sqrt(2) - 1)
         for step, (sigma, target) in enumerate(itertools.pairwise(sigmas)):
             if gamma > 0 and self.churn_min <= sigma <= self.churn_max:

@@ -1,17 +1,18 @@
 """What all solvers share: their interface, and one evaluation of a bound denoiser."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 from sampling.options import Options
 from sampling.seeds import NormalSource
 
-Denoise = Callable[[Tensor, Tensor], Tensor]
+Denoise = Callable[["Tensor", "Tensor"], "Tensor"]
 """denoise(x [B, C, H, W], sigma [B]) -> x0 [B, C, H, W]; the labels are filled in already."""
 
-Report = Callable[[int, Tensor, Tensor], None]
+Report = Callable[[int, "Tensor", "Tensor"], None]
 """report(step, x after the step, last x0); a solver calls it once per step."""
 
 
@@ -23,8 +24,8 @@ class Solver(Options):
         raise NotImplementedError
 
     def run(
-        self, denoise: Denoise, x: Tensor, sigmas: list[float], normal: NormalSource, report: Report
-    ) -> Tensor:
+        self, denoise: Denoise, x: "Tensor", sigmas: list[float], normal: NormalSource, report: Report
+    ) -> "Tensor":
         """Take x [B, C, H, W] from sigmas[0] to sigmas[-1], which is 0 or above.
 
         normal(x) draws fresh unit noise like x, each image from a generator of its own. A step from
@@ -33,8 +34,10 @@ class Solver(Options):
         raise NotImplementedError
 
 
-def evaluate(denoise: Denoise, x: Tensor, sigma: float) -> Tensor:
+def evaluate(denoise: Denoise, x: "Tensor", sigma: float) -> "Tensor":
     """D(x; sigma) with one noise level for the whole batch, in x's dtype."""
+    import torch
+
     exact = torch.promote_types(x.dtype, torch.float32)  # float16 would round sigma
     levels = torch.full((x.shape[0],), sigma, dtype=exact, device=x.device)
     return denoise(x, levels).to(x.dtype)

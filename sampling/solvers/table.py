@@ -1,9 +1,7 @@
 """All solvers by name, and `solve`, the one way to run them."""
 
 from collections.abc import Callable, Sequence
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from sampling.grids.levels import check_sigmas
 from sampling.options import build
@@ -14,6 +12,9 @@ from sampling.solvers.dpmpp_2m import DPMpp2M
 from sampling.solvers.heun import Heun
 from sampling.solvers.step import Denoise, Solver
 from sampling.solvers.unipc import UniPC
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
 
 SOLVERS: dict[str, type[Solver]] = {
     "ddim": DDIM,
@@ -32,13 +33,13 @@ def make_solver(name: str, **options: float | int | str | bool) -> Solver:
 def solve(
     name: str,
     denoise: Denoise,
-    noise: Tensor,
-    sigmas: Tensor | Sequence[float],
+    noise: "Tensor",
+    sigmas: "Tensor | Sequence[float]",
     *,
-    generators: Sequence[torch.Generator] | None = None,
-    callback: Callable[[int, Tensor, Tensor], None] | None = None,
+    generators: "Sequence[Generator] | None" = None,
+    callback: "Callable[[int, Tensor, Tensor], None] | None" = None,
     **options: float | int | str | bool,
-) -> Tensor:
+) -> "Tensor":
     """Turn noise into images: integrate along the time grid with the named solver.
 
     Args:
@@ -62,11 +63,13 @@ def solve(
     return solver.run(denoise, noise * levels[0], levels, normal, report)
 
 
-def evaluated_levels(solver: Solver, sigmas: Tensor | Sequence[float]) -> list[float]:
+def evaluated_levels(solver: Solver, sigmas: "Tensor | Sequence[float]") -> list[float]:
     """The noise levels at which the solver calls the denoiser, in the order of the calls."""
+    import torch
+
     levels: list[float] = []
 
-    def record(x: Tensor, sigma: Tensor) -> Tensor:
+    def record(x: "Tensor", sigma: "Tensor") -> "Tensor":
         levels.append(float(sigma[0]))
         return x
 
@@ -77,5 +80,5 @@ def evaluated_levels(solver: Solver, sigmas: Tensor | Sequence[float]) -> list[f
     return levels
 
 
-def _no_report(step: int, x: Tensor, denoised: Tensor) -> None:
+def _no_report(step: int, x: "Tensor", denoised: "Tensor") -> None:
     """The callback where none was given."""

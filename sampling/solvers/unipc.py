@@ -1,13 +1,15 @@
 """UniPC: a multistep predictor-corrector of order 1 to 3 in log sigma."""
 
 import math
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from torch import Tensor
 
 from sampling.seeds import NormalSource
 from sampling.solvers.step import Denoise, Report, Solver, evaluate
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class UniPC(Solver):
@@ -31,8 +33,13 @@ class UniPC(Solver):
         return len(sigmas) - 1
 
     def run(
-        self, denoise: Denoise, x: Tensor, sigmas: list[float], normal: NormalSource, report: Report
-    ) -> Tensor:
+        self,
+        denoise: Denoise,
+        x: "Tensor",
+        sigmas: list[float],
+        normal: NormalSource,
+        report: Report,
+    ) -> "Tensor":
         """Integrate x [B, C, H, W] from sigmas[0] to sigmas[-1]; x holds noise of sigmas[0]."""
         steps = len(sigmas) - 1
         known: list[tuple[float, Tensor]] = []  # (lambda, D) of the last `order` points
@@ -53,12 +60,12 @@ class UniPC(Solver):
 
     def _advance(
         self,
-        x: Tensor,
+        x: "Tensor",
         sigma: float,
         target: float,
-        known: list[tuple[float, Tensor]],
-        ahead: Tensor | None,
-    ) -> Tensor:
+        known: list[tuple[float, "Tensor"]],
+        ahead: "Tensor | None",
+    ) -> "Tensor":
         """x [B, C, H, W] after one step from sigma to target.
 
         known: (-log sigma, D) of past evaluations, the last one at sigma. ahead: D at the target

@@ -6,7 +6,9 @@ import torch
 
 from models.analytic import GaussianMixtureDenoiser
 from sampling.config import SamplerConfig
-from sampling.generate import generate, generate_batches
+from sampling.generate import device_of, generate, generate_batches, networks_of
+from sampling.guidance.autoguidance import Autoguidance
+from sampling.guidance.interval import Interval
 from sampling.request import GenerationRequest
 from sampling.seeds import image_generators, image_noise
 from sampling.solvers.table import SOLVERS
@@ -82,6 +84,27 @@ def test_evaluation_mode_inside_and_the_old_mode_after():
     generate(watched, SamplerConfig(steps=2), 0, range(2))
     assert set(modes) == {(False, False)}
     assert watched.training and torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize("limited", [False, True])
+def test_networks_inside_guidance_are_evaluated_too(limited):
+    """Guidance is no network itself; the two that it calls are found in it, however deep."""
+    modes = []
+
+    class Watched(GaussianMixtureDenoiser):
+        def forward(self, x, sigma, labels=None):
+            modes.append(self.training)
+            return super().forward(x, sigma, labels)
+
+    main, guide = (Watched(torch.zeros(1, *SHAPE), std).train() for std in (0.5, 0.7))
+    entries = [{"kind": "autoguidance", "weight": 2.0}, {"kind": "interval", "sigma_hi": 5.0}]
+    sampler = SamplerConfig(steps=2, guidance=tuple(entries[: 1 + limited]))
+    generate(main, sampler, 0, range(2), guide=guide)
+    assert len(modes) > 3 and not any(modes)
+    assert main.training and guide.training
+    guided = Interval(Autoguidance(main.to("meta"), guide, 2.0), 0.1, 1.0)
+    assert device_of(guided).type == "meta"
+    assert set(networks_of(guided)) == {main, guide}
 
 
 class Never(GaussianMixtureDenoiser):

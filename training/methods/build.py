@@ -5,7 +5,6 @@ from foundation.did_you_mean import check_name
 from foundation.workers import World
 from training.events import Report, silent
 from training.method import Method
-from training.methods.structure_game import WithStructureGame
 from training.methods.table import METHODS
 from training.run_settings import RunSettings
 
@@ -21,5 +20,7 @@ def build_method(
     check_name("train.method", settings.train.method, METHODS)
     method = METHODS[settings.train.method](settings, dataset, world)
     if settings.structure.kind != "none":
+        from training.methods.structure_game import WithStructureGame
+
         method = WithStructureGame(method, settings, dataset, world, tell)
     return method
