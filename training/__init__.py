@@ -1,1 +1,1 @@
-"""Floor 3: the training loop, its objectives and its checkpoints."""
+"""Trains denoisers: the loop, the methods, the structure game, the state of a run."""

@@ -1,4 +1,4 @@
-"""A network in training with its averaged weights: as a frozen copy, or in place for a while."""
+"""Gives a network in training its averaged weights: in a frozen copy, or for a while in itself."""
 
 import copy
 from collections.abc import Iterator
@@ -19,10 +19,10 @@ def ema_denoiser(player: Player, sigma_rel: float) -> Any:
 
 @contextmanager
 def averaged(player: Player, sigma_rel: float) -> Iterator[None]:
-    """Inside, the network holds its averages of one tracked length; its adapter keeps its own
-    weights.
+    """Context in which the network's parameters hold its averages of one tracked length.
 
-    Nothing is copied, and the parameters remain the same objects.
+    An adapter's parameters keep their own values. The parameters remain the same objects; their
+    data are exchanged, not copied.
     """
     assert player.averages is not None, "this player keeps no averages"
     own = {id(parameter) for parameter in adapter_parameters(player.network)}

@@ -1,4 +1,4 @@
-"""The training batch of a range of image slots, each drawn from (seed, slot) alone."""
+"""Draws the training batch of some image slots; each row depends on (seed, slot) alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from training.run_settings import RunSettings
 
 @dataclass(frozen=True)
 class Batch:
-    """Clean images, labels (-1: hidden or none), noise levels and unit noise of some slots."""
+    """What is drawn for some slots; a label is -1 if it is dropped or the image has none."""
 
     images: Tensor  # [B, C, H, W], data units
     labels: Tensor  # [B] int64
@@ -32,7 +32,7 @@ def draw_batch(
     slots: Sequence[int],
     device: torch.device,
 ) -> Batch:
-    """The batch of `slots` (positions in the endless sequence of training images)."""
+    """The batch of these slots, which are positions in the endless sequence of training images."""
     seed = settings.seed
     train_indices = dataset.train_indices
     chosen = train_indices[slot_indices(seed, len(train_indices), slots)]

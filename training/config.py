@@ -1,4 +1,4 @@
-"""Frozen settings of training: what is drawn, how long, how fast."""
+"""Frozen settings of training: its noise levels, length, speed and precision."""
 
 from typing import Annotated, Literal
 
@@ -14,8 +14,8 @@ class NoiseConfig(Settings):
     """The distribution of noise levels sigma seen in training."""
 
     schedule: Literal["log_normal", "vp_linear", "vp_cosine", "flow"] = "log_normal"
-    """log_normal (EDM), or the levels that DDPM's linear or cosine betas or a rectified flow
-    see."""
+    """log_normal (EDM), or the noise levels at uniform times of DDPM with linear or cosine betas
+    (vp_linear, vp_cosine) or of a rectified flow (flow)."""
     mean: float = -0.8
     """Mean of ln(sigma), for log_normal."""
     std: Positive = 1.2
@@ -26,8 +26,8 @@ class TrainConfig(Settings):
     """Length, speed and precision of training. kimg = 1,000 training images seen."""
 
     method: str = "denoising"
-    """What is trained, and by which gradients (training/methods/table.py): denoising. The structure
-    game is an addition to it."""
+    """Method of training, a name in training/methods/table.py: denoising. The structure game is
+    added to it by structure.kind."""
     total_kimg: Positive = 400.0
     """Training length (kimg)."""
     batch_size: Annotated[int, Field(ge=2)] = 128
@@ -50,16 +50,16 @@ class TrainConfig(Settings):
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16: autocast of the network; weights, averages and losses stay fp32."""
     compile: bool = False
-    """Compile the network: minutes of warm-up, worth it on long GPU runs."""
+    """Compile the network, which takes minutes at the start: for long GPU runs."""
     horizontal_flip: bool = False
     """Mirror half of the training images; wrong for digits and letters."""
     init_from: str | None = None
     """Weights (.safetensors) to start from, for fine-tuning; null: random."""
     log_every_kimg: Positive = 4.0
-    """Distance between points of the loss curve (kimg)."""
+    """Images between two points of the loss curve (kimg)."""
     held_out_every_kimg: Positive = 25.0
-    """Distance between measurements of the held-out denoising loss (kimg)."""
+    """Images between two measurements of the held-out denoising loss (kimg)."""
     held_out_images: Annotated[int, Field(ge=8)] = 256
-    """Images per side of that measurement (held-out, and the same number of training images)."""
+    """Held-out images, and as many training images, on which the loss is measured."""
     sigma_bins: Annotated[int, Field(ge=1, le=32)] = 8
     """Noise-level bins of the held-out loss, equally likely under the training distribution."""

@@ -1,4 +1,4 @@
-"""What training tells while it goes on: one small class an event, sent from rank 0 to `report`."""
+"""The events that rank 0 sends to `report` while training goes on, a class for each kind."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Started(Event):
-    """Training begins, or goes on from a checkpoint, at `nimg` of `total_nimg` images."""
+    """Training begins, or resumes from a checkpoint, at `nimg` of `total_nimg` images."""
 
     kind: ClassVar[str] = "start"
     total_nimg: int
@@ -43,7 +43,7 @@ class HeldOutMeasured(Event):
 
 @dataclass(frozen=True)
 class GateChanged(Event):
-    """The gate of the structure game has opened, shut, or is shut for another reason."""
+    """The gate of the structure game has opened, has shut, or is now shut for another reason."""
 
     kind: ClassVar[str] = "gate"
     open: bool
@@ -53,7 +53,7 @@ class GateChanged(Event):
 
 @dataclass(frozen=True)
 class SamplesDrawn(Event):
-    """A preview: pictures uint8 [N, H, W, C] of the average of length `sigma_rel`."""
+    """Preview pictures uint8 [N, H, W, C], drawn with the averages of length `sigma_rel`."""
 
     kind: ClassVar[str] = "samples"
     sigma_rel: float
@@ -62,7 +62,7 @@ class SamplesDrawn(Event):
 
 @dataclass(frozen=True)
 class SnapshotSaved(Event):
-    """The averages of the deployed network lie in files; `path` is the last of them.
+    """The averages of the deployed network have been saved; `path` is the last of the files.
 
     rung: metrics that a sweep's judge adds (pipelines/sweeps/trial.py).
     """
@@ -74,7 +74,7 @@ class SnapshotSaved(Event):
 
 @dataclass(frozen=True)
 class CheckpointSaved(Event):
-    """All that the future of the run depends on lies in `path`."""
+    """A checkpoint, from which the run can resume, has been saved at `path`."""
 
     kind: ClassVar[str] = "checkpoint"
     path: str
@@ -82,7 +82,7 @@ class CheckpointSaved(Event):
 
 @dataclass(frozen=True)
 class Message(Event):
-    """A line for the person who watches."""
+    """A line of text for the user."""
 
     kind: ClassVar[str] = "message"
     text: str
@@ -99,4 +99,4 @@ Report = Callable[[Event], None]
 
 
 def silent(event: Event) -> None:
-    """The report of a training that nobody watches."""
+    """A report that ignores all events."""

@@ -1,7 +1,7 @@
 """Denoising loss on held-out and on training images at fixed noise, per noise-level bin.
 
-Measured on the EMA denoiser: raw weights jump by some percent from one measurement to the next,
-which would shut the gate of the structure game for nothing.
+It is measured on the EMA denoiser: with raw weights the loss varies by some percent from one
+measurement to the next, which would shut the gate of the structure game without cause.
 """
 
 import hashlib
@@ -21,10 +21,10 @@ from training.run_settings import RunSettings
 
 
 class HeldOutLoss:
-    """The same images, noise and noise levels at every call, shared over the ranks.
+    """Measures the loss on the same images, noise and noise levels at every call.
 
-    The gap (held-out minus training loss) shows memorisation, and per bin it shows where an
-    adversarial gradient harms the denoiser.
+    The images are shared out over the ranks. The gap (held-out minus training loss) shows
+    memorisation; the losses per bin show where an adversarial gradient harms the denoiser.
     """
 
     def __init__(self, settings: RunSettings, dataset: ImageDataset, codec: Codec, world: World):
@@ -44,10 +44,10 @@ class HeldOutLoss:
             self.sides[side] = ([t.to(world.device) for t in tensors], bin_index[mine])
 
     def measure(self, denoiser: Denoiser) -> tuple[dict[str, float], list[float], list[float]]:
-        """Curve values, then the mean loss per bin on training and on held-out images.
+        """(values for the curves, mean loss per bin on training images, the same on held-out ones).
 
-        A bin without images on a side is NaN there and is left out of the curves, whose means are
-        over the bins that both sides fill.
+        The loss of a bin without images is NaN. The curves' values are means over the bins that
+        have images of both sides.
         """
         per_bin, filled = {}, set(range(self.bins))
         for side, (tensors, bin_index) in self.sides.items():

@@ -4,7 +4,7 @@ from training.run_settings import RunSettings
 
 
 def learning_rate(settings: RunSettings, nimg: int) -> float:
-    """Linear ramp, then inverse square root decay, both in images (EDM2, Eq. 67)."""
+    """The rate after `nimg` images: linear ramp, then inverse square root decay (EDM2, Eq. 67)."""
     train = settings.train
     rate = train.lr
     if train.lr_decay_kimg > 0:

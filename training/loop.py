@@ -1,9 +1,9 @@
-"""The training loop: one flat pass from images seen to images wanted.
+"""The training loop.
 
-Progress is counted in images (`nimg`). All that image slot j of the global batch needs (which
-image, flip, label dropout, sigma, noise) derives from (seed, nimg + j), so the result does not
-depend on how the batch is split over workers and micro-batches. What is trained, and by which
-gradients, is the method's business (training/method.py).
+Progress is counted in images (`nimg`). All that is drawn for image slot j of the global batch
+(image, flip, label dropout, sigma, noise) depends on (seed, nimg + j) alone, so the result does not
+depend on how the batch is split over workers and micro-batches. The method decides what is trained,
+and by which gradients (training/method.py).
 """
 
 import json
@@ -48,7 +48,7 @@ def train(
     world: World,
     report: Report = silent,
 ) -> dict[str, Any]:
-    """Train, or go on training, the run whose state lies in `folder`; returns its summary.
+    """Begin or resume the training run in `folder`; returns its summary.
 
     Call it on every rank of `world`. The same call after a crash resumes from the newest readable
     checkpoint. Rank 0 writes snapshots, checkpoints, curves.jsonl and, last, train.json; `report`
@@ -63,7 +63,7 @@ def train(
     if resumed is not None:
         state.restore(*resumed)
     begun = world.all_gather(torch.tensor([[state.nimg]], device=world.device))
-    if (begun != begun[0]).any():  # every rank reads the folder for itself
+    if (begun != begun[0]).any():  # each rank has read the folder by itself
         raise RuntimeError(
             f"workers would resume at different images ({begun.flatten().tolist()}): the "
             f"checkpoint that one of them sees in {folder} is damaged or not there; all must "
@@ -94,7 +94,7 @@ def train(
             clock, clock_nimg = time.monotonic(), after
             tell(Logged(after, values, speed))
 
-        # Snapshots, pictures, checkpoint: rank 0 has all that they need.
+        # Snapshots, pictures, checkpoint: rank 0 alone writes them.
         if not chief:
             continue
         if after in settings.snapshot_nimgs:
@@ -121,8 +121,8 @@ def train(
 def step(settings: RunSettings, state: TrainState, world: World) -> dict[str, float]:
     """One step of every player whose turn it is, over the global batch that begins at state.nimg.
 
-    Counts its images, and puts its metrics into the state's log window. A step with a gradient or
-    a loss that is not finite moves nothing. Returns the learning rates by name.
+    Adds the batch to state.nimg, and the metrics to the state's log window. If a gradient or a loss
+    is not finite, the player's weights stay as they are. Returns the learning rates by name.
     Raises TrainingDiverged after train.max_bad_steps such steps in a row.
     """
     method, batch_size = state.method, settings.train.batch_size
@@ -132,7 +132,7 @@ def step(settings: RunSettings, state: TrainState, world: World) -> dict[str, fl
         player = method.players[turn]
         player.optimizer.zero_grad(set_to_none=True)
 
-        # Gradient and sums of this rank's share, then of the global batch; then what comes on top.
+        # Gradient and sums of this rank's share, then of the global batch; then the extra gradient.
         sums = method.accumulate(turn, slots)
         world.all_reduce_gradients(player.own_parameters, sums.values())
         means = {name: float(total) / batch_size for name, total in sums.items()}

@@ -1,4 +1,4 @@
-"""What the training loop asks of a method of training."""
+"""The protocol between the training loop and a method of training."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,21 +12,21 @@ from training.players import Player
 
 @dataclass(frozen=True)
 class Extra:
-    """A gradient on top of a player's own, and what to log of it."""
+    """A gradient that is added to a player's own, and metrics to log."""
 
     gradients: list[Tensor | None] | None = None
-    """This worker's share, for each of the network's parameters; None: nothing at this step."""
+    """This worker's share for each of the network's parameters; None: none at this step."""
     metrics: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a method is worth on images that it was not trained on."""
+    """Losses on images that the method was not trained on."""
 
     values: dict[str, float]
-    """For the curves."""
+    """Values for the curves, by name."""
     held_out: Sequence[float] = ()
-    """Denoising loss on held-out images per noise-level bin, where the method measures it."""
+    """Denoising loss on held-out images per noise-level bin; empty if it is not measured."""
     train: Sequence[float] = ()
     """The same on as many training images."""
 
@@ -34,14 +34,14 @@ class Measurement:
 class Method(Protocol):
     """A way to train: it owns its players and knows the gradients that move them.
 
-    The loop counts images, sums over workers, checks, steps, averages, logs and saves; a method
-    says whose turn it is, and fills `.grad`. Everything random about image slot s must be a
-    function of (seed, s) alone (dataset/slots.py), so that results do not depend on how a batch is
-    split. Every worker calls every function of a method at the same time.
+    The loop counts images, sums over workers, checks, steps, averages, logs and saves. A method
+    says which players move at a step, and fills `.grad`. Everything random about image slot s must
+    be a function of (seed, s) alone (dataset/slots.py), so that results do not depend on how a
+    batch is split. Every worker calls every function of a method at the same time.
     """
 
     players: dict[str, Player]
-    """By name. Checkpoints and snapshots keep them by these names."""
+    """The networks in training by name; checkpoints and snapshots use these names."""
     deployed: str
     """The player whose averages the later stages use."""
 
@@ -62,25 +62,25 @@ class Method(Protocol):
         ...
 
     def extra(self, turn: str, slots: range) -> Extra:
-        """A further gradient that needs the player's own: `.grad` is summed over workers by now."""
+        """A further gradient, computed after the player's own has been summed over workers."""
         ...
 
     def measure(self, nimg: int) -> Measurement:
-        """The state of affairs on held-out images after `nimg` images; the same on every worker."""
+        """Losses on held-out images after `nimg` images; the same on every worker."""
         ...
 
     def preview(self) -> SamplerConfig | None:
-        """The sampler that shows how the deployed player is doing; None: no pictures."""
+        """The sampler for pictures of the deployed player during training; None: no pictures."""
         ...
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Tensors and JSON-able values, beside the players', that later steps depend on."""
+        """Tensors and JSON-able values, besides those of players, that later steps depend on."""
         ...
 
     def restore(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
-        """The inverse of `state`."""
+        """Set what `state` returned."""
         ...
 
     def summary(self) -> dict[str, Any]:
-        """What train.json tells of the method at the end."""
+        """The method's entries in train.json at the end."""
         ...

@@ -11,8 +11,8 @@ from training.config import NoiseConfig
 def sigma_quantile(config: NoiseConfig, uniform: np.ndarray) -> np.ndarray:
     """Noise level at each quantile in (0, 1), float64, same shape.
 
-    log_normal: ln(sigma) ~ N(mean, std^2) (EDM, table 1). The others draw their own time t
-    uniformly and convert it to sigma.
+    log_normal: ln(sigma) ~ N(mean, std^2) (EDM, table 1). Other schedules: sigma at a time t that
+    is uniform on the schedule's own path.
     """
     uniform = np.clip(uniform, 1e-6, 1 - 1e-6)
     if config.schedule == "log_normal":
@@ -23,12 +23,12 @@ def sigma_quantile(config: NoiseConfig, uniform: np.ndarray) -> np.ndarray:
 
 
 def held_out_sigmas(config: NoiseConfig, bins: int, count: int) -> tuple[Tensor, Tensor]:
-    """Fixed noise levels for the held-out loss: image i gets the middle quantile of bin i % bins.
+    """Fixed noise levels for the held-out loss: image i gets a level in bin i % bins.
 
     Returns sigma float32 [count] and the bin of each image, int64 [count].
     """
     bin_index = np.arange(count) % bins
-    # spread inside each bin so that a bin is judged at several levels
+    # The images of a bin get different levels inside it, so that it is judged at several.
     within = (np.arange(count) // bins + 0.5) / max(1, -(-count // bins))
     sigma = sigma_quantile(config, (bin_index + within) / bins)
     return torch.from_numpy(sigma).float(), torch.from_numpy(bin_index)

@@ -1,4 +1,4 @@
-"""Objectives as pure functions of networks and images."""
+"""Training objectives as pure functions of networks and images."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""A player: one network in training, with all that its steps need."""
+"""A player: one network in training with its optimiser, learning rates, clipping and averages."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from models.power_ema import PowerEMA
 
 Rate = Callable[[int], float]
-"""Images seen -> learning rate."""
+"""rate(images seen) -> learning rate."""
 
 
 @dataclass
@@ -20,7 +20,7 @@ class Player:
     network: nn.Module
     optimizer: torch.optim.Optimizer
     rates: Mapping[str, Rate]
-    """One for each parameter group of the optimiser, in order, by the name it is logged under."""
+    """{name in the logs: rate}, one for each parameter group of the optimiser, in order."""
     clip: float
     """Largest norm of a parameter group's gradient; a longer one is scaled down."""
     averages: PowerEMA | None = None
@@ -28,7 +28,7 @@ class Player:
 
     @property
     def own_parameters(self) -> list[nn.Parameter]:
-        """The optimiser's first group: what the method's own loss moves.
+        """The optimiser's first parameter group, which the method's own loss moves.
 
         Further groups, such as an adapter's, are moved by extra gradients alone.
         """
@@ -42,9 +42,10 @@ class Player:
         return rates
 
     def clip_gradients(self) -> float:
-        """Scale down long gradients; returns the norm of all of them before that.
+        """Scale down gradients longer than `clip`; returns the norm of all before that.
 
-        Each group by itself: an adapter's gradient must not shorten the denoiser's own step.
+        Each group is clipped by itself, so that an adapter's gradient does not shorten the
+        denoiser's own step.
         """
         norms = [
             torch.nn.utils.clip_grad_norm_(group["params"], self.clip)
@@ -53,7 +54,7 @@ class Player:
         return math.hypot(*map(float, norms))
 
     def add_gradients(self, gradients: list[Tensor | None]) -> None:
-        """Add to `.grad`; one entry for each of `network.parameters()`, None for nothing."""
+        """Add to `.grad` an entry for each of `network.parameters()`; None adds nothing."""
         for parameter, gradient in zip(self.network.parameters(), gradients, strict=True):
             if gradient is not None:
                 old = parameter.grad
@@ -84,7 +85,7 @@ class Player:
         return out
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """The inverse of `tensors`."""
+        """Set what `tensors` returned."""
         self.network.load_state_dict(under("network.", tensors))
         moments: dict[int, dict[str, Tensor]] = {}
         for name, tensor in under("optimizer.", tensors).items():

@@ -1,4 +1,4 @@
-"""A glance at the samples of the running average, while training goes on."""
+"""Draws preview pictures while training goes on."""
 
 import torch
 
@@ -15,9 +15,9 @@ COUNT = 40
 def preview(
     settings: RunSettings, player: Player, sampler: SamplerConfig, nimg: int, device: torch.device
 ) -> SamplesDrawn:
-    """Pictures of the player's shorter tracked average: the same seeds and labels at every call.
+    """Draw pictures with the player's shorter tracked average; seeds and labels never change.
 
-    Draws from its own generators only, so it leaves no trace in training.
+    It draws from its own generators only, so training does not depend on it.
     """
     sigma_rel = settings.ema.tracked[0]
     denoiser = ema_denoiser(player, sigma_rel)

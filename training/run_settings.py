@@ -1,4 +1,4 @@
-"""Everything that one training run depends on, in one frozen object."""
+"""The settings of one training run in one frozen object."""
 
 from typing import Annotated
 
@@ -11,7 +11,7 @@ from training.structure.config import StructureConfig
 
 
 class RunSettings(Settings):
-    """The settings of the loop. The first six decide its result, the last four do not."""
+    """The settings of training. Its result depends on the first six and not on the others."""
 
     seed: int
     model: ModelConfig
@@ -27,7 +27,7 @@ class RunSettings(Settings):
 
     @property
     def total_steps(self) -> int:
-        """Optimiser steps that cover train.total_kimg."""
+        """Number of optimiser steps, which cover train.total_kimg."""
         return -(-round(self.train.total_kimg * 1000) // self.train.batch_size)
 
     @property
@@ -37,6 +37,6 @@ class RunSettings(Settings):
 
     @property
     def snapshot_nimgs(self) -> tuple[int, ...]:
-        """Images seen at each snapshot, evenly spaced, the last at the end."""
+        """Images seen at each snapshot: evenly spaced, the last one at the end."""
         n = self.ema.snapshots
         return tuple(-(-self.total_steps * (i + 1) // n) * self.train.batch_size for i in range(n))

@@ -1,1 +1,1 @@
-"""Runs read back and set beside each other."""
+"""Reads runs back from MLflow and compares them."""

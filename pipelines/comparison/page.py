@@ -1,4 +1,4 @@
-"""The difference between runs, drawn: one PNG, and one self-contained page."""
+"""Draws the comparison of runs as a PNG and as a self-contained HTML page."""
 
 import io
 import itertools
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def draw(runs: Sequence[Compared]) -> bytes:
-    """One picture: curves on one axis, metrics over the EMA length, samples side by side."""
+    """PNG of the comparison: curves, metrics over the EMA length, samples side by side."""
     panels = _charts(runs)[:6]
     pictures = _samples(runs)
     columns = 2
@@ -53,7 +53,7 @@ def draw(runs: Sequence[Compared]) -> bytes:
 
 
 def render(runs: Sequence[Compared]) -> str:
-    """The page as HTML."""
+    """The comparison as an HTML page."""
     names = [run.name for run in runs]
     head, rows = metric_rows(runs)
     changed = param_rows(runs)
@@ -94,7 +94,7 @@ def render(runs: Sequence[Compared]) -> str:
 
 
 def _charts(runs: Sequence[Compared]) -> list[tuple[str, str, dict]]:
-    """(title, kind, arguments) of each chart that any run has something for."""
+    """(title, "curves" or "lengths", arguments) of each chart for which any run has data."""
     curves = []
     for name in shown("comparison curve"):
         lines = [
@@ -109,7 +109,7 @@ def _charts(runs: Sequence[Compared]) -> list[tuple[str, str, dict]]:
 
 
 def _length_chart(runs: Sequence[Compared], name: str) -> tuple[str, str, dict] | None:
-    """One metric of all runs over the EMA length, a curve per run and sampler."""
+    """Chart of a metric over the EMA length, a curve per run and sampler; None without data."""
     groups: dict[str, list[tuple[float, float]]] = {}
     floors, colours = {}, {}
     several = len({item.partition("-")[2] for run in runs for item in run.items}) > 1
@@ -145,7 +145,7 @@ def _chart_png(panel: tuple[str, str, dict]) -> bytes:
 
 
 def _samples(runs: Sequence[Compared]) -> list[tuple[str, bytes]]:
-    """(title, PNG) of each run: the first run's best item, where all have it; else each's best."""
+    """(title, PNG) of each run: samples of the first run's best item, or else of its own best."""
     shared = runs[0].best
     items = [shared if shared in run.samples else run.best for run in runs]
     return [

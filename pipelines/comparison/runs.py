@@ -1,4 +1,4 @@
-"""A run as read back from MLflow, and the rows in which runs differ."""
+"""Reads runs back from MLflow, and makes the table rows in which they differ."""
 
 import json
 from collections.abc import Container, Mapping, Sequence
@@ -16,7 +16,7 @@ Curve = tuple[Sequence[float], Sequence[float]]
 
 @dataclass(frozen=True)
 class Compared:
-    """One parent run, as far as runs are compared."""
+    """What is compared of one parent run."""
 
     name: str
     run_id: str
@@ -37,10 +37,10 @@ class Compared:
 
 
 def read_run(store: RunStore, parent: Any) -> Compared:
-    """Read one parent run and its children; a cached stage is read where it was made."""
+    """Read a parent run and its children; of a cached stage, the run that computed it."""
     children = store.search({"mlflow.parentRunId": parent.info.run_id})
     items, samples, curves = {}, {}, {}
-    for child in reversed(children):  # of the same stage, the newest comes last and stays
+    for child in reversed(children):  # the newest of a stage comes last and replaces others
         stage, item = child.data.tags.get("stage"), child.data.tags.get("item")
         maker = child.data.tags.get("made_by", child.info.run_id)
         if stage == "evaluate" and item and child.data.metrics:
@@ -73,8 +73,9 @@ def final_items(
 ) -> dict[str, tuple[dict[str, float], bytes | None]]:
     """{item: (metrics, PNG)} that the parent keeps of items without a run of their own.
 
-    DVC skips `evaluate` where the weights are the same in every byte, and then no such run need be
-    there. Read from metrics.json; without that file, the best item from the parent's own metrics.
+    DVC does not run `evaluate` if the weights are the same bytes as before, so the item may have no
+    run. They are read from metrics.json; without that file, the best item is read from the
+    parent's own metrics. known: items to leave out.
     """
     text, found = store.artifact(parent.info.run_id, "metrics.json"), {}
     if text is not None:
@@ -90,7 +91,7 @@ def final_items(
 
 
 def param_rows(runs: Sequence[Compared]) -> list[list[str]]:
-    """[param, value in each run] where any two differ; "-" where a run does not know it."""
+    """[param, value in each run] of the params that differ; "-" if a run has no such param."""
     rows = []
     for name in sorted({name for run in runs for name in run.params}):
         values = [run.params.get(name, "-") for run in runs]
@@ -102,8 +103,8 @@ def param_rows(runs: Sequence[Compared]) -> list[list[str]]:
 def metric_rows(runs: Sequence[Compared]) -> tuple[list[str], list[list[str]]]:
     """Head and rows [metric, value in each run, floor ± std, difference] of the best items.
 
-    The difference, for two runs, is also told in standard deviations of the floor: below two or
-    so it says nothing.
+    For two runs the difference is also given in standard deviations of the floor; below about two
+    it is not significant.
     """
     best = [run.items.get(run.best or "", {}) for run in runs]
     names = [n for n in METRICS if any(n in values for values in best)]

@@ -1,6 +1,6 @@
-"""Carries events from the training workers to the driver, and never ends a training.
+"""Carries events from the training workers to the driver; its failures never end a training.
 
-Imports nothing heavy, and not Ray: who calls says how the mailbox is reached.
+It does not import Ray: the caller passes functions that reach the mailbox.
 """
 
 import threading
@@ -14,11 +14,11 @@ Push = Callable[[list[Event]], None]
 Drain = Callable[[], list[Event]]
 
 MOST_WAITING = 1000
-"""Events that a worker keeps while there is no mailbox; of more, the latest."""
+"""Number of events, the latest ones, that a worker keeps while it reaches no mailbox."""
 
 
 class Mailbox:
-    """A Ray actor's body: holds rank 0's events until the driver fetches them."""
+    """Holds rank 0's events until the driver fetches them; runs as a Ray actor."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -32,9 +32,9 @@ class Mailbox:
 
 
 class Sender:
-    """A worker's end. Events that find no mailbox wait, and go with a later one.
+    """The worker's end: sends events to the mailbox. Those that do not arrive are sent next time.
 
-    find: looks the mailbox up, and gives its `push`; both may raise, a call of Sender does not.
+    find: looks up the mailbox and returns its `push`. Both may raise; a call of Sender does not.
     """
 
     def __init__(self, find: Callable[[], Push]):
@@ -60,9 +60,9 @@ class Sender:
 
 
 def steady(report: Report) -> Report:
-    """`report` whose failures do not reach the training: one warning tells the first.
+    """`report` without its exceptions: the first one becomes a warning, later ones are ignored.
 
-    KeyboardInterrupt and SystemExit pass, since they are meant for the training.
+    KeyboardInterrupt and SystemExit still raise, since they are meant for the training.
     """
     told = False
 
@@ -85,10 +85,10 @@ def forward(
     stop: threading.Event,
     every_s: float,
 ) -> None:
-    """The driver's end: hand events to `report` every `every_s` seconds, and once after `stop`.
+    """The driver's end: pass events to `report` every `every_s` seconds, and once after `stop`.
 
-    make_anew: makes another mailbox in place of a lost one, and gives its `drain`. Events that were
-    in the lost one are gone, which one warning tells.
+    drain: fetches the events from the mailbox. make_anew: replaces a lost mailbox and returns the
+    `drain` of the new one. The events in the lost one are gone; one warning says so.
     """
     report, told = steady(report), False
     mailbox: Drain | None = drain
@@ -104,7 +104,7 @@ def forward(
                     )
                 told = True
             events = mailbox() if mailbox is not None else []
-        except Exception:  # Ray may be going down: then trainer.fit says why
+        except Exception:  # if Ray is shutting down, trainer.fit says why
             mailbox, events = None, []
         for event in events:
             report(event)

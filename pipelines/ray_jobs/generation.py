@@ -1,4 +1,4 @@
-"""Generated images of a stored denoiser: in the process when few, over Ray workers when many."""
+"""Draws images from stored weights: few in this process, many on Ray workers."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,12 +16,16 @@ from sampling.request import GenerationRequest
 def generate_images(
     request: GenerationRequest, cluster: ClusterConfig, progress: Progress
 ) -> np.ndarray:
-    """uint8 images [N, H, W, C] of the request's weights; the same however they are shared out."""
+    """Pictures uint8 [N, H, W, C] from the request's weights; they do not depend on the workers.
+
+    progress(done, total) counts images. Raises ClusterError if Ray or a worker fails.
+    """
     assert request.weights is not None, "workers load the denoiser from its file"
-    # Ray's workers run in a folder of their own; resolve() would leave the .json beside a link.
+    # Ray's workers run in another folder, so the path is made absolute. resolve() would follow a
+    # link, and the .json lies beside the link.
     weights = str(Path(request.weights).absolute())
     request = replace(request, weights=weights, cache_dir=str(grid_cache()))
-    request.sampler.time_grid(grid_cache())  # searched here, while no worker waits for it
+    request.sampler.time_grid(grid_cache())  # an optimized grid is searched here, once
     count, size = len(request.indices), request.batch_size
     if not cluster.evaluate_workers and count < cluster.spread_above:
         return generate_chunk(request, progress)

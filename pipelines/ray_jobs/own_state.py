@@ -1,6 +1,6 @@
-"""What Ray keeps on disk of a training: one folder per start, which nothing of ours reads.
+"""Limits what Ray keeps on disk of a training: one folder for each start.
 
-Our checkpoints are the only source of resumption. Ray's folder helps where a start has failed.
+Training resumes from our own checkpoints alone. Ray's folders are kept only to explain failures.
 """
 
 import shutil
@@ -14,12 +14,12 @@ KEPT_FAILURES = 3
 
 @contextmanager
 def ray_state(storage: Path, run: str) -> Iterator[str]:
-    """A new name for one start of `run`; Ray keeps its state in the folder of that name.
+    """Context with a new name for one start of `run`, under which Ray keeps its state in `storage`.
 
-    The folder is removed when the block ends well, and stays when it raises. Of the run's starts
-    that failed or were killed, the latest KEPT_FAILURES stay.
+    That folder is removed if the block succeeds. Of the folders of failed or killed starts of the
+    run, the latest KEPT_FAILURES are kept.
     """
-    name = f"{run}-{uuid.uuid4().hex[:12]}"  # Ray would resume from a name that it knows
+    name = f"{run}-{uuid.uuid4().hex[:12]}"  # Ray would resume by itself from a known name
     try:
         yield name
         shutil.rmtree(storage / name, ignore_errors=True)

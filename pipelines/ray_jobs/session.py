@@ -1,4 +1,4 @@
-"""A Ray to work on: a running cluster, or one of our own for the length of a block."""
+"""Connects to a Ray cluster, or starts one for the length of a block."""
 
 import json
 import logging
@@ -20,9 +20,9 @@ class ClusterError(RuntimeError):
 def ray_session(cluster: ClusterConfig, *, dashboard: bool = False) -> Iterator[Any]:
     """Connect to `cluster.address`, or start a Ray on this machine for the length of the block.
 
-    Raises ClusterError when the address does not answer.
+    Yields the module ray. Raises ClusterError if the address does not answer or Ray does not start.
     """
-    # Metrics export and usage statistics look for servers that a laptop does not have.
+    # Metrics export and usage statistics would look for servers that a laptop does not have.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_TRAIN_ENABLE_STATE_TRACKING", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -39,11 +39,11 @@ def ray_session(cluster: ClusterConfig, *, dashboard: bool = False) -> Iterator[
         }
         options["address"] = cluster.address
     else:
-        # "local", since Ray would join one that runs here already, which is somebody's cluster
+        # "local", since Ray would otherwise join any cluster that already runs on this machine
         if os.environ.get("RAY_ADDRESS"):
             print(
-                "cluster.address is null, so this runs on a Ray of its own: RAY_ADDRESS is not "
-                "used",
+                "cluster.address is null, so this runs on a Ray of its own: "
+                "RAY_ADDRESS is not used",
                 flush=True,
             )
         options |= {
@@ -69,7 +69,7 @@ def ray_session(cluster: ClusterConfig, *, dashboard: bool = False) -> Iterator[
 
 
 def _check_address(address: str) -> None:
-    """Raise ClusterError if nobody answers at host:port; Ray itself would wait for minutes."""
+    """Raise ClusterError if nothing answers at host:port; Ray itself would wait for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if address == "auto" or not port.isdigit():
         return
@@ -83,13 +83,13 @@ def _check_address(address: str) -> None:
 
 
 def hide_gpus(cluster: ClusterConfig) -> None:
-    """Where cluster.use_gpu is false, let nothing in this process or its Ray see a GPU."""
+    """If cluster.use_gpu is false, hide all GPUs from this process and the Ray that it starts."""
     if cluster.use_gpu is False:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
 def _worker_environment(cluster: ClusterConfig) -> dict[str, str]:
-    """One thread per worker where workers = cores, no spinning, and this copy of the code."""
+    """Variables that share the processors among workers, and make them import this code."""
     threads = max(1, (os.cpu_count() or 1) // max(1, cluster.most_workers))
     environment = {
         "OMP_NUM_THREADS": str(threads),
@@ -100,7 +100,7 @@ def _worker_environment(cluster: ClusterConfig) -> dict[str, str]:
     if cluster.use_gpu is False:
         environment["CUDA_VISIBLE_DEVICES"] = ""
     if not cluster.address:
-        # A workspace copy must not import the code of the installed checkout.
+        # Workers of a copy of the project must not import the code of the installed checkout.
         environment["PYTHONPATH"] = os.pathsep.join(
             [str(Path.cwd()), *filter(None, [os.environ.get("PYTHONPATH")])]
         )
@@ -108,7 +108,7 @@ def _worker_environment(cluster: ClusterConfig) -> dict[str, str]:
 
 
 def root_cause(error: BaseException) -> str:
-    """The worker's own message inside Ray's wrapping."""
+    """One line with the worker's own message, from inside the errors that Ray wraps around it."""
     failures = getattr(error, "worker_failures", None) or {}
     inner: BaseException = next(iter(failures.values()), error)
     while (cause := getattr(inner, "cause", None) or inner.__cause__) is not None:
@@ -120,7 +120,7 @@ def root_cause(error: BaseException) -> str:
 
 
 def describe_cluster(cluster: ClusterConfig) -> str:
-    """One line for people: where training is about to run."""
+    """Words for a message: where training runs."""
     if cluster.fewest_workers == 0:
         return "in this process"
     where = f"on the Ray cluster at {cluster.address}" if cluster.address else "on a local Ray"

@@ -1,4 +1,4 @@
-"""One function over many arguments, as Ray tasks."""
+"""Runs one function with many arguments as Ray tasks."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,15 +13,15 @@ def run_tasks(
     cluster: ClusterConfig,
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[Any]:
-    """function(*arguments[i]) for each i as Ray tasks, results in order.
+    """[function(*values) for values in arguments], computed by Ray tasks.
 
-    progress(done) is called after each. Raises ClusterError with the message of a task that fails.
+    progress(done) is called after each task. Raises ClusterError with the message of a failed task.
     """
     with ray_session(cluster) as ray:
         gpu = cluster.use_gpu
         if gpu is None:
             gpu = ray.cluster_resources().get("GPU", 0) >= 1
-        # So many processors each that about evaluate_workers of them run at a time.
+        # Each task takes so many processors that about evaluate_workers of them run at a time.
         share = processors_each(ray.nodes(), cluster.evaluate_workers)
         task = ray.remote(function).options(
             num_cpus=share,
@@ -41,9 +41,9 @@ def run_tasks(
 
 
 def processors_each(nodes: list[dict], workers: int) -> int:
-    """Processors of one of `workers` tasks at a time, such that each node has room for one.
+    """Processors of each task, so that `workers` tasks run at a time; 1 if workers is 0.
 
-    1 where workers is 0.
+    Not more than the smallest node has. nodes: as ray.nodes() gives them.
     """
     counts = [int(node["Resources"].get("CPU", 0)) for node in nodes if node["Alive"]]
     counts = [count for count in counts if count]

@@ -1,7 +1,7 @@
-"""Training in this process, or in the workers of Ray Train.
+"""Runs training in this process, or in the workers of Ray Train.
 
-Everything a worker needs travels as plain data and paths in the project folder, which all nodes
-share; its events come back through a small mailbox actor. Watching never ends a training.
+A worker gets plain data and paths in the project folder, which all nodes share. Its events come
+back through a small actor, the mailbox. A failure to show them never ends a training.
 """
 
 import os
@@ -23,7 +23,7 @@ from training.run_settings import RunSettings
 
 POLL_SECONDS = 0.5
 ANSWER_SECONDS = 60.0
-"""How long a mailbox may take to answer."""
+"""Seconds that a mailbox may take to answer."""
 
 
 def run_training(
@@ -33,10 +33,10 @@ def run_training(
     cluster: ClusterConfig,
     report: Report,
 ) -> None:
-    """Train the run of `folder` to its end on `cluster`; `report` receives rank 0's events.
+    """Train the run in `folder` to its end on `cluster`; `report` is called with rank 0's events.
 
-    What `report` raises costs a warning, and not the training. Raises ClusterError with the
-    worker's own message when workers keep failing.
+    An exception of `report` becomes a warning. Raises ClusterError with the worker's own message if
+    workers fail more than cluster.max_failures times.
     """
     if cluster.fewest_workers == 0:
         from foundation.workers import World
@@ -49,14 +49,14 @@ def run_training(
 
 
 def _worker(config: dict) -> None:
-    """What each Ray Train worker runs."""
+    """Runs in each Ray Train worker. config: the mapping that train_on_ray makes."""
     import ray
     from ray.train.torch import get_device
 
     from foundation.workers import World
     from training.loop import train
 
-    # Ray starts workers in a folder of its own; params name files relative to the project.
+    # Ray starts workers in another folder, but params name files relative to the project.
     os.chdir(config["here"])
     settings = RunSettings.model_validate_json(config["settings"])
     world = World.current(get_device())
@@ -84,10 +84,10 @@ def _worker(config: dict) -> None:
 
 
 def worker_scaling(cluster: ClusterConfig, gpus: float, resources: dict[str, float] | None) -> Any:
-    """Ray Train's ScalingConfig on a cluster with so many GPUs.
+    """Ray Train's ScalingConfig on a cluster with this number of GPUs.
 
-    resources: of each worker, as of `train_on_ray`. With cluster.use_gpu null GPUs are used where
-    there is one for each worker; where there are too few, that is told.
+    resources: of each worker, see `train_on_ray`. With cluster.use_gpu null, GPUs are used if there
+    is one for each worker; if there are too few, a line says so.
     """
     from ray.train import ScalingConfig
 
@@ -111,10 +111,14 @@ def worker_scaling(cluster: ClusterConfig, gpus: float, resources: dict[str, flo
 
 
 def make_mailbox(ray: Any, name: str) -> Drain:
-    """A mailbox that workers find by `name`, on the caller's own node: it lives as long as that."""
+    """Start a mailbox that workers find by `name`; returns the function that fetches its events.
+
+    It runs on the caller's node, so that it lives as long as the driver. Raises RuntimeError if Ray
+    has been shut down.
+    """
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    if not ray.is_initialized():  # or else Ray would start anew by itself
+    if not ray.is_initialized():  # a call would start it again
         raise RuntimeError("Ray has been shut down")
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     options = {"name": name, "num_cpus": 0, "scheduling_strategy": here}
@@ -133,11 +137,13 @@ def train_on_ray(
     enrich: Callable[[Event], Event] | None = None,
     resources: dict[str, float] | None = None,
 ) -> None:
-    """One Ray Train run within a Ray that is there already; otherwise like `run_training`.
+    """Like `run_training`, on a Ray that is connected already.
 
-    enrich: changes an event where it arises, in the worker of rank 0 (it is sent there). What it
-    raises ends the training.
-    resources: of each worker, e.g. {"CPU": 1, "GPU": 0.5}; None: a GPU, or else a processor.
+    Args:
+        ray: the module ray.
+        enrich: applied to each event in the worker of rank 0, before it is sent. An exception of
+            it ends the training.
+        resources: of each worker, e.g. {"CPU": 1, "GPU": 0.5}; None: a GPU, or else a processor.
     """
     from ray.train import FailureConfig, RunConfig
     from ray.train.torch import TorchConfig, TorchTrainer
@@ -186,7 +192,7 @@ def train_on_ray(
 
 @contextmanager
 def _interrupt_kept() -> Iterator[None]:
-    """Ctrl-C as KeyboardInterrupt: Ray Train puts a handler in its place and exits instead."""
+    """Context in which Ctrl-C raises KeyboardInterrupt; Ray Train's handler raises SystemExit."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -194,7 +200,7 @@ def _interrupt_kept() -> Iterator[None]:
     try:
         yield
     except SystemExit as stop:
-        if stop.code == 128 + signal.SIGTERM:  # tracking's
+        if stop.code == 128 + signal.SIGTERM:  # SIGTERM, see stage_run.py
             raise
         raise KeyboardInterrupt from None
     finally:

@@ -1,1 +1,1 @@
-"""What a comparison over several seeds found."""
+"""Statistics of a comparison over several seeds."""

@@ -34,11 +34,14 @@ class Result:
 
 @dataclass(frozen=True)
 class Summary:
-    """{metric: {variant: ...}}; the first variant is what others are compared with."""
+    """Statistics over seeds; the other variants are compared with the first.
+
+    Both mappings are {metric: {variant: ...}}.
+    """
 
     variants: list[str]
     spreads: dict[str, dict[str, MeanAndDeviation]]
-    """Bears the name that it has in summary.json."""
+    """Mean and standard deviation; the field's name is also the key in summary.json."""
     differences: dict[str, dict[str, Difference]]
 
     def as_dict(self) -> dict[str, Any]:
@@ -47,7 +50,7 @@ class Summary:
 
 
 def summarise(results: Sequence[Result]) -> Summary:
-    """Statistics of every metric that was measured."""
+    """The statistics of every metric that was measured."""
     variants = list(dict.fromkeys(result.variant for result in results))
     metrics = list(dict.fromkeys(name for result in results for name in result.metrics))
     spreads: dict[str, dict[str, MeanAndDeviation]] = {}
@@ -63,7 +66,7 @@ def summarise(results: Sequence[Result]) -> Summary:
 
 
 def print_tables(summary: Summary, console: Console | None = None) -> None:
-    """Mean +- sd of each variant, then the paired differences."""
+    """Print mean ± standard deviation of each variant, then the paired differences."""
     console = console or Console()
     console.print("mean ± standard deviation over seeds")
     table = Table(box=None, header_style="bold")
@@ -91,7 +94,7 @@ def print_tables(summary: Summary, console: Console | None = None) -> None:
 
 
 def write_figure(summary: Summary, results: Sequence[Result], path: Path) -> None:
-    """Each seed's value, joined over the variants, with mean and 95% interval of each."""
+    """Draw each seed's values over the variants, with mean and 95% interval of each variant."""
     from scipy import stats
 
     known = [name for name in shown("replicate") if name in summary.spreads]

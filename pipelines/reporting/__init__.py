@@ -1,1 +1,1 @@
-"""The numbers and pictures of a finished pipeline, read and drawn."""
+"""Reads the results of a finished pipeline, and draws its figures and report."""

@@ -1,4 +1,4 @@
-"""Figures of the report and of comparisons, as PNG bytes that equal inputs make equal."""
+"""Figures of reports and comparisons as PNG bytes; equal inputs give equal bytes."""
 
 import csv
 import io
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 INK, MUTED, GRID = "#1f2933", "#7b8794", "#e4e7eb"
 COLOURS = ("#0b7285", "#d9480f", "#6741d9", "#2b8a3e", "#c2255c", "#5c940d", "#1864ab", "#a61e4d")
-SIZE = (5.6, 3.4)  # inches; read at 340 px on a phone and 520 px on a desktop
+SIZE = (5.6, 3.4)  # inches; pages show it 340 px wide on a phone and 520 px on a desktop
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Line:
     x: Sequence[float] | np.ndarray
     y: Sequence[float] | np.ndarray
     colour: str | None = None
-    """None: the next of COLOURS."""
+    """None: the next colour of COLOURS."""
 
 
 def read_curves(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -46,7 +46,7 @@ def read_curves(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 def line_chart(title: str, lines: Sequence[Line], y_label: str = "") -> bytes:
-    """Curves over the images seen, on one axis; long noisy ones with their running mean."""
+    """Chart of curves over the images seen, as PNG; long curves with their running mean."""
     with _figure(title) as (figure, axes):
         draw_lines(axes, lines)
         axes.set_ylabel(y_label)
@@ -54,7 +54,7 @@ def line_chart(title: str, lines: Sequence[Line], y_label: str = "") -> bytes:
 
 
 def draw_lines(axes: "Axes", lines: Sequence[Line], outside: bool = True) -> None:
-    """Curves over kimg, with a legend where there is more than one; many: below the figure."""
+    """Draw curves over kimg. outside: put the legend of more than three below the figure."""
     for line, given in zip(lines, _colours(), strict=False):
         colour = line.colour or given
         x = np.asarray(line.x, float) / 1000
@@ -80,10 +80,10 @@ def length_chart(
     floors: Mapping[str, tuple[float, float]] | None = None,
     better: Better | None = None,
 ) -> bytes:
-    """A metric over the EMA length, one curve per group, beside what real images reach.
+    """Chart of a metric over the EMA length, a curve per group, with the floors; as PNG.
 
-    groups: {name: [(EMA length, value), ...]}; floors: {name: (floor, its std)}, drawn as a band;
-    better: which way the metric is better, for the ring round the best point of each curve.
+    groups: {name: [(EMA length, value), ...]}. floors: {name: (floor, its standard deviation)},
+    drawn as a band. better: which way the metric is better; the best point of each curve is ringed.
     """
     with _figure(title) as (figure, axes):
         draw_lengths(axes, groups, floors or {}, better)
@@ -97,7 +97,7 @@ def draw_lengths(
     better: Better | None = None,
     colours: Mapping[str, str] | None = None,
 ) -> None:
-    """The curves and bands of `length_chart` on given axes; colours by name, or in order."""
+    """Draw the curves and bands of `length_chart` on given axes. colours: {name: colour}."""
     for (name, points), given in zip(groups.items(), _colours(), strict=False):
         colour = (colours or {}).get(name, given)
         points = sorted(points)
@@ -108,7 +108,7 @@ def draw_lengths(
             axes.plot(*best, "o", markersize=12, markerfacecolor="none", color=colour)
     shown: set[tuple[float, float]] = set()
     for floor, deviation in floors.values():
-        if (floor, deviation) not in shown:  # the same reference, the same floor
+        if (floor, deviation) not in shown:  # samplers judged on one reference share a floor
             label = None if shown else "real images"
             axes.axhline(floor, color=MUTED, linewidth=1.4, linestyle="--", label=label)
             axes.axhspan(floor - deviation, floor + deviation, color=MUTED, alpha=0.15, linewidth=0)
@@ -127,7 +127,7 @@ def draw_lengths(
 def best_point(
     points: Sequence[tuple[float, float]], better: Better | None, floor: float | None
 ) -> tuple[float, float] | None:
-    """The (x, value) of the best value; None where nobody can tell which that is."""
+    """The (x, value) of the best value; None if it is not known which way is better."""
     costs = [cost(better, value, floor) for _, value in points]
     known = [
         (found, point) for found, point in zip(costs, points, strict=True) if found is not None
@@ -136,7 +136,7 @@ def best_point(
 
 
 def grid_chart(title: str, grids: Mapping[str, Sequence[float]]) -> bytes:
-    """Noise levels of each sampler's evaluations on a logarithmic axis, from noise to image."""
+    """Chart of the noise levels of each sampler's time grid, from high to low; as PNG."""
     figure = new_figure((SIZE[0] * 1.6, 0.9 + 0.45 * len(grids)))
     axes = figure.subplots()
     style(axes, title)
@@ -160,7 +160,7 @@ def _figure(title: str) -> "Iterator[tuple[Figure, Axes]]":
 
 
 def new_figure(size: tuple[float, float]) -> "Figure":
-    """A figure that belongs to no window and no global state."""
+    """A figure outside of pyplot, so without window and global state. size: in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -170,7 +170,7 @@ def new_figure(size: tuple[float, float]) -> "Figure":
 
 
 def style(axes: "Axes", title: str = "") -> None:
-    """Quiet axes: no box, light horizontal grid, title at the left."""
+    """Axes without a box, with a light horizontal grid and the title at the left."""
     axes.set_title(title, loc="left", fontsize=13, fontweight="bold", color=INK)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(MUTED)

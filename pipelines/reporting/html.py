@@ -1,4 +1,4 @@
-"""Self-contained HTML pages: one style, pictures as data, nothing loaded from elsewhere."""
+"""Parts of self-contained HTML pages: style and pictures are inside, nothing is loaded."""
 
 import base64
 import json
@@ -62,7 +62,7 @@ details + details { margin-top: 8px; }
 
 
 class Html(str):
-    """Text that is HTML already; all other text is escaped."""
+    """Text that is HTML already; `text` escapes all other strings."""
 
 
 def text(value: Any) -> str:
@@ -83,7 +83,7 @@ def text(value: Any) -> str:
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A number at three significant digits: 0.00123, 12.3, 45,600."""
+    """A number with `digits` significant digits: 0.00123, 12.3, 45,600; None as a dash."""
     if value is None:
         return "–"
     if value != value or value in (float("inf"), float("-inf")):
@@ -96,7 +96,7 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def with_deviation(value: float | None, deviation: float | None) -> str:
-    """A number with its standard deviation, to the same decimal: 0.0012 ± 0.0007."""
+    """A number and its standard deviation with as many decimals: 0.0012 ± 0.0007."""
     if value is None or not deviation or not math.isfinite(deviation):
         return number(value)
     decimals = max(0, 1 - math.floor(math.log10(deviation)))
@@ -117,7 +117,7 @@ def page(title: str, body: Iterable[str]) -> str:
 
 
 def section(title: str, note: str, *parts: str) -> str:
-    """A titled box; empty where all of its parts are."""
+    """A titled box; "" if all of its parts are empty."""
     inner = "\n".join(part for part in parts if part)
     if not inner:
         return ""
@@ -126,7 +126,7 @@ def section(title: str, note: str, *parts: str) -> str:
 
 
 def tiles(entries: Sequence[tuple[str, str, str]]) -> str:
-    """Boxes of (name, figure, remark)."""
+    """A row of boxes; entries: (name, value, remark)."""
     boxes = [
         f'<div class="tile"><span class="name">{text(name)}</span><b>{text(value)}</b>'
         f'<span class="muted">{text(remark)}</span></div>'
@@ -141,7 +141,7 @@ def table(
     numeric: Sequence[int] = (),
     best: int | None = None,
 ) -> str:
-    """A table; columns named in `numeric` stand to the right, row `best` is marked."""
+    """A table; the columns of these indices are aligned to the right, the row `best` is marked."""
     if not rows:
         return ""
 
@@ -164,7 +164,7 @@ def facts(entries: Mapping[str, Any]) -> str:
 
 
 def figure(png: bytes | None, caption: str, alt: str, wide: bool = True) -> str:
-    """A picture inside the page, with its caption; empty without a picture."""
+    """A PNG picture with its caption; "" without a picture."""
     if not png:
         return ""
     data = base64.b64encode(png).decode()
@@ -176,12 +176,12 @@ def figure(png: bytes | None, caption: str, alt: str, wide: bool = True) -> str:
 
 
 def grid(*parts: str, kind: str = "grid") -> str:
-    """Parts beside each other, below each other on a phone; kind "thumbs" makes them small."""
+    """Parts side by side, on a phone one below the other; kind "thumbs" makes them small."""
     inner = "".join(part for part in parts if part)
     return f'<div class="{kind}">{inner}</div>' if inner else ""
 
 
 def details(summary: str, *parts: str) -> str:
-    """Folded away until asked for."""
+    """Parts that are folded until the reader clicks the summary; "" if all are empty."""
     inner = "".join(part for part in parts if part)
     return f"<details><summary>{text(summary)}</summary>{inner}</details>" if inner else ""

@@ -1,4 +1,4 @@
-"""reports/report.html: pictures, metrics beside their floors, curves and protocol on one page."""
+"""Makes reports/report.html: pictures, metrics with floors, curves and protocol on one page."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ Curves = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 @dataclass(frozen=True)
 class Inputs:
-    """All that the page shows; nothing else is read."""
+    """All that the page is made of."""
 
     items: Sequence[Item]
     train: Mapping[str, Any]
@@ -44,7 +44,7 @@ class Inputs:
 
 
 def render(inputs: Inputs) -> str:
-    """The page as HTML. Equal inputs give equal text; no time and no speed is in it."""
+    """The page as HTML. Equal inputs give equal text: it contains no time and no speed."""
     by, best = best_item(inputs.items)
     title = _title(inputs)
     return page(
@@ -64,7 +64,7 @@ def render(inputs: Inputs) -> str:
 
 
 def length_charts(items: Sequence[Item]) -> dict[str, bytes]:
-    """{metric: chart over the EMA length} for the metrics worth a chart."""
+    """{metric: chart over the EMA length as PNG} of the metrics that the table charts."""
     charts = {}
     for name in shown("length chart"):
         groups: dict[str, list[tuple[float, float]]] = {}
@@ -286,7 +286,7 @@ def _protocol(inputs: Inputs, best: Item) -> str:
 
 
 def _curve(name: str, curves: Curves) -> str:
-    """One curve alone, under its title in the table of metrics."""
+    """Chart of one curve, titled as in the table of metrics."""
     title = metric_entry(name).title
     return _curves(title, curves, {name: title})
 

@@ -1,6 +1,6 @@
-"""The numbers of a finished pipeline: read from the stages' outputs, checked, written for DVC.
+"""Reads and checks the numbers that the stages wrote, and writes those of the report.
 
-reports/metrics.json (schema 1), made of `Report`:
+`Report` is reports/metrics.json (schema 1):
 
     schema      1
     best        the item with the lowest KID (FD where KID is undefined): by, item, ema_length,
@@ -15,7 +15,7 @@ reports/metrics.json (schema 1), made of `Report`:
                 and the last value of each curve
     dataset     counts and shape of the images
 
-Nothing in it tells the time or the speed of a machine: equal inputs give equal bytes.
+It contains no time and no speed, so equal inputs give equal bytes.
 """
 
 import csv
@@ -39,7 +39,7 @@ Number = Annotated[float | None, BeforeValidator(_finite_or_none)]
 
 
 class Metric(BaseModel, extra="ignore", frozen=True):
-    """A number beside its real-versus-real floor; None where it is not defined."""
+    """A metric's value and its floor, the same between real images; None: not defined."""
 
     value: Number = None
     floor: Number = None
@@ -66,11 +66,11 @@ class Item(BaseModel, extra="ignore", frozen=True):
     protocol: dict[str, Any] = {}
 
     def value(self, name: str) -> float | None:
-        """A metric's value; None where it was not measured."""
+        """A metric's value; None if it was not measured."""
         return self.metrics[name].value if name in self.metrics else None
 
     def flat(self) -> dict[str, float]:
-        """{"kid": ..., "kid_floor": ...} of all that is defined."""
+        """{"kid": ..., "kid_floor": ...} of all numbers that are defined."""
         return flat_metrics({name: metric.model_dump() for name, metric in self.metrics.items()})
 
 
@@ -122,14 +122,14 @@ def flat_metrics(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
 
 
 def best_item(items: Sequence[Item]) -> tuple[str, Item]:
-    """(the metric it was chosen by, the item): lowest KID, FD where no KID is defined."""
+    """(metric, item): the item with the lowest KID, or FD if no KID is defined."""
     by_name = {item.item: item for item in items}
     best = best_of({name: item.flat() for name, item in by_name.items()})
     return (best[0], by_name[best[1]]) if best is not None else ("order", items[0])
 
 
 def summary(items: Sequence[Item], train: Mapping[str, Any], dataset: Mapping[str, Any]) -> Report:
-    """The content of reports/metrics.json."""
+    """The content of reports/metrics.json, from the items, train.json and dataset.json."""
     by, best = best_item(items)
     values = {name: metric.value for name, metric in best.metrics.items()}
     head: dict[str, Any] = {
@@ -164,13 +164,13 @@ def summary(items: Sequence[Item], train: Mapping[str, Any], dataset: Mapping[st
 
 
 def write_report(report: Report, path: Path) -> None:
-    """reports/metrics.json, atomically."""
+    """Write reports/metrics.json, whole or not at all."""
     text = json.dumps(report.model_dump(by_alias=True), indent=2, allow_nan=False)
     write_text(Path(path), text + "\n")
 
 
 def write_csv(items: Sequence[Item], path: Path) -> None:
-    """reports/fid_by_ema.csv, one row per item, empty where a metric is not defined."""
+    """Write reports/fid_by_ema.csv: a row per item, empty cells for undefined metrics."""
     names = ("ema_length", "sampler", *shown_with_floors("csv"))
     with replacing(path) as temporary, open(temporary, "w", newline="") as stream:
         writer = csv.DictWriter(stream, names, extrasaction="ignore", lineterminator="\n")

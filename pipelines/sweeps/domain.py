@@ -1,4 +1,4 @@
-"""What one key of a sweep's space may be: a choice, a range, or a fixed value."""
+"""The values that one key of a sweep's space may take: a choice, a range, or a fixed value."""
 
 import json
 import math
@@ -7,7 +7,7 @@ from typing import Any
 
 KINDS = ("choice", "uniform", "loguniform", "int")
 DIGITS = 4
-"""Significant digits of sampled numbers, so that a winner can be read and typed."""
+"""Significant digits of sampled numbers, so that the best values are short."""
 FORMS = (
     "write {choice: [a, b]}, {uniform: [low, high]}, {loguniform: [low, high]}, "
     "{int: [low, high]} (with `step` or `log: true` if wanted), or a plain value that all "
@@ -16,12 +16,12 @@ FORMS = (
 
 
 class DomainError(ValueError):
-    """An entry of the space that means nothing; the message says what may stand there."""
+    """An entry of the space is not valid; the message says what it may be."""
 
 
 @dataclass(frozen=True)
 class Domain:
-    """The values that one key may take. `values`: the choices, (low, high), or the fixed one."""
+    """The values that one key may take. `values`: the choices, (low, high), or the fixed value."""
 
     kind: str
     values: tuple[Any, ...]
@@ -41,7 +41,7 @@ class Domain:
         return self.values
 
     def value(self, sampled: Any) -> Any:
-        """The value of params.yaml that a searcher's sample stands for."""
+        """The value of params.yaml for a searcher's sample."""
         if self.kind == "fixed":
             return self.values[0]
         if self.kind == "choice":
@@ -52,7 +52,7 @@ class Domain:
         return min(max(rounded, self.values[0]), self.values[1])
 
     def sample_of(self, value: Any) -> Any | None:
-        """The sample that stands for a value; None where the value lies outside."""
+        """The searcher's sample for a value of params.yaml; None if the value lies outside."""
         if self.kind == "choice":
             return json.dumps(value) if value in self.values else None
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -65,7 +65,7 @@ class Domain:
         return float(value)
 
     def for_tune(self) -> Any:
-        """The same for Ray Tune. Choices are JSON text, since searchers take plain words only."""
+        """The domain for Ray Tune. Choices are JSON text, since searchers take plain words only."""
         from ray import tune
 
         low, high = self.values[0], self.values[-1]
@@ -82,7 +82,7 @@ class Domain:
         return tune.randint(low, high + 1)
 
     def for_optuna(self) -> Any:
-        """The same as an Optuna distribution."""
+        """The domain as an Optuna distribution."""
         from optuna import distributions
 
         if self.kind == "choice":
@@ -94,7 +94,7 @@ class Domain:
 
 
 def parse_domain(raw: Any) -> Domain:
-    """A domain from its YAML form. Raises DomainError."""
+    """Read a domain as it is written in sweep.yaml (see FORMS). Raises DomainError."""
     if not isinstance(raw, dict):
         return Domain("fixed", (raw,))
     kinds = [kind for kind in KINDS if kind in raw]

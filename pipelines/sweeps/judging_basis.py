@@ -1,4 +1,4 @@
-"""What a judgement at a rung rests on besides the trial's weights: the reference and the code."""
+"""Hash of what a judgement at a rung depends on besides the weights: reference and code."""
 
 from pipelines.settings.schema import Params
 from pipelines.workspace.chosen_kinds import judging_kinds

@@ -1,7 +1,7 @@
-"""A quick judgement of a training under way: a few hundred images of fixed seeds.
+"""Judges a training while it runs by a few hundred images.
 
-The same seeds, labels, sampler, reference and held-out noise at every call and in every trial, so
-that differences come from the weights alone.
+Seeds, labels, sampler, reference and held-out noise are the same at every call and in every trial,
+so differences come from the weights alone.
 """
 
 import json
@@ -31,12 +31,12 @@ from training.held_out import HeldOutLoss
 from training.run_settings import RunSettings
 
 FLOOR_DRAWS = 8
-"""Random sets of train images behind each floor."""
+"""Number of random sets of train images over which a floor is averaged."""
 
 
 @dataclass(frozen=True)
 class QuickEvaluation:
-    """Plain data and absolute paths, so that it travels to any worker."""
+    """How trials are judged; plain data and absolute paths, to be sent to workers."""
 
     dataset: str
     """Folder of the prepared images."""
@@ -48,18 +48,19 @@ class QuickEvaluation:
     batch_size: int
     k: int
     settings: str
-    """RunSettings as JSON; its noise decides at which levels the held-out loss is taken."""
+    """RunSettings as JSON; held-out loss is measured at the noise levels that they name."""
     basis: str = ""
-    """Hash of the reference and of the code that judges a trial (judging_basis.py): what was kept
-    on another one is stale."""
+    """Hash of the reference and of the code that judges a trial (judging_basis.py). A result that
+    was kept with another hash is not used."""
     grid_cache: str | None = None
     """Folder in which optimized time grids are kept."""
 
     def measure(self, weights: Path, sampler: SamplerConfig) -> dict[str, float]:
-        """What a trial reports of a snapshot's weights (reported_by_trials), and `evaluation_s`.
+        """The metrics of a snapshot's weights (reported_by_trials), and `evaluation_s` in seconds.
 
-        KID draws its subsets from all held-out images; the others take as many as are generated.
-        A metric that is best near its floor comes with its distance from there.
+        KID draws its subsets from all held-out images; other metrics use as many of them as images
+        are generated. For a metric that is best near its floor, its distance from the floor is
+        given too.
         """
         start = time.monotonic()
         device = World.current().device
@@ -104,7 +105,7 @@ def _measured() -> list[str]:
 def _material(
     evaluation: QuickEvaluation, codec: str
 ) -> tuple[ImageDataset, Reference, HeldOutLoss]:
-    """What stays the same from call to call in one process. codec: its description as JSON."""
+    """What is the same at every call in one process. codec: its description as JSON."""
     dataset = ImageDataset(Path(evaluation.dataset))
     reference = _reference(evaluation)
     settings = RunSettings.model_validate_json(evaluation.settings)
@@ -118,7 +119,7 @@ def _reference(evaluation: QuickEvaluation) -> Reference:
 
 
 def _some_held_out(reference: Reference, n: int) -> np.ndarray:
-    """The n held-out features [n, F] that every judgement takes."""
+    """The n held-out features [n, F] that every judgement uses."""
     real = np.asarray(reference.held_out_features)
     return real[np.sort(np.random.default_rng(0).choice(len(real), n, replace=False))]
 
@@ -127,7 +128,7 @@ def _some_held_out(reference: Reference, n: int) -> np.ndarray:
 def _floors(evaluation: QuickEvaluation, n: int) -> dict[str, float]:
     """Floor of each metric that is best near it: n train images against the n held-out ones.
 
-    The reference, n and k alone decide it, so all trials of a sweep face the same floors.
+    It depends on the reference, n and k alone, so all trials of a sweep have the same floors.
     """
     reference, config = _reference(evaluation), EvaluationConfig(k=evaluation.k)
     near = [name for name in _measured() if objective(name) != name]

@@ -1,4 +1,4 @@
-"""What a sweep knows of its trials: kept in a file by the driver, shown in MLflow."""
+"""The driver's record of a sweep's trials, kept in a file."""
 
 import json
 import logging
@@ -79,7 +79,7 @@ class Record:
         return trial
 
     def ended(self, trial_id: str, error: BaseException | str | None = None) -> Trial:
-        """A trial is over: by its own end, by the scheduler, or by an error."""
+        """A trial is over: it reached its end, the scheduler stopped it, or it failed."""
         trial = self.trials[trial_id]
         if error is not None:
             trial.status, trial.error = BROKEN, str(error)
@@ -99,7 +99,7 @@ class Record:
         return sum(trial.status != OPEN for trial in self.trials.values())
 
     def shortfall(self) -> str:
-        """One line on why a sweep ended with fewer trials than asked for, and what to do."""
+        """A line on how many trials are over when Tune ends too early, and what to do."""
         asked, begun, over = self.sweep.config.trials, len(self.trials), self.done()
         lost = f"; {begun - over} never came to an end" if begun > over else ""
         never = f"; {asked - begun} never begun" if asked > begun else ""
@@ -114,7 +114,7 @@ class Record:
 
 
 def check_same_sweep(folder: Path, facts: Mapping[str, Any], where: str) -> bool:
-    """Whether a sweep of this name is there already. Raises ParamsError if it is another one."""
+    """Whether a sweep of this name has begun already. Raises ParamsError if its facts differ."""
     path = Path(folder) / "sweep.json"
     if not path.is_file():
         write_text(path, json.dumps(facts, indent=1, sort_keys=True) + "\n")
@@ -144,15 +144,15 @@ def lock_text(folder: Path) -> str:
 
 
 def environment_for_tune() -> None:
-    """Less of what nobody reads, and a state on disk that is at most a second old."""
+    """Set variables by which Tune prints less and saves its state every second."""
     os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "1")
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
     os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
-    # Ray warns of many processes at 4 times this number; each trial with Ray Train has some.
+    # Ray warns if there are more processes than 4 times this number.
     os.environ.setdefault(
         "RAY_worker_maximum_startup_concurrency", str(max(8, os.cpu_count() or 1))
     )
-    # A broken trial's error is told in one line by the observer.
+    # The observer prints the error of a broken trial in one line.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)

@@ -1,4 +1,4 @@
-"""What a sweep found: a table, two figures, the best params, and the line that runs them."""
+"""Writes what a sweep found: a table, two figures, the best params and the command for them."""
 
 import csv
 import io
@@ -26,7 +26,10 @@ MIN_FOR_IMPORTANCE = 4
 
 
 def ranked(trials: Sequence[Trial], objective: str, mode: str) -> list[Trial]:
-    """Trials trained to their end first, then those stopped later; by objective within each."""
+    """Trials, best first: those trained to their end by objective, then the others by images seen.
+
+    Trials without a result come last. mode: min or max, of the objective.
+    """
     sign = -1 if mode == "max" else 1
 
     def order(trial: Trial) -> tuple:
@@ -44,7 +47,7 @@ def ranked(trials: Sequence[Trial], objective: str, mode: str) -> list[Trial]:
 
 
 def write_report(sweep: Sweep, record: Record, out: Path) -> list[Path]:
-    """trials.csv, params.yaml and command.txt of the best, the figures; returns the files."""
+    """Write trials.csv, params and command of the best trial, and figures; returns the files."""
     out.mkdir(parents=True, exist_ok=True)
     trials = ranked(list(record.trials.values()), sweep.objective, sweep.mode)
     judged = [t for t in trials if t.status != BROKEN and t.rungs]
@@ -93,13 +96,13 @@ def announce(sweep: Sweep, record: Record, out: Path, run: StageRun) -> None:
 
 
 def images_spent(sweep: Sweep, trials: Sequence[Trial]) -> tuple[int, int]:
-    """(images that the trials saw, images if all had gone to their end)."""
+    """(images that the trials saw, images if all had been trained to their end)."""
     full = sum(sweep.params(t.values).run_settings().total_nimg for t in trials)
     return sum(t.nimg for t in trials), full
 
 
 def against_default(sweep: Sweep, trials: Sequence[Trial], best: Trial) -> str:
-    """What params.yaml as it is reached, if it was among the trials; else ""."""
+    """Words on what the unchanged params.yaml reached; "" if it was not among the trials."""
     sample = sweep.default_sample()
     if sample is None:
         return ""
@@ -114,7 +117,7 @@ def against_default(sweep: Sweep, trials: Sequence[Trial], best: Trial) -> str:
 
 
 def outcome(sweep: Sweep, trial: Trial) -> str:
-    """What a trial reached at its last rung: "kid 0.0012", "density 0.93 (0.05 from its floor)"."""
+    """A trial's metric at its last rung: "kid 0.0012", "density 0.93 (0.05 from its floor)"."""
     metric = sweep.config.metric
     text = f"{metric} {_text(trial.last(metric))}"
     if sweep.objective == metric:
@@ -123,12 +126,12 @@ def outcome(sweep: Sweep, trial: Trial) -> str:
 
 
 def command(sweep: Sweep, trial: Trial) -> str:
-    """The `dvc exp run` line of a trial."""
+    """The `dvc exp run` command with a trial's values."""
     return experiment_command(sweep.raw, trial.values)
 
 
 def best_params(sweep: Sweep, trial: Trial) -> str:
-    """params.yaml with the trial's values, as text; a preset of one's own."""
+    """Text of params.yaml with the trial's values."""
     head = (
         f"# The best trial ({trial.number}) of the sweep {sweep.config.name!r}: "
         f"{outcome(sweep, trial)}.\n"
@@ -137,7 +140,7 @@ def best_params(sweep: Sweep, trial: Trial) -> str:
 
 
 def table(sweep: Sweep, trials: Sequence[Trial]) -> Table:
-    """All trials, best first."""
+    """Table of all trials, given best first."""
     out = Table(
         title=f"sweep {sweep.config.name}, best first",
         title_justify="left",
@@ -188,7 +191,7 @@ def comparable(sweep: Sweep, trials: Sequence[Trial]) -> list[tuple[Trial, float
 def importance(sweep: Sweep, trials: Sequence[Trial]) -> dict[str, float]:
     """Share of the objective's variance at the first rung that each key explains (fANOVA).
 
-    {} where there are too few trials to say.
+    {} if there are fewer than MIN_FOR_IMPORTANCE trials or the objective is the same in all.
     """
     varying = sweep.varying
     points = comparable(sweep, trials)
@@ -212,13 +215,13 @@ def importance(sweep: Sweep, trials: Sequence[Trial]) -> dict[str, float]:
         evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
         try:
             found = optuna.importance.get_param_importances(study, evaluator=evaluator)
-        except (ValueError, RuntimeError):  # all trials alike in every key
+        except (ValueError, RuntimeError):  # all trials have the same values
             return {}
     return {key: float(found.get(key, 0.0)) for key in varying}
 
 
 def importance_chart(shares: dict[str, float], objective: str) -> bytes:
-    """Bars, the most important key at the top."""
+    """Bar chart of the shares as PNG, the most important key at the top."""
     names = sorted(shares, key=lambda key: shares[key])
     figure = new_figure((5.6, 1.3 + 0.4 * len(names)))
     axes = figure.subplots()
@@ -234,7 +237,7 @@ def importance_chart(shares: dict[str, float], objective: str) -> bytes:
 
 
 def parallel_coordinates(sweep: Sweep, trials: Sequence[Trial], best: Trial) -> bytes:
-    """A line per trial through its values, ending at its objective; the best one is drawn bold."""
+    """PNG with a line per trial through its values to its objective, the best one bold."""
     from matplotlib import colormaps
 
     keys, objective = list(sweep.varying), sweep.objective
@@ -274,7 +277,7 @@ def parallel_coordinates(sweep: Sweep, trials: Sequence[Trial], best: Trial) -> 
 
 
 def position(domain: Domain, value: Any) -> float:
-    """Where a value lies on its axis, 0 to 1; logarithmic ranges by their logarithm."""
+    """Position of a value on its axis, 0 to 1, logarithmic for logarithmic ranges."""
     if domain.kind == "choice":
         return domain.values.index(value) / (len(domain.values) - 1)
     low, high = domain.values

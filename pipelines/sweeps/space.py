@@ -1,4 +1,4 @@
-"""sweep.yaml, read and checked against the params models before anything starts."""
+"""Reads sweep.yaml, and checks it and the params of its trials before anything starts."""
 
 import itertools
 import random
@@ -23,56 +23,60 @@ Positive = Annotated[float, Field(gt=0)]
 
 
 class ResourcesConfig(Settings):
-    """What one training worker of a trial takes; fractions share a processor or a GPU."""
+    """Resources of one training worker of a trial; fractions share a processor or a GPU."""
 
     cpu: Positive = 1.0
     gpu: Annotated[float, Field(ge=0)] = 0.0
 
 
 class QuickConfig(Settings):
-    """The judgement at each rung."""
+    """How trials are judged at each rung."""
 
     num_images: Annotated[int, Field(ge=16)] = 256
-    """Images generated, always of the same seeds."""
+    """Number of generated images; their seeds are always the same."""
     sampler: str | None = None
     """A name under `sampling` in params.yaml; null: the first of `samplers`."""
 
 
 class SweepConfig(Settings):
-    """sweep.yaml."""
+    """The settings in sweep.yaml."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-    """Names the sweep's folders; the same name continues it."""
+    """Name of the sweep and its folders; a command with the same name continues the sweep."""
     metric: str = "kid"
-    """What is made better. For a metric that is best near its floor: its distance from there."""
+    """The metric to improve; if it is best near its floor, its distance from there is reduced."""
     mode: Literal["min", "max"] | None = None
-    """null: the way in which the metric is better."""
+    """Whether low or high is good; null: as the table of metrics says."""
     trials: Annotated[int, Field(ge=1)] = 16
     max_concurrent: Annotated[int, Field(ge=1)] = 2
     workers: Annotated[int, Field(ge=0)] = 1
     """Ray Train workers of a trial; 0: each trial trains in its own process."""
     resources: ResourcesConfig = ResourcesConfig()
-    """Of each worker, or of the trial's process where workers is 0."""
+    """Resources of each worker, or of the trial's process if workers is 0."""
     searcher: Literal["random", "tpe"] = "tpe"
     scheduler: Literal["asha", "none"] = "asha"
     first_rung_kimg: Positive | None = None
     """Images after which trials are first compared; null: total / reduction^2."""
     reduction: Annotated[float, Field(ge=2)] = 3.0
-    """ASHA keeps the best 1/reduction at each rung; the next is reduction times as far."""
+    """ASHA keeps the best 1/reduction of trials at each rung; the next rung is reduction times
+    later."""
     default_first: bool = True
-    """Begin with params.yaml as it is, where it lies in the space."""
+    """Make the unchanged params.yaml the first trial, if it lies in the space."""
     seed: Annotated[int, Field(ge=0)] = 0
-    """Of the searcher."""
+    """Seed of the searcher."""
     evaluation: QuickConfig = QuickConfig()
     space: dict[str, Any] = Field(default_factory=dict)
-    """Key of params.yaml -> what it may be (see pipelines/sweeps/domain.py)."""
+    """{key of params.yaml: its domain} (see pipelines/sweeps/domain.py)."""
 
 
 class Sweep:
     """A checked sweep: its settings, its domains, and the params that it starts from."""
 
     def __init__(self, config: SweepConfig, raw: dict[str, Any], where: str = "sweep.yaml"):
-        """raw: nested plain data of params.yaml. Raises ParamsError; nothing has started yet."""
+        """raw: params.yaml as nested plain data. where: name of sweep.yaml in messages.
+
+        Raises ParamsError if any trial could not run.
+        """
         self.config, self.raw, self.where = config, raw, where
         if config.workers > 1 and config.resources.gpu % 1:
             raise ParamsError(
@@ -89,7 +93,7 @@ class Sweep:
 
     @property
     def objective(self) -> str:
-        """The reported number to make low or high: the metric, or its distance from its floor."""
+        """Name of the number to minimise or maximise: the metric or its distance from its floor."""
         return objective(self.config.metric)
 
     @property
@@ -110,7 +114,7 @@ class Sweep:
 
     @property
     def rungs(self) -> tuple[int, ...]:
-        """Images after which trials are compared; a trial's own end comes besides."""
+        """Numbers of images after which trials are compared, besides the end of each trial."""
         config, total = self.config, self.total_nimg
         first = config.first_rung_kimg
         nimg = first * 1000 if first else total / config.reduction**2
@@ -121,17 +125,17 @@ class Sweep:
         return tuple(found)
 
     def values(self, sampled: Mapping[str, Any]) -> dict[str, Any]:
-        """Values of all keys of the space from a searcher's sample; {}: of the fixed keys."""
+        """Values of the fixed keys of the space and of those in a searcher's sample."""
         out = {key: d.values[0] for key, d in self.domains.items() if not d.varies}
         return out | {key: self.domains[key].value(sample) for key, sample in sampled.items()}
 
     def params(self, values: Mapping[str, Any]) -> Params:
-        """Params of a trial. Raises ParamsError."""
+        """Params of a trial with these values. Raises ParamsError."""
         fixed = {"cluster.num_workers": self.config.workers, **self.values({})}
         return check_params(with_values(self.raw, fixed | dict(values)), "this trial")
 
     def default_sample(self) -> dict[str, Any] | None:
-        """The sample that is params.yaml as it is; None where that lies outside the space."""
+        """The sample for the unchanged params.yaml; None if it lies outside the space."""
         present = known_keys(self.base)
         found = {key: d.sample_of(present[key]) for key, d in self.varying.items()}
         return None if None in found.values() else found
@@ -196,7 +200,7 @@ class Sweep:
             )
 
     def _corners(self) -> list[dict[str, Any]]:
-        """Combinations of extreme values; all, or as many as hold each extreme value."""
+        """Combinations of extreme values: all, or random ones in which each extreme occurs."""
         extremes = {key: domain.extremes for key, domain in self.varying.items()}
         count = 1
         for values in extremes.values():
@@ -217,7 +221,7 @@ class Sweep:
         ]
 
     def _check_corners(self) -> None:
-        """Every extreme value, in combination with the others, must be allowed."""
+        """Raise ParamsError if a combination of extreme values is not valid."""
         problems: dict[str, None] = {}
         checked = []
         for corner in self._corners():

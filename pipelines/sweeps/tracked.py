@@ -1,4 +1,4 @@
-"""A sweep and its trials as MLflow shows them."""
+"""Shows a sweep and its trials in MLflow."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,10 @@ from pipelines.tracking.provenance import git_tags, process_tags
 
 
 class SweepRuns:
-    """The sweep's parent run in MLflow, and a child for each trial. Without a store: nothing."""
+    """The sweep's parent run in MLflow and a child for each trial.
+
+    Does nothing without a run store. facts_hash: of sweep_facts; runs are found again by it.
+    """
 
     def __init__(self, sweep: Sweep, facts_hash: str, root: Path):
         self.sweep, self.store = sweep, None
@@ -65,7 +68,7 @@ class SweepRuns:
         run.end("FAILED" if trial.status == BROKEN else "FINISHED")
 
     def close(self, status: str) -> None:
-        """End what is open: KILLED on Ctrl-C, FINISHED at the end."""
+        """End the parent with this status, and trials that are still open as KILLED."""
         for run in self.children.values():
             run.end("KILLED")
         self.children.clear()

@@ -1,8 +1,8 @@
-"""One trial of a sweep: a training run, judged at its rungs.
+"""Runs one trial of a sweep: a training that is judged at its rungs.
 
-The run's state lies under the fingerprint of its own params, as the train stage's does: a trial
-that was interrupted goes on from its checkpoint, and `dvc exp run` with the winner's params finds
-the training done.
+The trial trains in the folder of its params' fingerprint, as the stage train does. So an
+interrupted trial continues from its checkpoint, and `dvc exp run` with the best trial's params
+finds the training done.
 """
 
 import json
@@ -33,14 +33,14 @@ FILE = "rungs.jsonl"
 
 @dataclass(frozen=True)
 class TrialTask:
-    """What all trials share, as plain data and absolute paths, since workers run elsewhere."""
+    """What is the same for all trials; plain data and absolute paths, to be sent to workers."""
 
     project: str
     root: str
     sweep: str
     """SweepConfig as JSON."""
     raw: dict[str, Any]
-    """Params of the sweep's start."""
+    """params.yaml as nested plain data."""
     evaluation: "QuickEvaluation"
 
     def load(self) -> Sweep:
@@ -49,10 +49,10 @@ class TrialTask:
 
 @dataclass
 class RungJudge:
-    """Adds a quick evaluation to each snapshot event that is the first at or after a rung.
+    """Called with an event: adds a quick evaluation to the first snapshot at or after each rung.
 
-    Sent to the worker of rank 0. Results are kept in the run's folder, so that a trial which goes
-    on after a crash, or has the params of an earlier one, is not judged twice.
+    It runs in the worker of rank 0. Results are kept in the run's folder, so that a trial which
+    continues after a crash, or has the params of an earlier one, is not judged twice.
     """
 
     evaluation: "QuickEvaluation"
@@ -61,7 +61,7 @@ class RungJudge:
     total_nimg: int
     folder: Path
     objective: str
-    """The number that a trial may not lack."""
+    """Name of the number that must be finite."""
     judged: int = 0
     """Images of the last judgement."""
 
@@ -72,11 +72,14 @@ class RungJudge:
         return replace(event, rung={"nimg": event.nimg, **metrics})
 
     def is_due(self, nimg: int) -> bool:
-        """Whether a rung lies in (last judgement, nimg]; true at the end in any case."""
+        """Whether a rung lies in (last judgement, nimg]; always true at the end."""
         return nimg >= self.total_nimg or any(self.judged < rung <= nimg for rung in self.rungs)
 
     def judge(self, weights: Path) -> dict[str, float]:
-        """The metrics of one snapshot, from the run's file where they are known."""
+        """The metrics of one snapshot, from the run's file if they are in it.
+
+        Raises ValueError if the objective is not finite.
+        """
         nimg = int(weights.stem.split("-")[0])
         self.judged = nimg
         key = [file_hash(weights), repr(self.evaluation), self.sampler.model_dump_json()]
@@ -94,7 +97,7 @@ class RungJudge:
         return metrics
 
     def earlier(self) -> list[dict[str, float]]:
-        """Rungs that the run has passed already, judged anew where their result is not known."""
+        """Results at the rungs that the run has passed already; missing ones are judged now."""
         found = []
         snapshots = self.folder / "snapshots"
         for nimg in sorted({int(path.stem.split("-")[0]) for path in snapshots.glob("*.json")}):
@@ -106,11 +109,11 @@ class RungJudge:
 def run_trial(sample: Mapping[str, Any], task: TrialTask) -> None:
     """Ray Tune's trainable: train with the sampled params and report at each rung.
 
-    Raises what makes this trial, and no other, a broken one.
+    An exception makes this trial a broken one; the others go on.
     """
     from ray import tune
 
-    os.chdir(task.project)  # the code that the fingerprint names
+    os.chdir(task.project)  # the fingerprint is of the code in this folder
     sweep = task.load()
     values = sweep.values(sample)
     params = sweep.params(values)
@@ -143,7 +146,7 @@ def _train(
     judge: RungJudge,
     report: Report,
 ) -> None:
-    """In this process, or as a Ray Train run of the sweep's number of workers."""
+    """Train in this process, or with the sweep's number of Ray Train workers."""
     from foundation.workers import World
     from pipelines.ray_jobs.training import train_on_ray
     from pipelines.workspace.weights_files import with_init_file
@@ -154,7 +157,7 @@ def _train(
         update={
             "sample_every_kimg": None,
             "train": with_init_file(params),
-            "grid_cache": str(grid_cache()),  # where the trials share what one of them searched
+            "grid_cache": str(grid_cache()),  # all trials share the grid that one of them searched
         }
     )
     if sweep.config.workers == 0:
@@ -176,7 +179,7 @@ def _train(
 
 
 def _reporter(tell: Callable[[dict], None], fingerprint: str) -> Report:
-    """Passes rungs on to Ray Tune; a snapshot arrives again after a resume, a rung does not."""
+    """A function that passes rungs on to Ray Tune, each once, though snapshots may come again."""
     seen = -1
 
     def report(event: Event) -> None:
@@ -190,13 +193,13 @@ def _reporter(tell: Callable[[dict], None], fingerprint: str) -> Report:
 
 
 def longest_average(snapshots: Path, nimg: int) -> Path:
-    """Weights of the longer of the tracked averages at one time."""
+    """Weights file of the longest tracked average at one time."""
     paths = [path.with_suffix(".safetensors") for path in snapshots.glob(f"{nimg:012d}-*.json")]
     return max(paths, key=lambda path: float(path.stem.split("-")[1]))
 
 
 def _parsed(line: str) -> dict | None:
-    """A line of the file; None for one that a crash cut off."""
+    """The entry in a line of the file; None if a crash cut it off."""
     try:
         return json.loads(line)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Ray Tune's objects for a sweep: searcher, scheduler, callbacks, restoring."""
+"""Makes Ray Tune's objects for a sweep: tuner, searcher, scheduler, callbacks."""
 
 import shutil
 import signal
@@ -19,11 +19,11 @@ from pipelines.sweeps.space import Sweep
 
 STATE = "tune"
 _OBSERVER: list[Any] = []
-"""Set in the driver: Tune pickles its callbacks with the sweep's state, so they hold nothing."""
+"""The driver's observer, kept here since Tune pickles its callbacks with the sweep's state."""
 _BROKEN: list[Any] = []
-"""Trials that failed in this step."""
+"""Trials that failed in this step of Tune's loop."""
 _INTERRUPTED = threading.Event()
-"""Set by the first Ctrl-C: Tune then ends its loop, and `fit` returns as if all were done."""
+"""Set by the first Ctrl-C, after which `fit` returns as if all trials were done."""
 
 
 def make_tuner(
@@ -35,7 +35,7 @@ def make_tuner(
     concurrent: int,
     retry_broken: bool,
 ) -> tune.Tuner:
-    """A new Tuner, or the one whose state lies in the folder.
+    """A new Tuner, or the one whose state is in the folder.
 
     observer: has started(trial_id, sample), reported(trial_id, result), ended(trial_id, error),
     and `record`.
@@ -73,7 +73,7 @@ def make_tuner(
 
 
 def make_searcher(sweep: Sweep) -> Any:
-    """Random draws or Optuna's TPE, beginning with params.yaml as it is where that is possible."""
+    """Random search or Optuna's TPE; the first trial is the unchanged params.yaml if possible."""
     first = sweep.default_sample() if sweep.config.default_first else None
     points = [first] if first is not None else None
     if sweep.config.default_first and first is None:
@@ -98,7 +98,7 @@ def make_scheduler(sweep: Sweep) -> Any:
     """ASHA over images seen, with the sweep's rungs as milestones."""
     if sweep.config.scheduler == "none":
         return FIFOScheduler()
-    # A trial ends by itself at its own last image, so that its run is complete.
+    # stop_last_trials False: a trial ends by itself, at its own last image, so its run is complete.
     return ASHAScheduler(
         time_attr="nimg",
         grace_period=sweep.rungs[0],
@@ -109,9 +109,9 @@ def make_scheduler(sweep: Sweep) -> Any:
 
 
 def _resources(sweep: Sweep) -> dict[str, float]:
-    """What the trial's own process takes: nothing where Ray Train's workers do the work."""
+    """Resources of the trial's own process: none if Ray Train's workers do the work."""
     if sweep.config.workers:
-        return {"cpu": 0, "memory": 1}  # a bundle may not be empty; one byte
+        return {"cpu": 0, "memory": 1}  # one byte, since Ray refuses an empty bundle
     resources = sweep.config.resources
     return {"cpu": resources.cpu} | ({"gpu": resources.gpu} if resources.gpu else {})
 
@@ -122,10 +122,10 @@ def was_interrupted() -> bool:
 
 
 class Forward(Callback):
-    """Passes on what happens to trials. Holds nothing, since Tune pickles it."""
+    """Passes on what happens to trials. It has no fields, since Tune pickles it."""
 
     def setup(self, *args: Any, **info: Any) -> None:
-        """Called when `fit` begins, after Tune has put its own handler of Ctrl-C in place."""
+        """Called when `fit` begins, after Tune has set its own handler of Ctrl-C."""
         _INTERRUPTED.clear()
         if threading.current_thread() is not threading.main_thread():
             return
@@ -150,7 +150,7 @@ class Forward(Callback):
         _OBSERVER[0].ended(trial.trial_id)
 
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
-        _BROKEN.append(trial)  # what went wrong is known only when this step is over
+        _BROKEN.append(trial)  # its error is known only when this step is over
 
     def on_step_end(self, iteration: int, trials: list, **info: Any) -> None:
         for trial in [trial for trial in _BROKEN if trial.get_error() is not None]:
@@ -165,7 +165,7 @@ class Forward(Callback):
 
 
 def _message(trial: Any) -> str:
-    """The last line of what a trial raised."""
+    """The last line of a trial's error."""
     error = trial.get_pickled_error() or trial.get_error()
     if isinstance(error, BaseException):
         return root_cause(error).removeprefix("training failed: ")

@@ -11,8 +11,7 @@ from pipelines.settings.tracking import TrackingConfig
 from pipelines.tracking.live_run import StageRun, one_line, say
 from pipelines.tracking.run_store import RunStore
 
-# Tags of the experiment: what it is, and a view of the runs table with the columns that matter.
-# The page shows the note's first line; the arrow beside it unfolds the rest.
+# MLflow's page shows the first line of the note; the arrow beside it unfolds the rest.
 EXPERIMENT_NOTE = """\
 One parent run per result; its children are the stages. The arrow at the right: names, filters.
 
@@ -94,7 +93,7 @@ def _experiment_tags() -> dict[str, str]:
 
 
 def system_monitor(store: RunStore, run: StageRun) -> Any | None:
-    """MLflow's own thread that samples processor, memory, disk and GPU; None if it cannot."""
+    """Start MLflow's thread that samples processor, memory, disk and GPU use; None if it fails."""
     try:
         from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
@@ -109,11 +108,11 @@ def system_monitor(store: RunStore, run: StageRun) -> Any | None:
 
 
 def _quieten() -> None:
-    """Nobody can act upon MLflow's notes on migrations and telemetry; warnings still show."""
+    """Switch off MLflow's messages on migrations and telemetry; its warnings are still shown."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    # A server that does not answer must not hold a training up for minutes.
+    # Without these limits, a server that does not answer would delay a training for minutes.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
     for name in ("mlflow", "alembic", "alembic.runtime.migration"):

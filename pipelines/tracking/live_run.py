@@ -1,7 +1,7 @@
-"""One tracked run that a stage writes to. Buffers numbers, leaves out replayed ones, never raises.
+"""The MLflow run that a stage writes to: it buffers numbers, drops repeated ones, never raises.
 
-Steps are counted in images (`nimg`), since MLflow takes integers only; Monitor logs the metric
-`kimg` beside, for use as the x axis.
+Its steps count images (`nimg`), since MLflow takes integers only. Monitor also logs the metric
+`kimg`, to be used as the x axis.
 """
 
 import math
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 FLUSH_SECONDS = 5.0
 FLUSH_ENTRIES = 400
-KEEP_ENTRIES = 20_000  # what is kept for a store that cannot be written for a while
+KEEP_ENTRIES = 20_000  # so many numbers wait if the run store cannot be written for a while
 
 
 class StageRun:
-    """One run to write to; without a store every method does nothing."""
+    """An MLflow run to write to; without a run store every method does nothing."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class StageRun:
         self.parent = parent
         self.resumed = resumed
         self.complete = False
-        """Whether the results are there already, so that no later stage need end this run."""
+        """Whether the results are there already, so that no later stage has to end this run."""
         self._store = store
         self._buffer: list[tuple[str, float, int, int]] = []
         self._flushed_at = time.monotonic()
@@ -58,8 +58,8 @@ class StageRun:
     def log_metrics(self, metrics: Mapping[str, float | None], nimg: int = 0) -> None:
         """Buffer numbers at step `nimg` (images shown so far, not kimg).
 
-        Non-finite values and None are left out. A step above 0 that this run already holds is
-        left out too: work since the last checkpoint arrives twice after a crash.
+        Non-finite values and None are left out. So are values at a step above 0 that this run
+        already has, since after a crash the work since the last checkpoint is done again.
         """
         if self._store is None:
             return
@@ -77,7 +77,7 @@ class StageRun:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is buffered, in one batch."""
+        """Write what is buffered, in batches."""
         if self._store is None or not self._buffer:
             return
         self._flushed_at = time.monotonic()
@@ -91,7 +91,7 @@ class StageRun:
     def log_image(self, image: Any, key: str, nimg: int = 0, card: str = "") -> None:
         """Put a uint8 [H,W,C] array or a PIL image into the image grid, with a slider over nimg.
 
-        card: what is said at step 0, where the slider of several pictures opens, if there is none.
+        card: text shown at step 0, where MLflow's slider opens, if step 0 has no picture.
         """
         if self._store is None:
             return
@@ -133,13 +133,13 @@ class StageRun:
             self.log_dict(manifest, "dataset.json")
 
     def mark_restored(self) -> None:
-        """Say which run made this stage's result: it was published again, not computed."""
+        """Tag this run with the run that made its result, which was published again here."""
         if self._store is not None:
             with self._guarded():
                 self.set_tags(self._store.maker_tags_of(self.run_id))
 
     def add_restored(self, stage: str, fingerprint: str, item: str | None = None) -> None:
-        """Give the parent a child for a stage that DVC did not run: it points at its maker."""
+        """Add to the parent a child for a stage that DVC did not run; it names the run that did."""
         if self._store is not None and self.parent is not None:
             with self._guarded():
                 self._store.add_restored(self.parent.run_id, stage, item, fingerprint)
@@ -168,7 +168,7 @@ class StageRun:
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
-        """A store that fails later costs a warning, not the training."""
+        """Turns an error of the run store into one warning, so that it does not end the stage."""
         try:
             yield
         except Exception as error:
@@ -178,18 +178,18 @@ class StageRun:
 
 
 def say(text: str) -> None:
-    """A line for the user, beside the stage's own output."""
+    """Print a line to stderr, for the user."""
     print(text, file=sys.stderr, flush=True)
 
 
 def one_line(error: BaseException, limit: int = 200) -> str:
-    """The first line of an error's message, with its kind."""
+    """The class of an error and the first line of its message."""
     text = str(error).strip().split("\n")[0]
     return f"{type(error).__name__}: {text}"[:limit]
 
 
 def text_card(text: str, side: int = 480) -> Image.Image:
-    """A white square that says something where there is no picture."""
+    """A white square with a text, to be shown instead of a picture. side: in pixels."""
     card = Image.new("RGB", (side, side), "white")
     font = ImageFont.load_default(side // 15)
     middle = (side / 2, side / 2)

@@ -1,4 +1,4 @@
-"""Where a run comes from: its process, its git state, its DVC experiment."""
+"""Tags that say where a run comes from: its process, git state and DVC experiment."""
 
 import os
 import socket
@@ -10,7 +10,7 @@ import psutil
 
 
 def process_tags(process: psutil.Process | None = None) -> dict[str, str]:
-    """Tags that tell later whether this process is still alive."""
+    """Tags that identify a process, so that is_dead can tell later whether it has ended."""
     process = process or psutil.Process()
     return {
         "process.pid": str(process.pid),
@@ -20,7 +20,7 @@ def process_tags(process: psutil.Process | None = None) -> dict[str, str]:
 
 
 def owner_tags() -> dict[str, str]:
-    """The same for the process that runs the whole pipeline: `dvc` if it started us, else us."""
+    """process_tags of the `dvc` process that started this one; without such, of this one."""
     process = psutil.Process()
     for ancestor in process.parents():
         try:
@@ -40,7 +40,7 @@ def is_dead(tags: Mapping[str, str]) -> bool:
         process = psutil.Process(int(tags["process.pid"]))
         if process.status() == psutil.STATUS_ZOMBIE:
             return True
-        # A pid is used again; the start time is not (clocks are corrected by a second or so).
+        # Another process may have the same pid, but not the same start time (clocks shift by 1 s).
         return abs(process.create_time() - float(tags.get("process.started", 0))) > 2.0
     except psutil.AccessDenied:
         return False
@@ -66,7 +66,7 @@ def git_tags(folder: Path = Path()) -> dict[str, str]:
     changed = []
     for line in (git("status", "--porcelain", "--untracked-files=normal") or "").splitlines():
         state, name = line[:2], line[3:].strip('"')
-        # Results of stages are no change of code; of untracked files only code counts.
+        # Results of stages do not count as changes, and of untracked files only code and settings.
         if name == "dvc.lock" or name.startswith("reports/"):
             continue
         if state != "??" or name.endswith((".py", ".yaml")):

@@ -1,18 +1,15 @@
-"""What a run says about itself: its process, its git state, its name, and what it changed.
-
-Plain data in, plain data out; nothing here knows MLflow.
-"""
+"""Names of runs, what their settings change, and their tags, computed from plain data."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-# Settings that decide no result, so they are never part of "what changed".
+# No result depends on these sections, so they never count as changed.
 UNIMPORTANT_SECTIONS = ("tracking", "cluster")
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    """{key: (old, new)} of the entries that differ, as text; one that is absent reads "-"."""
+    """{key: (old, new)} of the entries that differ, as text; "-" if one lacks the key."""
     changed = {}
     for name in sorted(old.keys() | new.keys()):
         if name.split(".")[0] in UNIMPORTANT_SECTIONS:
@@ -54,7 +51,7 @@ def dataset_name(flat: Mapping[str, Any]) -> str:
 def parent_name(
     flat: Mapping[str, Any], pipeline_tag: str, changed: Mapping[str, tuple[str, str]] = {}
 ) -> str:
-    """A name that reads by itself in a table: "digits graph s0 lr=0.02 3f2a".
+    """Name of a parent run, such as "digits graph s0 lr=0.02 3f2a".
 
     Data set, form of the game, seed, what differs from the closest preset (two entries at most,
     then a count), and the first characters of the fingerprint.
@@ -70,12 +67,13 @@ def parent_name(
 
 
 def child_name(stage: str, item: str | None = None) -> str:
-    """A stage's run: "train", "evaluate 0.05 default"."""
+    """Name of a stage's run: "train", "evaluate 0.05 default"."""
     return " ".join(filter(None, [stage, (item or "").replace("-", " ")]))
 
 
 def gate_tags(train: Mapping[str, Any]) -> dict[str, str]:
-    """How much of the game was played with an open gate, and why not more; {} without a game."""
+    """Tags with the share of plays at an open gate and the reasons why it was shut; {} without a
+    game. train: the content of train.json."""
     gate = train.get("gate")
     if not gate:
         return {}

@@ -20,14 +20,14 @@ class RunStore:
     client: Any
     """MlflowClient."""
     entities: Any
-    """The module mlflow.entities: the kinds of things the client takes."""
+    """The module mlflow.entities, whose classes the client takes."""
     experiment_id: str
     uri: str
     lock: Any
-    """Held by one process while it looks for a run and creates it."""
+    """A process holds it while it looks for a run and creates one if there is none."""
 
     def search(self, tags: Mapping[str, str | None], status: str | None = None) -> list[Any]:
-        """All runs with these tags (None: not asked), newest first."""
+        """All runs with these tags and status, newest first; tags of value None are ignored."""
         parts = [f"tags.`{name}` = '{value}'" for name, value in tags.items() if value is not None]
         if status is not None:
             parts.append(f"attributes.status = '{status}'")
@@ -52,7 +52,7 @@ class RunStore:
         return run.info.run_id
 
     def resume(self, run: Any, name: str | None = None) -> None:
-        """Make a run RUNNING again; what it said of its end or its maker is said no longer."""
+        """Make a run RUNNING again, without its tags about an error or another run that made it."""
         for tag in ("error", "made_by", "made_by.name"):
             if tag in run.data.tags:
                 self.client.delete_tag(run.info.run_id, tag)
@@ -67,7 +67,7 @@ class RunStore:
         tags: Mapping[str, Any] | None = None,
         params: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write metrics (key, value, step, time in ms), tags, and params not yet there."""
+        """Write metrics (key, value, step, time in ms), tags, and the params that are missing."""
         if metrics:
             entries = [
                 self.entities.Metric(key, value, time, step) for key, value, step, time in metrics
@@ -125,16 +125,18 @@ class RunStore:
             return Path(self.client.download_artifacts(run_id, path, folder)).read_bytes()
 
     def image_files(self, run_id: str) -> dict[tuple[str, int], str]:
-        """{(key, step): file} of the image grid, from MLflow's own file names; the newest file."""
+        """{(key, step): the newest file} of the image grid, read from MLflow's file names."""
         found: dict[tuple[str, int], tuple[int, str]] = {}
         for file in self.client.list_artifacts(run_id, "images"):
-            # Written "key+step+100+timestamp+..." with "~" for "/"; once it was "%" and "#".
+            # MLflow writes "key+step+100+timestamp+..." with "~" for "/"; older versions wrote "%"
+            # for "+" and "#" for "/".
             name = r"(.*)[+%]step[+%](\d+)[+%]timestamp[+%](\d+)[+%].*\.png"
             match = re.fullmatch(name, Path(file.path).name)
             if match:
-                place, time = (re.sub("[~#]", "/", match[1]), int(match[2])), int(match[3])
-                found[place] = max(found.get(place, (0, "")), (time, file.path))
-        return {place: path for place, (_, path) in found.items()}
+                key_and_step = re.sub("[~#]", "/", match[1]), int(match[2])
+                newest = max(found.get(key_and_step, (0, "")), (int(match[3]), file.path))
+                found[key_and_step] = newest
+        return {key_and_step: path for key_and_step, (_, path) in found.items()}
 
     def image(self, run_id: str, key: str, step: int) -> bytes | None:
         """A PNG of the image grid; None if there is none."""
@@ -142,7 +144,7 @@ class RunStore:
         return None if path is None else self._download(run_id, path)
 
     def maker(self, stage: str, item: str | None, fingerprint: str) -> Any | None:
-        """The run that computed a result; not one that merely shows it."""
+        """The run that computed a result, not one that only shows it; None without such."""
         tags = {"stage": stage, "item": item, "fingerprint": fingerprint}
         runs = self.search(tags, status="FINISHED")
         return next((run for run in runs if "made_by" not in run.data.tags), None)
@@ -159,7 +161,7 @@ class RunStore:
         }
 
     def maker_tags_of(self, run_id: str) -> dict[str, str]:
-        """The same for the run that shows a result; {} where it made the result itself."""
+        """maker_tags for a run that only shows a result; {} if it made the result itself."""
         tags = self.client.get_run(run_id).data.tags
         maker = self.maker(tags["stage"], tags.get("item"), tags["fingerprint"])
         return {} if maker is None or maker.info.run_id == run_id else self.maker_tags(maker)
@@ -167,7 +169,10 @@ class RunStore:
     def add_restored(
         self, parent_id: str, stage: str, item: str | None, fingerprint: str
     ) -> str | None:
-        """A finished child with the params and last metrics of the run that made the result."""
+        """Add a finished child with the params and last metrics of the run that made the result.
+
+        Returns its id; None if no run made the result or the parent has such a child.
+        """
         tags = {"stage": stage, "item": item, "fingerprint": fingerprint}
         maker = self.maker(stage, item, fingerprint)
         if maker is None or self.search({**tags, "mlflow.parentRunId": parent_id}):
@@ -185,9 +190,9 @@ class RunStore:
         return run_id
 
     def restore_results(self, parent_id: str, outcome: str) -> bool:
-        """Show on a parent what another one with the same outcome found; False without one.
+        """Copy to a parent the results of a finished one with the same outcome; False without one.
 
-        DVC runs no stage after train where its outputs are the same in every byte.
+        It is needed since DVC runs no stage after train if train's outputs are the same bytes.
         """
         finished = self.search({"level": "parent", "outcome": outcome}, status="FINISHED")
         maker = next((run for run in finished if run.info.run_id != parent_id), None)
@@ -216,7 +221,10 @@ class RunStore:
         return True
 
     def mark_dead_killed(self, pipeline_tag: str) -> None:
-        """Runs that say RUNNING though their process on this machine is gone become KILLED."""
+        """Mark as KILLED the RUNNING runs whose process on this machine has ended.
+
+        The parent run of `pipeline_tag` is left as it is.
+        """
         for run in self.search({}, status="RUNNING"):
             tags = run.data.tags
             kept = tags.get("level") == "parent" and tags.get("pipeline") == pipeline_tag

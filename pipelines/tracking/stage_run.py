@@ -1,7 +1,7 @@
-"""The run of a stage: opened, attached to its parent, ended truthfully.
+"""Opens the MLflow run of a stage, attaches it to its parent run and ends it with its true status.
 
-Tracking never decides a result and never ends a training: without a usable store it says so
-once, and a StageRun that does nothing takes its place.
+Tracking changes no result and ends no training: if the run store does not open, one line says so,
+and the stage gets a StageRun that does nothing.
 """
 
 import signal
@@ -43,17 +43,18 @@ def stage_run(
     fresh: bool = False,
     param_keys: Sequence[str] | None = None,
 ) -> Iterator[StageRun]:
-    """Open this stage's child run for the length of a `with` block, and end it truthfully.
+    """Context that opens this stage's child run, and ends it with its true status.
 
     The parent is found or created by the tag `pipeline`. A child of the same stage, item and
-    fingerprint is taken up again, so a resumed training continues its curves; `fresh` begins a
-    new one. The child ends FINISHED, FAILED (with the tag `error`) or KILLED (Ctrl-C, SIGTERM),
-    and the parent with it unless the stage succeeded; `summarize` ends the parent.
+    fingerprint is resumed, so that a resumed training continues its curves; with `fresh` a new
+    child is made. The child ends as FINISHED, FAILED (with the tag `error`) or KILLED (Ctrl-C,
+    SIGTERM). The parent ends with it if the stage did not succeed; otherwise `summarize` ends it.
 
     Args:
-        stage: name in dvc.yaml; `item` names the matrix item, such as "0.05-default".
+        stage: name in dvc.yaml.
+        item: name of the matrix item, such as "0.05-default".
         params: the whole settings; only `.tracking` and `.model_dump(mode="json")` are used.
-        root: DVC_ROOT, where mlflow.db lies. Git facts are those of the current folder.
+        root: DVC_ROOT, the folder of mlflow.db. Git tags are those of the current folder.
         notes: markdown for the child's description.
         param_keys: dotted keys that the child logs; by default stage_code.STAGE_PARAMS[stage].
     """
@@ -99,7 +100,7 @@ def stage_run(
 
 
 def _open_parent(store: RunStore, flat: Mapping[str, Any], tag: str) -> tuple[StageRun, bool]:
-    """Find or create the parent; also whether it was FINISHED (then a re-run ends it again)."""
+    """Find or create the parent: (the run, whether it was FINISHED, so that this stage ends it)."""
     now = {"level": "parent", "pipeline": tag, **_tags_now(), **owner_tags()}
     with store.lock:
         store.mark_dead_killed(tag)
@@ -132,14 +133,14 @@ def _open_child(
     own_params: Mapping[str, Any],
     fresh: bool,
 ) -> StageRun:
-    """Take up the child of the same stage, item and fingerprint, or create it."""
+    """Resume the child of the same stage, item and fingerprint, or create it."""
     tags = {"mlflow.parentRunId": parent.run_id, "level": "stage", "pipeline": pipeline_tag}
     tags |= {name: value for name, value in names.items() if value is not None}
     now = {**_tags_now(), **process_tags()}
     name = child_name(str(names["stage"]), names["item"])
     with store.lock:
         for found in [] if fresh else store.search({**tags, **names}):
-            if found.info.status == "RUNNING":  # by another process, which is alive
+            if found.info.status == "RUNNING":  # another living process writes to it
                 continue
             run = StageRun(store, found.info.run_id, resumed=True, parent=parent)
             store.resume(found, name)
@@ -151,7 +152,7 @@ def _open_child(
 
 
 def _tags_now() -> dict[str, str]:
-    """Where the process stands: git, DVC, command."""
+    """Tags of this process: git, DVC, command."""
     source = {"mlflow.source.name": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200]}
     return {**git_tags(), **dvc_tags(), **source}
 
@@ -175,7 +176,7 @@ def load_presets() -> dict[str, dict[str, Any]]:
 
 @contextmanager
 def _sigterm_as_exit() -> Iterator[None]:
-    """Let SIGTERM unwind the stack, so that files close and the run ends KILLED."""
+    """Turns SIGTERM into SystemExit, so that files are closed and the run ends as KILLED."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

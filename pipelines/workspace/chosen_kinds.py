@@ -1,7 +1,7 @@
-"""Which kinds of the tables in stage_code.py a stage uses, by its params.
+"""Which kinds of the tables in stage_code.py a stage uses with given params.
 
-Imports nothing slow: the stage `kinds` asks this at every change of params. Params are plain data
-here, as in the file; a value that the file leaves out is a KeyError.
+Params are plain data here, as in the file, and a missing key raises KeyError. This module imports
+nothing slow, since the stage `kinds` runs at every change of params.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ from pipelines.workspace.imports import Kinds
 
 Plain = Mapping[str, Any]
 
-# What is chosen where the file says nothing or null (tests compare both with the owners).
+# What is used where the file says nothing or null (tests compare both with the settings classes).
 GAME_SAMPLER: Plain = {"solver": "ddim", "grid": "karras"}
 METHOD = "denoising"
 
@@ -20,11 +20,11 @@ NO_CHOICE = ("reconstruct", "summarize")
 
 
 def chosen_kinds(stage: str, params: Plain, sampler: str | None = None) -> Kinds:
-    """The kinds that decide the stage's result.
+    """The kinds on which the stage's result depends.
 
-    params: the whole of params.yaml. sampler: the item's, for evaluate; None: all of `samplers`.
-    The previews of a training are drawn by a sampler that no param names and leave no trace in
-    it, so their solver does not count.
+    params: the whole of params.yaml. sampler: of the item, for evaluate; None: all of `samplers`.
+    The solver that draws a training's preview images does not count: training does not depend on
+    them, and no param names their sampler.
     """
     if stage == "prepare":
         return {"source": {params["dataset"]["source"]}}
@@ -42,7 +42,7 @@ def chosen_kinds(stage: str, params: Plain, sampler: str | None = None) -> Kinds
 
 
 def judging_kinds(params: Plain, sampler: str) -> Kinds:
-    """The kinds behind a sweep's judgements: those of an evaluation, which plays no game."""
+    """The kinds on which a sweep's judgements depend: those of evaluate without the game's."""
     return {**chosen_kinds("evaluate", params, sampler), "form": ()}
 
 
@@ -73,6 +73,6 @@ def _of_sampling(samplers: Iterable[Plain]) -> dict[str, set[str]]:
 
 def _of_judging(params: Plain) -> dict[str, set[str]]:
     extractor = params["evaluation"]["extractor"]
-    # `auto` is decided by the images, and labelled images have a classifier whatever is asked for.
+    # The images decide what `auto` is, and labelled images always have a classifier too.
     asked = {"efficientnet_lite0"} if extractor == "auto" else {extractor}
     return {"extractor": asked | {"classifier"}}

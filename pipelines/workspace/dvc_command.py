@@ -1,4 +1,4 @@
-"""DVC as this environment's own command, whatever is first on the caller's PATH."""
+"""Runs the DVC of this Python environment, whichever `dvc` is first on the PATH."""
 
 import os
 import subprocess
@@ -8,9 +8,9 @@ from pathlib import Path
 
 
 def run_dvc(*words: str, show: Callable[[str], None] = lambda line: None) -> list[str]:
-    """Run `dvc WORDS` in the current folder; returns its lines, each also given to `show`.
+    """Run `dvc WORDS` in the current folder; returns its lines and passes each to `show`.
 
-    Raises RuntimeError with a stage's own error where there is one, otherwise DVC's last line.
+    Raises RuntimeError with the first error that a stage printed, else DVC's last line.
     """
     here = str(Path(sys.executable).parent)
     environment = os.environ | {"PATH": here + os.pathsep + os.environ.get("PATH", "")}
@@ -33,7 +33,7 @@ def run_dvc(*words: str, show: Callable[[str], None] = lambda line: None) -> lis
 
 
 def last_words(lines: list[str]) -> str:
-    """The first "error: ..." that a stage printed, else the last line that says something."""
+    """The first "error: ..." that a stage printed, else the last line that is not empty."""
     spoken = [line.strip() for line in lines if line.strip()]
     for line in spoken:
         if line.startswith("error:"):

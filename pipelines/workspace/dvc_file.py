@@ -1,4 +1,4 @@
-"""The code that stages depend on, written into dvc.yaml between two comments."""
+"""Writes the code files that stages depend on into dvc.yaml, between two comments."""
 
 import re
 from pathlib import Path
@@ -13,9 +13,9 @@ LAST = "      # end of its code"
 
 
 def with_code(text: str) -> str:
-    """The text of dvc.yaml with the code of each stage as it is now.
+    """The text of dvc.yaml with the code files that each stage imports now.
 
-    Raises ValueError for a stage without its two comments.
+    Raises ValueError if a stage lacks one of its two comments or has one twice.
     """
     out: list[str] = []
     stage, inside = "", False
@@ -44,7 +44,7 @@ def with_code(text: str) -> str:
 
 
 def code_of(stage: str) -> list[str]:
-    """What the stage depends on besides data: its list of chosen kinds, and files of code."""
+    """The stage's dependencies besides data: its list of chosen kinds, and its code files."""
     if stage == "kinds":
         return sorted(path.as_posix() for path in _of_the_lists())
     sampler = "${item.sampler}" if stage == "evaluate" else None
@@ -53,20 +53,20 @@ def code_of(stage: str) -> list[str]:
 
 
 def _of_the_lists() -> set[Path]:
-    """What decides the lists' content: the kinds' files, the tables, how both are read."""
+    """Files on which the lists depend: of the kinds, of the tables, and of what reads both."""
     found = closure(
         "pipelines.kinds",
         Rules(
             left_out={
-                "foundation": "writes files, and spells hints",
-                "pipelines.console": "speaks to people",
+                "foundation": "writes files, and words hints",
+                "pipelines.console": "prints",
                 "pipelines.params": "checks values",
             }
         ),
     )
     for stage in STAGE_PARAMS:
         found |= stage_files(stage) - always_files(stage)
-    # Values that params.yaml leaves out are those of the settings classes.
+    # The settings classes have the values of keys that params.yaml leaves out.
     schema = find_module("pipelines.settings.schema")
     assert schema is not None
     modules = [table.module for table in TABLES.values()]

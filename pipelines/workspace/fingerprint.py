@@ -1,9 +1,9 @@
-"""Who a result is: a fingerprint of its parameters, its inputs, and the code that made it.
+"""The identity of a result: a fingerprint of its params, its inputs and the code that made it.
 
-A stage's fingerprint is the hash of the params it depends on, of its inputs' content, and of the
-files that its module imports, of each table those of the kinds that params choose. Resume state
-lives under `.runs/<stage>-<fingerprint>/` in DVC_ROOT, so changed params never resume from old
-weights and the same command does.
+A stage's fingerprint is the hash of the params that the stage depends on, of the content of its
+inputs, and of the code files that its module imports (of a table of kinds, those that params
+choose). A run keeps its checkpoints in `.runs/<stage>-<fingerprint>/` in DVC_ROOT, so the same
+command resumes, and a command with changed params does not resume from old weights.
 """
 
 import json
@@ -28,7 +28,7 @@ from pipelines.workspace.weights_files import guiding_files, init_file
 
 @dataclass(frozen=True)
 class Identity:
-    """The three hashes of a result; `fingerprint` joins them."""
+    """What a result is known by: its stage and the hashes of its params, inputs and code."""
 
     stage: str
     params: str
@@ -40,7 +40,7 @@ class Identity:
         return hash_of([self.stage, self.params, self.inputs, self.code])[:16]
 
     def folder(self, root: Path) -> Path:
-        """Where the run keeps its resume state."""
+        """The folder in which the run keeps its checkpoints."""
         return Path(root) / ".runs" / f"{self.stage}-{self.fingerprint}"
 
     def save(self, folder: Path) -> None:
@@ -49,9 +49,9 @@ class Identity:
 
 
 def stage_identity(stage: str, params: Params, *, sampler: str | None = None) -> Identity:
-    """Identity of a stage's result in the current workspace, with its inputs as they lie there.
+    """Identity of the result that a stage has with the inputs in the current workspace.
 
-    sampler: that of an item of evaluate.
+    sampler: of the item, for the stage evaluate.
     """
     plain = params.model_dump(mode="json")
     keys = STAGE_PARAMS[stage] + (() if sampler is None else (f"sampling.{sampler}",))
@@ -61,12 +61,12 @@ def stage_identity(stage: str, params: Params, *, sampler: str | None = None) ->
 
 
 def stage_fingerprint(stage: str, params: Params) -> str:
-    """Short hash that names a stage's result."""
+    """Fingerprint of a stage's result, 16 hexadecimal digits."""
     return stage_identity(stage, params).fingerprint
 
 
 def item_fingerprint(params: Params, length: float, sampler: str) -> str:
-    """Names one item of evaluate. It depends on its weights, whichever training made them."""
+    """Fingerprint of one item of evaluate; it depends on the content of the weights."""
     identity = stage_identity("evaluate", params, sampler=sampler)
     files = [EMA / f"{length_name(length)}{end}" for end in (".safetensors", ".json")]
     weights = [content_hash(path) if path.is_file() else None for path in files]
@@ -75,17 +75,17 @@ def item_fingerprint(params: Params, length: float, sampler: str) -> str:
 
 
 def outcome(params: Params) -> str:
-    """Hash of what decides the results once training is over: equal outcomes, equal reports.
+    """Hash of all that the stages after train depend on: equal outcomes have equal reports.
 
-    Code that only training uses is no part of it: where other code gives the same bytes, DVC runs
-    no later stage again.
+    Code that only training uses is not part of it: if changed code trains to the same bytes, DVC
+    runs no later stage again.
     """
     plain = params.model_dump(mode="json")
     stages = ("reconstruct", "evaluate", "summarize")
     keys = {key for stage in stages for key in STAGE_PARAMS[stage]}
     keys |= {f"sampling.{name}" for name in params.samplers}
     code = _code_of(stages, plain)
-    # DVC puts a .gitignore beside its outputs, once the stage is over
+    # Without hidden files, since DVC puts a .gitignore beside its outputs when the stage is over.
     files = [path for path in TRAIN.rglob("[!.]*") if path.is_file()]
     files += [path for path in (REFERENCE / "reference.json",) if path.is_file()]
     chosen = {key: _dotted(plain, key) for key in sorted(keys)}
@@ -94,7 +94,7 @@ def outcome(params: Params) -> str:
 
 
 def pipeline_tag(params: Params) -> str:
-    """Hash of every param that decides a result, the data, and all code: one MLflow parent run."""
+    """Hash of the params that decide a result, the data and all code; tags an MLflow parent run."""
     plain = params.model_dump(mode="json")
     for section in ("cluster", "tracking"):
         plain.pop(section)
@@ -104,13 +104,13 @@ def pipeline_tag(params: Params) -> str:
 
 
 def dataset_hash() -> str | None:
-    """Content hash of the prepared data set, None before prepare."""
+    """Content hash of the prepared data set; None before the stage prepare."""
     path = DATASET / "dataset.json"
     return json.loads(path.read_text())["content_hash"] if path.is_file() else None
 
 
 def _code_of(stages: Iterable[str], plain: dict) -> set[Path]:
-    """Code of several stages, with the kinds that params choose."""
+    """Code files of several stages, of tables those of the kinds that params choose."""
     return {path for stage in stages for path in stage_files(stage, chosen_kinds(stage, plain))}
 
 
@@ -120,7 +120,7 @@ def _init_hash(params: Params) -> str | None:
 
 
 def _guide_hashes(params: Params, samplers: Iterable[str]) -> list[str]:
-    """Contents of the guiding weights that the samplers name."""
+    """Content hashes of the guiding weights that the samplers name."""
     return [
         content_hash(file)
         for name in samplers

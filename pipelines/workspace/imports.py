@@ -1,8 +1,9 @@
-"""Which files of a project a module imports, itself and through others, read from their source.
+"""Finds the files of a project that a module imports, itself or through others.
 
-Nothing is imported to find out. Imports inside functions and `try` count like those at the top;
-those under `if TYPE_CHECKING:` do not. A package's `__init__.py` counts with each of its modules;
-where it only hands on names of its modules, a name leads to the module that it comes from.
+They are read from the source; no module is imported. Imports inside functions and `try` count like
+those at the top; those under `if TYPE_CHECKING:` do not. With a module of a package its
+`__init__.py` counts too. If an `__init__.py` only re-exports names of its modules, an import of a
+name from it counts as an import from the name's own module.
 """
 
 import ast
@@ -12,30 +13,30 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 Kinds = Mapping[str, Collection[str]]
-"""The chosen kinds of each table; of a table that is not named, every kind counts."""
+"""{table: its chosen kinds}; of a table that is missing here, every kind counts."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A module's dict from the name of a kind to the class or function behind it.
+    """A module's dict from the name of a kind to its class, or to a function that imports it.
 
-    What the module imports as a value of this dict, or within a function that is a value, counts
-    only where its kind is chosen.
+    An import of the module that a value of this dict uses (or that a function which is a value
+    makes) counts only if the kind of this value is chosen.
     """
 
     module: str
     dictionary: str
     one_in_use: bool = False
-    """Whether a stage that imports the table uses one of its kinds, whatever params choose."""
+    """Whether a stage that imports the table always uses at least one of its kinds."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What does not count though it is imported. Modules and packages are named with the reason."""
+    """Which imported files do not count: {module or package: the reason}."""
 
     tables: Mapping[str, Table] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
-    """Neither these nor what only they import."""
+    """Neither these count nor what only they import."""
     passed_through: Mapping[str, str] = field(default_factory=dict)
     """These do not count, but what they import does."""
 
@@ -45,32 +46,32 @@ class Import:
     """One name that a module imports."""
 
     module: str
-    """Where from, in full."""
+    """Full name of the module that is imported, or that the name is imported from."""
     name: str | None
-    """None: the module itself."""
+    """The imported name; None if the module itself is imported."""
     bound: str
-    """What it is called in the importing module."""
+    """Its name in the importing module."""
     within: str = ""
-    """The module's own function or class that imports it; "" at the top."""
+    """The top-level function or class that contains the import; "" if none does."""
 
     def serves(self, names: Collection[str]) -> bool:
-        """Whether one of the module's own or imported `names` stands for it."""
+        """Whether `names` has the imported name, or the function or class that imports it."""
         return self.bound in names or (self.within != "" and self.within in names)
 
 
 @dataclass(frozen=True)
 class Source:
-    """What matters of a module's text."""
+    """What a module's text says of its imports and dicts."""
 
     imports: tuple[Import, ...]
-    hands_on: bool
-    """An `__init__.py` of imports and `__all__` alone."""
+    re_exports: bool
+    """Whether it is an `__init__.py` with nothing but imports and `__all__`."""
     dictionaries: Mapping[str, Mapping[str, frozenset[str]]]
-    """Module-level dicts: name -> key -> names that occur in its value."""
+    """The module's dicts: {name of the dict: {key: names that occur in its value}}."""
 
 
 def closure(entry: str, rules: Rules, kinds: Kinds | None = None, root: Path = Path()) -> set[Path]:
-    """The file of module `entry` and all that it imports of the project, relative to `root`.
+    """Files of the project that module `entry` is or imports, relative to `root`.
 
     kinds: what params choose from the tables; None: every kind.
     Raises FileNotFoundError if `root` has no such module.
@@ -79,30 +80,30 @@ def closure(entry: str, rules: Rules, kinds: Kinds | None = None, root: Path = P
         raise FileNotFoundError(
             f"there is no module {entry} in {root.resolve()}: run from the project's folder"
         )
-    place = cache(lambda module: find_module(module, root))
+    file_of = cache(lambda module: find_module(module, root))
     found: set[Path] = set()
     seen: set[tuple[str, str | None]] = set()
     waiting: list[tuple[str, str | None]] = [(entry, None)]
     while waiting:
         module, name = wanted = waiting.pop()
-        if wanted in seen or (path := place(module)) is None or _within(module, rules.left_out):
+        if wanted in seen or (path := file_of(module)) is None or _within(module, rules.left_out):
             continue
         seen.add(wanted)
         source = read_source(path, module)
         for followed in _followed(module, name, source, rules, kinds):
             waiting.append((followed.module, followed.name))
-            if followed.name is not None:  # it may be a module of the package
+            if followed.name is not None:  # the name may be a module of the package
                 waiting.append((f"{followed.module}.{followed.name}", None))
         if _within(module, rules.passed_through):
             continue
         found.add(path.relative_to(root))
         if "." in module:
-            waiting.append((module.rpartition(".")[0], ""))  # the package, but no name of it
+            waiting.append((module.rpartition(".")[0], ""))  # its __init__.py, but no name of it
     return found
 
 
 def kinds_of(table: Table, root: Path = Path()) -> set[str]:
-    """The names of a table's kinds; none where the module or its dict is not there."""
+    """The names of a table's kinds; empty if the module or its dict is missing."""
     path = find_module(table.module, root)
     if path is None:
         return set()
@@ -110,7 +111,7 @@ def kinds_of(table: Table, root: Path = Path()) -> set[str]:
 
 
 def dictionaries_of_imports(module: str, root: Path = Path()) -> dict[str, set[str]]:
-    """Dicts of the module with values imported from the project: name -> the keys of these."""
+    """{dict of the module: its keys whose values are imported from the project}."""
     path = find_module(module, root)
     assert path is not None, module
     source = read_source(path, module)
@@ -125,8 +126,8 @@ def dictionaries_of_imports(module: str, root: Path = Path()) -> dict[str, set[s
 def _followed(
     module: str, name: str | None, source: Source, rules: Rules, kinds: Kinds | None
 ) -> Iterator[Import]:
-    """The imports of `module` that count when `name` of it is asked for."""
-    if source.hands_on and name is not None:
+    """The imports of `module` that count if `name` is imported from it (None: the module)."""
+    if source.re_exports and name is not None:
         yield from (i for i in source.imports if name == "*" or i.serves((name, "*")))
         return
     of_kinds: set[str] = set()
@@ -140,39 +141,39 @@ def _followed(
     yield from (i for i in source.imports if i.serves(chosen) or not i.serves(of_kinds))
 
 
-def _within(module: str, places: Mapping[str, str]) -> bool:
-    """Whether the module is one of `places`, or in a package that is."""
-    return any(module == place or module.startswith(place + ".") for place in places)
+def _within(module: str, packages: Mapping[str, str]) -> bool:
+    """Whether the module is one of `packages` or lies in one of them."""
+    return any(module == name or module.startswith(name + ".") for name in packages)
 
 
 def find_module(module: str, root: Path = Path()) -> Path | None:
-    """The module's file, None where it is no part of the project."""
+    """The module's file; None if it is no part of the project."""
     first, *rest = module.split(".")
     if not (root / first / "__init__.py").is_file():
         return None
-    place = root.joinpath(first, *rest)
-    files = (place / "__init__.py", place.with_suffix(".py"))
+    base = root.joinpath(first, *rest)
+    files = (base / "__init__.py", base.with_suffix(".py"))
     return next((path for path in files if path.is_file()), None)
 
 
 def read_source(path: Path, module: str) -> Source:
-    """What matters of a module's text. Raises SyntaxError, as importing it would."""
+    """Parse a module's file. Raises SyntaxError, as importing it would."""
     facts = path.stat()
     return _parse(path, module, (facts.st_ino, facts.st_mtime_ns, facts.st_size))
 
 
 @lru_cache(maxsize=1024)
 def _parse(path: Path, module: str, version: tuple[int, ...]) -> Source:
-    """version: of the file, so that an edited one is read again."""
+    """version: changes with the file, so that an edited file is parsed again."""
     tree = ast.parse(path.read_bytes(), filename=str(path))
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    hands_on = path.name == "__init__.py" and all(
+    re_exports = path.name == "__init__.py" and all(
         isinstance(node, (ast.Import, ast.ImportFrom))
         or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
         or (isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__")
         for node in tree.body
     )
-    return Source(tuple(_imports(tree, package)), hands_on, dict(_dictionaries(tree)))
+    return Source(tuple(_imports(tree, package)), re_exports, dict(_dictionaries(tree)))
 
 
 _NAMED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)

@@ -1,9 +1,9 @@
-"""The code behind the kinds that params choose, listed for DVC.
+"""Lists for DVC the code files of the kinds that params choose.
 
 dvc.yaml cannot say "the file of the solver that params name". So the stage `kinds` writes one small
-list per stage, outputs/kinds/<stage>.json (of evaluate one per sampler), with the files of the
-chosen kinds and their hashes, and each stage depends on its own list: an edit to a solver changes
-the lists of those stages alone that use it.
+list per stage, outputs/kinds/<stage>.json (for evaluate one per sampler), with the files of the
+chosen kinds and their hashes. Each stage depends on its own list, so an edit to a solver changes
+only the lists of the stages that use it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -31,7 +31,7 @@ KIND_PARAMS = (
 
 
 def has_kinds(stage: str) -> bool:
-    """Whether the stage imports a table from which params choose kinds for it."""
+    """Whether the stage imports a table from which params choose kinds."""
     none_chosen = stage in NO_CHOICE
     return not none_chosen and stage_files(stage) != always_files(stage)
 
@@ -42,9 +42,9 @@ def list_name(stage: str, sampler: str | None) -> str:
 
 
 def kind_lists(params: Mapping[str, Any]) -> dict[str, dict]:
-    """{name: {"kinds": {table: names}, "files": {path: hash}}}, with the code as it lies here.
+    """All lists: {name: {"kinds": {table: names}, "files": {path: hash of the file now}}}.
 
-    params: plain data, as params.yaml has it. Raises KeyError where it leaves out what chooses.
+    params: plain data, as in params.yaml. Raises KeyError if a key that chooses kinds is missing.
     """
     return {
         list_name(stage, sampler): _list(stage, params, sampler)

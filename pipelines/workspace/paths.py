@@ -1,4 +1,4 @@
-"""Where stages write, and how files and items are named."""
+"""Folders that stages write, and names of files and items."""
 
 import os
 from pathlib import Path
@@ -19,12 +19,12 @@ KINDS = Path("outputs/kinds")
 
 
 def dvc_root() -> Path:
-    """The main checkout, also where a stage runs in DVC's temporary clone."""
+    """Folder of the main checkout, even if the stage runs in a temporary clone made by DVC."""
     return Path(os.environ.get("DVC_ROOT") or ".").resolve()
 
 
 def grid_cache() -> Path:
-    """Where optimised time grids are kept."""
+    """Folder in which optimized time grids are kept."""
     return dvc_root() / ".runs" / "grids"
 
 

@@ -1,4 +1,4 @@
-"""A training's own folder under .runs/: its lock, adoption, and what is published of it."""
+"""The folder of a training run under .runs/: locked, adopted by a new fingerprint, published."""
 
 import json
 import os
@@ -18,7 +18,7 @@ class RunInUse(RuntimeError):
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of one fingerprint. Raises RunInUse when another process holds it."""
+    """Hold the lock of a run's folder. Raises RunInUse if another process holds it."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(str(folder) + ".lock", timeout=0)
     try:
@@ -34,11 +34,12 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def offer_or_adopt(identity: Identity, folder: Path, adopt: str | None) -> None:
-    """Continue, or point out, an unfinished run that differs from this one in code only.
+    """Look for unfinished runs that differ from this one in code only.
 
-    The caller holds the lock of `folder`; that of the other run is taken here while it is looked
-    at and moved. Raises RunInUse where the run to adopt is being trained, ValueError where there
-    is none.
+    The run whose fingerprint is `adopt` is moved to `folder` and continues there; of others a line
+    is printed. Nothing happens if `folder` exists. The caller holds the lock of `folder`; the lock
+    of the other run is held here while it is read and moved. Raises RunInUse if the run to adopt is
+    being trained, ValueError if there is no such run.
     """
     if folder.exists():
         return
@@ -74,7 +75,7 @@ def _unfinished(run: Path, identity: Identity) -> str | None:
     """The fingerprint of an unfinished run with the same params and inputs; None for any other."""
     try:
         facts = json.loads((run / "identity.json").read_text())
-    except (OSError, ValueError):  # no run, or cut off by a full disk or a kill
+    except (OSError, ValueError):  # no run, or a file that a full disk or a kill cut off
         return None
     if (facts["params"], facts["inputs"]) != (identity.params, identity.inputs):
         return None
@@ -84,7 +85,7 @@ def _unfinished(run: Path, identity: Identity) -> str | None:
 
 
 def publish(folder: Path, out: Path) -> None:
-    """Link the finished run's results into the stage's outputs."""
+    """Put the finished run's results into `out`, as hard links where possible."""
     shutil.rmtree(out, ignore_errors=True)
     (out / "snapshots").mkdir(parents=True)
     names = ["train.json", "curves.csv"]

@@ -1,4 +1,4 @@
-"""Which params and which code a stage depends on."""
+"""The params and the code files that each stage depends on."""
 
 import hashlib
 import json
@@ -17,8 +17,8 @@ STAGE_PARAMS: dict[str, tuple[str, ...]] = {
     "summarize": ("ema.lengths", "samplers", "evaluation"),
 }
 
-# Params choose one or a few of each table's kinds; the files of the others do not count.
-# chosen_kinds.py says which kinds a stage uses; a table that it passes over counts as a whole.
+# Params choose one or a few kinds of each table; the files of the others do not count.
+# chosen_kinds.py says which kinds a stage uses; of a table that it does not name, all count.
 TABLES: dict[str, Table] = {
     "source": Table("dataset.sources.table", "SOURCES", one_in_use=True),
     "solver": Table("sampling.solvers.table", "SOLVERS"),
@@ -30,10 +30,10 @@ TABLES: dict[str, Table] = {
     "form": Table("discriminators.forms", "FORMS"),
 }
 
-# Stages import these, and no result depends on them.
+# Stages import these modules, but no result depends on them.
 NO_RESULT: dict[str, str] = {
     "foundation.did_you_mean": "spelling hints of error messages",
-    "pipelines.console": "what a person sees while a stage runs",
+    "pipelines.console": "what a stage prints",
     "pipelines.params": "reads params.yaml, whose values count as params",
     "pipelines.settings.cluster": "where a stage runs",
     "pipelines.settings.cross_checks": "refuses params, and changes none",
@@ -45,10 +45,11 @@ NO_RESULT: dict[str, str] = {
     "pipelines.tracking.provenance": "what MLflow keeps",
     "pipelines.tracking.stage_run": "what MLflow keeps",
     "pipelines.tracking.run_store": "what MLflow keeps",
-    "pipelines.workspace": "where files lie, and what they depend on",
+    "pipelines.workspace": "names of files, and fingerprints",
 }
 
-# These bring a computation to Ray's workers and its events back: what they import counts.
+# These send a computation to Ray's workers and fetch its events. They do not count, but what they
+# import does.
 CARRIERS: dict[str, str] = {
     "pipelines.ray_jobs.event_queue": "events of a training",
     "pipelines.ray_jobs.own_state": "Ray's own files",
@@ -69,7 +70,7 @@ def stage_files(stage: str, kinds: Kinds | None = None) -> set[Path]:
 
 
 def always_files(stage: str) -> set[Path]:
-    """Those of `stage_files` that count whatever params choose."""
+    """The files of `stage_files` that the stage depends on whatever params choose."""
     nothing: dict[str, tuple[str, ...]] = dict.fromkeys(TABLES, ())
     found = stage_files(stage, nothing)
     for name, table in TABLES.items():
@@ -80,12 +81,12 @@ def always_files(stage: str) -> set[Path]:
 
 
 def code_hash(files: set[Path]) -> str:
-    """Hash of names and contents."""
+    """Hash of the names and contents of files."""
     return hash_of({str(path): content_hash(path) for path in sorted(files)})
 
 
 def content_hash(path: Path) -> str:
-    """SHA-256 of a file. (models.weights has the same, and loads torch.)"""
+    """SHA-256 of a file. (models.weights.file_hash is the same, but importing it loads torch.)"""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

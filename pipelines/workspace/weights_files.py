@@ -1,4 +1,4 @@
-"""Weights files that params name, found also where DVC runs a copy of the project."""
+"""Finds the weights files that params name, even if DVC runs a stage in a copy of the project."""
 
 import os
 from pathlib import Path
@@ -11,9 +11,10 @@ from training.config import TrainConfig
 
 
 def weights_file(path: str, key: str, otherwise: str) -> Path:
-    """A weights file named in params, relative to the project also where DVC runs a copy of it.
+    """Full path of a weights file that params name relative to the project or its main checkout.
 
-    Raises ParamsError, which ends with `otherwise`: what else the key may be.
+    Raises ParamsError for a missing file. Its message begins with `key` and ends with `otherwise`,
+    which says what else the key may be.
     """
     for root in (Path(), dvc_root()):
         if (root / path).is_file():
@@ -24,7 +25,7 @@ def weights_file(path: str, key: str, otherwise: str) -> Path:
 
 
 def init_file(params: Params) -> Path | None:
-    """The file of train.init_from, None where training starts from random weights."""
+    """The file of train.init_from; None if training starts from random weights."""
     path = params.train.init_from
     if path is None:
         return None
@@ -32,9 +33,9 @@ def init_file(params: Params) -> Path | None:
 
 
 def guiding_files(sampler: SamplerConfig, name: str) -> list[Path | None]:
-    """The file that each entry of the sampler's guidance names, None where it names none.
+    """For each entry of the sampler's guidance the file that it names, or None.
 
-    Raises ParamsError for a missing one.
+    name: of the sampler. Raises ParamsError for a missing file.
     """
     key = f"sampling.{name}.guidance"
     return [
@@ -46,10 +47,7 @@ def guiding_files(sampler: SamplerConfig, name: str) -> list[Path | None]:
 
 
 def with_guiding_files(sampler: SamplerConfig, name: str) -> SamplerConfig:
-    """The sampler with the full paths of its guiding weights.
-
-    Raises ParamsError for missing ones.
-    """
+    """The sampler with full paths of its guiding weights. Raises ParamsError for missing files."""
     files = guiding_files(sampler, name)
     entries = tuple(
         entry if file is None else entry.with_guiding_weights(str(file))
@@ -59,6 +57,6 @@ def with_guiding_files(sampler: SamplerConfig, name: str) -> SamplerConfig:
 
 
 def with_init_file(params: Params) -> TrainConfig:
-    """The train section with the full path of train.init_from, for a copy of the project."""
+    """The train section with the full path of train.init_from."""
     path = init_file(params)
     return params.train.model_copy(update={"init_from": str(path) if path else None})

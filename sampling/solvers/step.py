@@ -24,7 +24,12 @@ class Solver(Options):
         raise NotImplementedError
 
     def run(
-        self, denoise: Denoise, x: "Tensor", sigmas: list[float], normal: NormalSource, report: Report
+        self,
+        denoise: Denoise,
+        x: "Tensor",
+        sigmas: list[float],
+        normal: NormalSource,
+        report: Report,
     ) -> "Tensor":
         """Take x [B, C, H, W] from sigmas[0] to sigmas[-1], which is 0 or above.
 

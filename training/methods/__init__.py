@@ -1,1 +1,1 @@
-"""Methods of training: what is trained, and by which gradients."""
+"""Methods of training: each says what is trained, and by which gradients."""

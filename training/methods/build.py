@@ -1,4 +1,4 @@
-"""The method of training that a run's settings ask for."""
+"""Builds the method of training that a run's settings name."""
 
 from dataset.store import ImageDataset
 from foundation.did_you_mean import check_name
@@ -12,10 +12,10 @@ from training.run_settings import RunSettings
 def build_method(
     settings: RunSettings, dataset: ImageDataset, world: World, tell: Report = silent
 ) -> Method:
-    """A fresh method, the same on every rank; with the structure game where the settings play it.
+    """A new method, the same on every rank; with the structure game unless structure.kind is none.
 
-    tell: receives the events that arise within the method.
-    Raises ValueError for settings that do not fit each other or a feature network without weights.
+    tell: called with the method's events. Raises ValueError if settings do not fit each other or
+    the weights of a feature network are missing.
     """
     check_name("train.method", settings.train.method, METHODS)
     method = METHODS[settings.train.method](settings, dataset, world)

@@ -1,4 +1,4 @@
-"""Plain denoising: one denoiser, trained to give the clean image back (EDM, EDM2)."""
+"""Plain denoising: trains one denoiser to predict the clean image (EDM, EDM2)."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -34,14 +34,14 @@ class Denoising:
     """The method `denoising`: the player "denoiser" and its held-out loss.
 
     A method with another loss of the same batch is a class derived from this one, with `losses`.
-    Where model.adapter_rank gives the denoiser an adapter, the adapter's parameters are a group of
-    their own, with a rate of their own; this method leaves them without a gradient.
+    If the denoiser has an adapter (model.adapter_rank), the adapter's parameters are a second group
+    with another learning rate; this method gives them no gradient.
     """
 
     deployed = "denoiser"
 
     def __init__(self, settings: RunSettings, dataset: ImageDataset, world: World):
-        """The initial weights depend on the seed alone, and are the same on every worker."""
+        """The initial weights depend on settings alone, so they are the same on every worker."""
         self.settings, self.dataset, self.world = settings, dataset, world
         denoiser = make_denoiser(settings, dataset).to(world.device)
         self.players = {self.deployed: make_player(settings, denoiser)}
@@ -70,7 +70,7 @@ class Denoising:
         return {"loss": loss, "denoising_loss": plain}
 
     def accumulate(self, turn: str, slots: range) -> dict[str, Tensor]:
-        """The gradient of the mean "loss"; sums of all `losses`."""
+        """Adds the gradient of the mean "loss"; returns the sums of all `losses`."""
         settings, denoiser = self.settings, self.denoiser
         share = self.world.share(len(slots))
         micro = settings.micro_batch or (share.stop - share.start)
@@ -94,8 +94,7 @@ class Denoising:
         return HeldOutLoss(self.settings, self.dataset, self.denoiser.codec, self.world)
 
     def measure(self, nimg: int) -> Measurement:
-        """The held-out loss of the shorter tracked average, which the structure game's gate
-        judges."""
+        """The held-out loss of the shorter tracked average; the structure game's gate reads it."""
         average = ema_denoiser(self.players[self.deployed], self.settings.ema.tracked[0])
         values, train, held_out = self._held_out.measure(average)
         return Measurement(values, held_out, train)
@@ -114,8 +113,7 @@ class Denoising:
 
 
 def make_denoiser(settings: RunSettings, dataset: ImageDataset) -> Denoiser:
-    """The denoiser of a run at its start, on the CPU; torch's global generator is left as it
-    was."""
+    """The denoiser at the start of a run, on the CPU. Torch's global generator is not advanced."""
     digest = hashlib.blake2b(f"init/{settings.seed}".encode(), digest_size=8).digest()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int.from_bytes(digest, "little"))
@@ -146,7 +144,7 @@ def make_player(settings: RunSettings, denoiser: Denoiser) -> Player:
 
 
 def autocast(settings: RunSettings, world: World) -> AbstractContextManager[Any]:
-    """bf16 autocast where the settings ask for it."""
+    """bf16 autocast if train.precision is bf16, else a context that does nothing."""
     if settings.train.precision == "bf16":
         return torch.autocast(world.device.type, dtype=torch.bfloat16)
     return nullcontext()

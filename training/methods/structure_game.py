@@ -1,4 +1,4 @@
-"""The structure game as an addition to a method: its gradient comes on top of the method's own."""
+"""Adds the structure game to a method: the game's gradient is added to the method's own."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -24,8 +24,8 @@ from training.structure.game import StructureGame
 class WithStructureGame:
     """A method whose deployed player, a denoiser, also plays the structure game.
 
-    The game is played at every `structure.every`-th step once the warm-up is over; what the method
-    measures on held-out images decides, among other things, whether the gate is open.
+    After the warm-up the game is played at every `structure.every`-th step. The gate reads what the
+    method measures on held-out images.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class WithStructureGame:
 
     @property
     def player(self) -> Player:
-        """The one that plays."""
+        """The player that plays the game."""
         return self.players[self.deployed]
 
     def turns(self, step: int) -> Sequence[str]:
@@ -66,8 +66,7 @@ class WithStructureGame:
         return self.method.accumulate(turn, slots)
 
     def extra(self, turn: str, slots: range) -> Extra:
-        """One play where it is due: this worker's share of lambda times the adversarial
-        gradient."""
+        """If a play is due: this worker's share of lambda times the adversarial gradient."""
         own = self.method.extra(turn, slots)
         if turn != self.deployed:
             return own
@@ -77,7 +76,7 @@ class WithStructureGame:
     def _play(self, slots: range) -> Extra:
         game, settings, nimg = self.game, self.settings, slots.start
         if game.opened_at is None and game.needs_opening(nimg):
-            # What the denoiser could do before the first play is what the gate compares with.
+            # The gate compares later losses with those from before the first play.
             self._observe(self.method.measure(nimg), nimg)
         before = game.gate.reason
         if game.needs_opening(nimg):
@@ -90,8 +89,8 @@ class WithStructureGame:
         at_output = denoiser.output_conv_weight.grad
         assert at_output is not None, "the method's own gradient comes first"
         batch = game.draw(self.dataset, nimg, flip=settings.train.horizontal_flip)
-        # A sampler switches an adapter on over averaged weights, round which those in training
-        # scatter; so the game plays it over the averages too.
+        # A sampler adds the adapter to averaged weights, so the game does too: the weights in
+        # training scatter around their averages.
         length = settings.ema.tracked[-1]
         as_sampled = averaged(self.player, length) if game.adapted else nullcontext()
         with as_sampled:
@@ -101,7 +100,7 @@ class WithStructureGame:
         return Extra(gradients, metrics)
 
     def measure(self, nimg: int) -> Measurement:
-        """The method's own measurement, which the gate takes note of."""
+        """The method's own measurement, which is passed to the gate too."""
         before = self.game.gate.reason
         found = self.method.measure(nimg)
         self._observe(found, nimg)
@@ -109,12 +108,13 @@ class WithStructureGame:
         return found
 
     def _observe(self, found: Measurement, nimg: int) -> None:
-        # The mean age of what a power-function average holds is nimg / (gamma + 2); twice that.
+        # The mean age of the weights in a power-function average is nimg / (gamma + 2) images; the
+        # average counts as having forgotten what is twice as old.
         memory = 2 * nimg / (sigma_rel_to_gamma(self.settings.ema.tracked[0]) + 2)
         self.game.observe_held_out(found.held_out, found.train, nimg, memory)
 
     def _tell_gate(self, before: str, nimg: int) -> None:
-        """An event when the gate has opened, shut, or is shut for another reason than `before`."""
+        """Send an event if the reason why the gate is shut ("" while it is open) has changed."""
         gate = self.game.gate
         if gate.reason != before:
             self.tell(GateChanged(nimg, gate.open, gate.reason, gate.explanation))
@@ -136,7 +136,7 @@ class WithStructureGame:
         self.plays = plain["plays"]
 
     def summary(self) -> dict[str, Any]:
-        """The method's own, with the kind of the game, its plays and its gate."""
+        """The method's own summary, and the kind, plays and gate of the game."""
         return self.method.summary() | {
             "structure_kind": self.settings.structure.kind,
             "structure_plays": self.plays,
@@ -147,7 +147,7 @@ class WithStructureGame:
 def _sum(
     one: list[Tensor | None] | None, other: list[Tensor | None] | None
 ) -> list[Tensor | None] | None:
-    """Entry by entry; None counts as nothing."""
+    """Sum entry by entry; None counts as 0."""
     if one is None or other is None:
         return other if one is None else one
     return [b if a is None else a if b is None else a + b for a, b in zip(one, other, strict=True)]

@@ -1,9 +1,9 @@
-"""The methods of training by name, each imported only where it is used."""
+"""The table of the methods of training; a method is imported when it is used."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # names of methods are checked where no network is wanted
+if TYPE_CHECKING:  # checking a method's name must not import networks
     from dataset.store import ImageDataset
     from foundation.workers import World
     from training.method import Method
@@ -20,4 +20,5 @@ def denoising(settings: "RunSettings", dataset: "ImageDataset", world: "World") 
 METHODS: dict[str, Callable[["RunSettings", "ImageDataset", "World"], "Method"]] = {
     "denoising": denoising,
 }
-"""Behind train.method. A new method is one class that keeps the protocol of training/method.py."""
+"""{value of train.method: function that makes the method}. A new method is a class that follows
+the protocol of training/method.py."""

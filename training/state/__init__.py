@@ -1,1 +1,1 @@
-"""All that the future of a training run depends on, in memory and on disk."""
+"""The state of a training run: in memory, in checkpoints, snapshots and curves."""

@@ -1,7 +1,7 @@
-"""Checkpoints: one safetensors file that holds all that the future of a run depends on.
+"""Checkpoints: one safetensors file with all that the rest of a run depends on.
 
-Each is written whole or not at all, under a checksum of everything that is read back. The newest
-two are kept. A damaged one is set aside under another name, and the one before it is used.
+A checkpoint is written whole or not at all, with a checksum of its content. The newest two are
+kept. A damaged one is renamed, and the one before it is used.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ KEEP = 2
 FORMAT = "2"
 PATTERN = "checkpoint-*.safetensors"
 Loaded = tuple[dict[str, Tensor], dict]
-"""Tensors and plain state."""
+"""(tensors by name, JSON-able state)."""
 
 
 class CheckpointError(RuntimeError):
@@ -29,19 +29,19 @@ class CheckpointError(RuntimeError):
 
 
 class OtherFormat(CheckpointError):
-    """A checkpoint is intact and was written by another version of this code."""
+    """A checkpoint is intact but was written by another version of this code."""
 
 
 def checkpoint_path(folder: Path, nimg: int) -> Path:
-    """The file of a checkpoint at so many images."""
+    """The file of the checkpoint at `nimg` images."""
     return Path(folder) / f"checkpoint-{nimg:012d}.safetensors"
 
 
 def save_checkpoint(folder: Path, nimg: int, tensors: dict[str, Tensor], plain: dict) -> Path:
-    """Write one checkpoint, then remove all that are older but the newest of these.
+    """Write one checkpoint; of those with fewer images keep the newest, remove the others.
 
-    Those of more images are no checkpoints of this run's past (a damaged one that could not be set
-    aside, say), and never push out the one just written.
+    Checkpoints with more images do not count: they are not of this run's past (such as a damaged
+    one that could not be renamed), and must not cause the new one to be removed.
     """
     tensors = {n: t.detach().cpu().contiguous() for n, t in tensors.items()}
     text = json.dumps(plain)
@@ -56,9 +56,9 @@ def save_checkpoint(folder: Path, nimg: int, tensors: dict[str, Tensor], plain: 
 
 
 def load_checkpoint(path: Path) -> Loaded:
-    """Tensors and plain state.
+    """Read a checkpoint.
 
-    Raises CheckpointError when the file is truncated or altered, OtherFormat when it is whole and
+    Raises CheckpointError if the file is truncated or altered, OtherFormat if it is whole but
     another version wrote it.
     """
     try:
@@ -70,8 +70,7 @@ def load_checkpoint(path: Path) -> Loaded:
             raise OtherFormat(
                 f"{path} was written by another version of this code (format "
                 f"{metadata.get('format', '1')}, this one reads {FORMAT}): go on with that "
-                "version, "
-                "or train anew with --fresh (TRAIN_FRESH=1 under DVC)"
+                "version, or train anew with --fresh (TRAIN_FRESH=1 under DVC)"
             )
         plain = json.loads(text)
     except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
@@ -82,10 +81,10 @@ def load_checkpoint(path: Path) -> Loaded:
 
 
 def load_latest(folder: Path, warn: Callable[[str], None]) -> Loaded | None:
-    """The newest readable checkpoint of a folder, or None where there is none.
+    """The newest readable checkpoint of a folder; None if there is none.
 
-    A damaged one is renamed to NAME.damaged and named to `warn`. Raises OtherFormat for one that
-    another version wrote.
+    A damaged one is renamed to NAME.damaged, and `warn` is called with a line about it. Raises
+    OtherFormat if another version wrote the newest intact one.
     """
     for path in sorted(Path(folder).glob(PATTERN), reverse=True):
         try:
@@ -97,13 +96,13 @@ def load_latest(folder: Path, warn: Callable[[str], None]) -> Loaded | None:
             try:
                 os.replace(path, aside)
                 warn(f"{error}; it is now {aside.name}, and the checkpoint before it is used")
-            except OSError:  # another worker was first, or nothing may be renamed here
+            except OSError:  # another worker has renamed it, or the folder is read-only
                 warn(f"{error}; the checkpoint before it is used")
     return None
 
 
 def _digest(tensors: dict[str, Tensor], plain: str) -> str:
-    """sha256 of names and contents of all tensors, and of the plain state's text."""
+    """SHA-256 of the names and contents of all tensors and of the JSON text `plain`."""
     digest = hashlib.sha256(plain.encode())
     for name in sorted(tensors):
         digest.update(name.encode())

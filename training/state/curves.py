@@ -1,4 +1,4 @@
-"""Loss curves on disk: one JSON line per point, truncated to the resumed image on restart."""
+"""Loss curves on disk, one JSON line per point; points after the resumed image are removed."""
 
 import csv
 import json
@@ -10,7 +10,7 @@ from foundation.atomic_files import replacing, write_text
 class Curves:
     """Appends (nimg, metrics) to a .jsonl file; `write_csv` makes the table of the whole run.
 
-    With `writing` false (ranks other than the first) nothing is touched.
+    With `writing` false, on ranks other than 0, no file is changed.
     """
 
     def __init__(self, path: Path, resume_at: int = 0, writing: bool = True):
@@ -28,7 +28,7 @@ class Curves:
             stream.write(json.dumps({"nimg": nimg, **metrics}) + "\n")
 
     def rows(self) -> list[dict]:
-        """All points so far; a line cut short by a crash is left out."""
+        """All points so far; a line that a crash cut short is left out."""
         rows = []
         for line in self.path.read_text().splitlines() if self.path.exists() else []:
             try:
@@ -38,7 +38,7 @@ class Curves:
         return rows
 
     def write_csv(self, path: Path) -> None:
-        """One row per nimg, one column per metric, empty where it was not measured."""
+        """Write one row per nimg and one column per metric, empty where it was not measured."""
         merged: dict[int, dict] = {}
         for row in self.rows():
             merged.setdefault(row["nimg"], {}).update(row)

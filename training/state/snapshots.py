@@ -1,4 +1,4 @@
-"""Snapshots: the averages of each player at some moments of training, for post-hoc EMA."""
+"""Snapshots: each player's averages at some times of the training, for post-hoc EMA."""
 
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,9 @@ from training.players import Player
 
 
 def save_snapshots(folder: Path, nimg: int, method: Method) -> Path:
-    """Averages of the deployed player in the folder itself, of others in sub-folders by name.
+    """Save the averages of the deployed player in `folder`, of others in a sub-folder by name.
 
-    Returns the last file of the deployed one.
+    Returns the last file of the deployed player.
     """
     for name, player in method.players.items():
         if name != method.deployed and player.averages is not None:
@@ -22,10 +22,10 @@ def save_snapshots(folder: Path, nimg: int, method: Method) -> Path:
 
 
 def save_snapshot(folder: Path, nimg: int, player: Player) -> Path:
-    """One file per tracked length: fp32 averages and the network's constants; returns the last."""
+    """Save a file of fp32 averages and buffers for each tracked length; returns the last."""
     assert player.averages is not None, "this player keeps no averages"
     network: Any = player.network
-    own = getattr(network, "describe", None)  # a network that is no denoiser says what it is
+    own = getattr(network, "describe", None)  # a network that is not a denoiser describes itself
     buffers = dict(network.named_buffers())
     path = Path(folder)
     for sigma_rel in player.averages.averages:

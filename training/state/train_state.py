@@ -1,4 +1,4 @@
-"""All that the future of a training run depends on, saved and restored in one place."""
+"""The whole state of a training run, as it is saved in and restored from checkpoints."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from training.run_settings import RunSettings
 
 @dataclass
 class TrainState:
-    """A method with its players, and counters. `tensors` and `plain` list everything."""
+    """A method with its players, and counters; `tensors` and `plain` together are all of it."""
 
     method: Method
     nimg: int = 0
@@ -37,12 +37,12 @@ class TrainState:
         return out
 
     def plain(self) -> dict[str, Any]:
-        """The JSON-able rest."""
+        """The JSON-able part of the state."""
         counters = {name: getattr(self, name) for name in self.COUNTERS}
         return counters | {"players": sorted(self.method.players), "method": self.method.state()[1]}
 
     def restore(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
-        """The inverse of `tensors` and `plain`. Raises ValueError where the players are others."""
+        """Set what `tensors` and `plain` returned. Raises ValueError for other players."""
         if plain["players"] != sorted(self.method.players):
             raise ValueError(
                 f"the checkpoint holds the players {', '.join(plain['players'])}, and this method "
@@ -55,7 +55,7 @@ class TrainState:
         self.method.restore(under("method.", tensors), plain["method"])
 
     def summary(self, settings: RunSettings) -> dict[str, Any]:
-        """What train.json tells of a finished run; no dates, speeds or paths."""
+        """The content of train.json of a finished run; it has no dates, speeds or paths."""
         return {
             "total_nimg": self.nimg,
             "batch_size": settings.train.batch_size,

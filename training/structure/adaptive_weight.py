@@ -1,4 +1,4 @@
-"""The adaptive weight lambda of the adversarial loss."""
+"""Computes the adaptive weight lambda of the adversarial loss."""
 
 import math
 
@@ -7,7 +7,7 @@ class AdaptiveWeight:
     """lambda = clip(lambda_0 * |grad L_denoise| / |grad L_adv|, 0, cap) at the output convolution.
 
     Both norms are smoothed over plays before the division (VQGAN, arXiv 2012.09841, Eq. 7, has the
-    same ratio unsmoothed). Norms that are not finite are left out.
+    same ratio without smoothing). Norms that are not finite are ignored.
     """
 
     def __init__(self, lambda_0: float, cap: float, smoothing: float):
@@ -15,7 +15,7 @@ class AdaptiveWeight:
         self._weight = self._denoise = self._adversarial = 0.0
 
     def update(self, denoise_norm: float, adversarial_norm: float) -> float:
-        """Take note of a play's two (global) gradient norms; returns the new lambda."""
+        """Add a play's two gradient norms, both of the global batch; returns the new lambda."""
         if math.isfinite(denoise_norm) and math.isfinite(adversarial_norm):
             old, new = self.smoothing, 1.0 - self.smoothing
             self._weight = old * self._weight + new
@@ -25,7 +25,7 @@ class AdaptiveWeight:
 
     @property
     def value(self) -> float:
-        """The present lambda; 0 before any update."""
+        """The current lambda; 0 before the first update."""
         if not self._weight or self._denoise == 0.0:
             return 0.0
         if self._adversarial == 0.0:

@@ -18,7 +18,7 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
 class GateConfig(Settings):
-    """When the denoiser is spared the adversarial gradient; pausing is not failing."""
+    """When the gate shuts, so that the denoiser gets no adversarial gradient."""
 
     chance_margin: Annotated[float, Field(ge=0, lt=0.5)] = 0.05
     """The discriminator is at chance while its smoothed accuracy is below 0.5 plus this margin."""
@@ -31,41 +31,44 @@ class GateConfig(Settings):
     smoothing: Fraction = 0.9
     """Exponential smoothing of accuracy and logit gap, per play (0 = none)."""
     min_plays: Annotated[int, Field(ge=1)] = 8
-    """Plays after the game's start before the accuracy is trusted; until then: at chance."""
+    """Number of plays after which the accuracy is trusted; before, the discriminator counts as at
+    chance."""
 
 
 class FakesConfig(Settings):
     """Which generated images the discriminator sees."""
 
     fakes: Literal["onestep", "onpolicy", "deployed", "renoise"] = "onestep"
-    """Fakes: deployed (the sampler's images, gradient through its steps), onpolicy (a denoising on
-    its path), onestep (of a real image under sigma <= sigma_data), renoise."""
+    """How fakes are made: onestep (a real image with noise of sigma <= sigma_data, denoised once),
+    onpolicy (a state of the sampler's path, denoised once), deployed (the sampler's images, with
+    gradient through its steps), renoise (onestep, with new noise on reals and fakes)."""
     sampler: SamplerConfig | None = None
     """The deployed sampler, for deployed and onpolicy fakes; null: DDIM, 8 steps on EDM's grid."""
     gradient_steps: Annotated[int, Field(ge=1)] | None = None
-    """deployed: the sampler's last evaluations, through which the gradient goes (null: all).
-    onpolicy: the denoising and the steps of the path before it, so many in all (null: the denoising
-    alone). At most the sampler's evaluations."""
+    """Evaluations through which the gradient goes, at most the sampler's. deployed: its last ones
+    (null: all). onpolicy: the denoising and the steps of the path just before it (null: the
+    denoising alone)."""
     sigma_min: Positive = 0.03
     """Lowest noise level at which fakes are denoised."""
     sigma_max: Positive | None = None
-    """Highest such level; null: sigma_data (onestep), twice that (onpolicy), renoise_sigma."""
+    """Highest noise level at which fakes are denoised; null: sigma_data (onestep), twice that
+    (onpolicy), renoise_sigma (renoise)."""
     renoise_sigma: Positive = 0.5
     """Noise level to which reals and fakes are re-noised before Psi, for fakes: renoise."""
 
 
 class FeaturesConfig(Settings):
-    """Psi, the frozen features in which the structure of a batch is seen."""
+    """Psi, the frozen feature network in whose features the discriminator sees a batch."""
 
     features: Literal["denoiser", "efficientnet_lite0", "pixels"] = "denoiser"
-    """Psi, the frozen feature network; never the network of the metric."""
+    """The feature network Psi; it must not be the network of the metric."""
     feature_sigmas: Annotated[tuple[Positive, ...], Field(min_length=1)] = (0.1,)
-    """Noise levels that the denoiser's encoder is told when it serves as Psi; each adds features.
-    (Fakes of kind renoise: renoise_sigma.)"""
+    """Noise levels given to the denoiser's encoder when it serves as Psi; each adds features. With
+    fakes renoise, renoise_sigma is used instead."""
     statistics_images: Annotated[int, Field(ge=2)] = 2048
     """Real images whose mean and deviation standardise Psi's features."""
     refresh_kimg: Positive | None = None
-    """Thousands of images after which Psi is copied anew from the EMA denoiser; null: never."""
+    """Thousands of images after which Psi is copied again from the EMA denoiser; null: never."""
 
 
 class OpponentConfig(Settings):
@@ -74,10 +77,9 @@ class OpponentConfig(Settings):
     lr: Positive = 5e-4
     """Learning rate of the discriminator (Adam, betas 0 and 0.99)."""
     opponent_steps: Annotated[int, Field(ge=1)] = 1
-    """Steps of the discriminator per play; those after the first see rows of recent plays,
-    mixed."""
+    """Steps of the discriminator per play; those after the first use rows of recent plays."""
     recent_plays: Annotated[int, Field(ge=2)] = 16
-    """Plays whose features are kept for these further steps."""
+    """Number of plays whose features are kept for the further steps."""
 
 
 class WeightConfig(Settings):
@@ -90,9 +92,9 @@ class WeightConfig(Settings):
     lambda_smoothing: Fraction = 0.9
     """Exponential smoothing of the two gradient norms in lambda, per play (0 = none)."""
     adapter_lr: Positive = 1e-3
-    """First learning rate of the denoiser's adapter, where model.adapter_rank gives it one; it
-    falls linearly to 0 at the end of training. The game then moves the adapter alone, without
-    lambda."""
+    """Learning rate of the denoiser's adapter (model.adapter_rank) at the game's start; it falls
+    linearly to 0 at the end of training. With an adapter the game moves the adapter alone, and
+    lambda is not used."""
 
 
 class PlaysConfig(Settings):

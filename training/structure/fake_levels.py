@@ -1,4 +1,4 @@
-"""At which noise levels the fakes of each kind are denoised, and by which sampler."""
+"""Computes the noise levels at which fakes are denoised, and checks their settings."""
 
 from sampling.config import SamplerConfig
 from training.structure.config import FakesConfig
@@ -9,8 +9,10 @@ DEFAULT_SAMPLER = SamplerConfig(solver="ddim", steps=8)
 def fake_levels(
     config: FakesConfig, sampler: SamplerConfig | None, sigma_data: float
 ) -> tuple[float, float]:
-    """Lowest and highest noise level of the fakes. Raises ValueError for settings that do not
-    fit."""
+    """Lowest and highest noise level at which fakes are denoised.
+
+    Raises ValueError for settings that do not fit each other.
+    """
     limit = {
         "onestep": sigma_data,
         "onpolicy": 2 * sigma_data,

@@ -1,4 +1,4 @@
-"""What the game is played with: which real images, which fakes, at which noise."""
+"""Draws the real images of a play, and makes its fakes."""
 
 import itertools
 from collections.abc import Sequence
@@ -29,13 +29,13 @@ from training.structure.fake_levels import DEFAULT_SAMPLER, fake_levels
 
 @dataclass(frozen=True)
 class GameBatch:
-    """One worker's share of a play, drawn slot by slot. Images in data units."""
+    """What is drawn for one worker's share of a play: n slots, images in data units."""
 
     slots: Sequence[int]
     reals: Tensor  # [n, C, H, W]; paired forms: the sources of the fakes
-    labels: Tensor  # int64 [n], what the denoiser is asked for
+    labels: Tensor  # int64 [n], given to the denoiser
     groups: Tensor  # int64 [n], group labels of real and fake
-    shown: Tensor  # int64 [n], which training images the reals are
+    shown: Tensor  # int64 [n], which training image each real is
     noise: Tensor  # unit normal [n, C, H, W], of the fakes
     sigma: Tensor  # [n], where the fake is denoised with gradient; deployed: the first noise level
     sources: Tensor | None  # [n, C, H, W], clean images the fakes start from; None: pure noise
@@ -46,14 +46,15 @@ class GameBatch:
 class Fakes:
     """Draws batches for the game, and the noisy images from which fakes are denoised.
 
-    onestep: a real image under noise of sigma <= sigma_data, denoised once. (One denoising
-    estimates a posterior mean, which is blurred at a higher sigma.)
-    onpolicy: a state on the sampler's path, denoised once with gradient. With gradient_steps n > 1
+    onestep: a real image with noise of sigma <= sigma_data, denoised once. (One denoising estimates
+    a posterior mean, which is blurred at a higher sigma.)
+    onpolicy: a state of the sampler's path, denoised once with gradient. With gradient_steps n > 1
     the n - 1 sampler steps just before that state carry gradient too; earlier steps do not.
     deployed: the sampler's final images, with gradient through its last `gradient_steps`
     evaluations.
-    renoise: as onestep, but up to the sigma to which real and fake are re-noised before Psi.
-    Raises ValueError if the noise levels asked for do not exist.
+    renoise: as onestep, with sigma up to renoise_sigma; before Psi sees them, reals and fakes get
+    new noise of renoise_sigma.
+    Raises ValueError for settings that do not fit each other or the sampler's noise levels.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class Fakes:
         self.codec = codec
         self.kind, self.paired, self.gradient_steps = config.fakes, paired, config.gradient_steps
         self.reaches_back = self.kind == "onpolicy" and (config.gradient_steps or 1) > 1
-        """Whether steps of the path before the state carry gradient, not the denoising alone."""
+        """Whether steps of the path before the denoised state carry gradient too."""
         self.conditional, self.seed = conditional, seed
         self._sorted: tuple[ImageDataset, np.ndarray, np.ndarray, GroupPools] | None = None
         self.low, self.high = fake_levels(config, sampler, sigma_data)
@@ -101,12 +102,11 @@ class Fakes:
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> GameBatch:
-        """The batch of the given image slots, which are part of those of `play` (None: all of
-        them).
+        """The batch of the given image slots.
 
-        Each row depends on (seed, slot) alone, but for the independent reals, of which a play
-        shows none twice: these depend on the whole play. `flip` mirrors half of the images, as
-        training does.
+        play: all slots of the play; None: those given. Each row depends on (seed, slot) alone,
+        except for unpaired reals: no real image occurs twice in a play, so they depend on the whole
+        play. flip: mirror half of the images, as training does.
         """
         seed, train = self.seed, dataset.train_indices
         train_labels, train_groups, pools = self._labels(dataset)
@@ -159,7 +159,7 @@ class Fakes:
         )
 
     def images(self, denoiser: nn.Module, batch: GameBatch, noisy: Tensor, part: slice) -> Tensor:
-        """The fakes [n, C, H, W] of rows `part`, from the images that `noisy` made of the batch."""
+        """The fakes [n, C, H, W] of rows `part`. noisy: of the whole batch, by `noisy`."""
         labels = batch.labels[part]
         if self.kind != "deployed":
             states = self._stretch(denoiser, batch, part) if self.reaches_back else noisy[part]
@@ -183,15 +183,15 @@ class Fakes:
             generators=self._generators(batch, part),
             **options,
         )
-        # What lies beyond black and white is lost in a picture: nothing to learn from.
+        # Pictures clip at black and white, so the game must not judge values beyond these.
         return self.codec.clip(images)
 
     @torch.no_grad()
     def noisy(self, denoiser: nn.Module, batch: GameBatch, part: slice) -> Tensor:
-        """Rows `part` of the batch before the denoising that carries gradient, [n, C, H, W].
+        """The images [n, C, H, W] of rows `part` from which fakes are made with gradient.
 
-        These are images at noise level batch.sigma or, where steps of the sampler's path carry
-        gradient, the unit noise that the path starts from. Rows do not influence one another.
+        These are images at noise level batch.sigma or, if steps of the sampler's path carry
+        gradient, the unit noise from which the path starts. Rows do not depend on one another.
         """
         noise = batch.noise[part]
         if batch.sources is not None:
@@ -201,10 +201,10 @@ class Fakes:
         return self._stretch(denoiser, batch, part)
 
     def _stretch(self, denoiser: nn.Module, batch: GameBatch, part: slice) -> Tensor:
-        """Run the sampler from unit noise, and keep each row's state [n, C, H, W] at its own stop.
+        """Run the sampler from unit noise; returns each row's state at its own stop [n, C, H, W].
 
-        Where gradients are enabled, the last gradient_steps - 1 steps before a row's stop carry
-        them.
+        If gradients are enabled, the last gradient_steps - 1 steps before a row's stop carry
+        gradient.
         """
         assert batch.stop is not None and self.grid is not None
         stop, labels = batch.stop[part], batch.labels[part]
@@ -240,16 +240,16 @@ class Fakes:
         return states
 
     def _generators(self, batch: GameBatch, part: slice) -> list[torch.Generator]:
-        """For a sampler that adds noise on its way; the same at every pass."""
+        """A generator per row for a sampler that adds noise; the same noise at every pass."""
         return [slot_generator(self.seed, "structure/path", slot) for slot in batch.slots[part]]
 
     def _labels(self, dataset: ImageDataset) -> tuple[np.ndarray, np.ndarray, GroupPools]:
-        """Labels and groups of the train set, and the images of each group; sorted once a set."""
+        """(labels, groups, images of each group) of the train split, computed once per data set."""
         if self._sorted is None or self._sorted[0] is not dataset:
             labels = dataset.labels[dataset.train_indices]
             groups = dataset.group_labels[dataset.train_indices]
             if not self.conditional:
-                # Nobody knows of which group the fakes of an unconditional denoiser are.
+                # The groups of an unconditional denoiser's fakes are unknown.
                 labels, groups = np.full_like(labels, -1), np.full_like(groups, -1)
             self._sorted = (dataset, labels, groups, GroupPools(groups))
         return self._sorted[1:]
@@ -271,4 +271,4 @@ class Fakes:
 
 
 class _Arrived(Exception):
-    """The sampler's path has passed the last state that is wanted."""
+    """Ends the sampler's run after the last state that is needed."""

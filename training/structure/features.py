@@ -1,4 +1,4 @@
-"""Psi, the frozen features in which the structure of a batch is seen."""
+"""Psi, the frozen feature network in whose features the discriminator sees a batch."""
 
 import copy
 from collections.abc import Iterable, Sequence
@@ -15,16 +15,16 @@ from training.structure.config import StructureConfig
 class Psi(nn.Module):
     """Images [B, C, H, W] in data units -> features [B, F], standardised by real images.
 
-    Differentiable in the images; its own weights never change but by `refresh`. One scale per
-    feature, from real images only, so a shrunken or stretched cloud of fakes stays visible.
-    Computed at the precision of its weights, outside any autocast.
+    It is differentiable in the images; its weights change only by `refresh`. Each feature has one
+    scale, taken from real images only, so that fakes with less or more variance are still seen as
+    such. It is computed in the precision of its weights, outside any autocast.
     """
 
     mean: Tensor
     scale: Tensor
 
     def __init__(self, network: nn.Module, image_shape: tuple[int, int, int], like: Tensor):
-        """`network`, already on its device, gives the raw features; `like` sets dtype, device."""
+        """network: gives the raw features, on its device already. like: sets dtype and device."""
         super().__init__()
         self.network = network.eval().requires_grad_(False)
         with torch.no_grad():
@@ -46,10 +46,11 @@ class Psi(nn.Module):
 
     @torch.no_grad()
     def standardise(self, batches: Iterable[Tensor]) -> Tensor:
-        """Take mean and standard deviation from batches of real images; returns their features.
+        """Set mean and scale from batches of real images; returns their features [N, F].
 
-        A feature that hardly varies (under a tenth of the root mean square of all deviations) is
-        scaled as if it did: the least deviation of a fake would otherwise outweigh all the rest.
+        The deviation by which a feature is divided is at least a tenth of the root mean square of
+        all deviations: otherwise, in a feature that hardly varies, the smallest difference of a
+        fake would outweigh all other features.
         """
         raw = torch.cat([self.raw(batch) for batch in batches])  # [N, F]
         features = raw.double()
@@ -60,28 +61,28 @@ class Psi(nn.Module):
         return (raw - self.mean) * self.scale
 
     def refresh(self, ema_denoiser: Denoiser) -> None:
-        """Copy the weights of the EMA denoiser, if Psi is made of one."""
+        """Copy the weights of the EMA denoiser, if Psi is a denoiser's encoder."""
         if isinstance(self.network, DenoiserFeatures):
             self.network.denoiser.load_state_dict(ema_denoiser.state_dict())
 
     def kept(self) -> dict[str, Tensor]:
-        """What a checkpoint must hold: the statistics, and weights that came from training."""
+        """Tensors for a checkpoint: the statistics, and weights if they come from training."""
         keep = self.state_dict()
         if isinstance(self.network, DenoiserFeatures):
             return keep
         return {name: keep[name] for name in ("mean", "scale")}
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """The inverse of `kept`."""
+        """Set what `kept` returned."""
         self.load_state_dict({**self.state_dict(), **tensors})
 
 
 class DenoiserFeatures(nn.Module):
-    """Mean and deviation over the pixels of each channel, once per resolution of the encoder.
+    """Mean and standard deviation over pixels of each channel, at each resolution of the encoder.
 
-    The deepest state of each resolution is taken. The encoder is told each of the noise levels
-    `sigmas` in turn (a low one shows fine texture, a high one shape), and no labels: the features
-    are to show the image, not what it was meant to be.
+    Of each resolution the deepest state is used. The encoder runs with each of the noise levels
+    `sigmas` (a low one shows fine texture, a high one shape), and without labels, so that features
+    depend on the image alone.
     """
 
     def __init__(self, denoiser: Denoiser, sigmas: Sequence[float]):
@@ -98,14 +99,14 @@ class DenoiserFeatures(nn.Module):
         pooled = []
         for state in states.values():
             state = state.to(x.dtype)  # [B, C, h, w]
-            # Not .std(): its gradient at constant maps is not finite.
+            # .std() has no finite gradient at constant maps.
             deviation = (state.var((2, 3), correction=0) + 1e-4).sqrt()
             pooled += [state.mean((2, 3)), deviation]
         return torch.cat(pooled, 1)
 
 
 class OfPictures(nn.Module):
-    """Features that an external network sees in the pictures of the data."""
+    """Features of an external network, which sees data decoded to pictures."""
 
     def __init__(self, codec: Codec, network: nn.Module):
         super().__init__()

@@ -1,4 +1,4 @@
-"""The structure game: the denoiser against a discriminator of batch structure."""
+"""Plays the structure game: the denoiser against a discriminator of batch structure."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -25,21 +25,23 @@ __all__ = ["GameBatch", "StructureGame"]
 
 STATISTICS_BATCH = 256
 SOFTENING = 0.9
-"""Factor on the logits of a discriminator that wins by far, per play."""
+"""Factor on the logits of a discriminator that wins by far, applied at each play."""
 
 
 class StructureGame:
     """The minimax game of one run; with kind 'none' it is never due and keeps no state.
 
-    The gradient is that of the *global* batch, however it is split: features are computed part by
-    part and gathered from all workers, each of which computes the graphs of the whole batch; then
-    dL/dF is carried back through the denoiser part by part (two passes; one where the share fits).
+    The gradient is that of the *global* batch, however it is split. A first pass computes features
+    part by part; they are gathered from all workers, and each worker computes the graphs of the
+    whole batch. A second pass computes the features again, part by part, and carries dL/dF back
+    through the denoiser. If a worker's share fits in one part, one pass is enough.
 
     Args:
         denoiser: the network in training, not compiled (its copy may serve as Psi).
         batch_size: images per training step over all workers, for structure.batch_size: null.
         sampler: structure.sampler; None: DDIM with 8 steps on EDM's grid.
-        autocast: the precision of the denoiser's passes, e.g. torch.bfloat16; None: as it is.
+        autocast: the precision of the denoiser's passes, e.g. torch.bfloat16; None: that of its
+            weights.
         grid_cache: folder in which an optimized time grid of the sampler is kept.
     Raises ValueError if the settings do not fit each other or a feature network is missing.
     """
@@ -61,7 +63,7 @@ class StructureGame:
         self.weight = AdaptiveWeight(config.lambda_0, config.lambda_cap, config.lambda_smoothing)
         self.opened_at: int | None = None
         self.skipped = 0
-        """Plays whose gradient was not finite; it was dropped."""
+        """Number of plays whose gradient was dropped because it was not finite."""
         if config.kind == "none":
             return
         self.batch_size = config.batch_size or batch_size
@@ -79,15 +81,15 @@ class StructureGame:
             grid_cache=grid_cache,
         )
         self.adapted = bool(adapter_parameters(denoiser, GAME))
-        """Whether the game moves the denoiser's adapter and nothing else of it."""
+        """Whether the game moves the denoiser's adapter alone."""
 
     @property
     def plays(self) -> int:
-        """Times the game has been played."""
+        """How often the game has been played."""
         return self.gate.plays
 
     def needs_opening(self, nimg: int) -> bool:
-        """Whether `open` is due: the warm-up has just ended, or Psi is to be refreshed."""
+        """Whether `open` is due: the warm-up is over, or Psi is to be refreshed."""
         if self.config.kind == "none":
             return False
         if self.opened_at is None:
@@ -96,7 +98,7 @@ class StructureGame:
         return refresh is not None and nimg - self.opened_at >= refresh * 1000
 
     def open(self, nimg: int, ema_denoiser: Denoiser, dataset: ImageDataset) -> None:
-        """Build Psi from the EMA denoiser and its statistics from real training images."""
+        """Copy the EMA denoiser into Psi, and standardise Psi by real training images."""
         self.psi.refresh(ema_denoiser)
         real = self.psi.standardise(self._statistics_batches(dataset))
         self.world.broadcast_(self.psi.mean)
@@ -106,7 +108,7 @@ class StructureGame:
         self.gate.start()
 
     def due(self, step: int) -> bool:
-        """Whether optimiser step number `step` (from 0, counted over resumes) includes a play."""
+        """Whether optimiser step number `step` of the run (from 0) includes a play."""
         return self.opened_at is not None and step % self.config.every == 0
 
     def draw(self, dataset: ImageDataset, nimg: int, *, flip: bool = False) -> GameBatch:
@@ -136,10 +138,11 @@ class StructureGame:
                 workers) at `denoiser.output_conv_weight`.
 
         Returns:
-            For each of `denoiser.parameters()` lambda times this worker's share of the adversarial
-            gradient, whose sum over workers is that of the global batch, or None where there is
-            none (everywhere, while the gate is shut); and what to log, as 'structure/...' (finite
-            numbers only; 'loss_g' and 'adv_grad' only where the denoiser is moved).
+            (gradients, metrics). gradients: for each of `denoiser.parameters()` lambda times this
+            worker's share of the adversarial gradient, or None where there is none (everywhere
+            while the gate is shut); summed over workers it is the gradient of the global batch.
+            metrics: {'structure/...': finite number}; 'loss_g' and 'adv_grad' only if the
+            denoiser is moved.
         """
         with evaluating(denoiser):
             gradients, logs = self._play(denoiser, batch, micro_batch, denoise_grad)
@@ -197,9 +200,10 @@ class StructureGame:
     def _weigh(
         self, denoiser: Denoiser, gradients: list[Tensor | None], denoise_norm: float
     ) -> dict[str, float]:
-        """Multiply the gradients with lambda, or drop them if any worker's are not finite.
+        """Multiply the gradients by lambda, or drop them if any worker's are not finite.
 
-        An adapter has no denoising gradient to be weighed against: there lambda is 1.
+        For an adapter lambda is 1, since it has no denoising gradient to be compared with.
+        Returns the metrics.
         """
         if self.adapted:
             at_output = torch.cat([g.reshape(-1) for g in gradients if g is not None])
@@ -213,7 +217,7 @@ class StructureGame:
         counted = torch.cat([at_output.reshape(-1), bad.to(at_output.dtype)[None]])
         total = self.world.all_reduce_sum_(counted)
         norm = float(total[:-1].norm())
-        if total[-1] > 0:  # workers with a gradient that is not finite
+        if total[-1] > 0:  # number of workers with a gradient that is not finite
             self.skipped += 1
             gradients[:] = [None for _ in gradients]
             return {"adv_grad": norm}
@@ -238,7 +242,7 @@ class StructureGame:
         return self.psi(x)
 
     def _denoising(self, call) -> Tensor:
-        """The denoiser's passes run in its own precision, everything else in full."""
+        """call() under the autocast of the denoiser; everything else runs in full precision."""
         enabled = self.autocast is not None
         with torch.autocast(self.psi.mean.device.type, dtype=self.autocast, enabled=enabled):
             return call()
@@ -258,15 +262,15 @@ class StructureGame:
     def observe_held_out(
         self, held_out: Sequence[float], train: Sequence[float], nimg: int = 0, memory: float = 0.0
     ) -> None:
-        """Denoising losses per sigma bin at fixed noise, the same on every worker (see Gate).
+        """Pass the denoising losses per sigma bin to the gate (see Gate.observe_held_out).
 
-        Of a denoiser that the game does not move they say nothing about the game.
+        Not if the game moves an adapter alone: then they say nothing about the game.
         """
         if self.config.kind == "none" or not self.adapted:
             self.gate.observe_held_out(held_out, train, nimg, memory)
 
     def state_dict(self) -> tuple[dict[str, Tensor], dict]:
-        """Flat tensors and a JSON-able dict: all that later plays depend on."""
+        """Flat tensors and a JSON-able dict; later plays depend on nothing else."""
         meta = {
             "opened_at": self.opened_at,
             "skipped": self.skipped,
@@ -281,7 +285,7 @@ class StructureGame:
         return {name: value.detach() for name, value in tensors.items()}, meta
 
     def load_state_dict(self, tensors: dict[str, Tensor], meta: dict) -> None:
-        """Take up the state of `state_dict`; the settings must be those it was made with."""
+        """Set what `state_dict` returned for a game with the same settings."""
         self.opened_at, self.skipped = meta["opened_at"], meta["skipped"]
         self.gate.load_state_dict(meta["gate"])
         self.weight.load_state_dict(meta["weight"])

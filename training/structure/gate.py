@@ -1,4 +1,4 @@
-"""When the denoiser is spared the adversarial gradient, and why."""
+"""Decides when the denoiser gets the adversarial gradient, and says why not."""
 
 import math
 from collections import Counter
@@ -14,7 +14,7 @@ Reason = Literal[
     "discriminator wins by far",
     "discriminator at chance",
 ]
-"""Why the gate is shut; empty where it is open."""
+"""Why the gate is shut; "" if it is open."""
 
 WARMING_UP: Reason = "warming up"
 WORSENED: Reason = "held-out loss worsened"
@@ -26,18 +26,19 @@ CERTAINTY = 2.0
 
 
 class Gate:
-    """Open, or shut with a reason. A shut gate pauses the game; it can always open again.
+    """Open, or shut for a reason. While it is shut the denoiser gets no adversarial gradient.
 
-    *At chance*: the smoothed accuracy is not above one half by `chance_margin`, nor by two of its
-    own standard errors, so small and noisy batches must prove more. The discriminator trains on.
-    *Wins by far*: the smoothed logit gap is above `win_gap`. The discriminator then stops learning
-    and its logits are scaled down play by play, until the gap is small enough. *Held-out loss
-    worsened*: each sigma bin has a reference, its best held-out loss so far and the train loss
-    measured with it. The gate shuts when in some bin the held-out loss, or its distance from the
-    train loss, has grown by more than `max_worsening` of the reference: the first shows a bias that
-    lifts both losses, the second shows overfitting. The gate opens again when the loss has
-    recovered. If the loss stops improving although the game has paused for longer than the averages
-    remember, the game cannot be the cause any more, and the present loss becomes the reference.
+    *At chance*: the smoothed accuracy does not exceed one half by `chance_margin` and by two of its
+    own standard errors (which are larger for small, noisy batches). The discriminator goes on
+    learning. *Wins by far*: the smoothed logit gap is above `win_gap`. The discriminator then stops
+    learning, and its logits are scaled down play by play until the gap is small enough. *Held-out
+    loss worsened*: each sigma bin has a reference, its best held-out loss so far and the train loss
+    measured with it. The gate shuts if in some bin the held-out loss, or its distance from the
+    train loss, has grown by more than `max_worsening` of the reference. The first shows a bias that
+    raises both losses, the second shows overfitting. The gate opens again when the loss has
+    recovered. If the loss has not improved although the game has paused for longer than the
+    averages remember, the game cannot be the cause any more, and the current loss becomes the
+    reference.
     """
 
     def __init__(self, config: GateConfig):
@@ -62,12 +63,12 @@ class Gate:
 
     @property
     def wins(self) -> bool:
-        """Whether the discriminator wins by far, whatever else keeps the gate shut."""
+        """Whether the discriminator wins by far, even if `reason` is another one."""
         return self.warm and self._gap.mean > self.config.win_gap
 
     @property
     def reason(self) -> Reason:
-        """The most serious reason for which the gate is shut, or '' where it is open."""
+        """The most serious reason why the gate is shut; '' if it is open."""
         if not self.warm:
             return WARMING_UP
         if self._worsened:
@@ -81,7 +82,7 @@ class Gate:
 
     @property
     def explanation(self) -> str:
-        """The reason with its numbers, for a log line; '' where the gate is open."""
+        """The reason with its numbers, for a log line; '' if the gate is open."""
         reason = self.reason
         if reason == WORSENED:
             return f"{reason} by {self.worsening:.1%} in sigma bin {self.worst_bin}"
@@ -92,14 +93,14 @@ class Gate:
         return reason
 
     def start(self) -> None:
-        """End the warm-up, or begin again with new features: accuracy must be earned anew."""
+        """End the warm-up, or begin again with new features; accuracy and gap are measured anew."""
         self.warm = True
         self._trusted = 0
         self._accuracy = _Smoothed(self.config.smoothing)
         self._gap = _Smoothed(self.config.smoothing)
 
     def observe_play(self, accuracy: float, gap: float) -> None:
-        """Take note of a play: counted under the reason that held while it was played."""
+        """Count a play under the reason that held during it, and add its accuracy and logit gap."""
         self.plays += 1
         if self.open:
             self.open_plays += 1
@@ -113,10 +114,11 @@ class Gate:
     def observe_held_out(
         self, held_out: Sequence[float], train: Sequence[float], nimg: int = 0, memory: float = 0.0
     ) -> None:
-        """Take note of the denoising loss per sigma bin, measured with the same noise each time.
+        """Judge the denoising losses per sigma bin, measured with the same noise each time.
 
-        nimg: images seen; memory: how many of the last ones the measured average still remembers.
-        A bin that is not finite is not judged. Raises ValueError if the number of bins changes.
+        nimg: images seen. memory: number of last images that the measured average still remembers.
+        A bin with a loss that is not finite is not judged. Raises ValueError if the number of bins
+        changes.
         """
         held_out, train = [float(v) for v in held_out], [float(v) for v in train]
         if len(held_out) != len(train):
@@ -146,7 +148,7 @@ class Gate:
             self._worsened, self.worsening, self.worst_bin = False, 0.0, -1
 
     def summary(self) -> dict:
-        """For train.json: plays by reason of a shut gate, and the open share of all plays."""
+        """For train.json: {"shut_reasons": {reason: plays}, "open_fraction": share of plays}."""
         return {
             "shut_reasons": {
                 str(reason): count for reason, count in sorted(self.shut_plays.items())
@@ -155,7 +157,7 @@ class Gate:
         }
 
     def state_dict(self) -> dict:
-        """All of it, JSON-able."""
+        """The whole state, JSON-able."""
         return {
             "warm": self.warm,
             "plays": self.plays,
@@ -207,7 +209,7 @@ class _Smoothed:
 
     @property
     def standard_error(self) -> float:
-        """Of the mean, taking the values as independent; 0 for fewer than two of them."""
+        """Standard error of the mean of independent values; 0 for fewer than two."""
         if not self.weight:
             return 0.0
         share = self.squares / self.weight**2  # 1 / effective number of values
@@ -226,10 +228,10 @@ class _Smoothed:
 def _worst(
     reference: tuple[list[float], list[float]], now: tuple[list[float], list[float]]
 ) -> tuple[int, float]:
-    """The sigma bin that worsened most, and by how much relative to its held-out reference."""
+    """(the sigma bin that worsened most, or -1; by what share of its held-out reference)."""
     worst_bin, worst = -1, 0.0
     for index, (old_held, old_train, held, train) in enumerate(zip(*reference, *now, strict=True)):
-        # The gap shows overfitting, the loss itself a bias that lifts train and held-out alike.
+        # The loss shows a bias that raises both losses alike, the gap shows overfitting.
         worsening = max(held - old_held, (held - train) - (old_held - old_train)) / max(
             abs(old_held), 1e-12
         )

@@ -1,4 +1,4 @@
-"""The denoiser's opponent: a discriminator with its optimiser, the same on every worker."""
+"""The denoiser's opponent: a discriminator with its optimiser."""
 
 import math
 
@@ -16,10 +16,10 @@ ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
 
 
 class Opponent:
-    """A form of discriminator and Adam, over features [N, F] of the global batch.
+    """A form of discriminator and Adam; both see features [N, F] of the global batch.
 
-    Every worker computes the whole batch; rank 0's gradients are used by all, so that rounding
-    cannot drive the copies apart. Computed in `like`'s precision, outside any autocast.
+    Every worker computes the whole batch, and all use rank 0's gradients, so that rounding does not
+    make their copies differ. They are computed in the precision of `like`, outside any autocast.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Opponent:
         self.recent = RecentPlays(config.recent_plays)
 
     def open(self, real: Tensor, batch_size: int) -> None:
-        """Begin with new features: those of real images [M, F], to be played in batches."""
+        """Begin with new features. real: of real images [M, F]; batch_size: of the plays."""
         self.form.calibrate(real, batch_size)
         for buffer in self.form.buffers():
             self.world.broadcast_(buffer)
@@ -51,13 +51,13 @@ class Opponent:
     ) -> dict[str, float]:
         """The `opponent_steps` of a play: one on its own batch, the others on rows of recent plays.
 
-        `shown` names the images that the reals are of, int64 [N]; `play` counts the plays; without
-        `train` nothing is learned. Returns what to log, of the play's own batch while it was new.
+        shown: which training image each real is, int64 [N]. play: number of the play. train:
+        whether to learn. Returns the metrics of the play's own batch, before any step on it.
         """
         report = self.step(real, fake, labels, train=train)
         if self.steps > 1 and all(map(math.isfinite, report.values())):
             self.recent.add(real, fake, labels, shown)
-            if train and len(self.recent) > 1:  # one play alone gives the same graph again
+            if train and len(self.recent) > 1:  # rows of one play alone would give its graph again
                 for number in range(1, self.steps):
                     draw = play * self.steps + number
                     generator = slot_generator(self.seed, "structure/recent plays", draw)
@@ -67,9 +67,9 @@ class Opponent:
     def step(
         self, real: Tensor, fake: Tensor, labels: Tensor, *, train: bool = True
     ) -> dict[str, float]:
-        """One optimiser step (none if not to `train`, or not finite); returns what to log.
+        """One optimiser step; returns the metrics of the batch before it.
 
-        The numbers are those before the step, so the batch is new to the discriminator.
+        No step is made if `train` is false or a gradient or metric is not finite.
         """
         with torch.autocast(real.device.type, enabled=False):
             result = self.form.loss_d(real, fake, labels)
@@ -92,7 +92,7 @@ class Opponent:
         return dict(zip(report, numbers.tolist(), strict=True))
 
     def feature_gradient(self, real: Tensor, fake: Tensor, labels: Tensor) -> tuple[float, Tensor]:
-        """The denoiser's adversarial loss, and its gradient dL/dF [N, F] at the fake features."""
+        """The denoiser's adversarial loss, and its gradient dL/dF [N, F] by the fake features."""
         leaf = fake.detach().requires_grad_()
         with torch.enable_grad(), torch.autocast(real.device.type, enabled=False):
             loss = self.form.loss_g(real, leaf, labels)
@@ -100,7 +100,7 @@ class Opponent:
         return loss.item(), self.world.broadcast_(gradient.contiguous())
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Weights, Adam's state and the recent plays, flat."""
+        """Weights, Adam's state and the recent plays, by flat names."""
         tensors = {f"form.{name}": value for name, value in self.form.state_dict().items()}
         for name, parameter in self.form.named_parameters():
             for key, value in self.optimizer.state.get(parameter, {}).items():

@@ -1,4 +1,4 @@
-"""Features of the last plays, from which the discriminator learns more than once."""
+"""Keeps the features of the last plays, so that the discriminator can learn from them again."""
 
 import numpy as np
 import torch
@@ -10,8 +10,8 @@ FIELDS = ("real", "fake", "labels", "shown")
 class RecentPlays:
     """The features of the last `size` plays, each of the whole global batch.
 
-    A batch mixed from them has a graph that was never seen before, at a small part of the cost of
-    new fakes (Shrivastava et al., arXiv 1612.07828, keep past fakes to the same end).
+    A batch mixed from them has a new graph, at a small part of the cost of new fakes (Shrivastava
+    et al., arXiv 1612.07828, keep past fakes for the same purpose).
     """
 
     def __init__(self, size: int):
@@ -22,9 +22,10 @@ class RecentPlays:
         return len(self._plays)
 
     def add(self, real: Tensor, fake: Tensor, labels: Tensor, shown: Tensor) -> None:
-        """Keep a play; the oldest goes when there are too many.
+        """Keep a play, and drop the oldest if there are more than `size`.
 
-        Features [N, F], labels [N], and which image each real is of, int64 [N].
+        real, fake: features [N, F]. labels: int64 [N]. shown: which training image each real is,
+        int64 [N].
         """
         self._plays.append((real.detach(), fake.detach(), labels, shown))
         del self._plays[: -self.size]
@@ -32,8 +33,9 @@ class RecentPlays:
     def mixed(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """`count` rows (fewer if fewer are kept) drawn without replacement: real, fake, labels.
 
-        Row i of real and of fake share their label, and a paired form's rows stay pairs. No image
-        is shown twice: duplicates, which fakes have none of, would tell the real set.
+        Row i of real and row i of fake have the same label; pairs of a paired form stay pairs. No
+        real image occurs twice: since fakes have no duplicates, duplicates would give the real set
+        away.
         """
         *kept, shown = (torch.cat(column) for column in zip(*self._plays, strict=True))
         order = torch.randperm(len(shown), generator=generator)
@@ -43,7 +45,7 @@ class RecentPlays:
         return real, fake, labels
 
     def clear(self) -> None:
-        """Forget all: the features have changed."""
+        """Drop all plays, since the features have changed."""
         self._plays.clear()
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -55,8 +57,8 @@ class RecentPlays:
         }
 
     def load_state_dict(self, tensors: dict[str, Tensor], like: Tensor) -> None:
-        """Take up the state of `state_dict`, on the device of `like`."""
-        if "0.shown" not in tensors:  # of a version that did not note it: begin anew
+        """Set what `state_dict` returned, on the device of `like`."""
+        if "0.shown" not in tensors:  # an older version wrote it: begin without plays
             tensors = {}
         count = len(tensors) // len(FIELDS)
         at = {name: value.clone().to(like.device) for name, value in tensors.items()}

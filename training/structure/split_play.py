@@ -1,4 +1,4 @@
-"""A play in parts: rows by rows through the denoiser, their gradients added up."""
+"""Helps to play in parts: rows of a batch pass the denoiser part by part."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ def accumulate(
     parameters: list[nn.Parameter],
     wanted: list[bool],
 ) -> None:
-    """Add d(sum(features * weight)) / d parameters to the list, in place, where wanted."""
+    """Add d sum(features * weight) / d parameters to the entries of `gradients` that are wanted."""
     chosen = [index for index, asked in enumerate(wanted) if asked]
     found = torch.autograd.grad(
         features, [parameters[index] for index in chosen], weight, allow_unused=True
@@ -33,7 +33,7 @@ def split_rows(count: int, size: int | None) -> list[slice]:
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode inside, the former mode after."""
+    """Context in which the module is in evaluation mode; afterwards it has its former mode."""
     mode = module.training
     module.eval()
     try:

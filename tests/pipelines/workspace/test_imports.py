@@ -103,7 +103,7 @@ def test_packages_count_with_their_modules(project):
     }
 
 
-def test_a_package_that_hands_on_names_leads_to_the_asked_one_only(project):
+def test_a_package_that_re_exports_names_leads_to_the_asked_one_only(project):
     root = project({"top/main.py": "from a import one", "a/x.py": "one = 1", "a/y.py": "two = 2"})
     (root / "a" / "__init__.py").write_text(
         '"""Two names."""\nfrom a.x import one\nfrom a.y import two\n__all__ = ["one", "two"]\n'
