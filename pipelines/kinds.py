@@ -26,7 +26,7 @@ def lists_of(path: str) -> dict[str, dict]:
     try:
         return kind_lists(read_yaml(path))
     except (AttributeError, KeyError, TypeError):
-        # Something is left out or amiss. Params know the defaults, and take seconds to import.
+        # Something is left out or amiss. Params know the defaults, and are slower to import.
         from pipelines.params import load_params
 
         return kind_lists(load_params(path).model_dump(mode="json"))

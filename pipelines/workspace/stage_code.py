@@ -85,7 +85,7 @@ def code_hash(files: set[Path]) -> str:
 
 
 def content_hash(path: Path) -> str:
-    """SHA-256 of a file. (models.weights has the same, and loads torch.)"""
+    """SHA-256 of a file, hexadecimal."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
