@@ -26,7 +26,7 @@ def lists_of(path: str) -> dict[str, dict]:
     try:
         return kind_lists(read_yaml(path))
     except (AttributeError, KeyError, TypeError):
-        # A key is missing or wrong. Params have the defaults, but take seconds to import.
+        # A key is missing or wrong. Params have the defaults, but are slower to import.
         from pipelines.params import load_params
 
         return kind_lists(load_params(path).model_dump(mode="json"))

@@ -4,10 +4,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Self
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from typing import TYPE_CHECKING, Any, Self
 
 from pipelines.console.progress import PlainLines, duration
 from pipelines.tracking.live_run import StageRun
@@ -22,6 +19,10 @@ from training.events import (
     SamplesDrawn,
     Started,
 )
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
 
 RATE_SECONDS = 60.0  # the remaining time is estimated from the speed of the last minute
 
@@ -74,9 +75,11 @@ class Monitor:
         total_nimg: int,
         run: StageRun | None = None,
         *,
-        console: Console | None = None,
+        console: "Console | None" = None,
         clock: Callable[[], float] = time.monotonic,
     ):
+        from rich.console import Console
+
         self.total_nimg = total_nimg
         self.run = run or StageRun()
         self._clock = clock
@@ -91,6 +94,8 @@ class Monitor:
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
+            from rich.progress import BarColumn, Progress, TextColumn
+
             self._bar = Progress(
                 TextColumn("{task.fields[kimg]}"),
                 BarColumn(bar_width=None),

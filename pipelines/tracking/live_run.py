@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image, ImageDraw, ImageFont
-
 if TYPE_CHECKING:
+    from PIL import Image
+
     from pipelines.tracking.run_store import RunStore
 
 FLUSH_SECONDS = 5.0
@@ -188,8 +188,10 @@ def one_line(error: BaseException, limit: int = 200) -> str:
     return f"{type(error).__name__}: {text}"[:limit]
 
 
-def text_card(text: str, side: int = 480) -> Image.Image:
+def text_card(text: str, side: int = 480) -> "Image.Image":
     """A white square with a text, to be shown instead of a picture. side: in pixels."""
+    from PIL import Image, ImageDraw, ImageFont
+
     card = Image.new("RGB", (side, side), "white")
     font = ImageFont.load_default(side // 15)
     middle = (side / 2, side / 2)

@@ -5,12 +5,16 @@ import socket
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import psutil
+if TYPE_CHECKING:
+    import psutil
 
 
-def process_tags(process: psutil.Process | None = None) -> dict[str, str]:
+def process_tags(process: "psutil.Process | None" = None) -> dict[str, str]:
     """Tags that identify a process, so that is_dead can tell later whether it has ended."""
+    import psutil
+
     process = process or psutil.Process()
     return {
         "process.pid": str(process.pid),
@@ -21,6 +25,8 @@ def process_tags(process: psutil.Process | None = None) -> dict[str, str]:
 
 def owner_tags() -> dict[str, str]:
     """process_tags of the `dvc` process that started this one; without such, of this one."""
+    import psutil
+
     process = psutil.Process()
     for ancestor in process.parents():
         try:
@@ -36,6 +42,8 @@ def is_dead(tags: Mapping[str, str]) -> bool:
     """True only if the process named by `process_tags` ran on this machine and is gone."""
     if tags.get("process.host") != socket.gethostname() or "process.pid" not in tags:
         return False
+    import psutil
+
     try:
         process = psutil.Process(int(tags["process.pid"]))
         if process.status() == psutil.STATUS_ZOMBIE:

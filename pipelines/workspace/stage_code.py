@@ -86,7 +86,7 @@ def code_hash(files: set[Path]) -> str:
 
 
 def content_hash(path: Path) -> str:
-    """SHA-256 of a file. (models.weights.file_hash is the same, but importing it loads torch.)"""
+    """SHA-256 of a file, hexadecimal."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
