@@ -44,7 +44,8 @@ class ByKind:
 
     def _read(self, value: Any, mode: str) -> Settings:
         if not isinstance(value, Mapping):
-            raise ValueError(f"give a section such as {{kind: {next(iter(self.table))}, ...}}")
+            kind = self.default or next(iter(self.table))
+            raise ValueError(f"give a section such as {{kind: {kind}, ...}}")
         kind = value.get("kind", self.default)
         try:
             check_name(self.what, kind, self.table)

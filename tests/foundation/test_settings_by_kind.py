@@ -87,3 +87,11 @@ def test_mistakes_stand_where_they_were_made(entry, place, message):
     assert problem["loc"] == ("shapes", 0, *place) and message in problem["msg"]
     with pytest.raises(ValidationError, match="unknown shape None"):
         read(frame={})
+
+
+def test_the_example_is_of_the_kind_that_an_entry_has_by_default():
+    class Boxes(Settings):
+        one: Annotated[Shape, ByKind("shape", SHAPES, "box")] = Box()
+
+    with pytest.raises(ValidationError, match=r"such as \{kind: box, \.\.\.\}"):
+        Boxes.model_validate_json('{"one": 3}')
