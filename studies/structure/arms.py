@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from dataset.store import ImageDataset
 from foundation.atomic_files import write_text
+from foundation.settings_by_kind import UNKNOWN_KEY
 from foundation.workers import World
 from models.weights import load_tensors
 from pipelines.console.progress import progress
@@ -152,7 +153,8 @@ def earlier_settings(text: str) -> RunSettings | None:
         try:
             return RunSettings.model_validate_json(json.dumps(values))
         except ValidationError as error:
-            unknown = [e["loc"] for e in error.errors() if e["type"] == "extra_forbidden"]
+            of_unknown = ("extra_forbidden", UNKNOWN_KEY)
+            unknown = [e["loc"] for e in error.errors() if e["type"] in of_unknown]
             if not unknown:
                 return None
             for location in unknown:
@@ -160,7 +162,7 @@ def earlier_settings(text: str) -> RunSettings | None:
 
 
 def _remove(values: Any, location: Sequence[int | str]) -> None:
-    """Delete the entry at a location of pydantic, which names the kind of a union's member too."""
+    """Delete the entry at a location of pydantic, which may name the member of a union too."""
     *path, key = location
     for part in path:
         if isinstance(values, list) or part in values:
