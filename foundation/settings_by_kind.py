@@ -2,13 +2,16 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any, LiteralString, NoReturn
 
 from pydantic import BaseModel, GetCoreSchemaHandler, ValidationError, ValidationInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from foundation.did_you_mean import check_name, spelling_hint
 from foundation.settings_base import Settings
+
+UNKNOWN_KEY: LiteralString = "unknown_key"
+"""Type of the error about a key that no kind has."""
 
 
 class ByKind:
@@ -57,7 +60,8 @@ class ByKind:
         given = {key: part for key, part in value.items() if part is not None or key not in foreign}
         for key, part in given.items():
             if key not in chosen.model_fields:
-                _refuse(key, part, self._elsewhere(key, kind))
+                error_type: LiteralString = "value_error" if self._owners(key) else UNKNOWN_KEY
+                _refuse(key, part, self._elsewhere(key, kind), error_type)
         if mode == "json":  # where a list may be a tuple
             return chosen.model_validate_json(json.dumps(given))
         return chosen.model_validate(given)
@@ -80,10 +84,12 @@ class ByKind:
         )
 
 
-def _refuse(key: str, value: Any, message: str) -> NoReturn:
+def _refuse(
+    key: str, value: Any, message: str, error_type: LiteralString = "value_error"
+) -> NoReturn:
     """Raise an error that stands at the entry's key, as those of its own class do."""
     # The message is an argument, as a message with braces would be taken for a template.
-    reason = PydanticCustomError("value_error", "{reason}", {"reason": message})
+    reason = PydanticCustomError(error_type, "{reason}", {"reason": message})
     raise ValidationError.from_exception_data(
         "entry", [{"type": reason, "loc": (key,), "input": value}]
     )

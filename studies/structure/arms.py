@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from dataset.store import ImageDataset
 from foundation.atomic_files import write_text
+from foundation.settings_by_kind import UNKNOWN_KEY
 from foundation.workers import World
 from models.weights import load_tensors
 from pipelines.console.progress import progress
@@ -151,7 +152,8 @@ def earlier_settings(text: str) -> RunSettings | None:
         try:
             return RunSettings.model_validate_json(json.dumps(values))
         except ValidationError as error:
-            unknown = [e["loc"] for e in error.errors() if e["type"] == "extra_forbidden"]
+            of_unknown = ("extra_forbidden", UNKNOWN_KEY)
+            unknown = [e["loc"] for e in error.errors() if e["type"] in of_unknown]
             if not unknown:
                 return None
             for location in unknown:

@@ -7,7 +7,7 @@ import pytest
 from pydantic import Field, ValidationError
 
 from foundation.settings_base import Settings
-from foundation.settings_by_kind import ByKind
+from foundation.settings_by_kind import UNKNOWN_KEY, ByKind
 
 
 class Shape(Settings):
@@ -76,7 +76,7 @@ def test_null_for_another_kinds_key_says_nothing():
         ({"radios": 1.0}, ("radios",), "unknown key 'radios': did you mean 'radius'?"),
         ({"angle": 1.0}, ("angle",), "sides and angle belong to kind box, not circle: give them"),
         ({"kind": "box", "radius": 1.0}, ("radius",), "radius belongs to kind circle, not box"),
-        ({"kind": "box", "rados": None}, ("rados",), "unknown key"),
+        ({"kind": "box", "rados": None}, ("rados",), "unknown key 'rados'"),
         (3, (), "give a section such as"),
     ],
 )
@@ -85,6 +85,7 @@ def test_mistakes_stand_where_they_were_made(entry, location, message):
         read(shapes=[entry])
     (problem,) = error.value.errors()
     assert problem["loc"] == ("shapes", 0, *location) and message in problem["msg"]
+    assert (problem["type"] == UNKNOWN_KEY) == ("unknown key" in message)
     with pytest.raises(ValidationError, match="unknown shape None"):
         read(frame={})
 

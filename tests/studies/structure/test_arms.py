@@ -60,6 +60,7 @@ def test_a_field_that_is_gone_is_passed_over(noted):
     def edit(values):
         values["train"]["loss_scale"] = 2.0
         values["model"]["structural_blocks"][0]["bias"] = True
+        values["model"]["structural_blocks"][1]["dropout"] = 0.1
         values["structure"]["sampler"]["guidance_scale"] = None
 
     assert "loss_scale" not in noted(edit)["train"]
