@@ -4,8 +4,9 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from runpy import run_path
+from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
 
@@ -14,15 +15,11 @@ from dataset.prepare import prepare_dataset
 from dataset.store import ImageDataset
 from foundation.workers import World
 from models.codecs import PixelCodec
-from models.config import EMAConfig, ModelConfig
 from models.ema_reconstruction import list_snapshots, reconstruct
 from models.power_ema import sigma_rel_to_gamma
 from models.weights import load_tensors
 from training.averaged_weights import ema_denoiser
-from training.config import NoiseConfig, TrainConfig
 from training.events import (
-    CheckpointSaved,
-    Event,
     GateChanged,
     HeldOutMeasured,
     Logged,
@@ -30,52 +27,16 @@ from training.events import (
     Started,
 )
 from training.held_out import HeldOutLoss
-from training.learning_rates import adapter_learning_rate, learning_rate
 from training.loop import TrainingDiverged, train
 from training.methods.build import build_method
 from training.methods.denoising import Denoising
-from training.players import Player
-from training.run_settings import RunSettings
-from training.state.checkpoint import load_latest
 from training.structure.config import GateConfig, StructureConfig
 from training.structure.gate import Gate
 
-SMALL = ModelConfig(
-    channels=8, channel_mult=(1, 2), blocks=1, attention_resolutions=(), structural_blocks=()
-)
-
-
-def settings(total_kimg=0.128, game="none", **changes):
-    train_changes = changes.pop("train", {})
-    return RunSettings(
-        seed=changes.pop("seed", 0),
-        model=changes.pop("model", SMALL),
-        noise=NoiseConfig(),
-        train=TrainConfig(
-            total_kimg=total_kimg,
-            batch_size=16,
-            lr=1e-3,
-            lr_ramp_kimg=0.03,
-            log_every_kimg=0.016,
-            held_out_every_kimg=0.064,
-            held_out_images=16,
-            **train_changes,
-        ),
-        structure=StructureConfig(
-            kind=game,
-            start_kimg=0.03,
-            every=2,
-            width=8,
-            k=3,
-            statistics_images=32,
-            lr=0.01,
-            gate=GateConfig(
-                chance_margin=0.0, min_plays=1, win_gap=1e6, smoothing=0.0, max_worsening=100.0
-            ),
-        ),
-        ema=EMAConfig(snapshots=4),
-        **changes,
-    )
+runs = SimpleNamespace(**run_path(str(Path(__file__).with_name("small_runs.py"))))
+SMALL, settings, final, assert_same = runs.SMALL, runs.settings, runs.final, runs.assert_same
+WEIGHTS, OUTPUT, Interrupted = runs.WEIGHTS, runs.OUTPUT, runs.Interrupted
+train_whole_and_interrupted = runs.train_whole_and_interrupted
 
 
 @pytest.fixture(scope="module")
@@ -83,42 +44,6 @@ def folder(tmp_path_factory):
     out = tmp_path_factory.mktemp("data") / "dataset"
     prepare_dataset(DatasetConfig(), out)
     return out
-
-
-def final(folder):
-    return load_latest(folder / "checkpoints", print)
-
-
-def assert_same(a, b, **tolerance):
-    (tensors_a, plain_a), (tensors_b, plain_b) = a, b
-    assert tensors_a.keys() == tensors_b.keys() and plain_a["nimg"] == plain_b["nimg"]
-    for name, tensor in tensors_a.items():
-        torch.testing.assert_close(
-            tensor, tensors_b[name], msg=lambda m, n=name: f"{n}: {m}", **tolerance
-        )
-
-
-WEIGHTS = ("players.denoiser.network.", "players.denoiser.average.")
-OUTPUT = "players.denoiser.network.unet.output.weight"
-
-
-class Interrupted(Exception):
-    pass
-
-
-def train_whole_and_interrupted(config, data, folder) -> list[Event]:
-    """A run in `whole`, and one in `cut` that stops at image 80 and goes on; its later events."""
-    train(config, data, folder / "whole", World())
-
-    def stop_at(event):
-        if isinstance(event, CheckpointSaved) and event.nimg == 80:
-            raise Interrupted
-
-    with pytest.raises(Interrupted):
-        train(config, data, folder / "cut", World(), stop_at)
-    events = []
-    train(config, data, folder / "cut", World(), events.append)
-    return events
 
 
 @pytest.mark.parametrize("game", ["none", "graph"])
@@ -240,18 +165,6 @@ def test_two_workers_follow_the_curve_of_one(folder, tmp_path, free_port):
     assert_same(final(tmp_path / "one"), final(tmp_path / "two"), rtol=1e-3, atol=4e-5)
 
 
-def test_clipping_an_adapters_gradient_leaves_the_denoisers_alone():
-    plain, adapter = (torch.nn.Parameter(torch.zeros(4)) for _ in range(2))
-    optimizer = torch.optim.Adam([{"params": [plain]}, {"params": [adapter]}])
-    player = Player(torch.nn.Identity(), optimizer, rates={}, clip=1.0)
-    plain.grad, adapter.grad = torch.full((4,), 0.25), torch.full((4,), 300.0)
-    assert player.clip_gradients() == pytest.approx((0.5**2 + 600.0**2) ** 0.5)
-    assert torch.equal(plain.grad, torch.full((4,), 0.25))
-    assert adapter.grad.norm().item() == pytest.approx(1.0, rel=1e-5)
-    adapter.grad = None  # a step without a play
-    assert player.clip_gradients() == pytest.approx(0.5)
-
-
 def test_the_gate_compares_with_what_was_before_the_first_play(folder, tmp_path, monkeypatch):
     """Even where no measurement of the curve lies before it."""
     base = settings(0.064, game="graph")
@@ -348,27 +261,6 @@ def test_non_finite_steps_are_skipped_then_fatal(folder, tmp_path, monkeypatch):
         train(config, ImageDataset(folder), tmp_path / "run", World(), events.append)
     assert calls[-1] == 96
     assert max(e.metrics["skipped_steps"] for e in events if isinstance(e, Logged)) >= 2
-
-
-def test_learning_rate():
-    config = settings()
-    config = config.model_copy(
-        update={
-            "train": config.train.model_copy(
-                update={"lr": 1.0, "lr_ramp_kimg": 1.0, "lr_decay_kimg": 4.0}
-            )
-        }
-    )
-    rates = [learning_rate(config, n) for n in (500, 1000, 4000, 16000)]
-    np.testing.assert_allclose(rates, [0.5, 1.0, 1.0, 0.5])
-
-
-def test_the_adapters_learning_rate_falls_to_zero_at_the_end():
-    config = settings(total_kimg=2.0, game="graph")
-    structure = config.structure.model_copy(update={"adapter_lr": 1.0, "start_kimg": 1.0})
-    config = config.model_copy(update={"structure": structure})
-    rates = [adapter_learning_rate(config, n) for n in (0, 1000, 1500, 2000, 2064)]
-    np.testing.assert_allclose(rates, [1.0, 1.0, 0.5, 0.0, 0.0])
 
 
 def test_bf16_follows_fp32_with_fp32_weights(folder, tmp_path):

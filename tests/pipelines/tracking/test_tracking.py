@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from runpy import run_path
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,33 +16,13 @@ import pytest
 from PIL import Image
 
 from pipelines.console.training_monitor import close_training
-from pipelines.settings.dotted_keys import flatten, select
 from pipelines.tracking.connection import open_run_store
-from pipelines.tracking.provenance import git_tags, process_tags
-from pipelines.tracking.run_names import closest_preset, gate_tags, parent_name
-from pipelines.tracking.stage_run import StageRun, TrackingConfig, load_presets, stage_run
+from pipelines.tracking.provenance import process_tags
+from pipelines.tracking.run_names import gate_tags
+from pipelines.tracking.stage_run import TrackingConfig
 
-CONFIG = TrackingConfig(system_metrics=False)
-KEYS = {"train": ("seed", "train"), "evaluate": ("evaluation",), "summarize": ()}
-
-
-class FakeParams:
-    """The part of Params that tracking uses."""
-
-    def __init__(self, tracking=CONFIG, **sections):
-        self.tracking = tracking
-        self.sections = {
-            "seed": 0,
-            "dataset": {"source": "digits"},
-            "structure": {"kind": "graph"},
-            "train": {"lr": 0.01, "batch_size": 96},
-            "evaluation": {"k": 5},
-            **sections,
-        }
-
-    def model_dump(self, mode):
-        assert mode == "json"
-        return self.sections
+runs = SimpleNamespace(**run_path(str(Path(__file__).with_name("tracked_stages.py"))))
+CONFIG, FakeParams, start = runs.CONFIG, runs.FakeParams, runs.start
 
 
 @pytest.fixture(scope="module")
@@ -61,12 +42,6 @@ def elsewhere(tmp_path, monkeypatch):
 @pytest.fixture
 def client(root):
     return open_run_store(CONFIG, root).client
-
-
-def start(stage, root, tag, params=None, **options):
-    params = params or FakeParams()
-    fingerprint = options.pop("fingerprint", f"fp-{stage}-{tag}")
-    return stage_run(stage, params, tag, fingerprint, root=root, param_keys=KEYS[stage], **options)
 
 
 def steps(client, run_id, key):
@@ -302,91 +277,3 @@ def test_note_says_what_changed_against_the_last_parent(root, client):
     note = client.get_run(run.parent.run_id).data.tags["mlflow.note.content"]
     assert "| `train.lr` | 0.01 | 0.02 |" in note
     assert "cluster" not in note
-
-
-def test_without_tracking_every_call_does_nothing(tmp_path, capsys):
-    params = FakeParams(TrackingConfig(enabled=False))
-    with start("train", tmp_path, "hhhh", params) as run:
-        run.log_metrics({"loss": 1.0}, 5)
-        run.log_image(np.zeros([8, 8, 3], np.uint8), "a", 5)
-        run.set_tags({"a": 1})
-        run.log_dataset({})
-        run.mark_restored()
-        assert run.last_step == -1
-        assert run.parent is None
-    assert not list(tmp_path.iterdir())
-    assert capsys.readouterr().err == ""
-
-
-def test_a_store_that_cannot_open_costs_one_line(tmp_path, capsys):
-    (tmp_path / "file").touch()
-    uri = f"sqlite:///{tmp_path / 'file' / 'mlflow.db'}"
-    params = FakeParams(TrackingConfig(uri=uri, system_metrics=False))
-    with start("train", tmp_path, "iiii", params) as run:
-        run.log_metrics({"loss": 1.0}, 5)
-    lines = capsys.readouterr().err.strip().splitlines()
-    assert sum("goes on without tracking" in line for line in lines) == 1
-
-
-def test_a_store_that_breaks_later_never_raises(capsys):
-    class Broken:
-        client = SimpleNamespace()
-
-        def write(self, *args, **options):
-            raise OSError("disk full")
-
-    run = StageRun(Broken(), "some-id")
-    for nimg in range(1000):
-        run.log_metrics({"loss": 1.0}, nimg)
-    run.log_artifact("nothing")
-    run.end("FINISHED")
-    assert capsys.readouterr().err.count("disk full") == 1
-
-
-def test_params_are_flattened_and_selected():
-    flat = flatten({"a": {"b": 1, "c": {"d": None}}, "l": [1, 2], "e": {}, "ab": 2})
-    assert flat == {"a.b": 1, "a.c.d": None, "l": "[1, 2]", "e": "{}", "ab": 2}
-    assert select(flat, ["a.c", "l"]) == {"a.c.d": None, "l": "[1, 2]"}
-    assert set(select(flat, ["a"])) == {"a.b", "a.c.d"}
-
-
-def test_names_read_by_themselves():
-    flat = {"dataset.source": "digits", "structure.kind": "graph", "seed": 1, "train.lr": 0.02}
-    presets = {
-        "digits": {**flat, "seed": 0, "train.lr": 0.01},
-        "other": {**flat, "dataset.source": "x", "train.lr": 3, "seed": 9},
-    }
-    name, changed = closest_preset(flat, presets)
-    assert name == "digits"
-    assert parent_name(flat, "3f2a99", changed) == "digits graph s1 lr=0.02 3f2a"
-    folder = {"dataset.source": "image_folder", "dataset.path": "/data/birds.zip"}
-    assert parent_name(folder, "3f2a99") == "birds none s0 3f2a"
-
-
-def test_presets_of_the_project_are_known(monkeypatch):
-    monkeypatch.chdir(Path(__file__).parents[3])
-    presets = load_presets()
-    assert "train.batch_size" in presets["digits"]
-
-
-def test_git_facts(tmp_path):
-    def git(*words):
-        subprocess.run(
-            ["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *words],
-            cwd=tmp_path,
-            check=True,
-            capture_output=True,
-        )
-
-    assert git_tags(tmp_path) == {}
-    git("init")
-    (tmp_path / "code.py").write_text("1")
-    git("add", ".")
-    git("commit", "-m", "first")
-    (tmp_path / "dvc.lock").write_text("results are no change of code")
-    (tmp_path / "picture.png").write_text("nor are stray files")
-    clean = git_tags(tmp_path)
-    assert clean["git.dirty"] == "false" and len(clean["git.commit"]) == 40
-    (tmp_path / "code.py").write_text("2")
-    dirty = git_tags(tmp_path)
-    assert dirty["git.dirty"] == "true" and dirty["git.changed"] == "code.py"

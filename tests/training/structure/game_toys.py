@@ -113,3 +113,9 @@ def two_clusters(count=512) -> ToyImages:
     generator = torch.Generator().manual_seed(0)
     centres = torch.tensor([[0.5, 0.2], [-0.5, -0.2]])[torch.arange(count) % 2]
     return ToyImages((centres + 0.1 * torch.randn(count, 2, generator=generator))[..., None, None])
+
+
+def play(game, denoiser, data, number: int, micro_batch=None):
+    batch = game.draw(data, number * game.batch_size)
+    unit = torch.full_like(denoiser.output_conv_weight, denoiser.output_conv_weight.numel() ** -0.5)
+    return game.play(denoiser, batch, micro_batch, unit)

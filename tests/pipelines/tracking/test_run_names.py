@@ -1,0 +1,58 @@
+"""What runs are called, and what is noted of params and code."""
+
+import subprocess
+from pathlib import Path
+
+from pipelines.settings.dotted_keys import flatten, select
+from pipelines.tracking.provenance import git_tags
+from pipelines.tracking.run_names import closest_preset, parent_name
+from pipelines.tracking.stage_run import load_presets
+
+
+def test_params_are_flattened_and_selected():
+    flat = flatten({"a": {"b": 1, "c": {"d": None}}, "l": [1, 2], "e": {}, "ab": 2})
+    assert flat == {"a.b": 1, "a.c.d": None, "l": "[1, 2]", "e": "{}", "ab": 2}
+    assert select(flat, ["a.c", "l"]) == {"a.c.d": None, "l": "[1, 2]"}
+    assert set(select(flat, ["a"])) == {"a.b", "a.c.d"}
+
+
+def test_names_read_by_themselves():
+    flat = {"dataset.source": "digits", "structure.kind": "graph", "seed": 1, "train.lr": 0.02}
+    presets = {
+        "digits": {**flat, "seed": 0, "train.lr": 0.01},
+        "other": {**flat, "dataset.source": "x", "train.lr": 3, "seed": 9},
+    }
+    name, changed = closest_preset(flat, presets)
+    assert name == "digits"
+    assert parent_name(flat, "3f2a99", changed) == "digits graph s1 lr=0.02 3f2a"
+    folder = {"dataset.source": "image_folder", "dataset.path": "/data/birds.zip"}
+    assert parent_name(folder, "3f2a99") == "birds none s0 3f2a"
+
+
+def test_presets_of_the_project_are_known(monkeypatch):
+    monkeypatch.chdir(Path(__file__).parents[3])
+    presets = load_presets()
+    assert "train.batch_size" in presets["digits"]
+
+
+def test_git_facts(tmp_path):
+    def git(*words):
+        subprocess.run(
+            ["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *words],
+            cwd=tmp_path,
+            check=True,
+            capture_output=True,
+        )
+
+    assert git_tags(tmp_path) == {}
+    git("init")
+    (tmp_path / "code.py").write_text("1")
+    git("add", ".")
+    git("commit", "-m", "first")
+    (tmp_path / "dvc.lock").write_text("results are no change of code")
+    (tmp_path / "picture.png").write_text("nor are stray files")
+    clean = git_tags(tmp_path)
+    assert clean["git.dirty"] == "false" and len(clean["git.commit"]) == 40
+    (tmp_path / "code.py").write_text("2")
+    dirty = git_tags(tmp_path)
+    assert dirty["git.dirty"] == "true" and dirty["git.changed"] == "code.py"
