@@ -1,4 +1,4 @@
-"""Golden traces: does a change of the code leave every number of a training as it was, bit for bit?
+"""Golden traces: checks that a change of the code changes no number of a training, bit for bit.
 
     python -m benchmarks.golden record /tmp/golden.json     # before the change
     python -m benchmarks.golden compare /tmp/golden.json    # after it, on the same machine
@@ -6,8 +6,8 @@
 Two runs of 50 steps each: the default preset (fakes onestep), and the network of fashion_mnist with
 its adapter (fakes deployed) on enlarged digits. Settings are changed so that plays with an open
 gate, held-out measurements, snapshots, previews, and an interruption with resume all happen within
-these steps. A trace holds every logged value, every event that tells of a result, and a hash of
-each final tensor, whatever its name is. Other processors round differently: compare on one machine.
+these steps. A trace holds every logged value, every event with a result, and a hash of each final
+tensor without its name. Other processors round differently, so compare on one machine.
 """
 
 import argparse
@@ -82,7 +82,7 @@ TRACES: dict[str, dict[str, Any]] = {
 
 
 class Interrupted(BaseException):
-    """Ends the first half of a run."""
+    """Raised to interrupt the first half of a run."""
 
 
 def trace(name: str, folder: Path) -> dict[str, Any]:
@@ -130,7 +130,7 @@ def _merged(raw: dict, changes: dict) -> dict:
 
 
 def _plain(event: Any) -> dict[str, Any]:
-    """An event as JSON-able data: pictures as their hash, no path."""
+    """An event as JSON-able data, with pictures replaced by their hash and without a path."""
     fields = asdict(event) | {"kind": event.kind} if is_dataclass(event) else dict(event)
     images = fields.pop("images", None)
     if images is not None:
@@ -140,29 +140,29 @@ def _plain(event: Any) -> dict[str, Any]:
 
 
 def _hashes(path: Path) -> list[str]:
-    """A hash of each tensor in a file, sorted: what is stored, whatever it is called."""
+    """The sorted hashes of all tensors in a file; their names do not enter."""
     return sorted(
         hashlib.sha256(f"{value.dtype} {value.shape}".encode() + value.tobytes()).hexdigest()
         for value in load_file(path).values()
     )
 
 
-def differences(before: Any, after: Any, place: str = "") -> list[str]:
-    """Where two traces differ, one line each."""
+def differences(before: Any, after: Any, path: str = "") -> list[str]:
+    """A line for each number in which two traces differ. path: begins the lines."""
     if isinstance(before, dict) and isinstance(after, dict):
         keys = sorted(before.keys() | after.keys())
         return [
             line
             for key in keys
-            for line in differences(before.get(key), after.get(key), f"{place}.{key}")
+            for line in differences(before.get(key), after.get(key), f"{path}.{key}")
         ]
     if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
         return [
             line
             for i, pair in enumerate(zip(before, after, strict=True))
-            for line in differences(*pair, f"{place}[{i}]")
+            for line in differences(*pair, f"{path}[{i}]")
         ]
-    return [] if before == after else [f"{place.lstrip('.')}: {before!r} -> {after!r}"[:200]]
+    return [] if before == after else [f"{path.lstrip('.')}: {before!r} -> {after!r}"[:200]]
 
 
 def main() -> None:

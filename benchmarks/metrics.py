@@ -1,4 +1,4 @@
-"""What the metrics of local structure cost at full size: time and peak memory of one call.
+"""Measures the cost of the metrics of local structure at full size: time and peak memory.
 
 Usage: python -m benchmarks.metrics [--images 50000] [--features 2048] [--k 5]
 Features are drawn from one mixture of Gaussians for both sides, so the values should lie at their
@@ -20,7 +20,7 @@ CLUSTERS, LATENT = 100, 16
 
 
 def mixture(images: int, features: int, seed: int) -> np.ndarray:
-    """float32 [images, features]: clusters on a plane of few dimensions, as real features lie."""
+    """float32 [images, features] in clusters on a plane of few dimensions, like real features."""
     shape = np.random.default_rng(0)  # the same mixture for every seed
     plane = shape.standard_normal((LATENT, features), dtype=np.float32)
     centres = 2 * shape.standard_normal((CLUSTERS, LATENT), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""What the structure game costs: training steps with and without it, in turn, in one process.
+"""Measures the cost of the structure game: training steps with and without it, in turn.
 
 Usage: python -m benchmarks.step [--params params.yaml] [--rounds 15] [--kinds graph]
 Prints the median time of `structure.every` steps of each kind (one of them with a play) and the
@@ -31,7 +31,7 @@ from training.structure.gate import Gate
 
 
 class OpenGate(Gate):
-    """A shut gate would spare the denoiser's part of a play."""
+    """A gate that is always open, since with a shut one a play costs less."""
 
     reason = ""
 
@@ -39,7 +39,7 @@ class OpenGate(Gate):
 def make_runner(
     settings: RunSettings, dataset: ImageDataset, world: World
 ) -> Callable[[int], None]:
-    """A function that does one optimiser step; the game, if any, is open from the start."""
+    """A function that does one optimiser step, with the game, if any, from the first step on."""
     state = TrainState(build_method(settings, dataset, world))
     if isinstance(state.method, WithStructureGame):
         game = state.method.game

@@ -1,4 +1,4 @@
-"""What a sweep saves: trials side by side, one by one, and with early stopping.
+"""Measures what a sweep saves: trials side by side, one by one, and with early stopping.
 
 Usage: python -m benchmarks.sweep [--space sweep.yaml] [--trials N] [--kimg K]
 Runs the same trials three times through `python -m pipelines.sweep`, each time from nothing:
@@ -31,7 +31,7 @@ PREFIX = "benchmark-"
 
 
 def variants(config: SweepConfig) -> dict[str, dict[str, Any]]:
-    """What differs from the file, by name. Random search, so that results choose no trial."""
+    """{variant: changes of sweep.yaml}; search is random, so trials do not depend on results."""
     whole = {"searcher": "random", "scheduler": "none"}
     together = f"{config.max_concurrent} at a time"
     return {
@@ -115,8 +115,7 @@ def table(results: dict[str, tuple[float, list[dict[str, Any]]]]) -> Table:
 
 
 def images(trials: list[dict[str, Any]]) -> float:
-    """Images trained, as far as the rungs tell; a trial that is stopped there trains little
-    more."""
+    """Images trained up to the last rung of each trial; a stopped trial trains little more."""
     return sum(trial["rungs"][-1]["nimg"] for trial in trials if trial["rungs"])
 
 

@@ -1,1 +1,1 @@
-"""Floor 3: how good are the generated images? Features, distances, local structure, pictures."""
+"""Judges generated images: features, distances, local structure, pictures."""

@@ -1,4 +1,4 @@
-"""Train the small classifier in whose features images of grey data sets are compared."""
+"""Trains the small classifier in whose features images of grey data sets are compared."""
 
 from collections.abc import Callable
 
@@ -11,13 +11,13 @@ from evaluation.features import RunningStatistics, image_chunks
 from models.extractors.classifier import ClassifierExtractor
 
 SEED = 20_240_601
-"""Seed of the classifier, whatever the experiment's seed: one network judges all runs."""
+"""Seed of the classifier. It is not the experiment's seed, so one network judges all runs."""
 BATCH = 64
 EPOCHS = 24
 MAX_IMAGES_SEEN = 200_000
-"""Images that training shows at most, repeats counted, however large the data set is."""
+"""Most images that training shows, counting repeats."""
 MIN_BATCHES = 200
-"""Steps that training takes at least, however small the data set is."""
+"""Fewest steps that training takes."""
 LEARNING_RATE = 2e-3
 WEIGHT_DECAY = 0.02
 NOISE = 0.03
@@ -28,7 +28,7 @@ RECONSTRUCTED_SIDE = 16
 """Side of the image that is reconstructed, averaged down to it where it is larger (pixels)."""
 
 STANDARDISED_ON = 1 << 14
-"""Evenly spaced training images whose features are standardised by their statistics, at most."""
+"""Most training images, evenly spaced, from whose statistics features are standardised."""
 
 
 def train_classifier(
@@ -45,17 +45,18 @@ def train_classifier(
 ) -> tuple[ClassifierExtractor, float | None]:
     """Train on the labelled images of the train split; those with label -1 are left out.
 
-    Training for classes alone would map each class to one point, and the features would say
-    nothing of differences within a class. So a linear map of the features must also reconstruct the
-    small image without its noise (its error, relative to the image's variance, is added to the
-    loss); the map is not kept. Shifts by up to an eighth of the side and added noise keep the
+    Training for classes alone would map each class to one point, and the features would not show
+    differences within a class. So a linear map of the features must also reconstruct the small
+    image without its noise (its error, relative to the image's variance, is added to the loss); the
+    map is not kept. Shifts by up to an eighth of the side and added noise keep the
     features smooth. The same arguments on the same machine give the same weights.
 
     Args:
         images: uint8 [N, H, W, C], memory maps welcome.
         labels: int64 [N].
         num_classes: at least 2.
-        train_indices, held_out_indices: the latter are measured, never trained on.
+        train_indices: of the images to train on.
+        held_out_indices: of the images on which accuracy is measured.
 
     Returns:
         The extractor, frozen, and its held-out accuracy (None without held-out labels).
@@ -114,7 +115,7 @@ def train_classifier(
 def classifier_accuracy(
     network: ClassifierExtractor, images: np.ndarray, labels: np.ndarray, indices: np.ndarray
 ) -> float | None:
-    """Share of images[indices] with a label >= 0 that are put into their class; None if no such."""
+    """Share of images[indices] with a label >= 0 that get their class; None without such images."""
     chosen = indices[labels[indices] >= 0]
     if len(chosen) == 0:
         return None
@@ -126,7 +127,7 @@ def classifier_accuracy(
 
 
 def augment(x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Each image [B, C, H, W] shifted (edge pixels repeated): without and with noise."""
+    """Images [B, C, H, W] shifted at random (edge pixels repeated): (without noise, with noise)."""
     batch, _, height, width = x.shape
     reach = max(1, min(height, width) // 8)
     padded = F.pad(x, (reach,) * 4, mode="replicate")

@@ -1,4 +1,4 @@
-"""What is measured on generated images, and how."""
+"""Settings of how generated images are judged."""
 
 from typing import Annotated, Literal
 
@@ -8,7 +8,7 @@ from foundation.settings_base import Settings
 
 
 class EvaluationConfig(Settings):
-    """The section `evaluation` of params.yaml. `reference` depends on the first two fields only."""
+    """The section `evaluation` of params.yaml; the stage reference uses the first two fields."""
 
     extractor: Literal["auto", "classifier", "efficientnet_lite0", "inception"] = "auto"
     """Network whose features are compared. auto: classifier for labelled grey images, \
@@ -18,14 +18,14 @@ otherwise efficientnet_lite0."""
     num_images: Annotated[int, Field(ge=2)] = 1024
     """Images generated for each item of the evaluation."""
     batch_size: Annotated[int, Field(ge=1)] = 256
-    """Images sampled, and put through the extractor, at once."""
+    """Images that are drawn, and passed to the extractor, at once."""
     k: Annotated[int, Field(ge=1)] = 5
     """Neighbours in the metrics of local structure."""
     kid_subsets: Annotated[int, Field(ge=1)] = 100
-    """Random subsets that KID is averaged over."""
+    """Number of random subsets over which KID is averaged."""
     kid_subset_size: Annotated[int, Field(ge=2)] = 100
-    """Images in a KID subset; reduced, and noted, where fewer are compared."""
+    """Images in a KID subset; if fewer are compared it is reduced, and a note says so."""
     floor_draws: Annotated[int, Field(ge=2)] = 20
-    """Random draws behind the mean and standard deviation of each real-versus-real floor."""
+    """Number of random draws for the mean and standard deviation of each metric and floor."""
     picture_images: Annotated[int, Field(ge=1)] = 64
     """Images shown in samples.png and in nearest.png."""

@@ -1,4 +1,4 @@
-"""Features of a whole data set, written to disk batch by batch, with their mean and covariance."""
+"""Writes the features of a whole data set to disk, and computes their mean and covariance."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,13 +10,13 @@ from foundation.atomic_files import replacing
 from models.extractors.base import Extractor
 
 CHUNK_BYTES = 1 << 25
-"""Images read at once, at most 4096 of them."""
+"""Bytes of images that are read at once, though at most 4096 images."""
 FEATURE_BATCH = 256
-"""Images that the extractor takes at once in the reference stage, whatever params.yaml says."""
+"""Images that the extractor takes at once in the stage reference; params do not change it."""
 
 
 def image_chunks(images: np.ndarray, indices: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """(start, images[indices[start:...]]) in turn, each chunk small enough for memory."""
+    """(start, images[indices[start:...]]) in turn, in chunks of at most CHUNK_BYTES."""
     size = max(1, min(4096, CHUNK_BYTES // images[0].nbytes))
     for start in range(0, len(indices), size):
         yield start, images[indices[start : start + size]]
@@ -31,7 +31,7 @@ class RunningStatistics:
         self._scatter = np.zeros((num_features, num_features))
 
     def update(self, features: np.ndarray) -> None:
-        """Take in features [N, F]."""
+        """Add features [N, F]."""
         mean, cov = feature_statistics(features)
         total = self.count + len(features)
         step = mean - self.mean
@@ -55,7 +55,7 @@ def write_features(
 ) -> RunningStatistics:
     """Write the features of images[indices] to a float32 .npy [N, F], chunk by chunk.
 
-    The file appears under its name only when it is whole. Returns the features' statistics.
+    The file gets its name only when it is whole. Returns the features' statistics.
 
     Args:
         images: uint8 [*, H, W, C], a memory map.

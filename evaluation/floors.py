@@ -1,4 +1,4 @@
-"""How far are real images from real images? Random draws behind every value and its floor."""
+"""Random draws for every metric and its floor, the same metric between real images."""
 
 from collections.abc import Callable
 
@@ -9,9 +9,9 @@ Measure = Callable[[np.ndarray, np.ndarray, int], dict[str, float]]
 
 
 def equal_size(num_generated: int, num_train: int, num_held_out: int) -> int:
-    """Number n of images on each side of a comparison, the same for models and floors.
+    """Number n of images on each side of a comparison, for generated images and floors alike.
 
-    At most half of the held-out split, so that random draws of n held-out images differ.
+    It is at most half of the held-out split, so that random draws of n held-out images differ.
     """
     return min(num_generated, num_held_out // 2, num_train)
 
@@ -27,8 +27,8 @@ def draw_metrics(
 ) -> dict[str, np.ndarray]:
     """Measure n of `others` against n held-out features, in each of several random draws.
 
-    Draw d takes the same held-out images whatever the others are, so that a model and the floor
-    (others = train split) face the same real images.
+    Draw d uses the same held-out images whatever the others are, so that generated images and the
+    floor (others = train split) are compared with the same real images.
 
     Args:
         others, held_out: [*, F], memory maps welcome.
@@ -50,16 +50,16 @@ def draw_metrics(
 def floor_means(
     measure: Measure, train: np.ndarray, held_out: np.ndarray, draws: int, seed: int
 ) -> dict[str, float]:
-    """Mean floors at n = len(held_out): as many random train features against just these.
+    """Mean floors of n = len(held_out) random train features against exactly these held-out ones.
 
-    For a judgement that always takes the same held-out images, where draws of others would only
-    add noise to the distance from the floor.
+    For a judgement that always uses the same held-out images: draws of others would only add noise
+    to its distance from the floor.
 
     Args:
         train: [N >= n, F], a memory map is welcome.
         held_out: [n, F].
 
-    Raises ValueError where there are fewer train than held-out features.
+    Raises ValueError if there are fewer train than held-out features.
     """
     n = len(held_out)
     if len(train) < n:

@@ -33,14 +33,14 @@ def frechet_distance(mean1: ArrayLike, cov1: ArrayLike, mean2: ArrayLike, cov2: 
 
 
 def frechet_from_features(features1: ArrayLike, features2: ArrayLike) -> float:
-    """Frechet distance of two feature sets [N1, F] and [N2, F], cheap where N is below F."""
+    """Frechet distance of two feature sets [N1, F] and [N2, F]; cheap if N is below F."""
     parts = []
     for features in (features1, features2):
         features = np.asarray(features)
         if not np.isfinite(features).all():
             raise ValueError("frechet_from_features: features hold NaN or infinity")
         if len(features) <= features.shape[1]:
-            # A centred sample matrix is itself a root of its covariance: no [F, F] is needed.
+            # The scaled centred features are a root of their covariance: no [F, F] is needed.
             mean = features.mean(axis=0, dtype=np.float64)
             root = (features - mean) / np.sqrt(max(len(features) - 1, 1))
         else:
@@ -64,7 +64,7 @@ def feature_statistics(features: ArrayLike, chunk: int = 8192) -> tuple[np.ndarr
 
 
 def _distance(mean1: np.ndarray, root1: np.ndarray, mean2: np.ndarray, root2: np.ndarray) -> float:
-    """From means [F] and roots A [rank, F] with C = A^T A."""
+    """Squared distance from means [F] and roots A [rank, F] of covariances C = A^T A."""
     cross = np.linalg.svd(root1 @ root2.T, compute_uv=False).sum()
     squared = ((mean1 - mean2) ** 2).sum() + (root1**2).sum() + (root2**2).sum() - 2 * cross
     return float(max(squared, 0.0))
@@ -78,6 +78,6 @@ def _root(cov: np.ndarray) -> np.ndarray:
 
 
 def _float64(array: ArrayLike) -> np.ndarray:
-    if hasattr(array, "detach"):  # a tensor, on whatever device
+    if hasattr(array, "detach"):  # a tensor
         array = array.detach().cpu()
     return np.asarray(array, np.float64)

@@ -1,11 +1,11 @@
-"""The headline of local structure: one number from four metrics and their floors."""
+"""The structure gap: one number of local structure from four metrics and their floors."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
 RESOLUTION = 4.0
-"""A gap is resolvable from this many of its floor's standard deviations above its floor."""
+"""A gap is resolvable if it exceeds its floor by so many standard deviations of the floor."""
 
 
 def structure_gap(values: Mapping[str, float], floors: Mapping[str, float]) -> float:
@@ -16,8 +16,8 @@ def structure_gap(values: Mapping[str, float], floors: Mapping[str, float]) -> f
         |W1 - W1_floor| / mean real k-th neighbour distance
         | |log(lid_generated / lid_real)| - its floor |
 
-    0 if the neighbourhoods of generated images are as those of real ones. A term that is undefined
-    (the intrinsic dimension of duplicates, say) is left out of the mean.
+    It is 0 if the neighbourhoods of generated images are like those of real ones. An undefined term
+    (such as the intrinsic dimension of duplicates) is left out of the mean.
 
     Args:
         values: knn_two_sample, coverage, knn_distance_w1, lid_log_ratio, mean_real_distance.
@@ -41,11 +41,10 @@ GAP_TERMS = ("knn_two_sample", "coverage", "knn_distance_w1", "lid_log_ratio")
 def gap_with_floor(
     drawn: Mapping[str, np.ndarray], floor_drawn: Mapping[str, np.ndarray]
 ) -> dict[str, float | bool]:
-    """The structure gap of a model beside its floor, the gap of n real images (above 0).
+    """The structure gap of generated images and its floor, the gap of n real images (above 0).
 
-    Either is the mean over draws of `structure_gap` of a draw, whose floors are the means over all
-    floor draws. `resolvable`: the model's gap lies above its floor by at least RESOLUTION standard
-    deviations of the floor.
+    Both are means of `structure_gap` over draws; its floors are the means over all floor draws.
+    `resolvable`: the gap exceeds its floor by at least RESOLUTION standard deviations of the floor.
 
     Args:
         drawn, floor_drawn: name -> [draws], with the names that `structure_gap` reads.

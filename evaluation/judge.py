@@ -1,4 +1,4 @@
-"""All metrics of one set of generated images, each beside its floor."""
+"""Computes all metrics of one set of generated images, with their floors."""
 
 from collections.abc import Callable
 from functools import partial
@@ -24,22 +24,22 @@ def judge(
 ) -> dict:
     """Measure generated images against a reference made by `build_reference`.
 
-    Every metric compares n generated with n held-out images and is the mean of `floor_draws` random
-    draws; `floor` is the same of n train images, against the same held-out images. n = min(number
+    Every metric compares n generated with n held-out images, and is the mean over `floor_draws`
+    random draws. Its floor compares n train images with the same held-out images. n = min(number
     generated, half the held-out split, train split).
 
     Args:
         generated: uint8 [M, H, W, C].
-        labels: int64 [M], what each image was asked to show (-1: nothing); None for all -1.
+        labels: int64 [M] that the images were drawn with (-1: unconditional); None: all -1.
         reference: `load_reference(folder)`.
         config: numbers of draws, neighbours, subsets.
         seed: of the draws and of the KID subsets.
-        progress: called with (done, total) as the extractor and the draws go on.
+        progress: called with (done, total) after each batch of the extractor and each draw.
 
     Returns:
         A JSON-able dict {"metrics", "n", "metric_name", "protocol"}. Each metric is {"value", "std"
-        over draws, "floor", "floor_std" over draws} or a part of that; numbers that are undefined
-        are None.
+        over draws, "floor", "floor_std" over draws} or a part of that; undefined numbers are
+        None. Raises ValueError for images of another type or features that are not finite.
     """
     if generated.dtype != np.uint8 or generated.ndim != 4 or len(generated) < 2:
         raise ValueError(
@@ -105,7 +105,7 @@ def judge(
 def _protocol(
     reference: Reference, config: EvaluationConfig, n: int, num_generated: int, seed: int
 ) -> dict:
-    """What a reader needs to know to compare a number with someone else's."""
+    """What one must know to compare a metric with a published one."""
     manifest = reference.manifest
     size = min(config.kid_subset_size, n)
     k = min(config.k, n - 1)
@@ -137,7 +137,7 @@ def _protocol(
 
 
 def _jsonable(entry: dict) -> dict:
-    """Six significant digits (the rest is the order of sums), None for what is not finite."""
+    """Numbers to six digits (further ones depend on the order of sums); None if not finite."""
     out: dict[str, float | bool | None] = {}
     for key, value in entry.items():
         if value is None or isinstance(value, bool):

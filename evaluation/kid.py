@@ -1,4 +1,4 @@
-"""Kernel distance between two sets of features: unbiased at any sample size."""
+"""Kernel distance between two sets of features, unbiased at any sample size."""
 
 import numpy as np
 
@@ -13,16 +13,17 @@ def kernel_distance(
 ) -> dict[str, float]:
     """KID of Binkowski et al. (2018): squared MMD with the kernel (x.y / F + 1)^3, unbiased.
 
-    Averaged over random subsets of both sets, drawn without replacement by a generator of its own.
-    Values slightly below 0 are as they should be: the estimate of 0 scatters around it.
+    It is averaged over random subsets of both sets, drawn without replacement. A value can be
+    slightly below 0, since estimates of 0 scatter around it.
 
     Args:
         real, generated: [N, F] and [M, F].
         subsets: number of subsets.
-        subset_size: reduced to min(N, M) where fewer are there, at least 2.
+        subset_size: at least 2; reduced to min(N, M) if that is smaller.
 
     Returns:
-        {"value", "std" over subsets, "subset_size" actually used}.
+        {"value", "std" over subsets, "subset_size" that was used}. Raises ValueError for fewer than
+        2 images or different F.
     """
     size = min(subset_size, len(real), len(generated))
     if size < 2:

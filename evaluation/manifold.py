@@ -1,4 +1,4 @@
-"""Metrics of local structure: what the k nearest neighbours of each image say."""
+"""Metrics of local structure, computed from the k nearest neighbours of each image."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from torch import Tensor
 MAX_DISTANCES = 1 << 24
 """Largest number of float64 distances held at once (128 MiB)."""
 TIE = 1e-9
-"""Relative difference below which two distances count as equal. Features are float32, so a smaller
-one is rounding, which must not decide which of two duplicates is the nearer."""
+"""Relative difference below which two distances count as equal: smaller ones are rounding of
+float32 features, and must not decide which of two duplicates is nearer."""
 CANDIDATES = 4096
 """Columns of a distance matrix computed by one product, in float64."""
 
 
 def structure_metrics(real: ArrayLike, generated: ArrayLike, k: int) -> dict[str, float]:
-    """How alike the neighbourhoods of real and generated features are.
+    """Metrics of how similar the neighbourhoods of real and generated features are.
 
     precision: share of generated images within the k-th neighbour distance of a real one, and
     recall: the reverse (Kynkaanniemi et al. 2019). density: real balls round a generated image / k,
@@ -35,14 +35,14 @@ def structure_metrics(real: ArrayLike, generated: ArrayLike, k: int) -> dict[str
     Args:
         real: [N, F].
         generated: [M, F].
-        k: neighbours, reduced to min(N, M) - 1 where the sets are smaller.
+        k: neighbours; reduced to min(N, M) - 1 if that is smaller.
     """
     return compare_neighbourhoods(real, generated, k).metrics
 
 
 @dataclass(frozen=True)
 class Neighbourhoods:
-    """The metrics, and what is needed to read them."""
+    """The metrics of structure_metrics, with the k that was used and a unit of distance."""
 
     metrics: dict[str, float]
     k: int
@@ -51,7 +51,7 @@ class Neighbourhoods:
 
 
 def compare_neighbourhoods(real: ArrayLike, generated: ArrayLike, k: int) -> Neighbourhoods:
-    """The work behind `structure_metrics`. Raises ValueError on fewer than 2 images a side."""
+    """Compute `structure_metrics`. Raises ValueError for fewer than 2 images on a side."""
     x, y = _features(real, "real"), _features(generated, "generated")
     if x.shape[1] != y.shape[1]:
         raise ValueError(f"real and generated features differ in size: {x.shape[1]}, {y.shape[1]}")
@@ -113,7 +113,7 @@ def _cross(
         x_to_y.append(distance.topk(k, dim=1, largest=False, sorted=True).values)
         x_within_y.append((distance <= y_radius * (1 + TIE)).any(dim=1))
         y_within_x |= (distance <= radius * (1 + TIE)).any(dim=0)
-        # The open ball, as prdc has it for density and coverage.
+        # The open ball, as in the package prdc for density and coverage.
         balls_round_y += (distance < radius * (1 - TIE)).sum(dim=0)
         seen = distance.topk(min(k, len(distance)), dim=0, largest=False).values
         y_to_x = torch.cat([y_to_x, seen]).topk(k, dim=0, largest=False, sorted=True).values
@@ -134,8 +134,8 @@ def _within(x: np.ndarray, centre: np.ndarray, k: int) -> Tensor:
 def _own_share(own: Tensor, other: Tensor) -> Tensor:
     """Share [N] of own among the k nearest of both sets.
 
-    own, other: distances to the k nearest of either set, ascending, [N, k]. Where several are as
-    far as the k-th nearest of the union, they share what is left of the k in proportion.
+    own, other: distances to the k nearest of either set, ascending, [N, k]. If several are as far
+    as the k-th nearest of the union, each counts by the same fraction, so that k are counted.
     """
     k = own.shape[1]
     last = torch.cat([own, other], dim=1).kthvalue(k, dim=1, keepdim=True).values

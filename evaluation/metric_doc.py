@@ -1,6 +1,6 @@
-"""The tables of docs/metrics.md: every metric with its meaning and the way in which it is better.
+"""Prints the tables of docs/metrics.md: every metric, its meaning and which way is better.
 
-Usage: python -m evaluation.metric_doc, and put what it prints in place of the tables there.
+Usage: python -m evaluation.metric_doc, then replace the tables there by what it prints.
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,8 +1,8 @@
-"""The one table of metrics: what each is called and says, which way is better, where it is shown.
+"""The one table of metrics: title, meaning, which way is better, and where each is shown.
 
 Every page, figure, table and sweep reads it, and evaluation/metric_doc.py prints it for
-docs/metrics.md. A metric that is measured and has no row here is listed in reports by its key.
-This module imports nothing heavy.
+docs/metrics.md. A measured metric without a row here is listed in reports by its key. This module
+imports nothing that is slow.
 """
 
 import math
@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 Better = Literal["down", "up", "floor"]
-"""Which way a metric is better. floor: the nearer to its floor, from either side."""
+"""Which way a metric is better. floor: it is better the closer it is to its floor."""
 
-Place = Literal[
+Display = Literal[
     "choice",  # the best item of an evaluation is the best by the first of these that is known
     "tile",  # report: headline figures, and columns of the table of EMA lengths
     "length chart",  # report, compare: charts over the EMA length
@@ -37,17 +37,17 @@ class MetricEntry:
     says: str = ""
     """One plain sentence."""
     better: Better | None = None
-    """None: it describes, and is neither good nor bad."""
+    """None: neither high nor low values are better."""
     why: str = ""
-    """Why this way is better; the end of a sentence."""
-    shown: tuple[Place, ...] = ()
+    """Why this way is better, as the end of a sentence."""
+    shown: tuple[Display, ...] = ()
     floor_beside: bool = False
-    """Whether its floor has a column of its own where the metric has one (csv, MLflow)."""
+    """Whether tables with a column for the metric (csv, MLflow) have one for its floor too."""
 
 
-HEADLINE: tuple[Place, ...] = ("tile", "replicate", "study")
-CHARTED: tuple[Place, ...] = (*HEADLINE, "length chart", "csv", "MLflow column")
-DISTANCE: tuple[Place, ...] = (*CHARTED, "choice", "MLflow by length", "study figure", "sweep")
+HEADLINE: tuple[Display, ...] = ("tile", "replicate", "study")
+CHARTED: tuple[Display, ...] = (*HEADLINE, "length chart", "csv", "MLflow column")
+DISTANCE: tuple[Display, ...] = (*CHARTED, "choice", "MLflow by length", "study figure", "sweep")
 
 # Metrics of generated images. A floor is the same metric between real images and other real images.
 METRICS: dict[str, MetricEntry] = {
@@ -224,7 +224,7 @@ BETTER_TEXT: dict[Better | None, str] = {
 def metric_entry(key: str, fd_name: str = "FD") -> MetricEntry:
     """The row of a metric; for one without a row, its key as title.
 
-    fd_name: what a Frechet distance of the feature network at hand is called, e.g. FD-Classifier.
+    fd_name: name of the Frechet distance in the features that were used, e.g. FD-Classifier.
     """
     row = TABLE.get(key, MetricEntry(key.replace("_", " ")))
     if key.startswith("fd"):
@@ -232,23 +232,24 @@ def metric_entry(key: str, fd_name: str = "FD") -> MetricEntry:
     return row
 
 
-def shown(place: Place) -> list[str]:
-    """Keys of the metrics that are shown at a place, in the order of the table."""
-    return [key for key, row in TABLE.items() if place in row.shown]
+def shown(display: Display) -> list[str]:
+    """Keys of the metrics that a display shows, in the order of the table."""
+    return [key for key, row in TABLE.items() if display in row.shown]
 
 
-def shown_with_floors(place: Place) -> list[str]:
-    """The same with the keys of the floors that have a column of their own: kid, kid_floor, ..."""
+def shown_with_floors(display: Display) -> list[str]:
+    """Keys of the metrics that a display shows, with those of floors: kid, kid_floor, ..."""
     found = []
-    for key in shown(place):
+    for key in shown(display):
         found += [key, f"{key}_floor"] if TABLE[key].floor_beside else [key]
     return found
 
 
 def cost(better: Better | None, value: float, floor: float | None = None) -> float | None:
-    """A number that is the lower the better the metric is; None where nobody can tell.
+    """A number that is lower for better values of the metric; None if no way is better.
 
-    The value where lower is better, its negative where higher is, else its distance from the floor.
+    It is the value if lower is better, its negative if higher is, else its distance from the floor
+    (None without a floor).
     """
     if better == "down":
         return value
@@ -258,10 +259,10 @@ def cost(better: Better | None, value: float, floor: float | None = None) -> flo
 
 
 def best_of(found: Mapping[str, Mapping[str, float | None]]) -> tuple[str, str] | None:
-    """(metric, name) of the best of several results; None where none of them has such a metric.
+    """(metric, name) of the best of several results; None if none has a metric of `choice`.
 
     found: {name: {"kid": ..., "kid_floor": ...}}. The first metric of `choice` that any result has
-    decides; results without it, or with a value that is not finite, are passed over.
+    decides; results in which it is missing or not finite are ignored.
     """
     for key in shown("choice"):
         costs = {}
@@ -276,7 +277,7 @@ def best_of(found: Mapping[str, Mapping[str, float | None]]) -> tuple[str, str] 
 
 
 def objective(key: str) -> str:
-    """What a search for a better metric looks at: the metric, or its distance from its floor."""
+    """Name of the number that a sweep optimises: the metric, or its distance from its floor."""
     return f"{key}_from_floor" if metric_entry(key).better == "floor" else key
 
 

@@ -11,7 +11,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class MeanAndDeviation:
-    """Mean and standard deviation (n - 1) of n values; None where n is too small."""
+    """Mean and standard deviation (divisor n - 1) of n values; sd is None if n is 1."""
 
     n: int
     mean: float
@@ -20,7 +20,10 @@ class MeanAndDeviation:
 
 @dataclass(frozen=True)
 class Difference:
-    """Mean of a variant minus the first one over common seeds, with its 95% t interval."""
+    """Mean difference of two variants over common seeds, with its 95% t interval.
+
+    low and high are None for a single seed.
+    """
 
     n: int
     mean: float
@@ -29,7 +32,7 @@ class Difference:
 
     @property
     def resolved(self) -> bool:
-        """Whether the interval leaves 0 out."""
+        """Whether 0 lies outside the interval."""
         return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
 
 
@@ -40,7 +43,10 @@ def mean_and_deviation(values: Sequence[float]) -> MeanAndDeviation:
 
 
 def paired_difference(first: dict[int, float], other: dict[int, float]) -> Difference | None:
-    """other - first over the seeds that both have (Student's paired t); None without any."""
+    """other - first over the seeds that both have (Student's paired t); None without any.
+
+    Both are {seed: value}.
+    """
     seeds = sorted(first.keys() & other.keys())
     if not seeds:
         return None
@@ -55,7 +61,7 @@ def paired_difference(first: dict[int, float], other: dict[int, float]) -> Diffe
 
 
 def mean_text(found: MeanAndDeviation | None) -> str:
-    """ "1.1 ± 0.1 (n=3)"; empty for None."""
+    """ "1.1 ± 0.1 (n=3)"; "" for None."""
     if found is None:
         return ""
     sd = f" ± {found.sd:.2g}" if found.sd is not None else ""
@@ -63,7 +69,7 @@ def mean_text(found: MeanAndDeviation | None) -> str:
 
 
 def difference_text(found: Difference | None) -> str:
-    """ "-0.5 [-0.6, -0.4]*" with the interval, starred where it leaves 0 out; empty for None."""
+    """ "-0.5 [-0.6, -0.4]*": mean and interval, with a star if 0 lies outside; "" for None."""
     if found is None:
         return ""
     if found.low is None or found.high is None:

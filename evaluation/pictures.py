@@ -21,14 +21,15 @@ def sample_grid(
     labels: Sequence[int] | np.ndarray | None = None,
     label_names: Sequence[str] | None = None,
 ) -> Image.Image:
-    """A sheet of images; with labels, one row a class with its name in front.
+    """A sheet of images; with labels, a row for each class with its name in front.
 
     Args:
         images: uint8 [N, H, W, C], C 1 or 3.
-        columns: default: as wide as high; with labels, the most images that every class can fill.
+        columns: default: as many as rows; with labels, the median number of images of a class, at
+            least 4.
         scale: enlargement by a whole factor; default: to about TILE pixels.
-        labels: int64 [N]. Ignored if all are -1, or if the classes are too many for rows of 4.
-        label_names: text per label; default: its number.
+        labels: int64 [N]. Ignored if all are -1, or if classes have fewer than 4 images on average.
+        label_names: names of the labels; default: their numbers.
     """
     tiles = _tiles(images, scale)
     rows: list[tuple[int, np.ndarray]] = []
@@ -69,9 +70,9 @@ def nearest_grid(
     columns: int | None = None,
     scale: int | None = None,
 ) -> Image.Image:
-    """Each sample beside its nearest training image, which shows copies.
+    """A sheet with each sample beside its nearest training image, which shows copies.
 
-    Nearest in pixels and, where features are given, in features too.
+    Nearest in pixels and, if features are given, also the nearest in features.
 
     Args:
         samples: uint8 [N, H, W, C].
@@ -119,7 +120,7 @@ def nearest_image(
 ) -> np.ndarray:
     """Position in `indices` of the image nearest to each sample in pixels (Euclidean) [N].
 
-    Exact, as pixels are whole numbers; of equally near ones the first.
+    It is exact, as pixels are whole numbers; of equally near images the first is taken.
     """
     chunk = max(1, min(chunk, (1 << 24) // max(1, samples[0].size)))
     parts = (images[indices[i : i + chunk]] for i in range(0, len(indices), chunk))
@@ -127,7 +128,7 @@ def nearest_image(
 
 
 def nearest_feature(queries: np.ndarray, features: np.ndarray, chunk: int = 4096) -> np.ndarray:
-    """Row of `features` [M, F] nearest to each query [N, F], in float64; the first of equals."""
+    """Rows [N] of `features` [M, F] nearest to queries [N, F], in float64; the first of equals."""
     return _row_of_nearest(
         queries, (features[i : i + chunk] for i in range(0, len(features), chunk))
     )
@@ -169,7 +170,7 @@ def _tiles(images: np.ndarray, scale: int | None) -> np.ndarray:
 
 
 def _class_rows(labels: np.ndarray, columns: int | None) -> list[tuple[int, np.ndarray]]:
-    """(label, image numbers) per row; none where rows by class make no sense."""
+    """(label, image numbers) per row; [] if all labels are -1 or there are too many classes."""
     present = np.unique(labels)
     if present.max(initial=-1) < 0 or len(present) * 4 > len(labels):
         return []

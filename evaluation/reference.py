@@ -1,4 +1,4 @@
-"""The real side of every metric: features of the train and of the held-out split."""
+"""Makes and loads the reference of a data set: features of its train and held-out splits."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -20,11 +20,11 @@ from models.extractors.load import Extractor, load_extractor
 
 SCHEMA = 1
 MAX_CLASSES = 100
-"""With more classes the small classifier is too weak to report a conditional accuracy."""
+"""With more classes no conditional accuracy is reported, since the classifier is too weak."""
 
 
 class RealImages(Protocol):
-    """What the metrics need of a data set; dataset.store.ImageDataset has it."""
+    """What a reference needs of a data set; dataset.store.ImageDataset has it."""
 
     images: np.ndarray  # uint8 [N, H, W, C]
     labels: np.ndarray  # int64 [N], -1 = unlabelled
@@ -41,11 +41,11 @@ class RealImages(Protocol):
 
 @dataclass(frozen=True)
 class Reference:
-    """What `load_reference` gives. The feature arrays are memory maps."""
+    """A loaded reference. The feature arrays are memory maps."""
 
     extractor: Extractor
     classifier: ClassifierExtractor | None
-    """Judges the class of generated images; None where the data set has no usable labels."""
+    """Classifies generated images; None if the data set has no usable labels."""
     train_features: np.ndarray
     """float32 [N, F]."""
     held_out_features: np.ndarray
@@ -74,7 +74,7 @@ def build_reference(
 ) -> dict:
     """Write the reference of a data set into the folder `out`, reference.json last.
 
-    classifier.safetensors + .json (where there are labels), train_features.npy and
+    The files are classifier.safetensors + .json (if there are labels), train_features.npy and
     held_out_features.npy (float32), statistics.npz (float64 mean and covariance of the train
     split), reference.json.
 
@@ -83,8 +83,8 @@ def build_reference(
         progress: called with (what is done, done, total).
 
     Returns:
-        The content of reference.json. Raises ValueError, with the mend, where the data set is too
-        small or has too few classes, or the feature network is missing.
+        The content of reference.json. Raises ValueError, which says what to do, if the data set is
+        too small or has too few classes, or the feature network is missing.
     """
     name = resolve_extractor(config, dataset)
     held_out, train = dataset.held_out_indices, dataset.train_indices
@@ -96,7 +96,7 @@ def build_reference(
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    # A missing network is found before anything is trained.
+    # First, so that a missing network raises before the classifier is trained.
     extractor: Extractor | None = None
     if name != "classifier":
         extractor = load_extractor(name, inception_path=config.inception_path)
@@ -151,9 +151,9 @@ def load_reference(folder: Path, inception_path: str | None = None) -> Reference
     """Read what `build_reference` wrote, onto the GPU if there is one.
 
     Args:
-        inception_path: where the weights lie now, for extractor inception only.
+        inception_path: path of the weights, for extractor inception only.
 
-    Raises ValueError, naming the file, where a part is missing, damaged or does not fit.
+    Raises ValueError with the file's name if a part is missing, damaged or does not fit.
     """
     folder = Path(folder)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -215,7 +215,7 @@ def _load_features(path: Path, count: int, size: int) -> np.ndarray:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[Path]:
-    """Yield the path; whatever goes wrong while it is read becomes a ValueError that names it."""
+    """Context in which errors of reading the file become a ValueError that names it."""
     try:
         yield path
     except FileNotFoundError:

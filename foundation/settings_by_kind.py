@@ -1,4 +1,4 @@
-"""Settings of several kinds in one place: the entry's `kind` says which class reads the rest."""
+"""Entries of params whose `kind` says which settings class reads the rest of the entry."""
 
 import json
 from collections.abc import Mapping

@@ -13,7 +13,7 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class World:
-    """One worker's place among `size` workers.
+    """One worker among `size` workers, and its exchanges with them.
 
     Every collective must be called by all ranks in the same order. Alone (size 1) none of them
     touches torch.distributed.

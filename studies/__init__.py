@@ -1,1 +1,1 @@
-"""Questions asked with the pipeline; each prints a table and draws a figure."""
+"""Studies, each a question answered with the pipeline by a table and a figure."""

@@ -1,12 +1,12 @@
-"""What the discriminator sees: the neighbour graph of a batch, drawn in the plane.
+"""Draws what the discriminator sees: the neighbour graph of a batch, in the plane.
 
   python -m studies.batch_graph outputs/ema/0.1.safetensors --sampler fast8
   python -m studies.batch_graph control.safetensors game.safetensors --sampler few5,few5_game
 
-One panel of real held-out images and one for each weights file (generated from the same seeds and
-labels): points are the two leading principal components of the reals' features, lines join each
-image to its k nearest neighbours in the full feature space. A sampler with `adapter: true` switches
-the adapter of its weights on. Writes batch_graph.png.
+One panel shows real held-out images, and one the images of each weights file (drawn with the same
+seeds and labels). The axes are the two leading principal components of the real images' features;
+lines join each image to its k nearest neighbours in the full feature space. A sampler with
+`adapter: true` switches on the adapter of its weights. Writes batch_graph.png.
 """
 
 import argparse
@@ -33,9 +33,10 @@ from sampling.request import GenerationRequest
 
 
 def matching_rows(own: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Rows of `own` whose labels are `labels`, in order; a row repeats only when all are used.
+    """Rows of `own` that have the given labels, in their order.
 
-    Any row will do for the label -1, and for one that `own` lacks.
+    A row repeats only after all rows of its label have been used. For the label -1, and for labels
+    that `own` lacks, all rows are used.
     """
     rows_of = {label: np.flatnonzero(own == label) for label in set(labels.tolist()) if label >= 0}
     all_rows = np.arange(len(own))
@@ -75,7 +76,7 @@ def generated_batch(
 def draw(
     batches: list[tuple[str, np.ndarray]], labels: np.ndarray, k: int, names: Sequence[str] = ()
 ) -> bytes:
-    """PNG with one panel per batch; the first gives the axes, as it is the real one.
+    """PNG with one panel per batch. The first batch, the real one, gives the axes.
 
     Args:
         batches: titles and features [N, F].

@@ -1,16 +1,17 @@
-"""What can a discriminator see? It alone learns; generated and real images stay as they are.
+"""How well can a discriminator tell generated from real images, when it alone learns?
 
   python -m studies.discriminator outputs/ema/0.1.safetensors --sampler fast8
   python -m studies.discriminator WEIGHTS --sampler fast8 --kinds graph,per_sample --steps 600
 
-For each kind: its accuracy (area under the ROC curve; 0.5 is chance) on real and generated images
-that it never learned from, against the steps it has taken, with the settings of `structure` (Psi,
-batch, k, gamma, lr). Beside it the floor: the same with real images in place of generated ones,
-which a discriminator can tell apart only by a leak. Writes discriminator.csv and discriminator.png.
+For each kind it measures the accuracy (area under the ROC curve; 0.5 is chance) on real and
+generated images that it never learned from, against its number of steps, with the settings of
+`structure` (Psi, batch, k, gamma, lr). The floor is the same with other real images instead of
+generated ones; a discriminator can exceed 0.5 there only if something leaks. Writes
+discriminator.csv and discriminator.png.
 
-Before that, what Psi shows at all: metrics of local structure in its features, at each of
-`structure.feature_sigmas` alone and at all of them. A Psi in which generated images look like real
-ones cannot teach anything.
+First it prints what Psi shows: metrics of local structure in its features, for each of
+`structure.feature_sigmas` alone and for all of them. If generated images look like real ones in
+Psi, a discriminator has nothing to learn.
 """
 
 import argparse
@@ -56,9 +57,9 @@ def features_of(psi: Psi, images: Tensor) -> Tensor:
 def batches(
     real: Set, fake: Set, size: int, seed: int, stream: str
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Endless batches real, fake [size, F], labels; reals are drawn with the labels of the fakes.
+    """Endless batches (real [size, F], fake [size, F], labels); reals have the labels of the fakes.
 
-    Both without replacement, as training draws them: duplicates would tell which is which.
+    Both are drawn without replacement, as in training: duplicates would give one of them away.
     """
     pools = GroupPools(real[1].numpy())
     for start in itertools.count(step=size):
@@ -77,7 +78,10 @@ def accuracy_by_steps(
     steps: list[int],
     seed: int,
 ) -> dict[int, float]:
-    """Train one discriminator on (real, fake); {steps: accuracy on the test sets}."""
+    """Train one discriminator; returns {number of steps: accuracy on the test sets}.
+
+    train, test: (real, fake). steps: when to measure.
+    """
     (real, _), _ = train
     opponent = Opponent(config, real.shape[1], real, World(), seed)
     opponent.open(real[: config.statistics_images], size)
@@ -92,7 +96,7 @@ def accuracy_by_steps(
 
 
 def halves(one: Set) -> tuple[Set, Set]:
-    """Every other row."""
+    """The even rows, and the odd rows."""
     return (one[0][::2], one[1][::2]), (one[0][1::2], one[1][1::2])
 
 
@@ -102,7 +106,10 @@ SEEN = ("knn_two_sample", "coverage", "recall", "lid_ratio")  # of evaluation/me
 def sight(
     real: Tensor, others: dict[str, Tensor], per_sigma: int, sigmas: Sequence[float]
 ) -> list[list[str]]:
-    """Rows of a table: each noise level (`per_sigma` features each), each set beside `real`."""
+    """Table rows of metrics of local structure: each noise level alone and all, each set of others.
+
+    per_sigma: number of features of a noise level.
+    """
     views = {
         f"{sigma:g}": slice(number * per_sigma, (number + 1) * per_sigma)
         for number, sigma in enumerate(sigmas)
@@ -186,7 +193,7 @@ def run(options: argparse.Namespace) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame) -> bytes:
-    """Mean accuracy over seeds against steps, with the range over seeds; floors dashed."""
+    """PNG of the mean accuracy against steps, with the range over seeds; floors are dashed."""
     figure = new_figure((6.4, 4.0))
     axes = figure.subplots()
     style(axes, "accuracy on images never learned from")

@@ -1,4 +1,4 @@
-"""How strongly to guide, at which EMA length?
+"""Which guidance weight at which EMA length is best?
 
 Images of every EMA length are drawn at every guidance weight from the same noise and labels, and
 judged by KID, FD and conditional accuracy against the data set's reference.

@@ -1,4 +1,4 @@
-"""Labels of the images that a study generates: drawn as `evaluate` draws them."""
+"""Draws the labels of a study's images, as `evaluate` does."""
 
 from pathlib import Path
 
@@ -11,10 +11,10 @@ from sampling.labels import generation_labels
 
 
 def study_labels(denoiser: Denoiser, dataset: Path, seed: int, count: int) -> Tensor | None:
-    """int64 [count], of classes as frequent as in the data set; None for an unconditional denoiser.
+    """Labels int64 [count], as frequent as in the data set; None for an unconditional denoiser.
 
-    dataset: the folder of the images that the denoiser was trained on. Raises ValueError where it
-    holds no data set, or one of other classes.
+    dataset: folder of the images on which the denoiser was trained. Raises ValueError if it holds
+    no data set, or one with other classes.
     """
     if not denoiser.num_classes:
         return None
@@ -33,5 +33,5 @@ def study_labels(denoiser: Denoiser, dataset: Path, seed: int, count: int) -> Te
 
 
 def dataset_beside(reference: Path | None) -> Path:
-    """Where a data set lies if nobody says so: beside its reference."""
+    """The default folder of a data set: beside its reference."""
     return (Path("outputs") if reference is None else reference.parent) / "dataset"

@@ -1,1 +1,1 @@
-"""Which solver and which time grid give good images in few evaluations?"""
+"""Which solver and time grid give good images in few evaluations?"""

@@ -1,8 +1,8 @@
-"""Which solver on which time grid, at how many evaluations?
+"""Which solver and time grid give good images in few evaluations?
 
-Every solver x grid runs at every number of denoiser evaluations (NFE) from the same noise. Its
-distance to a 600-step run is measured (RMSE), on exact mixtures in 2 and 64 dimensions and on
-trained models; for the latter also KID and FD beside their floor and the 50-step run.
+Every solver runs on every grid at every number of denoiser evaluations (NFE) from the same noise.
+The study measures the distance (RMSE) to a 600-step run, on exact mixtures in 2 and 64 dimensions
+and on trained models; for the latter also KID and FD, their floors and those of a 50-step run.
 
   python -m studies.sampling
   python -m studies.sampling --model outputs/ema/0.1.safetensors --reference outputs/reference
@@ -54,7 +54,7 @@ GRIDS = (*CLOSED_FORM, "optimized")
 
 @dataclass
 class Subject:
-    """A denoiser and the noise that all runs on it start from."""
+    """A denoiser and the noise from which all runs on it start."""
 
     name: str
     denoiser: LabelledDenoiser
@@ -65,7 +65,7 @@ class Subject:
     floor: dict[str, float] = field(default_factory=dict)
 
     def run(self, solver: str, options: dict, sigmas: Tensor) -> Tensor:
-        """Images of all the noise, [N, C, H, W]."""
+        """Images [N, C, H, W] from all of the noise."""
         parts = []
         for start in range(0, len(self.noise), self.batch):
             chosen = slice(start, start + self.batch)
@@ -77,8 +77,8 @@ class Subject:
 
 
 def mixtures(images: int) -> Iterator[Subject]:
-    """Exact mixtures: number of components, deviation of their means, deviation of each."""
-    settings = {
+    """Subjects with exact denoisers: Gaussian mixtures in 2 and 64 dimensions."""
+    settings = {  # dimensions, components, deviation of their means, deviation of each
         "2-D, 8 narrow": (2, 8, 0.5, 0.05),
         "2-D, 3 wide": (2, 3, 0.7, 0.2),
         "64-D, 20 wide": (64, 20, 0.4, 0.15),
@@ -101,9 +101,10 @@ def trained(
     inception_path: str | None = None,
     dataset: Path | None = None,
 ) -> Subject:
-    """A trained model, its labels those of its data set; with a reference, judged by KID and FD.
+    """The subject of a trained model, with labels as in its data set.
 
-    dataset: its folder, by default beside the reference.
+    reference: folder; with it the images are judged by KID and FD. dataset: folder of the data set,
+    by default beside the reference.
     """
     denoiser = load_denoiser(path)
     noise = image_noise(image_generators(seed, range(images)), denoiser.image_shape)
@@ -118,7 +119,7 @@ def trained(
 
 
 def measure(subject: Subject, nfes: tuple[int, ...], grid_cache: Path) -> pd.DataFrame:
-    """One row a run: subject, nfe, solver, grid, steps, rmse and, where judged, kid and fd."""
+    """One row per run: subject, nfe, solver, grid, steps, rmse and, if judged, kid and fd."""
     best = subject.run("heun", {}, time_grid("karras", REFERENCE_STEPS, SIGMA_MIN, SIGMA_MAX))
     rows: list[dict] = []
 
@@ -156,7 +157,7 @@ def measure(subject: Subject, nfes: tuple[int, ...], grid_cache: Path) -> pd.Dat
 
 
 def steps_for(solver: str, nfe: int) -> int | None:
-    """Steps that make exactly this many evaluations, or None where no number of steps does."""
+    """Number of steps that makes exactly this many evaluations; None if there is none."""
     name, options = SOLVERS[solver]
     for steps in range(2, nfe + 1):
         if make_solver(name, **options).evaluations([1.0] * steps + [0.0]) == nfe:
@@ -169,7 +170,7 @@ def _judge(reference: Reference, codec: Codec, images: Tensor) -> dict[str, floa
 
 
 def _distances(reference: Reference, features: np.ndarray) -> dict[str, float]:
-    """FD and KID against the held-out features; KID also in eighths, for errors of differences."""
+    """FD and KID against the held-out features; KID also of parts, for errors of differences."""
     real = reference.held_out_features
     parts = [
         kernel_distance(real, part, seed=number)["value"]

@@ -1,1 +1,1 @@
-"""What does the structure game bring? Arms trained from one start, judged beside each other."""
+"""What does the structure game bring? Trains arms from one start and compares their images."""

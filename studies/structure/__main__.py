@@ -1,11 +1,11 @@
-"""What does the structure game bring? Trains with and without it, from a warm start or not.
+"""What does the structure game bring? Trains arms with and without it and compares their images.
 
-All arms of a seed start from the same weights and see the same images in the same order, so seeds
-pair them. The weights are those of --init; without it they are random, and training follows the
-params' own schedule. The control trains longer than the others: one of its snapshots has seen as
-many images as they have, a later one took as long. Images are drawn by the deployed sampler (few
-steps; with the adapter, where the arm trained one) and by the long one (without it), and judged
-beside the floor of real images against real ones. Fakes that a sampler draws (deployed, onpolicy)
+All arms of a seed start from the same weights and see the same images in the same order, so they
+are compared seed by seed. The weights are those of --init; without it they are random, and training
+follows the schedule of the params. The control trains longer than the others: one of its snapshots
+has seen as many images as they have, and a later one took as much time. Images are drawn by the
+deployed samplers (few steps; with the adapter if the arm trained one) and by the long one (without
+it), and are judged with the floors of real images. Fakes that a sampler draws (deployed, onpolicy)
 are drawn by the first of --deployed.
 
   python -m studies.structure --init outputs/ema/0.1.safetensors
@@ -51,7 +51,7 @@ from training.methods.build import build_method
 
 
 def questions(raw: dict, runs: dict, options: argparse.Namespace) -> list[Question]:
-    """What to judge: every arm at equal images, the control at its own end too, and the start."""
+    """The images to judge: of every arm at equal images, the control at its end, and the start."""
     params, out = check_params(raw), []
     names = [*options.deployed, options.long]
     for name in names:

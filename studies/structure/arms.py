@@ -29,9 +29,9 @@ from training.structure.config import StructureConfig
 
 
 def train_arm(settings: str, dataset: str, folder: str) -> float:
-    """Train one arm in this process, or go on with it; returns the seconds it took.
+    """Train one arm, or continue it, in this process; returns the seconds of the last start.
 
-    The time is that of the last start: a run that was interrupted looks faster than it was.
+    So the time of a run that was interrupted is too short.
     """
     run, clock = Path(folder), Path(folder) / "seconds.json"
     with FileLock(run / ".lock", timeout=0):  # Timeout says which folder another process holds
@@ -45,7 +45,7 @@ def train_arm(settings: str, dataset: str, folder: str) -> float:
 
 
 def start_worker(parent: int) -> None:
-    """Use one thread, and exit when the parent process has ended, in whatever way."""
+    """Use one thread, and end this process when the process `parent` has ended."""
     torch.set_num_threads(1)
 
     def watch() -> None:
@@ -59,7 +59,7 @@ def start_worker(parent: int) -> None:
 def arm_settings(
     raw: dict, values: dict, options: argparse.Namespace, seed: int, kimg: float
 ) -> RunSettings:
-    """Settings of one arm: those of params, with --init those of a fine-tuning, and its own."""
+    """Settings of one arm: those of params, of fine-tuning if --init is given, and `values`."""
     snapshots = round(kimg / options.snapshot_kimg)
     deployed = (
         check_params(raw)
@@ -97,9 +97,9 @@ def arm_settings(
 
 
 def same_plain(folder: Path, control: Path) -> int:
-    """At how many common snapshots an arm is its control, bit by bit, but for its adapter.
+    """Check that an arm without its adapter equals its control; returns the number of snapshots.
 
-    Raises ValueError where it is not, or where no snapshot is common.
+    Raises ValueError if a tensor differs, or if they have no snapshot at the same image.
     """
     names = [path.name for path in sorted((folder / "snapshots").glob("*.safetensors"))]
     common = [name for name in names if (control / "snapshots" / name).exists()]
@@ -118,9 +118,9 @@ def same_plain(folder: Path, control: Path) -> int:
 
 
 def check_same_settings(runs: dict, inputs: dict) -> None:
-    """A run in the folder must be of these settings, start and data; raises ValueError where not.
+    """Raise ValueError if a folder holds a run of other settings, starting weights or data.
 
-    A note that an earlier version wrote is compared as far as it says what is known today.
+    Settings that an earlier version wrote are read by `earlier_settings`. Writes the notes of runs.
     """
     for settings, folder in runs.values():
         notes = folder / "settings.json", folder / "inputs.json"
@@ -134,16 +134,15 @@ def check_same_settings(runs: dict, inputs: dict) -> None:
                 f"{folder} holds a run of other {other}: give another --out, or remove it"
             )
         folder.mkdir(parents=True, exist_ok=True)
-        # In full, so that a default that changes later does not change what this run was.
+        # With all defaults: a default that changes later does not change what this run was.
         write_text(notes[0], settings.model_dump_json(indent=1))
         write_text(notes[1], json.dumps(inputs))
 
 
 def earlier_settings(text: str) -> RunSettings | None:
-    """Settings from JSON, whichever version wrote it; None where they mean nothing today.
+    """Settings from JSON that this or an earlier version wrote; None if they are not valid now.
 
-    A field that the text lacks has its default: the run was made without it. A field that is not
-    known any more is passed over.
+    A missing field gets its default, and a field that does not exist any more is ignored.
     """
     try:
         values = json.loads(text)
@@ -162,7 +161,7 @@ def earlier_settings(text: str) -> RunSettings | None:
 
 
 def _remove(values: Any, location: Sequence[int | str]) -> None:
-    """Delete the entry at a location of pydantic, which may name the member of a union too."""
+    """Delete the entry at pydantic's location, in which names of union members occur too."""
     *path, key = location
     for part in path:
         if isinstance(values, list) or part in values:

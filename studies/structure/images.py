@@ -1,4 +1,4 @@
-"""Images of a study's weights, drawn and judged; what was judged before is read."""
+"""Draws and judges images of a study's weights; metrics of earlier calls are read from files."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ SHOWN_IMAGES = 64  # of those judged, in the picture beside each file of metrics
 
 @dataclass(frozen=True)
 class Question:
-    """One set of images to judge."""
+    """One set of images to judge: of which arm, seed and time, by which sampler and weights."""
 
     arm: str
     seed: int
@@ -37,7 +37,10 @@ class Question:
 
 
 def judge_images(question: Question, dataset: str, reference: str, config: str, out: str) -> dict:
-    """Draw the images of a question and judge them; {metric: {value, floor, ...}}."""
+    """Draw the images of a question and judge them; returns {metric: {value, floor, ...}}.
+
+    config: EvaluationConfig as JSON. Writes the metrics to `out` and a picture beside it.
+    """
     settings, path = EvaluationConfig.model_validate_json(config), Path(out)
     images_of = ImageDataset(dataset)
     denoiser = load_denoiser(question.weights)
@@ -64,12 +67,12 @@ def judge_images(question: Question, dataset: str, reference: str, config: str, 
 
 
 def picture_of(folder: Path, question: Question) -> Path:
-    """Where the picture of a question lies; its metrics are in the .json beside it."""
+    """The file of a question's picture; its metrics are in the .json beside it."""
     return folder / f"{question.arm}-{question.seed}-{question.kimg:g}-{question.sampler}.png"
 
 
 def made_of(question: Question, reference: str, config: str) -> str:
-    """Fingerprint of all that decides the metrics of a question, except for the code."""
+    """Hash of all that the metrics of a question depend on, except for the code."""
     digest = hashlib.blake2b(digest_size=16)
     for path in (Path(question.weights), *sorted(Path(reference).glob("*.json"))):
         digest.update(path.read_bytes())
@@ -85,7 +88,7 @@ def judge_all(
     reference: Path,
     folder: Path,
 ) -> list[tuple[Question, dict]]:
-    """Metrics of every question, in order; those that lie in the folder already are read."""
+    """(question, metrics) of every question, in order; metrics that are in the folder are read."""
     tasks, found = {}, {}
     facts = str(reference), config.model_dump_json()
     with progress("structure: images judged", len(asked)) as report:

@@ -1,4 +1,4 @@
-"""Command line of the structure study: the arms it knows, and its options, checked."""
+"""Command line of the structure study: its arms, and its options with their checks."""
 
 import argparse
 import math
@@ -21,7 +21,7 @@ ARMS: dict[str, dict] = {
 
 
 def parse(arguments: list[str] | None, description: str | None) -> argparse.Namespace:
-    """The command line; every mistake is one clear line."""
+    """Parse and check the command line; a mistake ends the program with one line."""
     parser = argparse.ArgumentParser(
         prog="python -m studies.structure",
         description=description,

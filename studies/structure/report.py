@@ -1,4 +1,4 @@
-"""Tables and figure of the structure study: every arm beside its control and the floor."""
+"""Writes the tables and figure of the structure study: arms, their control and the floor."""
 
 import math
 from pathlib import Path
@@ -27,7 +27,7 @@ def write_report(
     out: Path,
     snapshot_kimg: float,
 ) -> None:
-    """structure.md and structure.png.
+    """Write structure.md and structure.png.
 
     table: one row per arm, seed, kimg, sampler and metric with value, floor, floor_std;
     snapshot_kimg: distance of the snapshots, of which a longer control takes a whole number.
@@ -48,7 +48,7 @@ def write_report(
 
 
 def columns(table: pd.DataFrame, kimg: float) -> dict[str, pd.DataFrame]:
-    """Name of a column -> its rows: the start, the control, every arm, the longer control."""
+    """{column: its rows}: the start, the control, every arm, the longer control."""
     start = table[table.arm == "start"]
     out = {"start": start} if len(start) else {}  # none from scratch
     out["control"] = table[(table.arm == "control") & (table.kimg == kimg)]
@@ -62,7 +62,7 @@ def columns(table: pd.DataFrame, kimg: float) -> dict[str, pd.DataFrame]:
 
 
 def by_seed(rows: pd.DataFrame, metric: str) -> dict[int, float]:
-    """Value of each seed, where it was measured."""
+    """{seed: value} of one metric, for the seeds with a value."""
     chosen = rows[rows.metric == metric].dropna(subset=["value"])
     return dict(zip(chosen.seed, chosen.value, strict=True))
 
@@ -70,7 +70,7 @@ def by_seed(rows: pd.DataFrame, metric: str) -> dict[int, float]:
 def closer(rows: pd.DataFrame, control: pd.DataFrame, metric: str) -> Difference | None:
     """Share of the control's distance from the floor that an arm removed, paired over seeds.
 
-    1: at the floor; 0: as far as the control; negative: farther.
+    1: the arm is at the floor; 0: as far from it as the control; negative: farther.
     """
     of_arm, of_control = by_seed(rows, metric), by_seed(control, metric)
     floor = float(control[control.metric == metric].floor.mean())
@@ -109,7 +109,7 @@ def _values(table: pd.DataFrame, kimg: float) -> str:
 
 
 def _unresolved(rows: pd.DataFrame) -> str:
-    """A remark on how many of the values are not resolvable from their floor; "" where all are."""
+    """A remark on how many values are not resolvable from their floor; "" if all are."""
     if "resolvable" not in rows:
         return ""
     count = int((rows.resolvable == False).sum())  # noqa: E712  (None: not said)
@@ -179,7 +179,7 @@ def _cost(seconds_per_kimg: dict[tuple[str, int], float], kimg: float, snapshot_
 
 
 def _figure(table: pd.DataFrame, kimg: float, path: Path) -> None:
-    """Each seed's value under the deployed sampler, arms side by side, with the floor's band."""
+    """Draw each seed's value with the deployed sampler, arms side by side, and the floor's band."""
     parts = columns(table, kimg)
     metrics = shown("study figure")
     figure = new_figure((4.2 * len(metrics), 3.8))

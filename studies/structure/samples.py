@@ -1,4 +1,4 @@
-"""Images of each arm side by side, of the same seeds and labels, beside real ones."""
+"""Draws images of each arm side by side, with the same seeds and labels, beside real ones."""
 
 from pathlib import Path
 
@@ -23,12 +23,13 @@ def draw_samples(
     folder: Path,
     path: Path,
 ) -> None:
-    """Real held-out images beside those of the start and of each arm, of the first seed at `kimg`.
+    """Write a PNG with panels of real held-out images, of the start and of each arm.
 
-    All panels have the same labels, and the generated ones the same noise and sampler.
+    Arms are shown at `kimg` of the first seed. All panels have the same labels, and the generated
+    ones the same noise and sampler.
 
     Args:
-        asked: what was judged, `judged` images each; their pictures lie in `folder`.
+        asked: the judged sets of `judged` images each; their pictures are in `folder`.
         dataset: the real images.
         path: of the PNG to write.
     """

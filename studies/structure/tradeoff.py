@@ -1,4 +1,4 @@
-"""What the deployed sampler gains and the long one loses: a curve per arm, over training."""
+"""Draws what the deployed sampler gains and the long one loses, a curve over training per arm."""
 
 from pathlib import Path
 
@@ -13,9 +13,9 @@ def tradeoff_points(
 ) -> pd.DataFrame:
     """Mean over seeds at each time: columns kimg, long, deployed.
 
-    An arm that trained an adapter was not judged under the long sampler: there the adapter is off,
-    so the arm equals its control bit by bit, and the control's values are taken. Times beyond kimg,
-    which only a longer control has, are left out.
+    An arm that trained an adapter is not judged with the long sampler: with the adapter off it
+    equals its control bit by bit, so the control's values are used. Times beyond kimg, which only a
+    longer control has, are left out.
     """
     chosen = table[(table.metric == metric) & (table.kimg <= kimg)]
     own = chosen[chosen.arm == arm]
@@ -37,7 +37,7 @@ def tradeoff_points(
 
 
 def draw_tradeoff(table: pd.DataFrame, kimg: float, deployed: str, long: str, out: Path) -> None:
-    """tradeoff.png: for each headline metric, deployed over long, times along each line."""
+    """Write tradeoff.png: for each metric, the deployed sampler's value over the long one's."""
     arms = [arm for arm in table.arm.unique() if arm != "start"]
     metrics = shown("study figure")
     figure = new_figure((4.4 * len(metrics), 4.4))

@@ -13,8 +13,8 @@ def hashes(count, start=0):
 def test_share_is_as_asked(held_out):
     split = hash_split(hashes(4000), held_out)
     assert split.dtype == np.int8 and set(split.tolist()) == {0, 1}
-    spread = (held_out * (1 - held_out) / 4000) ** 0.5
-    assert abs(split.mean() - held_out) < 4 * spread
+    deviation = (held_out * (1 - held_out) / 4000) ** 0.5
+    assert abs(split.mean() - held_out) < 4 * deviation
 
 
 def test_adding_and_removing_images_moves_no_other():

@@ -29,8 +29,8 @@ def test_features_see_within_a_class(digits, digits_reference):
     train, held_out = digits.train_indices, digits.held_out_indices
     error = Ridge(1e-2).fit(features[train], pixels[train]).predict(features[held_out])
     error -= pixels[held_out]
-    spread = pixels[held_out] - pixels[held_out].mean(axis=0)
-    assert 1 - (error**2).sum() / (spread**2).sum() > 0.8
+    centred = pixels[held_out] - pixels[held_out].mean(axis=0)
+    assert 1 - (error**2).sum() / (centred**2).sum() > 0.8
 
 
 def test_same_arguments_same_weights(digits, monkeypatch):

@@ -15,7 +15,7 @@ from evaluation.metric_table import (
     METRICS,
     TABLE,
     Better,
-    Place,
+    Display,
     best_of,
     cost,
     metric_entry,
@@ -28,14 +28,14 @@ from evaluation.metric_table import (
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_every_row_says_something_and_is_shown_at_known_places_only():
+def test_every_row_says_something_and_is_shown_in_known_displays_only():
     assert not METRICS.keys() & CURVES.keys()
     for key, row in TABLE.items():
         assert row.title and row.says.endswith("."), key
         assert row.better in (*get_args(Better), None), key
-        assert set(row.shown) <= set(get_args(Place)), key
+        assert set(row.shown) <= set(get_args(Display)), key
         assert bool(row.why) == (row.better is not None), key
-    assert all(shown(place) for place in get_args(Place)), "a place that shows nothing"
+    assert all(shown(display) for display in get_args(Display)), "a display that shows nothing"
 
 
 def test_directions():

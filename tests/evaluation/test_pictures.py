@@ -23,7 +23,7 @@ def test_every_tile_is_its_image():
     for i, image in enumerate(shown):
         top, left = (MARGIN + step * (16 + GAP) for step in divmod(i, 3))
         np.testing.assert_array_equal(sheet[top : top + 16 : 2, left : left + 16 : 2], image)
-    assert (sheet[-MARGIN - 16 :, -MARGIN - 16 :] == 255).all()  # the two empty places
+    assert (sheet[-MARGIN - 16 :, -MARGIN - 16 :] == 255).all()  # the two empty tiles
 
 
 def test_grey_tiles_and_default_scale():

@@ -66,7 +66,7 @@ def test_null_for_another_kinds_key_says_nothing():
 
 
 @pytest.mark.parametrize(
-    ("entry", "place", "message"),
+    ("entry", "location", "message"),
     [
         ({"kind": "circel"}, ("kind",), "unknown shape 'circel': did you mean 'circle'?"),
         ({"kind": ["box"]}, ("kind",), "unknown shape"),
@@ -80,11 +80,11 @@ def test_null_for_another_kinds_key_says_nothing():
         (3, (), "give a section such as"),
     ],
 )
-def test_mistakes_stand_where_they_were_made(entry, place, message):
+def test_mistakes_stand_where_they_were_made(entry, location, message):
     with pytest.raises(ValidationError) as error:
         read(shapes=[entry])
     (problem,) = error.value.errors()
-    assert problem["loc"] == ("shapes", 0, *place) and message in problem["msg"]
+    assert problem["loc"] == ("shapes", 0, *location) and message in problem["msg"]
     assert (problem["type"] == UNKNOWN_KEY) == ("unknown key" in message)
     with pytest.raises(ValidationError, match="unknown shape None"):
         read(frame={})

@@ -34,11 +34,11 @@ def weights(tmp_path):
 def test_a_study_reports_no_conditional_accuracy(material, weights, tmp_path):
     question = Question("arm", 0, 1.0, "few", str(weights), SAMPLER.model_dump_json())
     config = EvaluationConfig(num_images=32, floor_draws=2).model_dump_json()
-    places = str(material.dataset), str(material.reference), config
-    metrics = judge_images(question, *places, str(tmp_path / "out.json"))
+    folders = str(material.dataset), str(material.reference), config
+    metrics = judge_images(question, *folders, str(tmp_path / "out.json"))
     assert "kid" in metrics and "conditional_accuracy" not in metrics
     labelled = Question("arm", 0, 1.0, "few", str(material.weights), SAMPLER.model_dump_json())
-    metrics = judge_images(labelled, *places, str(tmp_path / "out.json"))
+    metrics = judge_images(labelled, *folders, str(tmp_path / "out.json"))
     assert "conditional_accuracy" in metrics
 
 

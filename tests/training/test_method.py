@@ -137,7 +137,7 @@ def test_checkpoints_and_snapshots_keep_players_by_name(settings, data, tmp_path
     assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
     names = {str(p.relative_to(tmp_path / "whole")) for p in tmp_path.glob("whole/snap*/**/*.json")}
     at = ["000000000032-0.05", "000000000032-0.1", "000000000064-0.05", "000000000064-0.1"]
-    assert names == {f"snapshots/{place}{n}.json" for place in ("", "critic/") for n in at}
+    assert names == {f"snapshots/{folder}{n}.json" for folder in ("", "critic/") for n in at}
 
 
 def test_a_checkpoint_of_other_players_is_refused(settings, data, tmp_path):

@@ -1,4 +1,4 @@
-"""Ray: images come out the same however they are spread; failures are one line."""
+"""Ray: images do not depend on the workers that draw them; failures are one line."""
 
 import os
 

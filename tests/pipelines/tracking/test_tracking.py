@@ -270,8 +270,11 @@ def test_a_grid_of_several_pictures_says_so_where_it_opens(root):
         run.log_image(np.zeros([8, 8, 3], np.uint8), "real", 100, "move it")
     with start("train", root, "mmmm11") as run:  # resumed
         run.log_image(np.full([8, 8, 3], 9, np.uint8), "samples a", 300, "move it")
-    places = {("samples a", step) for step in (0, 100, 200, 300)} | {("real", 0), ("real", 100)}
-    assert set(store.image_files(run.run_id)) == places
+    expected = {("samples a", step) for step in (0, 100, 200, 300)} | {
+        ("real", 0),
+        ("real", 100),
+    }
+    assert set(store.image_files(run.run_id)) == expected
     card, picture = (store.image(run.run_id, "samples a", step) for step in (0, 300))
     assert np.asarray(Image.open(io.BytesIO(picture))).max() == 9
     pixels = np.asarray(Image.open(io.BytesIO(card)).convert("L"))

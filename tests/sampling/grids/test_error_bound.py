@@ -76,14 +76,14 @@ def test_errors_of_early_steps_do_not_cancel(order):
 def test_slope_by_complex_steps_is_the_slope():
     lambdas = -np.log(time_grid("karras", 7, 0.01, 20.0).numpy()[:-1])
     setting = (3, 2.0, 3, "vp")
-    for place in range(1, 6):
+    for index in range(1, 6):
         moved = lambdas.astype(complex)
-        moved[place] += 1e-30j
+        moved[index] += 1e-30j
         slope = error_bound._bound(moved[None], *setting)[0].imag / 1e-30
         ends = []
         for sign in (-1, 1):
             shifted = lambdas.copy()
-            shifted[place] += sign * 1e-6
+            shifted[index] += sign * 1e-6
             ends.append(error_bound._bound(shifted[None], *setting)[0])
         assert slope == pytest.approx((ends[1] - ends[0]) / 2e-6, rel=1e-5, abs=1e-8)
 
