@@ -4,6 +4,7 @@ It does not import Ray: the caller passes functions that reach the mailbox.
 """
 
 import threading
+import time
 import warnings
 from collections import deque
 from collections.abc import Callable
@@ -57,6 +58,20 @@ class Sender:
             else:
                 self.waiting.clear()
                 return
+
+    def close(self, seconds: float = 20.0, every_s: float = 0.25) -> None:
+        """Send what still waits at the end of a training, for at most `seconds`; never raises.
+
+        A training may end while the driver is still making a lost mailbox anew.
+        """
+        until = time.monotonic() + seconds
+        while self.waiting and time.monotonic() < until:
+            time.sleep(every_s)
+            try:
+                self.find()(list(self.waiting))
+            except Exception:  # there is no mailbox yet, or the driver is gone
+                continue
+            self.waiting.clear()
 
 
 def steady(report: Report) -> Report:

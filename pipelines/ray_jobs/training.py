@@ -81,6 +81,7 @@ def _worker(config: dict) -> None:
         world,
         report,
     )
+    send.close()
 
 
 def worker_scaling(cluster: ClusterConfig, gpus: float, resources: dict[str, float] | None) -> Any:

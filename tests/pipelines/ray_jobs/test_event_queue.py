@@ -7,6 +7,7 @@ import warnings
 import pytest
 
 from pipelines.ray_jobs.event_queue import MOST_WAITING, Mailbox, Sender, forward, steady
+from training.events import Ended
 
 
 class Lost(Exception):
@@ -166,3 +167,25 @@ def test_what_is_meant_for_the_training_passes(meant):
 
     with pytest.raises(meant):
         steady(report)({})
+
+
+def test_events_of_the_end_wait_for_a_mailbox_that_is_made_anew():
+    tries, arrived = [], []
+
+    def find():
+        tries.append(1)
+        if len(tries) < 5:
+            raise ValueError("no such actor")
+        return arrived.extend
+
+    send = Sender(find)
+    with pytest.warns(UserWarning, match="do not arrive"):
+        send(Ended(8))
+    assert not arrived
+    send.close(every_s=0.0)
+    assert arrived == [Ended(8)] and not send.waiting
+    dead = Sender(lambda: 1 / 0)
+    with pytest.warns(UserWarning, match="do not arrive"):
+        dead(Ended(8))
+    dead.close(seconds=0.0)
+    assert list(dead.waiting) == [Ended(8)]
