@@ -102,8 +102,5 @@ def tensors_hash(tensors: "Mapping[str, Tensor]") -> str:
 
 def file_hash(path: str | Path) -> str:
     """sha256 of a file, hexadecimal."""
-    digest = hashlib.sha256()
     with open(path, "rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()

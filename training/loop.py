@@ -105,7 +105,7 @@ def train(
         if every and sampler and (_crossed(before, after, every) or done):
             tell(preview(settings, state.deployed, sampler, after, world.device))
         if done or time.monotonic() - last_checkpoint >= settings.checkpoint_every_s:
-            path = save_checkpoint(folder / "checkpoints", after, state.tensors(), state.plain())
+            path = save_checkpoint(folder / "checkpoints", after, *state.saved())
             last_checkpoint = time.monotonic()
             tell(CheckpointSaved(after, str(path)))
 

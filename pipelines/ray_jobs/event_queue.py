@@ -46,18 +46,10 @@ class Sender:
 
     def __call__(self, event: Event) -> None:
         self.waiting.append(event)
-        for last_attempt in (False, True):  # the driver may have made another mailbox
-            try:
-                self.push = self.push or self.find()
-                self.push(list(self.waiting))
-            except Exception as error:
-                self.push = None
-                if last_attempt and not self.told:
-                    self.told = True
-                    warnings.warn(f"training goes on, but its events do not arrive: {error!r}")
-            else:
-                self.waiting.clear()
-                return
+        error = self._send() and self._send()  # the driver may have made another mailbox
+        if error and not self.told:
+            self.told = True
+            warnings.warn(f"training goes on, but its events do not arrive: {error!r}")
 
     def close(self, seconds: float = 20.0, every_s: float = 0.25) -> None:
         """Send what still waits at the end of a training, for at most `seconds`; never raises.
@@ -67,11 +59,18 @@ class Sender:
         until = time.monotonic() + seconds
         while self.waiting and time.monotonic() < until:
             time.sleep(every_s)
-            try:
-                self.find()(list(self.waiting))
-            except Exception:  # there is no mailbox yet, or the driver is gone
-                continue
-            self.waiting.clear()
+            self._send()
+
+    def _send(self) -> Exception | None:
+        """Send all that waits; returns why it did not arrive. Forgets a mailbox that is gone."""
+        try:
+            self.push = self.push or self.find()
+            self.push(list(self.waiting))
+        except Exception as error:
+            self.push = None
+            return error
+        self.waiting.clear()
+        return None
 
 
 def steady(report: Report) -> Report:

@@ -86,7 +86,11 @@ def code_hash(files: set[Path]) -> str:
 
 
 def content_hash(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
+    """SHA-256 of a file, hexadecimal.
+
+    Not models.weights.file_hash: fingerprints would then run code on which some stages depend and
+    others do not.
+    """
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

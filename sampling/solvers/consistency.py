@@ -17,10 +17,6 @@ class Consistency(Solver):
     denoiser returns a posterior mean, so with it the images are blurred.
     """
 
-    def evaluations(self, sigmas: list[float]) -> int:
-        """Denoiser evaluations (NFE) of a run over these noise levels."""
-        return len(sigmas) - 1
-
     def run(
         self,
         denoise: Denoise,

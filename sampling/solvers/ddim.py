@@ -22,10 +22,6 @@ class DDIM(Solver):
     eta: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Share of fresh noise: 0 is deterministic (Euler), 1 is ancestral sampling (DDPM)."""
 
-    def evaluations(self, sigmas: list[float]) -> int:
-        """Denoiser evaluations (NFE) of a run over these noise levels."""
-        return len(sigmas) - 1
-
     def run(
         self,
         denoise: Denoise,

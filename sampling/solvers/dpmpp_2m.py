@@ -19,10 +19,6 @@ class DPMpp2M(Solver):
     first order.
     """
 
-    def evaluations(self, sigmas: list[float]) -> int:
-        """Denoiser evaluations (NFE) of a run over these noise levels."""
-        return len(sigmas) - 1
-
     def run(
         self,
         denoise: Denoise,

@@ -20,8 +20,8 @@ class Solver(Options):
     """Carries images along a time grid; its fields are its options."""
 
     def evaluations(self, sigmas: list[float]) -> int:
-        """Denoiser evaluations over these noise levels (NFE)."""
-        raise NotImplementedError
+        """Denoiser evaluations (NFE) of a run over these noise levels; by default one a step."""
+        return len(sigmas) - 1
 
     def run(
         self,

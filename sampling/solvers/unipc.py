@@ -28,10 +28,6 @@ class UniPC(Solver):
     lower_order_final: bool = True
     """Let the order fall to 1 over the last steps, which stabilises runs of few steps."""
 
-    def evaluations(self, sigmas: list[float]) -> int:
-        """Denoiser evaluations (NFE) of a run over these noise levels."""
-        return len(sigmas) - 1
-
     def run(
         self,
         denoise: Denoise,

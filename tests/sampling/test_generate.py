@@ -1,5 +1,8 @@
 """Image i depends on (seed, i) and its label alone, and bad input fails before any evaluation."""
 
+from pathlib import Path
+from runpy import run_path
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +15,8 @@ from sampling.guidance.interval import Interval
 from sampling.request import GenerationRequest
 from sampling.seeds import image_generators, image_noise
 from sampling.solvers.table import SOLVERS
+
+Counting = run_path(str(Path(__file__).with_name("counting.py")))["Counting"]
 
 SHAPE = (1, 2, 2)
 
@@ -141,20 +146,6 @@ def test_one_evaluation_denoises_the_noise(solver):
     noise = image_noise(image_generators(7, range(6)), SHAPE)
     expected = denoiser()(3.0 * noise, torch.full((6,), 3.0), labels)
     torch.testing.assert_close(images, expected, rtol=1e-5, atol=1e-6)
-
-
-class Counting(torch.nn.Module):
-    """A denoiser that counts how many images pass through it."""
-
-    def __init__(self, inner):
-        super().__init__()
-        self.inner, self.images = inner, 0
-        self.sigma_data, self.image_shape = inner.sigma_data, inner.image_shape
-        self.num_classes = inner.num_classes
-
-    def forward(self, x, sigma, labels=None):
-        self.images += len(x)
-        return self.inner(x, sigma, labels)
 
 
 @pytest.mark.parametrize(

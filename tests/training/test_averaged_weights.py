@@ -5,22 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from dataset.config import DatasetConfig
-from dataset.prepare import prepare_dataset
-from dataset.store import ImageDataset
 from foundation.workers import World
 from models.config import ModelConfig
 from pipelines.params import load_params
 from training.averaged_weights import averaged
 from training.methods.build import build_method
 from training.structure.config import StructureConfig
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("digits") / "dataset"
-    prepare_dataset(DatasetConfig(), folder)
-    return ImageDataset(folder)
 
 
 @pytest.fixture
@@ -36,9 +26,9 @@ def settings():
 
 
 @pytest.fixture
-def method(settings, data):
+def method(settings, digits):
     """A method whose denoiser's averages are half of its weights, plus one."""
-    method = build_method(settings, data, World())
+    method = build_method(settings, digits, World())
     player = method.players["denoiser"]
     for sigma_rel in player.averages.averages:
         for mean, parameter in zip(

@@ -10,9 +10,6 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from dataset.config import DatasetConfig
-from dataset.prepare import prepare_dataset
-from dataset.store import ImageDataset
 from foundation.workers import World
 from models.codecs import PixelCodec
 from models.ema_reconstruction import list_snapshots, reconstruct
@@ -39,17 +36,10 @@ WEIGHTS, OUTPUT, Interrupted = runs.WEIGHTS, runs.OUTPUT, runs.Interrupted
 train_whole_and_interrupted = runs.train_whole_and_interrupted
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    out = tmp_path_factory.mktemp("data") / "dataset"
-    prepare_dataset(DatasetConfig(), out)
-    return out
-
-
 @pytest.mark.parametrize("game", ["none", "graph"])
-def test_interrupted_run_equals_uninterrupted(folder, tmp_path, game):
-    data, config = ImageDataset(folder), settings(game=game, checkpoint_every_s=0)
-    events = train_whole_and_interrupted(config, data, tmp_path)
+def test_interrupted_run_equals_uninterrupted(digits, tmp_path, game):
+    config = settings(game=game, checkpoint_every_s=0)
+    events = train_whole_and_interrupted(config, digits, tmp_path)
     assert events[0] == Started(80, total_nimg=128, resumed=True)
     assert_same(final(tmp_path / "whole"), final(tmp_path / "cut"), rtol=0, atol=0)
     if game == "graph":  # and it has moved the denoiser
@@ -77,10 +67,9 @@ def adapter_settings(game):
     return settings(model=model, checkpoint_every_s=0).model_copy(update={"structure": structure})
 
 
-def test_a_game_for_the_adapter_leaves_the_denoiser_bitwise_its_control(folder, tmp_path):
-    data = ImageDataset(folder)
+def test_a_game_for_the_adapter_leaves_the_denoiser_bitwise_its_control(digits, tmp_path):
     for game in ("none", "graph"):
-        train(adapter_settings(game), data, tmp_path / game, World())
+        train(adapter_settings(game), digits, tmp_path / game, World())
     (control, _), (played, plain) = (final(tmp_path / game) for game in ("none", "graph"))
     game = plain["method"]
     assert game["plays"] == 3 and game["game"]["gate"]["open_plays"] >= 1
@@ -94,25 +83,25 @@ def test_a_game_for_the_adapter_leaves_the_denoiser_bitwise_its_control(folder, 
     assert moved > 10
 
 
-def test_an_interrupted_game_for_the_adapter_equals_uninterrupted(folder, tmp_path):
-    data, config = ImageDataset(folder), adapter_settings("graph")
-    events = train_whole_and_interrupted(config, data, tmp_path)
+def test_an_interrupted_game_for_the_adapter_equals_uninterrupted(digits, tmp_path):
+    config = adapter_settings("graph")
+    events = train_whole_and_interrupted(config, digits, tmp_path)
     assert_same(final(tmp_path / "whole"), final(tmp_path / "cut"), rtol=0, atol=0)
     assert any(name.endswith("recent.0.fake") for name in final(tmp_path / "cut")[0])
     logged = [e.metrics for e in events if isinstance(e, Logged)]
     assert logged[-1]["structure/adapter_lr"] == 0 < logged[0]["structure/adapter_lr"] < 0.01
 
 
-def test_damaged_checkpoint_is_named_and_the_one_before_it_used(folder, tmp_path):
-    data, config = ImageDataset(folder), settings(checkpoint_every_s=0)
-    train(config, data, tmp_path / "run", World())
+def test_damaged_checkpoint_is_named_and_the_one_before_it_used(digits, tmp_path):
+    config = settings(checkpoint_every_s=0)
+    train(config, digits, tmp_path / "run", World())
     newest = sorted((tmp_path / "run" / "checkpoints").iterdir())
     assert len(newest) == 2
     blob = bytearray(newest[-1].read_bytes())
     blob[-50] ^= 1
     newest[-1].write_bytes(blob)
     events = []
-    train(config, data, tmp_path / "run", World(), events.append)
+    train(config, digits, tmp_path / "run", World(), events.append)
     assert isinstance(events[0], Message) and newest[-1].name in events[0].text
     assert events[1] == Started(112, total_nimg=128, resumed=True)
 
@@ -121,20 +110,27 @@ DROPPING = SMALL.model_copy(update={"dropout": 0.2})
 
 
 @pytest.mark.parametrize(("micro", "model"), [(3, SMALL), (8, SMALL), (3, DROPPING)])
-def test_accumulation_changes_nothing_but_rounding(folder, tmp_path, micro, model):
-    data = ImageDataset(folder)
-    train(settings(0.048, model=model), data, tmp_path / "whole", World())
-    train(settings(0.048, model=model, micro_batch=micro), data, tmp_path / "parts", World())
+def test_accumulation_changes_nothing_but_rounding(digits, tmp_path, micro, model):
+    train(settings(0.048, model=model), digits, tmp_path / "whole", World())
+    train(settings(0.048, model=model, micro_batch=micro), digits, tmp_path / "parts", World())
     assert_same(final(tmp_path / "whole"), final(tmp_path / "parts"), rtol=1e-3, atol=2e-5)
 
 
-def test_two_workers_follow_the_curve_of_one(folder, tmp_path, free_port):
+def test_two_workers_follow_the_curve_of_one(digits, digits_folder, tmp_path, free_port):
     config = settings(game="graph", model=DROPPING)
-    train(config, ImageDataset(folder), tmp_path / "one", World())
+    train(config, digits, tmp_path / "one", World())
     worker = Path(__file__).parent / "loop_worker.py"
     ranks = [
         subprocess.Popen(
-            [sys.executable, worker, str(rank), "2", str(free_port), folder, tmp_path / "two"],
+            [
+                sys.executable,
+                worker,
+                str(rank),
+                "2",
+                str(free_port),
+                digits_folder,
+                tmp_path / "two",
+            ],
             stdin=subprocess.PIPE,
             text=True,
         )
@@ -165,7 +161,7 @@ def test_two_workers_follow_the_curve_of_one(folder, tmp_path, free_port):
     assert_same(final(tmp_path / "one"), final(tmp_path / "two"), rtol=1e-3, atol=4e-5)
 
 
-def test_the_gate_compares_with_what_was_before_the_first_play(folder, tmp_path, monkeypatch):
+def test_the_gate_compares_with_what_was_before_the_first_play(digits, tmp_path, monkeypatch):
     """Even where no measurement of the curve lies before it."""
     base = settings(0.064, game="graph")
     config = base.model_copy(
@@ -186,30 +182,29 @@ def test_the_gate_compares_with_what_was_before_the_first_play(folder, tmp_path,
         observe(self, held_out, train, nimg, memory)
 
     monkeypatch.setattr(Gate, "observe_held_out", spy)
-    train(config, ImageDataset(folder), tmp_path / "run", World(), events.append)
+    train(config, digits, tmp_path / "run", World(), events.append)
     assert [e.nimg for e in events if isinstance(e, HeldOutMeasured)] == [64]
     assert told == [(0, 0.0), (64, pytest.approx(128 / (sigma_rel_to_gamma(0.05) + 2)))]
     assert final(tmp_path / "run")[1]["method"]["game"]["gate"]["paused_at"] == 64
     gates = [e.reason for e in events if isinstance(e, GateChanged)]
     assert gates[0] == "discriminator at chance"
     reference = final(tmp_path / "run")[1]["method"]["game"]["gate"]["reference"]
-    start = HeldOutLoss(config, ImageDataset(folder), PixelCodec(), World())
-    method = build_method(config, ImageDataset(folder), World())
+    start = HeldOutLoss(config, digits, PixelCodec(), World())
+    method = build_method(config, digits, World())
     untrained = ema_denoiser(method.players["denoiser"], 0.05)
     _, _, held = start.measure(untrained)
     assert reference[0] == pytest.approx(held)  # the end is far worse at this learning rate
     assert gates[-1] == "held-out loss worsened"
 
 
-def test_seeds_differ_and_repeat(folder, tmp_path):
-    data = ImageDataset(folder)
+def test_seeds_differ_and_repeat(digits, tmp_path):
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        train(settings(0.032, seed=seed), data, tmp_path / name, World())
+        train(settings(0.032, seed=seed), digits, tmp_path / name, World())
     a, b, c = (final(tmp_path / name)[0][OUTPUT] for name in "abc")
     assert torch.equal(a, b) and not torch.allclose(a, c)
 
 
-def test_loss_falls(folder, tmp_path):
+def test_loss_falls(digits, tmp_path):
     rows = []
     config = settings(6.0, train={})
     config = config.model_copy(
@@ -226,13 +221,13 @@ def test_loss_falls(folder, tmp_path):
             )
         }
     )
-    train(config, ImageDataset(folder), tmp_path / "run", World(), rows.append)
+    train(config, digits, tmp_path / "run", World(), rows.append)
     losses = [e.metrics["denoising_loss"] for e in rows if isinstance(e, Logged)]
     assert losses[-1] < 0.6 * losses[0], losses
 
 
-def test_snapshots_reconstruct(folder, tmp_path):
-    train(settings(0.256), ImageDataset(folder), tmp_path / "run", World())
+def test_snapshots_reconstruct(digits, tmp_path):
+    train(settings(0.256), digits, tmp_path / "run", World())
     found = list_snapshots(tmp_path / "run" / "snapshots")
     assert [(n, s) for n, s, _ in found] == [
         (n, s) for n in (64, 128, 192, 256) for s in (0.05, 0.1)
@@ -244,7 +239,7 @@ def test_snapshots_reconstruct(folder, tmp_path):
     assert errors[0.1] < 1e-6 < errors[0.15] and description["nimg"] == 256
 
 
-def test_non_finite_steps_are_skipped_then_fatal(folder, tmp_path, monkeypatch):
+def test_non_finite_steps_are_skipped_then_fatal(digits, tmp_path, monkeypatch):
     real, calls = Denoising.accumulate, []
 
     def poisoned(self, turn, slots):
@@ -258,17 +253,17 @@ def test_non_finite_steps_are_skipped_then_fatal(folder, tmp_path, monkeypatch):
     config = settings(train={"max_bad_steps": 3})
     events = []
     with pytest.raises(TrainingDiverged, match="3 steps in a row"):
-        train(config, ImageDataset(folder), tmp_path / "run", World(), events.append)
+        train(config, digits, tmp_path / "run", World(), events.append)
     assert calls[-1] == 96
     assert max(e.metrics["skipped_steps"] for e in events if isinstance(e, Logged)) >= 2
 
 
-def test_bf16_follows_fp32_with_fp32_weights(folder, tmp_path):
-    data, losses = ImageDataset(folder), {}
+def test_bf16_follows_fp32_with_fp32_weights(digits, tmp_path):
+    losses = {}
     for precision in ("fp32", "bf16"):
         train(
             settings(0.064, game="graph", train={"precision": precision}),
-            data,
+            digits,
             tmp_path / precision,
             World(),
         )
@@ -279,14 +274,14 @@ def test_bf16_follows_fp32_with_fp32_weights(folder, tmp_path):
     assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.02)
 
 
-def test_flips_and_clipping_change_the_run(folder, tmp_path):
-    data, weights = ImageDataset(folder), {}
+def test_flips_and_clipping_change_the_run(digits, tmp_path):
+    weights = {}
     for name, changes in (
         ("plain", {}),
         ("flip", {"horizontal_flip": True}),
         ("clip", {"grad_clip": 1e-9}),
     ):
-        train(settings(0.032, train=changes), data, tmp_path / name, World())
+        train(settings(0.032, train=changes), digits, tmp_path / name, World())
         weights[name] = final(tmp_path / name)[0][OUTPUT]
     assert not torch.equal(weights["plain"], weights["flip"])
     assert not torch.equal(weights["plain"], weights["clip"])

@@ -6,9 +6,6 @@ import pytest
 import torch
 from torch import nn
 
-from dataset.config import DatasetConfig
-from dataset.prepare import prepare_dataset
-from dataset.store import ImageDataset
 from foundation.workers import World
 from models.config import EMAConfig, ModelConfig
 from models.power_ema import PowerEMA
@@ -70,13 +67,6 @@ class WithCritic(Denoising):
         return Extra([-gradient / 2], {"taken_back": 0.5})
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("digits") / "dataset"
-    prepare_dataset(DatasetConfig(), folder)
-    return ImageDataset(folder)
-
-
 @pytest.fixture
 def settings(monkeypatch):
     monkeypatch.setitem(build.METHODS, "with_critic", WithCritic)
@@ -97,8 +87,8 @@ def settings(monkeypatch):
     )
 
 
-def test_each_player_moves_at_its_turn_alone(settings, data):
-    state = TrainState(build.build_method(settings, data, World()))
+def test_each_player_moves_at_its_turn_alone(settings, digits):
+    state = TrainState(build.build_method(settings, digits, World()))
     denoiser, critic = (state.method.players[name].network for name in ("denoiser", "critic"))
     moved = [torch.nn.utils.parameters_to_vector(denoiser.parameters()).detach()]
     for number in range(2):
@@ -115,7 +105,7 @@ def test_each_player_moves_at_its_turn_alone(settings, data):
     assert not torch.equal(averages["weight"], critic.weight)
 
 
-def test_checkpoints_and_snapshots_keep_players_by_name(settings, data, tmp_path):
+def test_checkpoints_and_snapshots_keep_players_by_name(settings, digits, tmp_path):
     class Stopped(BaseException):
         pass
 
@@ -123,11 +113,11 @@ def test_checkpoints_and_snapshots_keep_players_by_name(settings, data, tmp_path
         if event.kind == "checkpoint" and event.nimg == 32:
             raise Stopped
 
-    train(settings, data, tmp_path / "whole", World())
+    train(settings, digits, tmp_path / "whole", World())
     with pytest.raises(Stopped):
-        train(settings, data, tmp_path / "cut", World(), stop)
+        train(settings, digits, tmp_path / "cut", World(), stop)
     events = []
-    train(settings, data, tmp_path / "cut", World(), events.append)
+    train(settings, digits, tmp_path / "cut", World(), events.append)
     assert events[0] == Started(32, total_nimg=64, resumed=True)
     (one, plain), (other, _) = (
         load_latest(tmp_path / name / "checkpoints", print) for name in ("whole", "cut")
@@ -140,18 +130,18 @@ def test_checkpoints_and_snapshots_keep_players_by_name(settings, data, tmp_path
     assert names == {f"snapshots/{folder}{n}.json" for folder in ("", "critic/") for n in at}
 
 
-def test_a_checkpoint_of_other_players_is_refused(settings, data, tmp_path):
-    train(settings, data, tmp_path / "run", World())
+def test_a_checkpoint_of_other_players_is_refused(settings, digits, tmp_path):
+    train(settings, digits, tmp_path / "run", World())
     plain = settings.train.model_copy(update={"method": "denoising", "total_kimg": 0.128})
     longer = settings.model_copy(update={"train": plain})
     with pytest.raises(ValueError, match="players critic, denoiser, and this method trains denois"):
-        train(longer, data, tmp_path / "run", World())
+        train(longer, digits, tmp_path / "run", World())
 
 
-def test_an_unknown_method_is_refused_with_the_closest_name(settings, data):
+def test_an_unknown_method_is_refused_with_the_closest_name(settings, digits):
     train_settings = settings.train.model_copy(update={"method": "denoisng"})
     with pytest.raises(ValueError, match=r"unknown train\.method 'denoisng': did you mean 'denois"):
-        build.build_method(settings.model_copy(update={"train": train_settings}), data, World())
+        build.build_method(settings.model_copy(update={"train": train_settings}), digits, World())
 
 
 def test_the_loop_names_no_method():

@@ -13,7 +13,7 @@ from training.run_settings import RunSettings
 
 @dataclass
 class TrainState:
-    """A method with its players, and counters; `tensors` and `plain` together are all of it."""
+    """A method with its players, and counters; `saved` is all of it."""
 
     method: Method
     nimg: int = 0
@@ -29,20 +29,17 @@ class TrainState:
         """The player whose averages the later stages use."""
         return self.method.players[self.method.deployed]
 
-    def tensors(self) -> dict[str, Tensor]:
-        """Flat name -> tensor: "players.NAME...." of each player, "method...." of the method."""
-        out = {f"method.{n}": t for n, t in self.method.state()[0].items()}
+    def saved(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Tensors by flat name, "players.NAME...." and "method....", and the JSON-able rest."""
+        of_method, method = self.method.state()
+        tensors = {f"method.{n}": t for n, t in of_method.items()}
         for name, player in self.method.players.items():
-            out |= {f"players.{name}.{n}": t for n, t in player.tensors().items()}
-        return out
-
-    def plain(self) -> dict[str, Any]:
-        """The JSON-able part of the state."""
+            tensors |= {f"players.{name}.{n}": t for n, t in player.tensors().items()}
         counters = {name: getattr(self, name) for name in self.COUNTERS}
-        return counters | {"players": sorted(self.method.players), "method": self.method.state()[1]}
+        return tensors, counters | {"players": sorted(self.method.players), "method": method}
 
     def restore(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
-        """Set what `tensors` and `plain` returned. Raises ValueError for other players."""
+        """Set what `saved` returned. Raises ValueError for other players."""
         if plain["players"] != sorted(self.method.players):
             raise ValueError(
                 f"the checkpoint holds the players {', '.join(plain['players'])}, and this method "

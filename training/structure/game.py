@@ -13,12 +13,13 @@ from foundation.workers import World
 from models.denoiser import Denoiser
 from models.layers.low_rank_adapter import GAME, AdaptedDenoiser, adapter_parameters
 from sampling.config import SamplerConfig
+from training.players import under
 from training.structure.adaptive_weight import AdaptiveWeight
 from training.structure.config import StructureConfig
 from training.structure.fakes import Fakes, GameBatch
 from training.structure.features import Psi, make_psi
 from training.structure.gate import Gate
-from training.structure.opponent import Opponent, under
+from training.structure.opponent import Opponent
 from training.structure.split_play import accumulate, evaluating, split_rows
 
 __all__ = ["GameBatch", "StructureGame"]

@@ -9,6 +9,7 @@ from dataset.slots import slot_generator
 from discriminators.form import Form
 from discriminators.forms import make_form
 from foundation.workers import World
+from training.players import under
 from training.structure.config import StructureConfig
 from training.structure.recent_plays import RecentPlays
 
@@ -118,8 +119,3 @@ class Opponent:
                     device = "cpu" if key == "step" else parameter.device
                     self.optimizer.state[parameter][key] = value.clone().to(device)
         self.recent.load_state_dict(under("recent.", tensors), next(self.form.parameters()))
-
-
-def under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors whose names begin with the prefix, by the rest of their names."""
-    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}

@@ -1,7 +1,6 @@
 """What is kept of a trial's judgements, and when it counts."""
 
 import ast
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -54,19 +53,8 @@ def test_a_judgement_without_the_objective_breaks_the_trial(judge, tmp_path):
         near.judge(tmp_path / "snapshots" / "000000001000-0.1.safetensors")
 
 
-def test_the_basis_changes_with_the_reference_and_with_the_code(tmp_path, monkeypatch):
-    for folder in (
-        "dataset",
-        "discriminators",
-        "evaluation",
-        "foundation",
-        "models",
-        "pipelines",
-        "sampling",
-        "training",
-    ):
-        no_cache = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=no_cache)
+def test_the_basis_changes_with_the_reference_and_with_the_code(copy_code, tmp_path, monkeypatch):
+    copy_code(tmp_path)
     (tmp_path / "outputs" / "reference").mkdir(parents=True)
     (tmp_path / "outputs" / "reference" / "reference.json").write_text("{}")
     params = load_params(ROOT / "presets" / "digits.yaml")

@@ -1,6 +1,8 @@
 """Guidance against the densities of a two-class mixture, and how the wrappers nest."""
 
 import itertools
+from pathlib import Path
+from runpy import run_path
 
 import pytest
 import torch
@@ -14,6 +16,8 @@ from sampling.guidance.gradient import Gradient, GradientConfig
 from sampling.guidance.interval import Interval, IntervalConfig
 from sampling.guidance.table import guide_denoiser
 from sampling.solvers.table import solve
+
+Counting = run_path(str(Path(__file__).parents[1] / "counting.py"))["Counting"]
 
 SHAPE = (1, 1, 2)
 
@@ -36,20 +40,6 @@ def tilted(denoiser, x, sigma, labels, weight):
     density = density + weight * denoiser.class_log_prob(leaf, sigma, labels)
     (slope,) = torch.autograd.grad(density.sum(), leaf)
     return x + sigma.view(-1, 1, 1, 1) ** 2 * slope
-
-
-class Counting(torch.nn.Module):
-    """Passes everything on and counts the calls and the images."""
-
-    def __init__(self, inner):
-        super().__init__()
-        self.inner, self.images = inner, 0
-        self.sigma_data, self.image_shape = inner.sigma_data, inner.image_shape
-        self.num_classes = inner.num_classes
-
-    def forward(self, x, sigma, labels=None):
-        self.images += len(x)
-        return self.inner(x, sigma, labels)
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.5, 1.0, 2.0, 4.0])

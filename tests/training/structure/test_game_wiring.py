@@ -8,9 +8,6 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from dataset.config import DatasetConfig
-from dataset.prepare import prepare_dataset
-from dataset.store import ImageDataset
 from foundation.workers import World
 from models.config import EMAConfig, ModelConfig
 from models.denoiser import Denoiser
@@ -123,10 +120,9 @@ def test_the_held_out_loss_shuts_the_gate_only_of_a_game_that_moves_the_denoiser
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(tmp_path_factory, digits):
     """A run of the loop with a game, flips on: its summary, and what the game was given."""
     folder = tmp_path_factory.mktemp("wiring")
-    prepare_dataset(DatasetConfig(), folder / "dataset")
     settings = RunSettings(
         seed=0,
         noise=NoiseConfig(),
@@ -167,7 +163,7 @@ def run(tmp_path_factory):
         patch.setattr(structure_game, "ema_denoiser", remember)
         patch.setattr(StructureGame, "draw", note_draw)
         patch.setattr(StructureGame, "open", note_open)
-        loop.train(settings, ImageDataset(folder / "dataset"), folder / "run", World())
+        loop.train(settings, digits, folder / "run", World())
     summary = json.loads((folder / "run" / "train.json").read_text())
     return SimpleNamespace(summary=summary, flips=flips, given=given)
 
