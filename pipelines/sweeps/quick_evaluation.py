@@ -17,7 +17,7 @@ from evaluation.classifier import classifier_accuracy
 from evaluation.floors import floor_means
 from evaluation.frechet import frechet_from_features
 from evaluation.kid import kernel_distance
-from evaluation.manifold import structure_metrics
+from evaluation.manifold import neighbour_distances, structure_metrics
 from evaluation.metric_table import objective, shown
 from evaluation.reference import Reference, load_reference
 from foundation.workers import World
@@ -80,12 +80,12 @@ class QuickEvaluation:
         features = reference.extractor.features(images, self.batch_size)
         real = np.asarray(reference.held_out_features)
         n = min(len(real), len(features), len(reference.train_features))
-        some = _some_held_out(reference, n)
+        some, distances = _some_held_out(self, n)
         out = {
             "kid": kernel_distance(real, features, subset_size=min(100, n))["value"],
             "fd": frechet_from_features(some, features[:n]),
         }
-        local = structure_metrics(some, features[:n], self.k)
+        local = structure_metrics(some, features[:n], self.k, distances)
         out |= {name: float(local[name]) for name in shown("sweep") if name in local}
         for name, floor in _floors(self, n).items():
             out[objective(name)] = abs(out[name] - floor)
@@ -115,10 +115,12 @@ def _reference(evaluation: QuickEvaluation) -> Reference:
     return load_reference(Path(evaluation.reference), evaluation.inception_path)
 
 
-def _some_held_out(reference: Reference, n: int) -> np.ndarray:
-    """The n held-out features [n, F] that every judgement takes."""
-    real = np.asarray(reference.held_out_features)
-    return real[np.sort(np.random.default_rng(0).choice(len(real), n, replace=False))]
+@lru_cache(maxsize=1)
+def _some_held_out(evaluation: QuickEvaluation, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """The n held-out features [n, F] that every judgement takes, and their neighbour distances."""
+    real = np.asarray(_reference(evaluation).held_out_features)
+    some = real[np.sort(np.random.default_rng(0).choice(len(real), n, replace=False))]
+    return some, neighbour_distances(some, evaluation.k)
 
 
 @lru_cache(maxsize=1)
@@ -127,11 +129,11 @@ def _floors(evaluation: QuickEvaluation, n: int) -> dict[str, float]:
 
     The reference, n and k alone decide it, so all trials of a sweep face the same floors.
     """
-    reference = _reference(evaluation)
+    held_out, distances = _some_held_out(evaluation, n)
 
     def measure(real: np.ndarray, other: np.ndarray, seed: int) -> dict[str, float]:
-        found = structure_metrics(real, other, evaluation.k)
+        found = structure_metrics(real, other, evaluation.k, distances)
         return {name: found[name] for name in shown("sweep") if objective(name) != name}
 
-    held_out = _some_held_out(reference, n)
-    return floor_means(measure, reference.train_features, held_out, FLOOR_DRAWS, seed=0)
+    train = _reference(evaluation).train_features
+    return floor_means(measure, train, held_out, FLOOR_DRAWS, seed=0)
