@@ -76,7 +76,7 @@ def compare_neighbourhoods(
     k = min(k, len(x) - 1, len(y) - 1)
     if real_distances is None:
         x_within = _within(x, k)  # [N, k], ascending
-    elif len(real_distances) > 0 and real_distances.shape[1] >= k:
+    elif len(real_distances) == len(x) and real_distances.shape[1] >= k:
         x_within = torch.from_numpy(np.ascontiguousarray(real_distances[:, :k]))
     else:
         raise ValueError(
