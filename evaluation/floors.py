@@ -1,11 +1,14 @@
 """Random draws for every metric and its floor, the same metric between real images."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
-Measure = Callable[[np.ndarray, np.ndarray, int], dict[str, float]]
-"""(real [n, F], other [n, F], seed) -> numbers by name."""
+Measure = Callable[[Any, np.ndarray, int], dict[str, float]]
+"""(real [n, F] or what was prepared of it, other [n, F], seed) -> numbers by name."""
+Drawn = dict[str, np.ndarray]
+"""name -> float64 [draws]."""
 
 
 def equal_size(num_generated: int, num_train: int, num_held_out: int) -> int:
@@ -18,33 +21,42 @@ def equal_size(num_generated: int, num_train: int, num_held_out: int) -> int:
 
 def draw_metrics(
     measure: Measure,
-    others: np.ndarray,
+    sets: Mapping[str, np.ndarray],
     held_out: np.ndarray,
     n: int,
     draws: int,
     seed: int,
     done: Callable[[int], None] | None = None,
-) -> dict[str, np.ndarray]:
-    """Measure n of `others` against n held-out features, in each of several random draws.
+    prepare: Callable[[np.ndarray, int], Any] | None = None,
+) -> dict[str, Drawn]:
+    """Measure n features of each set against n held-out ones, in each of several random draws.
 
-    Draw d uses the same held-out images whatever the others are, so that generated images and the
-    floor (others = train split) are compared with the same real images.
+    Draw d uses the same held-out images whatever the sets are, so that generated images and the
+    floor (the train split) are compared with the same real images, also when they are measured at
+    different times.
 
     Args:
-        others, held_out: [*, F], memory maps welcome.
-        done: called after each draw with its number, from 1.
+        sets: name -> features [*, F], memory maps welcome.
+        held_out: [*, F].
+        done: called after each measurement with its number, from 1 to draws * len(sets).
+        prepare: called once a draw with its n held-out features and its number, from 0; `measure`
+            gets what it returns in their place.
 
     Returns:
-        name -> float64 [draws].
+        For each set, name -> float64 [draws].
     """
-    rows = []
+    rows: dict[str, list[dict[str, float]]] = {which: [] for which in sets}
+    number = 0
     for draw in range(draws):
         real = _pick(held_out, n, np.random.default_rng([seed, draw, 0]))
-        other = _pick(others, n, np.random.default_rng([seed, draw, 1]))
-        rows.append(measure(real, other, seed + draw))
-        if done is not None:
-            done(draw + 1)
-    return {name: np.array([row[name] for row in rows], np.float64) for name in rows[0]}
+        prepared = real if prepare is None else prepare(real, draw)
+        for which, others in sets.items():
+            other = _pick(others, n, np.random.default_rng([seed, draw, 1]))
+            rows[which].append(measure(prepared, other, seed + draw))
+            number += 1
+            if done is not None:
+                done(number)
+    return {which: _by_name(found) for which, found in rows.items()}
 
 
 def floor_means(
@@ -69,6 +81,10 @@ def floor_means(
         for draw in range(draws)
     ]
     return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+
+
+def _by_name(rows: list[dict[str, float]]) -> Drawn:
+    return {name: np.array([row[name] for row in rows], np.float64) for name in rows[0]}
 
 
 def _pick(features: np.ndarray, n: int, generator: np.random.Generator) -> np.ndarray:

@@ -2,15 +2,18 @@
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
 from evaluation.classifier import classifier_accuracy
 from evaluation.config import EvaluationConfig
-from evaluation.floors import draw_metrics, equal_size
+from evaluation.floors import Drawn, draw_metrics, equal_size
 from evaluation.frechet import feature_statistics, frechet_distance
 from evaluation.gap import RESOLUTION, gap_with_floor
+from evaluation.kept_floors import Floors, floors_file, read_floors, write_floors
 from evaluation.measures import MEASURES, measure
+from evaluation.real_side import RealSide
 from evaluation.reference import Reference
 
 
@@ -21,6 +24,7 @@ def judge(
     config: EvaluationConfig,
     seed: int,
     progress: Callable[[int, int], None] | None = None,
+    floors: Path | None = None,
 ) -> dict:
     """Measure generated images against a reference made by `build_reference`.
 
@@ -34,7 +38,9 @@ def judge(
         reference: `load_reference(folder)`.
         config: numbers of draws, neighbours, subsets.
         seed: of the draws and of the KID subsets.
-        progress: called with (done, total) after each batch of the extractor and each draw.
+        progress: called with (done, total) after each batch of the extractor and each measurement.
+        floors: folder in which floors are kept, for they are the same whatever is judged; None:
+            they are computed anew. The result is the same.
 
     Returns:
         A JSON-able dict {"metrics", "n", "metric_name", "protocol"}. Each metric is {"value", "std"
@@ -48,7 +54,9 @@ def judge(
         )
     labels = np.full(len(generated), -1) if labels is None else np.asarray(labels)
     n = equal_size(len(generated), len(reference.train_features), len(reference.held_out_features))
-    total = len(generated) + 2 * config.floor_draws
+    file = None if floors is None else floors_file(floors, reference, config, n, seed)
+    kept = None if file is None else read_floors(file)
+    total = len(generated) + config.floor_draws * (2 if kept is None else 1)
 
     def report(done: int, offset: int = 0) -> None:
         if progress is not None:
@@ -59,20 +67,12 @@ def judge(
     )
     if not np.isfinite(features).all():
         raise ValueError("judge: the features of the generated images hold NaN or infinity")
-    measured = partial(measure, config=config)
-    held_out = reference.held_out_features
-    drawn, floor_drawn = (
-        draw_metrics(
-            measured,
-            others,
-            held_out,
-            n,
-            config.floor_draws,
-            seed,
-            partial(report, offset=len(generated) + part * config.floor_draws),
-        )
-        for part, others in enumerate((features, reference.train_features))
+    drawn, found = _draw(
+        features, reference, config, n, seed, kept, partial(report, offset=len(generated))
     )
+    if file is not None and kept is None:
+        write_floors(file, found)
+    floor_drawn = found.drawn
     metrics: dict[str, dict] = {}
     for name in MEASURES:
         metrics[name] = {
@@ -100,6 +100,39 @@ def judge(
         "metric_name": reference.manifest["metric_name"],
         "protocol": _protocol(reference, config, n, len(generated), seed),
     }
+
+
+def _draw(
+    features: np.ndarray,
+    reference: Reference,
+    config: EvaluationConfig,
+    n: int,
+    seed: int,
+    kept: Floors | None,
+    done: Callable[[int], None],
+) -> tuple[Drawn, Floors]:
+    """Metrics of the features in each draw, and the floors, which are measured unless kept."""
+    sets = {"model": features}
+    if kept is None:
+        sets["floor"] = reference.train_features
+    distances = []
+
+    def prepare(real: np.ndarray, draw: int) -> RealSide:
+        side = RealSide(real, config.k, None if kept is None else kept.distances[draw])
+        distances.append(side.distances)
+        return side
+
+    drawn = draw_metrics(
+        partial(measure, config=config),
+        sets,
+        reference.held_out_features,
+        n,
+        config.floor_draws,
+        seed,
+        done,
+        prepare,
+    )
+    return drawn["model"], kept or Floors(drawn["floor"], np.stack(distances))
 
 
 def _protocol(

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from scipy.stats import wasserstein_distance
 from torch import Tensor
 
 MAX_DISTANCES = 1 << 24
@@ -18,7 +17,9 @@ CANDIDATES = 4096
 """Columns of a distance matrix computed by one product, in float64."""
 
 
-def structure_metrics(real: ArrayLike, generated: ArrayLike, k: int) -> dict[str, float]:
+def structure_metrics(
+    real: ArrayLike, generated: ArrayLike, k: int, real_distances: np.ndarray | None = None
+) -> dict[str, float]:
     """Metrics of how similar the neighbourhoods of real and generated features are.
 
     precision: share of generated images within the k-th neighbour distance of a real one, and
@@ -36,8 +37,9 @@ def structure_metrics(real: ArrayLike, generated: ArrayLike, k: int) -> dict[str
         real: [N, F].
         generated: [M, F].
         k: neighbours; reduced to min(N, M) - 1 if that is smaller.
+        real_distances: `neighbour_distances(real, k)`, if they are known already.
     """
-    return compare_neighbourhoods(real, generated, k).metrics
+    return compare_neighbourhoods(real, generated, k, real_distances).metrics
 
 
 @dataclass(frozen=True)
@@ -50,19 +52,40 @@ class Neighbourhoods:
     """Mean k-th neighbour distance among the real features: the unit of knn_distance_w1."""
 
 
-def compare_neighbourhoods(real: ArrayLike, generated: ArrayLike, k: int) -> Neighbourhoods:
+def neighbour_distances(features: ArrayLike, k: int) -> np.ndarray:
+    """Distances from each of features [N, F] to its k nearest others: float64 [N, min(k, N - 1)].
+
+    Ascending. Raises ValueError for fewer than 2 features.
+    """
+    x = _features(features, "real")
+    if k < 1:
+        raise ValueError(f"k must be at least 1, got {k}")
+    return _within(x, min(k, len(x) - 1)).numpy()
+
+
+def compare_neighbourhoods(
+    real: ArrayLike, generated: ArrayLike, k: int, real_distances: np.ndarray | None = None
+) -> Neighbourhoods:
     """Compute `structure_metrics`. Raises ValueError for fewer than 2 images on a side."""
+    from scipy.stats import wasserstein_distance  # half a second, which only this needs
+
     x, y = _features(real, "real"), _features(generated, "generated")
     if x.shape[1] != y.shape[1]:
         raise ValueError(f"real and generated features differ in size: {x.shape[1]}, {y.shape[1]}")
     if k < 1:
         raise ValueError(f"k must be at least 1, got {k}")
     k = min(k, len(x) - 1, len(y) - 1)
-    # Centring changes no distance, and products of centred features lose fewer digits.
-    centre = np.concatenate([x[:4096], y[:4096]]).mean(axis=0, dtype=np.float64)
-    x_within = _within(x, centre, k)  # [N, k], ascending
-    y_within = _within(y, centre, k)  # [M, k]
-    cross = _cross(x, y, centre, k, x_within[:, -1], y_within[:, -1])
+    if real_distances is None:
+        x_within = _within(x, k)  # [N, k], ascending
+    elif len(real_distances) == len(x) and real_distances.shape[1] >= k:
+        x_within = torch.from_numpy(np.ascontiguousarray(real_distances[:, :k]))
+    else:
+        raise ValueError(
+            f"real_distances are {list(real_distances.shape)}, not those of {len(x)} real features "
+            f"to {k} neighbours: use neighbour_distances(real, k)"
+        )
+    y_within = _within(y, k)  # [M, k]
+    cross = _cross(x, y, k, x_within[:, -1], y_within[:, -1])
     own = (
         _own_share(x_within, cross.x_to_y).mean() + _own_share(y_within, cross.y_to_x).mean()
     ) / 2
@@ -101,9 +124,8 @@ class _Cross:
     balls_round_y: Tensor  # int64 [M]: number of x whose ball holds it
 
 
-def _cross(
-    x: np.ndarray, y: np.ndarray, centre: np.ndarray, k: int, x_radius: Tensor, y_radius: Tensor
-) -> _Cross:
+def _cross(x: np.ndarray, y: np.ndarray, k: int, x_radius: Tensor, y_radius: Tensor) -> _Cross:
+    centre = _centre(x, y)
     x_to_y, x_within_y = [], []
     y_to_x = torch.full((k, len(y)), torch.inf, dtype=torch.float64)
     y_within_x = torch.zeros(len(y), dtype=torch.bool)
@@ -122,10 +144,10 @@ def _cross(
     )
 
 
-def _within(x: np.ndarray, centre: np.ndarray, k: int) -> Tensor:
+def _within(x: np.ndarray, k: int) -> Tensor:
     """Ascending distances from each point to its k nearest others [N, k]."""
     found = []
-    for start, distance in _blocks(x, x, centre):
+    for start, distance in _blocks(x, x, _centre(x)):
         distance.diagonal(offset=start).fill_(torch.inf)
         found.append(distance.topk(k, dim=1, largest=False, sorted=True).values)
     return torch.cat(found)
@@ -166,6 +188,11 @@ def _blocks(x: np.ndarray, y: np.ndarray, centre: np.ndarray) -> Iterator[tuple[
         # Below this a square is rounding of the expansion: the two features are equal in float32.
         squared[squared < scale.mul_(1e-13)] = 0
         yield start, squared.sqrt_()
+
+
+def _centre(*sets: np.ndarray) -> np.ndarray:
+    """A point [F] amid the sets. Centring changes no distance, and loses fewer digits of them."""
+    return np.concatenate([part[:4096] for part in sets]).mean(axis=0, dtype=np.float64)
 
 
 def _centred(part: np.ndarray, centre: np.ndarray) -> Tensor:

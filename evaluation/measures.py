@@ -5,35 +5,37 @@ from collections.abc import Callable, Collection, Mapping
 import numpy as np
 
 from evaluation.config import EvaluationConfig
-from evaluation.frechet import frechet_from_features
+from evaluation.frechet import Gaussian
 from evaluation.kid import kernel_distance
 from evaluation.manifold import compare_neighbourhoods
+from evaluation.real_side import RealSide
 
-MetricFunction = Callable[[np.ndarray, np.ndarray, int, EvaluationConfig], Mapping[str, float]]
-"""(real [n, F], other [n, F], seed of what is random, settings) -> numbers by name."""
+MetricFunction = Callable[[RealSide, np.ndarray, int, EvaluationConfig], Mapping[str, float]]
+"""(real, other [n, F], seed of what is random, settings) -> numbers by name. `real.features` is
+[n, F] too; the real side is the same object in several comparisons, and is not changed."""
 
 
 def frechet(
-    real: np.ndarray, other: np.ndarray, seed: int, config: EvaluationConfig
+    real: RealSide, other: np.ndarray, seed: int, config: EvaluationConfig
 ) -> dict[str, float]:
     """Frechet distance."""
-    return {"fd": frechet_from_features(real, other)}
+    return {"fd": real.gaussian.distance(Gaussian.of(other))}
 
 
 def kernel(
-    real: np.ndarray, other: np.ndarray, seed: int, config: EvaluationConfig
+    real: RealSide, other: np.ndarray, seed: int, config: EvaluationConfig
 ) -> dict[str, float]:
     """Kernel distance."""
     subsets, size = config.kid_subsets, config.kid_subset_size
-    found = kernel_distance(real, other, subsets=subsets, subset_size=size, seed=seed)
+    found = kernel_distance(real.features, other, subsets=subsets, subset_size=size, seed=seed)
     return {"kid": found["value"]}
 
 
 def local_structure(
-    real: np.ndarray, other: np.ndarray, seed: int, config: EvaluationConfig
+    real: RealSide, other: np.ndarray, seed: int, config: EvaluationConfig
 ) -> dict[str, float]:
     """All that nearest neighbours tell, and `mean_real_distance`, which the structure gap needs."""
-    local = compare_neighbourhoods(real, other, config.k)
+    local = compare_neighbourhoods(real.features, other, config.k, real.distances)
     ratio = local.metrics["lid_generated"] / local.metrics["lid_real"]
     return {
         **local.metrics,
@@ -61,7 +63,7 @@ MEASURES: dict[str, MetricFunction] = {
 
 
 def measure(
-    real: np.ndarray,
+    real: RealSide,
     other: np.ndarray,
     seed: int,
     config: EvaluationConfig,

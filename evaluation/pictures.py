@@ -3,7 +3,10 @@
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+import torch
 from PIL import Image, ImageDraw, ImageFont
+
+from models.neighbours import nearest_in
 
 TILE = 56
 """Small images are enlarged, by a whole factor without smoothing, to about this many pixels."""
@@ -136,20 +139,18 @@ def nearest_feature(queries: np.ndarray, features: np.ndarray, chunk: int = 4096
 
 def _row_of_nearest(queries: np.ndarray, chunks: Iterable[np.ndarray]) -> np.ndarray:
     """Row of the nearest candidate [N] for queries [N, F]; candidates [M, F] come in chunks."""
-    queries = queries.astype(np.float64)
-    best = np.full(len(queries), np.inf)
-    index = np.zeros(len(queries), np.int64)
+    wanted = torch.from_numpy(queries.astype(np.float64))
+    best = torch.full((len(wanted),), torch.inf, dtype=torch.float64)
+    row = torch.zeros(len(wanted), dtype=torch.int64)
     start = 0
     for chunk in chunks:
-        part = np.asarray(chunk).reshape(len(chunk), -1).astype(np.float64)
-        # |q|^2 is the same for every candidate, so it decides nothing.
-        distance = (part**2).sum(axis=1) - 2 * (queries @ part.T)  # [N, chunk]
-        first = distance.argmin(axis=1)
-        value = distance[np.arange(len(queries)), first]
-        closer = value < best
-        best[closer], index[closer] = value[closer], first[closer] + start
+        part = torch.from_numpy(np.asarray(chunk).reshape(len(chunk), -1).astype(np.float64))
+        found = nearest_in(wanted, part, 1)[:, 0]
+        distance = (wanted - part[found]).square().sum(dim=1)
+        closer = distance < best
+        best[closer], row[closer] = distance[closer], found[closer] + start
         start += len(part)
-    return index
+    return row.numpy()
 
 
 def _tiles(images: np.ndarray, scale: int | None) -> np.ndarray:

@@ -24,6 +24,7 @@ from pipelines.workspace.paths import (
     EVALUATE,
     REFERENCE,
     dvc_root,
+    floors_cache,
     grid_cache,
     item_name,
     length_name,
@@ -68,7 +69,9 @@ def main() -> None:
             images = generate_images(request, params.cluster, bar)
         run.log_metrics({"img_per_s": count / (time.monotonic() - start)})
         with progress(f"evaluate {item}: metrics") as bar:
-            result = judge(images, labels, reference, params.evaluation, params.seed, bar)
+            result = judge(
+                images, labels, reference, params.evaluation, params.seed, bar, floors_cache()
+            )
         about = {
             "item": item,
             "ema_length": args.length,

@@ -19,6 +19,7 @@ from evaluation.floors import floor_means
 from evaluation.kid import kernel_distance
 from evaluation.measures import MEASURES, measure
 from evaluation.metric_table import objective, shown
+from evaluation.real_side import RealSide
 from evaluation.reference import Reference, load_reference
 from foundation.workers import World
 from models.codecs import make_codec
@@ -81,7 +82,7 @@ class QuickEvaluation:
         features = reference.extractor.features(images, self.batch_size)
         real = np.asarray(reference.held_out_features)
         n = min(len(real), len(features), len(reference.train_features))
-        some = _some_held_out(reference, n)
+        some = _some_held_out(self, n)
         out = {"kid": kernel_distance(real, features, subset_size=min(100, n))["value"]}
         found = measure(some, features[:n], 0, EvaluationConfig(k=self.k), _measured())
         out |= {name: found[name] for name in _measured()}
@@ -118,10 +119,12 @@ def _reference(evaluation: QuickEvaluation) -> Reference:
     return load_reference(Path(evaluation.reference), evaluation.inception_path)
 
 
-def _some_held_out(reference: Reference, n: int) -> np.ndarray:
-    """The n held-out features [n, F] that every judgement uses."""
-    real = np.asarray(reference.held_out_features)
-    return real[np.sort(np.random.default_rng(0).choice(len(real), n, replace=False))]
+@lru_cache(maxsize=1)
+def _some_held_out(evaluation: QuickEvaluation, n: int) -> RealSide:
+    """The n held-out features that every judgement uses."""
+    real = np.asarray(_reference(evaluation).held_out_features)
+    some = real[np.sort(np.random.default_rng(0).choice(len(real), n, replace=False))]
+    return RealSide(some, evaluation.k)
 
 
 @lru_cache(maxsize=1)
@@ -130,12 +133,13 @@ def _floors(evaluation: QuickEvaluation, n: int) -> dict[str, float]:
 
     It depends on the reference, n and k alone, so all trials of a sweep have the same floors.
     """
-    reference, config = _reference(evaluation), EvaluationConfig(k=evaluation.k)
+    some = _some_held_out(evaluation, n)
+    config = EvaluationConfig(k=evaluation.k)
     near = [name for name in _measured() if objective(name) != name]
 
     def near_floor(real: np.ndarray, other: np.ndarray, seed: int) -> dict[str, float]:
-        found = measure(real, other, seed, config, near)
+        found = measure(some, other, seed, config, near)
         return {name: found[name] for name in near}
 
-    held_out = _some_held_out(reference, n)
-    return floor_means(near_floor, reference.train_features, held_out, FLOOR_DRAWS, seed=0)
+    train = _reference(evaluation).train_features
+    return floor_means(near_floor, train, some.features, FLOOR_DRAWS, seed=0)

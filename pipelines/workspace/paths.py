@@ -28,6 +28,11 @@ def grid_cache() -> Path:
     return dvc_root() / ".runs" / "grids"
 
 
+def floors_cache() -> Path:
+    """Where floors of metrics are kept, which are the same for all items."""
+    return dvc_root() / ".runs" / "floors"
+
+
 def length_name(length: float) -> str:
     """How an EMA length is written in file and item names; DVC writes 0.10 as 0.1."""
     return f"{length:g}"

@@ -58,7 +58,8 @@ def judge_images(question: Question, dataset: str, reference: str, config: str, 
     )
     pixels = generate_pictures(denoiser, request)
     real = load_reference(Path(reference), settings.inception_path)
-    result = judge(pixels, labels, real, settings, GENERATION_SEED)
+    floors = path.parent / "floors"
+    result = judge(pixels, labels, real, settings, GENERATION_SEED, floors=floors)
     path.parent.mkdir(parents=True, exist_ok=True)
     sample_grid(pixels[:SHOWN_IMAGES]).save(path.with_suffix(".png"))
     facts = {"made_of": made_of(question, reference, config), "metrics": result["metrics"]}

@@ -19,6 +19,7 @@ from evaluation import metric_table
 from evaluation.config import EvaluationConfig
 from evaluation.judge import judge
 from evaluation.measures import measure
+from evaluation.real_side import RealSide
 from evaluation.reference import Reference
 from foundation.workers import World
 from models.denoiser import Denoiser, describe, load_denoiser
@@ -235,7 +236,7 @@ def test_the_metric_is_judged_beside_its_floor(digits):
     for size, share, within in ((1, 1.0, 1e-6), (2, 2 / math.pi, 0.1)):
         points = rng.normal(size=(50, size))
         moved = points + 3.0 * np.eye(size)[0]
-        found = measure(points, moved, 1, config, ["sliced_w1"])
+        found = measure(RealSide(points, 5), moved, 1, config, ["sliced_w1"])
         assert found == {"sliced_w1": pytest.approx(3.0 * share, rel=within)}
     row = metric_table.metric_entry("sliced_w1")
     assert row.title == "Sliced W1" and row.better == "down"

@@ -18,7 +18,7 @@ def test_floor_of_a_known_statistic():
     """The difference of two means of n unit normals scatters with sqrt(2 / n)."""
     rng = np.random.default_rng(0)
     train, held_out = rng.normal(size=(20_000, 1)), rng.normal(size=(20_000, 1))
-    drawn = draw_metrics(mean_gap, train, held_out, 50, 400, seed=1)
+    drawn = draw_metrics(mean_gap, {"floor": train}, held_out, 50, 400, seed=1)["floor"]
     assert (drawn["n"] == 50).all()
     assert abs(drawn["gap"].std(ddof=1) / np.sqrt(2 / 50) - 1) < 0.15
     assert abs(drawn["gap"].mean()) < 5 * np.sqrt(2 / 50) / 20
@@ -33,20 +33,46 @@ def test_draws_are_seeded_differ_and_face_the_same_real_images():
         assert len(np.unique(real)) == len(np.unique(other)) == 20
         return {"other": float(other.sum()), "real": float(real.sum())}
 
-    first = draw_metrics(measure, train, held_out, 20, 4, seed=0)
-    again = draw_metrics(measure, train, held_out, 20, 4, seed=0)
-    model = draw_metrics(measure, -train[:20], held_out, 20, 4, seed=0)
-    other = draw_metrics(measure, train, held_out, 20, 4, seed=9)
+    def drawn(others, seed=0):
+        return draw_metrics(measure, {"one": others}, held_out, 20, 4, seed)["one"]
+
+    first, again, model, other = drawn(train), drawn(train), drawn(-train[:20]), drawn(train, 9)
     np.testing.assert_array_equal(first["other"], again["other"])
     np.testing.assert_array_equal(first["real"], model["real"])
     assert len(set(first["real"])) == 4 and not np.array_equal(first["real"], other["real"])
     assert all(((real >= 100) & (real < 160)).all() for real in faced)
+    sets = {"model": -train[:20], "floor": train}
+    together = draw_metrics(measure, sets, held_out, 20, 4, seed=0)
+    for which, alone in (("model", model), ("floor", first)):
+        for name in alone:
+            np.testing.assert_array_equal(together[which][name], alone[name])
+
+
+def test_the_real_side_is_prepared_once_a_draw():
+    prepared, given = [], []
+
+    def prepare(real, draw):
+        prepared.append((draw, float(real.sum())))
+        return draw
+
+    def measure(real, other, seed):
+        given.append(real)
+        return {"sum": float(other.sum())}
+
+    values = np.arange(12.0)[:, None]
+    draw_metrics(measure, {"a": values, "b": values}, values, 5, 3, seed=0, prepare=prepare)
+    assert given == [0, 0, 1, 1, 2, 2] and [draw for draw, _ in prepared] == [0, 1, 2]
+    faced = []
+    draw_metrics(lambda real, *_: faced.append(real.sum()) or {}, {"a": values}, values, 5, 3, 0)
+    assert [total for _, total in prepared] == faced
 
 
 def test_progress_is_told():
-    told = []
-    draw_metrics(mean_gap, np.zeros((9, 1)), np.zeros((9, 1)), 3, 4, 0, told.append)
-    assert told == [1, 2, 3, 4]
+    zeros = np.zeros((9, 1))
+    for sets, expected in (({"a": zeros}, 4), ({"a": zeros, "b": zeros}, 8)):
+        told = []
+        draw_metrics(mean_gap, sets, zeros, 3, 4, 0, told.append)
+        assert told == list(range(1, expected + 1))
 
 
 def test_mean_floors_against_one_set_of_held_out_images():

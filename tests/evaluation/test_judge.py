@@ -130,3 +130,30 @@ def test_bad_images_are_an_error(reference):
         judge(np.zeros((4, 8, 8, 1), np.float32), None, reference, CONFIG, 0)
     with pytest.raises(ValueError, match=r"made for images \(1, 8, 8\)"):
         judge(np.zeros((4, 16, 16, 1), np.uint8), None, reference, CONFIG, 0)
+
+
+def test_kept_floors_change_no_number_and_are_measured_once(train, reference, tmp_path):
+    images, labels = train[0][:300], train[1][:300]
+    told = []
+
+    def result(floors, config=CONFIG):
+        told.clear()
+        found = judge(images, labels, reference, config, 0, lambda *x: told.append(x), floors)
+        assert told[-1][0] == told[-1][1] and len({total for _, total in told}) == 1
+        return found, told[-1][1] - len(images)
+
+    def lines():
+        return [kept.stat().st_mtime_ns for kept in tmp_path.iterdir()]
+
+    expected, both = result(None)
+    first, measured = result(tmp_path)
+    assert first == expected and both == measured == 2 * CONFIG.floor_draws
+    written = lines()
+    again, fewer = result(tmp_path)
+    assert again == expected and fewer == CONFIG.floor_draws and lines() == written
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes()[:-200])
+    mended, measured = result(tmp_path)
+    assert mended == expected and measured == both and len(lines()) == 1
+    result(tmp_path, CONFIG.model_copy(update={"k": 3}))
+    assert len(lines()) == 2, "other settings have floors of their own"

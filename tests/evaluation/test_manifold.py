@@ -7,7 +7,12 @@ import torch
 from scipy.stats import wasserstein_distance
 
 import evaluation.manifold
-from evaluation.manifold import compare_neighbourhoods, intrinsic_dimension, structure_metrics
+from evaluation.manifold import (
+    compare_neighbourhoods,
+    intrinsic_dimension,
+    neighbour_distances,
+    structure_metrics,
+)
 
 KEYS = {
     "precision",
@@ -146,6 +151,34 @@ def test_tiny_sets_and_large_offsets():
     real, generated = sets(dtype=np.float64)
     moved = structure_metrics(real + 1e4, generated + 1e4, 5)
     assert moved == pytest.approx(structure_metrics(real, generated, 5), rel=1e-6)
+
+
+@pytest.mark.parametrize("offset", [0, 100])
+def test_known_distances_of_the_real_side_change_nothing(offset):
+    real, generated = sets()
+    real[7] = real[8]
+    known = neighbour_distances(real, 7)
+    assert known.shape == (130, 7) and (np.diff(known) >= 0).all() and known[7, 0] == 0
+    matrix = distances(real, real)
+    np.fill_diagonal(matrix, np.inf)
+    np.testing.assert_allclose(known, np.sort(matrix, axis=1)[:, :7], rtol=1e-9)
+    for k in (2, 5, 7):
+        expected = compare_neighbourhoods(real, generated + offset, k)
+        assert compare_neighbourhoods(real, generated + offset, k, known) == expected
+    few = compare_neighbourhoods(real, generated[:4], 5)
+    assert compare_neighbourhoods(real, generated[:4], 5, known) == few and few.k == 3
+    assert neighbour_distances(real[:3], 5).shape == (3, 2)
+
+
+def test_distances_of_another_set_are_an_error():
+    real, generated = sets()
+    for wrong in (neighbour_distances(real[:50], 5), neighbour_distances(real, 3)):
+        with pytest.raises(ValueError, match="not those of 130 real features to 5 neighbours"):
+            structure_metrics(real, generated, 5, wrong)
+    with pytest.raises(ValueError, match="at least 2 images"):
+        neighbour_distances(real[:1], 5)
+    with pytest.raises(ValueError, match="k must be"):
+        neighbour_distances(real, 0)
 
 
 def test_inputs():

@@ -10,6 +10,7 @@ from evaluation.kid import kernel_distance
 from evaluation.manifold import compare_neighbourhoods
 from evaluation.measures import MEASURES, measure
 from evaluation.metric_table import METRICS
+from evaluation.real_side import RealSide
 
 CONFIG = EvaluationConfig(k=3, kid_subsets=7, kid_subset_size=20)
 NOT_OF_FEATURES = {"structure_gap", "conditional_accuracy", "fd_train_full"}
@@ -18,7 +19,8 @@ NOT_OF_FEATURES = {"structure_gap", "conditional_accuracy", "fd_train_full"}
 @pytest.fixture
 def sets():
     rng = np.random.default_rng(0)
-    return rng.normal(size=(60, 4)), rng.normal(0.5, 2.0, size=(60, 4))
+    real, other = rng.normal(size=(60, 4)), rng.normal(0.5, 2.0, size=(60, 4))
+    return RealSide(real, CONFIG.k), other
 
 
 def test_every_metric_of_the_table_is_measured_and_the_reverse():
@@ -27,10 +29,11 @@ def test_every_metric_of_the_table_is_measured_and_the_reverse():
 
 def test_numbers_are_those_of_the_functions_with_these_settings(sets):
     found = measure(*sets, 5, CONFIG)
-    assert found["fd"] == frechet_from_features(*sets)
-    kid = kernel_distance(*sets, subsets=7, subset_size=20, seed=5)
+    pair = (sets[0].features, sets[1])
+    assert found["fd"] == frechet_from_features(*pair)
+    kid = kernel_distance(*pair, subsets=7, subset_size=20, seed=5)
     assert found["kid"] == kid["value"] != measure(*sets, 6, CONFIG)["kid"]
-    local = compare_neighbourhoods(*sets, 3)
+    local = compare_neighbourhoods(*pair, 3)
     assert local.metrics.items() <= found.items()
     assert found["mean_real_distance"] == local.mean_real_distance
     ratio = local.metrics["lid_generated"] / local.metrics["lid_real"]

@@ -20,6 +20,7 @@ def reference(monkeypatch):
     yield real
     quick_evaluation._reference.cache_clear()
     quick_evaluation._floors.cache_clear()
+    quick_evaluation._some_held_out.cache_clear()
 
 
 def evaluation(k=5):
@@ -29,9 +30,11 @@ def evaluation(k=5):
 def test_real_images_are_at_the_floor_and_crowded_ones_are_not(reference):
     floors = quick_evaluation._floors(evaluation(), 200)
     assert floors.keys() == {"precision", "density", "knn_two_sample"}
-    held_out = quick_evaluation._some_held_out(reference, 200)
+    side = quick_evaluation._some_held_out(evaluation(), 200)
+    held_out = side.features
     fresh = np.random.default_rng(1).normal(size=(200, 3))
     real = structure_metrics(held_out, fresh, 5)
+    assert structure_metrics(held_out, fresh, 5, side.distances) == real
     crowded = structure_metrics(held_out, 0.3 * fresh, 5)
     assert crowded["density"] > 1.1 > real["density"], "what a sweep for more density would choose"
     for name, floor in floors.items():
