@@ -32,7 +32,7 @@ repro: setup  ## run the whole pipeline; PRESET=name puts a preset in place firs
 
 test: setup  ## lint, types, import contract, tests
 	@$(MAKE) --no-print-directory lint
-	pytest
+	pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 soak: setup  ## the tests that are too long for make test: whole sweeps
 	pytest -m soak
@@ -47,7 +47,7 @@ ui: setup  ## open the runs in the MLflow UI on 127.0.0.1:5000
 	@python -m pipelines.ui
 
 bench: setup  ## timings, printed as ratios
-	python -m benchmarks.step
+	python -m benchmarks.run
 
 clean:  ## remove what runs made (not .venv, not DVC's cache)
 	rm -rf outputs reports .runs mlruns mlflow.db .pytest_cache .ruff_cache .mypy_cache

@@ -1,25 +1,23 @@
 """What it takes to start: processor seconds of imports, of reading params, and of each --help.
 
-Usage: python -m benchmarks.imports [--runs 5]
-Each row is the median of several fresh processes, with Python's own start. The rows of stages tell
+Usage: python -m benchmarks.run imports
+Each row is the median of RUNS fresh processes, with Python's own start. The rows of stages tell
 what comes on top of `import torch`: first for the module alone, then with what its functions import
-when it runs. tests/test_imports.py counts modules instead. Three minutes.
+when it runs. tests/test_imports.py counts modules instead.
 """
 
-import argparse
 import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
+from benchmarks.side_by_side import Row
 from pipelines.workspace.imports import find_module, read_source
 from pipelines.workspace.stage_code import STAGE_PARAMS
 
+RUNS = 5
 READ_PARAMS, HELP, STAGE = 0.5, 0.7, 1.5
 """Aims in seconds: reading params, any --help, a stage beyond torch."""
 
@@ -71,32 +69,22 @@ def imports_of_a_run(module: str) -> list[str]:
     return [module, *sorted({name for name in inside if find_module(name) is not None})]
 
 
-def main() -> None:
-    arguments = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    arguments.add_argument("--runs", type=int, default=5, help="of each (default: %(default)s)")
-    runs = arguments.parse_args().runs
-    table = Table("what", "processor seconds", "aim", "", title=f"median of {runs}")
+def rows() -> Iterator[Row]:
+    """Python itself and large packages; then what is the project's, with its aims."""
 
-    def row(what: str, taken: float, aim: float | None = None) -> None:
-        missed = aim is not None and taken > aim
-        table.add_row(what, f"{taken:.2f}", "" if aim is None else f"{aim:g}", "over" * missed)
+    def started(what: str, words: Sequence[str], aim: float | None = None) -> Row:
+        return Row(what, seconds(words, RUNS), aim=aim)
 
-    row("python", seconds(["-c", "pass"], runs))
+    yield started("python", ["-c", "pass"])
     for package in ("torch", "ray", "mlflow", "torch_geometric.utils"):
-        row(f"import {package}", seconds(["-c", f"import {package}"], runs))
-    row("import pipelines.params", seconds(["-c", "import pipelines.params"], runs), READ_PARAMS)
-    row("load_params", seconds(["-c", LOAD], runs), READ_PARAMS)
+        yield started(f"import {package}", ["-c", f"import {package}"])
+    yield started("import pipelines.params", ["-c", "import pipelines.params"], READ_PARAMS)
+    yield started("load_params", ["-c", LOAD], READ_PARAMS)
     for stage in STAGE_PARAMS:
         module = f"pipelines.{stage}"
-        row(f"import {module}, beyond torch", beyond_torch([module], runs), STAGE)
-        row("  with what its run imports", beyond_torch(imports_of_a_run(module), runs), STAGE)
+        yield Row(f"import {module}, beyond torch", beyond_torch([module], RUNS), aim=STAGE)
+        everything = beyond_torch(imports_of_a_run(module), RUNS)
+        yield Row("  with what its run imports", everything, aim=STAGE)
     for command in commands():
-        taken = seconds(["-m", f"pipelines.{command}", "--help"], runs)
-        row(f"python -m pipelines.{command} --help", taken, HELP)
-    Console().print(table)
-
-
-if __name__ == "__main__":
-    main()
+        words = ["-m", f"pipelines.{command}", "--help"]
+        yield started(f"python -m pipelines.{command} --help", words, HELP)

@@ -3,10 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-import torch
 from PIL import Image, ImageDraw, ImageFont
-
-from models.neighbours import nearest_in
 
 TILE = 56
 """Small images are enlarged, by a whole factor without smoothing, to about this many pixels."""
@@ -139,6 +136,10 @@ def nearest_feature(queries: np.ndarray, features: np.ndarray, chunk: int = 4096
 
 def _row_of_nearest(queries: np.ndarray, chunks: Iterable[np.ndarray]) -> np.ndarray:
     """Row of the nearest candidate [N] for queries [N, F]; candidates [M, F] come in chunks."""
+    import torch
+
+    from models.neighbours import nearest_in
+
     wanted = torch.from_numpy(queries.astype(np.float64))
     best = torch.full((len(wanted),), torch.inf, dtype=torch.float64)
     row = torch.zeros(len(wanted), dtype=torch.int64)

@@ -14,6 +14,8 @@ from torch import Tensor
 
 MAX_DISTANCES = 1 << 22
 """Largest number of distances held at once (16 MiB of float32, which fit a processor's cache)."""
+COLUMNS = 4096
+"""Largest part of a bank in one product, whose other side should not be narrow."""
 BANK_NUMBERS = 1 << 24
 """Largest part of a bank that is centred at once, in numbers (64 MiB of float32)."""
 MARGIN = 8
@@ -123,7 +125,7 @@ def _full_precision(points: Tensor) -> Tensor:
 
 
 def _num_candidates(k: int) -> int:
-    return k + k // 2 + MARGIN
+    return k + max(1, k // 2 + MARGIN)
 
 
 def _product_pays(num_queries: int, banks: Tensor, k: int) -> bool:
@@ -172,26 +174,38 @@ def _search(queries: Tensor, bank: Tensor, k: int, within: bool) -> Tensor:
     gamma = (f + 8) * kind.eps / 2 / (1 - (f + 8) * kind.eps / 2)
     shrink, underflow = 1 - 3 * gamma, 8 * (f + 8) * kind.tiny
     half, own_half = square * (0.5 - 2 * gamma), own_square * (0.5 - 2 * gamma)
+    count = _num_candidates(k)
     index = torch.empty(len(queries), k, dtype=torch.int64)
     unproven = [index.new_empty(0)]
-    rows = max(1, MAX_DISTANCES // len(bank))
-    for start in range(0, len(queries), rows):
-        block = slice(start, min(start + rows, len(queries)))
-        with torch.autocast("cpu", enabled=False):
-            lower = torch.addmm(half[None], own_centred[block], centred.T, alpha=-1)
-        lower += own_half[block, None]  # [rows, M], of D^2 / 2
-        if within:
-            lower.diagonal(offset=start).fill_(torch.inf)
-        value, column = _least(lower, k + 1)
-        index[block] = column[:, :k]
-        width = 5 * gamma * (own_square[block, None] + square[column[:, :k]])
-        apart = value[:, 1:] * shrink > value[:, :k] + width + underflow  # [rows, k]
+    columns = min(len(bank), COLUMNS)
+    rows = min(len(queries), max(1, MAX_DISTANCES // columns))
+    space = centred.new_empty(rows, columns)
+    for block in torch.arange(len(queries)).split(rows):
+        start, stop = int(block[0]), int(block[-1]) + 1
+        parts = []
+        for first in range(0, len(bank), columns):
+            tile = slice(first, min(first + columns, len(bank)))
+            lower = space[: stop - start, : tile.stop - first]
+            with torch.autocast("cpu", enabled=False):
+                torch.mm(own_centred[start:stop], centred[tile].T, out=lower)
+            torch.sub(half[tile], lower, out=lower)  # [rows, columns], of D^2 / 2 less own_half
+            if within:
+                lower.diagonal(offset=start - first).fill_(torch.inf)
+            value, column = _least(lower, min(count, lower.shape[1]))
+            parts.append((value, column + first))
+        value, column = (torch.cat(part, dim=1) for part in zip(*parts, strict=True))
+        if len(parts) > 1:
+            value, order = value.topk(count, dim=1, largest=False, sorted=True)
+            column = column.gather(1, order)
+        value = value + own_half[start:stop, None]
+        index[start:stop] = column[:, :k]
+        width = 5 * gamma * (own_square[start:stop, None] + square[column[:, :k]])
+        apart = value[:, 1 : k + 1] * shrink > value[:, :k] + width + underflow  # [rows, k]
         close = apart.logical_not().any(1).nonzero()[:, 0]  # mostly few rows
         if len(close):
-            value, column = _least(lower[close], _num_candidates(k))
-            chosen, last = _nearest_of(queries[start + close], bank, column, k)
+            chosen, last = _nearest_of(queries[start + close], bank, column[close], k)
             index[start + close] = chosen
-            enough = 2 * value[:, -1] * shrink > last.square() + underflow
+            enough = 2 * value[close, -1] * shrink > last.square() + underflow
             unproven.append(start + close[~enough])
     rest = torch.cat(unproven)
     if len(rest):

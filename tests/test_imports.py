@@ -1,7 +1,7 @@
 """What is loaded to read settings and to show a command's --help: nothing slow.
 
-Modules are counted rather than seconds, which depend on the machine (python -m benchmarks.imports
-prints these).
+Modules are counted rather than seconds, which depend on the machine and are printed by
+`python -m benchmarks.run imports`.
 """
 
 import json

@@ -51,15 +51,16 @@ def test_each_set_of_a_batch_is_on_its_own():
     points = torch.randn(2, 3, 20, 5, generator=torch.Generator().manual_seed(0))
     together = nearest(points, 4)
     assert together.shape == (2, 3, 20, 4) and together.dtype == torch.int64
-    for i in range(2):
-        for j in range(3):
-            assert torch.equal(together[i, j], nearest(points[i, j], 4))
+    for i, j in np.ndindex(2, 3):
+        assert torch.equal(together[i, j], nearest(points[i, j], 4))
 
 
 @pytest.mark.parametrize("distances", [1, 50, 24 * 24, 5 * 24 * 24 + 1])
 @pytest.mark.parametrize("small", [0, 1 << 19])
-def test_chunks_change_nothing(monkeypatch, distances, small):
+@pytest.mark.parametrize("columns", [4096, 17, 1])
+def test_chunks_change_nothing(monkeypatch, distances, small, columns):
     monkeypatch.setattr(models.neighbours, "SMALL", small)
+    monkeypatch.setattr(models.neighbours, "COLUMNS", columns)
     points = torch.randint(0, 3, (7, 50, 2), generator=torch.Generator().manual_seed(0)).float()
     whole = nearest(points, 6)
     monkeypatch.setattr(models.neighbours, "MAX_DISTANCES", distances)
@@ -89,8 +90,7 @@ def test_points_that_are_not_finite_are_nobodys_first_choice():
 def test_indices_carry_no_gradient():
     points = torch.randn(6, 3, requires_grad=True)
     found = nearest(points, 2)
-    assert not found.requires_grad
-    assert torch.equal(found, nearest(points.detach(), 2))
+    assert not found.requires_grad and torch.equal(found, nearest(points.detach(), 2))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -174,11 +174,12 @@ def hostile_sets(dtype: torch.dtype) -> dict[str, torch.Tensor]:
 SETS = [(name, dtype) for dtype in (torch.float32, torch.float64) for name in hostile_sets(dtype)]
 
 
-@pytest.mark.parametrize("margin", [8, 0])
+@pytest.mark.parametrize("margin, columns", [(8, 4096), (0, 4096), (8, 37)])
 @pytest.mark.parametrize("name, dtype", SETS)
-def test_hostile_sets_bit_for_bit(monkeypatch, name, dtype, margin):
-    """Also with too few candidates: the proof must notice."""
+def test_hostile_sets_bit_for_bit(monkeypatch, name, dtype, margin, columns):
+    """Also with too few candidates, which the proof must notice, and with a bank in many parts."""
     monkeypatch.setattr(models.neighbours, "SMALL", 0)
+    monkeypatch.setattr(models.neighbours, "COLUMNS", columns)
     monkeypatch.setattr(models.neighbours, "MARGIN", margin)
     points = hostile_sets(dtype)[name]
     for k in (1, 5, 30, N - 2, 2 * N):
@@ -241,7 +242,7 @@ def test_rows_that_cannot_be_proved_are_compared_with_all(monkeypatch):
     points[:60] = points[0]
     assert torch.equal(nearest(points, 5), all_direct(points, points, 5, True))
     assert 60 <= counts["all"] < 80
-    monkeypatch.setattr(models.neighbours, "_num_candidates", lambda k: k)  # no margin at all
+    monkeypatch.setattr(models.neighbours, "_num_candidates", lambda k: k + 1)  # hardly a margin
     lattice = torch.cartesian_prod(*[torch.arange(9.0)] * 3)
     assert torch.equal(nearest(lattice, 7), all_direct(lattice, lattice, 7, True))
     assert counts["all"] >= 80 + len(lattice) // 2

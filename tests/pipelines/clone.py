@@ -45,9 +45,15 @@ TINY = {
 
 
 class Clone:
-    """A git and DVC checkout in a temporary folder; `run` runs a command in it."""
+    """A git and DVC checkout in a temporary folder; `run` runs a command in it.
 
-    def __init__(self, folder: Path, **sections):
+    Args:
+        cache: DVC's cache, which may be shared: what another clone computed from the same files and
+            params is then taken from it.
+        sections: changes of params.yaml by section.
+    """
+
+    def __init__(self, folder: Path, cache: Path | None = None, **sections):
         self.folder = folder
         listed = subprocess.run(
             ["git", "ls-files", "-co", "--exclude-standard", "-z"],
@@ -69,6 +75,8 @@ class Clone:
         (folder / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
         for section, changes in sections.items():
             self.edit(section, changes)
+        if cache is not None:
+            (folder / ".dvc/config.local").write_text(f"[cache]\n    dir = {cache}\n")
         self.git("init", "-q")
         self.commit("start")
 

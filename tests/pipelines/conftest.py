@@ -1,5 +1,6 @@
-"""A copy of the project's code, in which tests may edit files."""
+"""Copies of the project, in which tests may edit files and run stages."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -16,6 +17,13 @@ PACKAGES = (
     "sampling",
     "training",
 )
+
+
+@pytest.fixture(scope="session")
+def dvc_cache(tmp_path_factory):
+    """One cache of DVC for all clones of a session, also of several test processes."""
+    folder = tmp_path_factory.getbasetemp()
+    return (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "dvc-cache"
 
 
 @pytest.fixture

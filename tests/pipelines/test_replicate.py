@@ -149,9 +149,10 @@ def test_tables_and_figure(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_through_real_dvc(tmp_path):
+def test_through_real_dvc(tmp_path, dvc_cache):
     clone = Clone(
         tmp_path / "clone",
+        dvc_cache,
         cluster={"num_workers": 0},
         ema={"lengths": [0.1]},
         train={"lr_ramp_kimg": 0.1, "total_kimg": 0.256},

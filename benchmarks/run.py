@@ -1,0 +1,83 @@
+"""Times parts of the project beside what one would use instead.
+
+Usage: python -m benchmarks.run [NAME ...]
+Prints a table for each benchmark and keeps it in benchmarks/results.json. Ratios are ours by the
+peer's, both measured in turn in this run: below 1 the project is faster. Seconds depend on the
+machine, ratios much less.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import frechet, imports, neighbours
+from benchmarks.side_by_side import Row, machine
+from foundation.atomic_files import replacing
+
+BENCHMARKS: dict[str, tuple[Callable[[], Iterator[Row]], str]] = {
+    "frechet": (frechet.rows, "Frechet distance beside clean-fid's (2 minutes)"),
+    "imports": (imports.rows, "processor seconds of imports, params and --help (4 minutes)"),
+    "neighbours": (neighbours.rows, "nearest neighbours beside scikit-learn's (1 minute)"),
+}
+"""Name -> (function that measures, what it measures)."""
+RESULTS = Path("benchmarks/results.json")
+
+
+def table_of(name: str, rows: list[Row], about: dict) -> Table:
+    """The rows, under a title that tells on what machine, and how busy it was."""
+    title = f"{BENCHMARKS[name][1]}\n" + "{processor}, {threads} threads, load {load}".format(
+        **about
+    )
+    headings = ("what", "ours", "theirs", "ratio", "quartiles", "aim", "")
+    table = Table(*headings, title=title)
+    for row in rows:
+        notes = ["over the aim"] * row.missed + [row.note] * bool(row.note)
+        table.add_row(
+            row.what,
+            _seconds(row.ours),
+            "" if row.peers is None else f"{_seconds(row.peers)} {row.peer}",
+            "" if row.ratio is None else f"{row.ratio:.2f}",
+            "" if row.spread is None else "{:.2f} to {:.2f}".format(*row.spread),
+            "" if row.aim is None else f"{row.aim:g}",
+            "; ".join(notes),
+        )
+    return table
+
+
+def keep(name: str, rows: list[Row], about: dict) -> None:
+    """Put a benchmark's rows into RESULTS beside those of the others."""
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    results[name] = {"machine": about, "date": f"{date.today()}", "rows": [asdict(r) for r in rows]}
+    with replacing(RESULTS) as temporary:
+        temporary.write_text(json.dumps(dict(sorted(results.items())), indent=1) + "\n")
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.2f} s" if value >= 1 else f"{value * 1e3:.3g} ms"
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    listed = "; ".join(f"{name}: {what}" for name, (_, what) in BENCHMARKS.items())
+    arguments.add_argument("names", metavar="NAME", nargs="*", help=f"(default: all) {listed}")
+    names = arguments.parse_args().names or list(BENCHMARKS)
+    for name in names:
+        if name not in BENCHMARKS:
+            arguments.error(f"there is no benchmark {name!r}: choose from {', '.join(BENCHMARKS)}")
+    for name in names:
+        about = machine()
+        rows = list(BENCHMARKS[name][0]())
+        Console().print(table_of(name, rows, about))
+        keep(name, rows, about)
+
+
+if __name__ == "__main__":
+    main()
