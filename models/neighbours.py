@@ -180,6 +180,8 @@ def _search(queries: Tensor, bank: Tensor, k: int, within: bool) -> Tensor:
     columns = min(len(bank), COLUMNS)
     rows = min(len(queries), max(1, MAX_DISTANCES // columns))
     space = centred.new_empty(rows, columns)
+    # Least bounds found in each tile; a single tile can be asked for more afterwards.
+    looked_at = k + 1 if columns == len(bank) else count
     for block in torch.arange(len(queries)).split(rows):
         start, stop = int(block[0]), int(block[-1]) + 1
         parts = []
@@ -191,7 +193,7 @@ def _search(queries: Tensor, bank: Tensor, k: int, within: bool) -> Tensor:
             torch.sub(half[tile], lower, out=lower)  # [rows, columns], of D^2 / 2 less own_half
             if within:
                 lower.diagonal(offset=start - first).fill_(torch.inf)
-            value, column = _least(lower, min(count, lower.shape[1]))
+            value, column = _least(lower, min(looked_at, lower.shape[1]))
             parts.append((value, column + first))
         value, column = (torch.cat(part, dim=1) for part in zip(*parts, strict=True))
         if len(parts) > 1:
@@ -203,9 +205,13 @@ def _search(queries: Tensor, bank: Tensor, k: int, within: bool) -> Tensor:
         apart = value[:, 1 : k + 1] * shrink > value[:, :k] + width + underflow  # [rows, k]
         close = apart.logical_not().any(1).nonzero()[:, 0]  # mostly few rows
         if len(close):
-            chosen, last = _nearest_of(queries[start + close], bank, column[close], k)
+            value, column = value[close], column[close]
+            if looked_at < count:
+                value, column = _least(lower[close], count)
+                value = value + own_half[start + close, None]
+            chosen, last = _nearest_of(queries[start + close], bank, column, k)
             index[start + close] = chosen
-            enough = 2 * value[close, -1] * shrink > last.square() + underflow
+            enough = 2 * value[:, -1] * shrink > last.square() + underflow
             unproven.append(start + close[~enough])
     rest = torch.cat(unproven)
     if len(rest):
