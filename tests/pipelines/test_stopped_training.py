@@ -1,4 +1,4 @@
-"""Trainings that are killed or interrupted and go on by the same command, in real processes."""
+"""Trainings that are killed or interrupted, and go on by the same command: real processes and Ray."""
 
 import json
 import os
