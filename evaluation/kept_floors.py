@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import warnings
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -67,11 +68,17 @@ def read_floors(path: Path) -> Floors | None:
 
 
 def write_floors(path: Path, floors: Floors) -> None:
-    """The file appears whole or not at all, so several processes may write the same floors."""
+    """The file appears whole or not at all, so several processes may write the same floors.
+
+    Where it cannot be written, a warning says so: the floors are then measured for each item.
+    """
     parts: dict[str, Any] = {"distances": floors.distances, **floors.drawn}
     parts["digest"] = np.frombuffer(_digest(parts), np.uint8)
-    with replacing(path) as temporary, open(temporary, "wb") as stream:
-        np.savez(stream, **parts)
+    try:
+        with replacing(path) as temporary, open(temporary, "wb") as stream:
+            np.savez(stream, **parts)
+    except OSError as error:
+        warnings.warn(f"the floors of the metrics are not kept for the next item: {error}")
 
 
 def _digest(parts: dict[str, np.ndarray]) -> bytes:

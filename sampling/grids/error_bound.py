@@ -78,12 +78,16 @@ def optimized_sigmas(
     file, count = Path(cache_dir) / f"{key}.json", len(starts[0])
     levels = _read(file, count)
     if levels is None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(file.with_name(f".{key}.lock")):
-            levels = _read(file, count)  # another process may have found it meanwhile
-            if levels is None:
-                levels = search()
-                write_text(file, json.dumps({"sigmas": levels.tolist()}))
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(file.with_name(f".{key}.lock")):
+                levels = _read(file, count)  # another process may have found it meanwhile
+                if levels is None:
+                    levels = search()
+                    write_text(file, json.dumps({"sigmas": levels.tolist()}))
+        except OSError as error:
+            warnings.warn(f"the time grid is not kept for the next time: {error}")
+            levels = search()
     _found[key] = levels
     return levels.copy()
 

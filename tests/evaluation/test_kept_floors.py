@@ -69,6 +69,12 @@ def test_a_damaged_file_is_as_none(floors, tmp_path):
         assert read_floors(path) is None, "not written by write_floors"
 
 
+def test_a_folder_that_cannot_be_written_costs_no_result(floors, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.warns(UserWarning, match="not kept for the next item: .*file"):
+        write_floors(tmp_path / "file" / "floors.npz", floors)
+
+
 def test_all_that_decides_floors_is_part_of_the_name(tmp_path, monkeypatch):
     def name(of=None, config=CONFIG, n=5, seed=0):
         return floors_file(tmp_path, of or reference(), config, n, seed)

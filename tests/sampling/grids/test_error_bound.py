@@ -137,6 +137,14 @@ def test_a_damaged_cache_file_is_replaced(tmp_path, monkeypatch):
     assert len(json.loads(file.read_text())["sigmas"]) == 5
 
 
+def test_a_folder_that_cannot_be_written_costs_no_grid(tmp_path):
+    (tmp_path / "file").write_text("")
+    setting = ("optimized", 5, 0.02, 20.0)
+    with pytest.warns(UserWarning, match="not kept for the next time: .*file"):
+        found = time_grid(*setting, starts=0, cache_dir=tmp_path / "file" / "grids")
+    assert torch.equal(found, time_grid(*setting, starts=0))
+
+
 def _wanted_by_many(cache_dir, searches, results, ready):
     """One process of several that want the same grid at the same time."""
 
