@@ -56,7 +56,7 @@ def draw_metrics(
             number += 1
             if done is not None:
                 done(number)
-    return {which: _by_name(found) for which, found in rows.items()}
+    return {which: by_name(found) for which, found in rows.items()}
 
 
 def floor_means(
@@ -83,7 +83,8 @@ def floor_means(
     return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
 
-def _by_name(rows: list[dict[str, float]]) -> Drawn:
+def by_name(rows: list[dict[str, float]]) -> Drawn:
+    """One dict for each draw -> name -> float64 [draws]."""
     return {name: np.array([row[name] for row in rows], np.float64) for name in rows[0]}
 
 

@@ -67,21 +67,13 @@ def judge(
     )
     if not np.isfinite(features).all():
         raise ValueError("judge: the features of the generated images hold NaN or infinity")
-    drawn, found = _draw(
+    drawn, found = draw_with_floors(
         features, reference, config, n, seed, kept, partial(report, offset=len(generated))
     )
     if file is not None and kept is None:
         write_floors(file, found)
     floor_drawn = found.drawn
-    metrics: dict[str, dict] = {}
-    for name in MEASURES:
-        metrics[name] = {
-            "value": drawn[name].mean(),
-            "std": drawn[name].std(ddof=1),
-            "floor": floor_drawn[name].mean(),
-            "floor_std": floor_drawn[name].std(ddof=1),
-        }
-    metrics["structure_gap"] = gap_with_floor(drawn, floor_drawn)
+    metrics = with_floors(drawn, floor_drawn)
     metrics["fd_train_full"] = {
         "value": frechet_distance(
             *feature_statistics(features), reference.train_mean, reference.train_cov
@@ -95,14 +87,14 @@ def judge(
             "floor": reference.manifest["held_out_accuracy"],
         }
     return {
-        "metrics": {name: _jsonable(entry) for name, entry in metrics.items()},
+        "metrics": {name: jsonable(entry) for name, entry in metrics.items()},
         "n": n,
         "metric_name": reference.manifest["metric_name"],
         "protocol": _protocol(reference, config, n, len(generated), seed),
     }
 
 
-def _draw(
+def draw_with_floors(
     features: np.ndarray,
     reference: Reference,
     config: EvaluationConfig,
@@ -169,7 +161,22 @@ def _protocol(
     }
 
 
-def _jsonable(entry: dict) -> dict:
+def with_floors(drawn: Drawn, floor_drawn: Drawn) -> dict[str, dict]:
+    """Mean and deviation of each metric over the draws, beside its floor's; and structure_gap."""
+    metrics: dict[str, dict] = {
+        name: {
+            "value": drawn[name].mean(),
+            "std": drawn[name].std(ddof=1),
+            "floor": floor_drawn[name].mean(),
+            "floor_std": floor_drawn[name].std(ddof=1),
+        }
+        for name in MEASURES
+    }
+    metrics["structure_gap"] = gap_with_floor(drawn, floor_drawn)
+    return metrics
+
+
+def jsonable(entry: dict) -> dict:
     """Numbers to six digits (further ones depend on the order of sums); None if not finite."""
     out: dict[str, float | bool | None] = {}
     for key, value in entry.items():

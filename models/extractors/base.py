@@ -25,6 +25,8 @@ class Extractor(nn.Module):
     metric_name: str
     """What a Frechet distance in these features may be called; only Inception's is a FID."""
     num_features: int
+    image_shape: tuple[int, int, int] | None = None
+    """(C, H, W) of the only images that it takes; None: any size, in grey or colour."""
     max_batch: int = 1024
     """Images put through the network at once, at most."""
 
@@ -61,6 +63,13 @@ class Extractor(nn.Module):
         return self.run(self.embed, images, batch_size, progress)
 
     @torch.no_grad()
+    def embed_batch(self, network: Callable[[Tensor], Tensor], prepared: Tensor) -> np.ndarray:
+        """One prepared batch through `network`, in float32 -> [B, outputs]."""
+        # Full float32 on a GPU too: TensorFloat-32 would shift every metric by its rounding.
+        exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
+        with torch.autocast(self.device.type, enabled=False), exact:
+            return network(prepared.to(self.device)).float().cpu().numpy()
+
     def run(
         self,
         network: Callable[[Tensor], Tensor],
@@ -76,17 +85,13 @@ class Extractor(nn.Module):
             )
         size = max(1, min(batch_size, self.max_batch))
         out: np.ndarray | None = None
-        # Full float32 on a GPU too: TensorFloat-32 would shift every metric by its rounding.
-        exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
-        with torch.autocast(self.device.type, enabled=False), exact:
-            for start in range(0, len(images), size):
-                batch = self.prepare(np.asarray(images[start : start + size])).to(self.device)
-                part = network(batch).float().cpu().numpy()
-                if out is None:
-                    out = np.empty((len(images), part.shape[1]), np.float32)
-                out[start : start + len(part)] = part
-                if progress is not None:
-                    progress(start + len(part), len(images))
+        for start in range(0, len(images), size):
+            part = self.embed_batch(network, self.prepare(np.asarray(images[start : start + size])))
+            if out is None:
+                out = np.empty((len(images), part.shape[1]), np.float32)
+            out[start : start + len(part)] = part
+            if progress is not None:
+                progress(start + len(part), len(images))
         return np.empty((0, self.num_features), np.float32) if out is None else out
 
 

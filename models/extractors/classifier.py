@@ -32,6 +32,7 @@ class ClassifierExtractor(Extractor):
 
     name = "classifier"
     metric_name = "FD-Classifier"
+    image_shape: tuple[int, int, int]
     feature_mean: Tensor
     feature_map: Tensor
 
@@ -44,7 +45,7 @@ class ClassifierExtractor(Extractor):
                 f"the classifier extractor needs at least 2 classes, the data set has "
                 f"{num_classes}: set evaluation.extractor to efficientnet_lite0"
             )
-        self.image_shape = tuple(image_shape)
+        self.image_shape = image_shape
         self.num_classes = num_classes
         self.num_features = num_features
         channels, height, width = self.image_shape

@@ -1,0 +1,159 @@
+"""Judge a folder of images: against a folder of real ones, or against a stage's reference.
+
+examples:
+  python -m pipelines.judge samples/ photos/
+  python -m pipelines.judge samples.zip photos/ --extractor inception --inception weights/
+  python -m pipelines.judge samples/ outputs/reference --json judged.json
+
+Beside each metric stands its floor: the same metric between as many real images and other real
+ones.
+Images are PNG, JPEG or whatever else Pillow reads, in sub-folders too. Needs neither DVC nor Ray.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evaluation.config import EvaluationConfig
+from evaluation.metric_table import METRICS
+from foundation.atomic_files import write_text
+from pipelines.console.command import run_stage
+from pipelines.console.progress import progress
+
+if TYPE_CHECKING:
+    from evaluation.folder_features import FolderFeatures
+    from models.extractors.base import Extractor
+
+FULL = "FD, all images"
+BETTER = {"up": "higher", "down": "lower", "floor": "near its floor"}
+EXTRACTORS = ("efficientnet_lite0", "inception")
+
+
+def command_line() -> argparse.ArgumentParser:
+    head, _, rest = (__doc__ or "").partition("\n\n")
+    defaults = EvaluationConfig()
+    out = argparse.ArgumentParser(
+        description=head, epilog=rest, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    out.add_argument("generated", type=Path, help="folder or zip of the images to judge")
+    out.add_argument(
+        "real", type=Path, help="folder or zip of real images, or a folder with reference.json"
+    )
+    out.add_argument(
+        "--extractor",
+        choices=EXTRACTORS,
+        default=EXTRACTORS[0],
+        help="network whose features are compared (default: %(default)s; a reference has its own)",
+    )
+    out.add_argument(
+        "--inception", type=Path, metavar="FILE", help="inception-2015-12-05.pt, or its folder"
+    )
+    out.add_argument("--k", type=int, default=defaults.k, help="neighbours (default: %(default)s)")
+    out.add_argument(
+        "--draws",
+        type=int,
+        default=defaults.floor_draws,
+        help="random draws over which metrics are averaged (default: %(default)s)",
+    )
+    out.add_argument("--seed", type=int, default=0, help="of the draws (default: %(default)s)")
+    out.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
+    return out
+
+
+def main() -> None:
+    args = command_line().parse_args()
+    inception = None if args.inception is None else str(args.inception)
+    config = EvaluationConfig(k=args.k, floor_draws=args.draws, inception_path=inception)
+    for path in (args.generated, args.real):
+        if not path.exists():
+            raise ValueError(f"{path} does not exist: name a folder or a zip of images")
+    if (args.real / "reference.json").is_file():
+        result = against_reference(args.generated, args.real, config, args.seed)
+    else:
+        result = against_folder(args.generated, args.real, args.extractor, config, args.seed)
+    show(result)
+    if args.json is not None:
+        write_text(args.json, json.dumps(result, indent=1) + "\n")
+
+
+def against_folder(
+    generated: Path, real: Path, extractor: str, config: EvaluationConfig, seed: int
+) -> dict:
+    """The metrics of one folder against another, what was read, and how."""
+    from evaluation.judge_features import judge_features
+    from models.extractors.load import ExtractorError, load_extractor
+
+    try:
+        network = _on_device(load_extractor(extractor, inception_path=config.inception_path))
+    except ExtractorError as error:
+        text = str(error).replace("evaluation.inception_path", "--inception")
+        raise ValueError(text.replace("set --inception to", "name by --inception")) from None
+    read = {path: _read(path, network) for path in (generated, real)}
+    with progress("metrics", config.floor_draws) as bar:
+        result = judge_features(read[generated].features, read[real].features, config, seed, bar)
+    skipped = {str(path): found.skipped for path, found in read.items()}
+    about = {"protocol": network.protocol(), "skipped": skipped, "seed": seed}
+    return result | {"metric_name": network.metric_name} | about
+
+
+def against_reference(generated: Path, folder: Path, config: EvaluationConfig, seed: int) -> dict:
+    """The metrics of a folder against the features that the stage reference has stored."""
+    from evaluation.judge_features import judge_against_reference
+    from evaluation.reference import load_reference
+
+    reference = load_reference(folder, config.inception_path)
+    read = _read(generated, _on_device(reference.extractor))
+    with progress("metrics", 2 * config.floor_draws) as bar:
+        result = judge_against_reference(read.features, reference, config, seed, bar)
+    about = {"protocol": reference.manifest["protocol"], "seed": seed}
+    skipped = {str(generated): read.skipped}
+    return result | {"metric_name": reference.manifest["metric_name"], "skipped": skipped} | about
+
+
+def show(result: dict) -> None:
+    """Print the table, and what one must know beside it."""
+    from rich.console import Console
+    from rich.table import Table
+
+    count, n = result["num_generated"], result["n"]
+    table = Table(title=f"{count:,} images; n = {n:,} on either side in each draw")
+    for heading in ("metric", "value", "real against real", "better"):
+        table.add_column(heading)
+    for name, entry in result["metrics"].items():
+        row = METRICS.get(name)
+        title = row.title if row else FULL
+        table.add_row(
+            title.replace("FD", result["metric_name"], 1) if name.startswith("fd") else title,
+            _number(entry["value"], entry.get("std")),
+            _number(entry.get("floor"), entry.get("floor_std")),
+            BETTER[row.better] if row and row.better else "",
+        )
+    Console().print(table)
+    for path, files in result["skipped"].items():
+        if files:
+            first = f"{files[0]['file']}: {files[0]['reason']}"
+            print(f"{path}: {len(files)} files could not be read, the first {first}")
+
+
+def _read(path: Path, network: "Extractor") -> "FolderFeatures":
+    from evaluation.folder_features import folder_features
+
+    with progress(f"features of {path}") as bar:
+        return folder_features(path, network, bar)
+
+
+def _on_device(network: "Extractor") -> "Extractor":
+    import torch
+
+    return network.to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _number(value: float | None, deviation: float | None = None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4g}" if deviation is None else f"{value:.4g} ± {deviation:.2g}"
+
+
+if __name__ == "__main__":
+    run_stage(main)
