@@ -23,16 +23,7 @@ def structure_gap(values: Mapping[str, float], floors: Mapping[str, float]) -> f
         values: knn_two_sample, coverage, knn_distance_w1, lid_log_ratio, mean_real_distance.
         floors: the first four.
     """
-    away = {name: abs(values[name] - floors[name]) for name in floors}
-    terms = np.array(
-        [
-            2 * away["knn_two_sample"],
-            _ratio(away["coverage"], floors["coverage"]),
-            _ratio(away["knn_distance_w1"], values["mean_real_distance"]),
-            away["lid_log_ratio"],
-        ]
-    )
-    return float(terms[np.isfinite(terms)].mean())
+    return _mean(_terms(values, floors))
 
 
 GAP_TERMS = ("knn_two_sample", "coverage", "knn_distance_w1", "lid_log_ratio")
@@ -43,26 +34,46 @@ def gap_with_floor(
 ) -> dict[str, float | bool]:
     """The structure gap of generated images and its floor, the gap of n real images (above 0).
 
-    Both are means of `structure_gap` over draws; its floors are the means over all floor draws.
+    Both are means of `structure_gap` over draws; its floors are the means over all floor draws. A
+    term that is undefined in a draw on one side is left out of that draw on both, so that both are
+    means over the same terms; a draw without any term is left out.
     `resolvable`: the gap exceeds its floor by at least RESOLUTION standard deviations of the floor.
 
     Args:
         drawn, floor_drawn: name -> [draws], with the names that `structure_gap` reads.
     """
     floors = {name: _mean(floor_drawn[name]) for name in GAP_TERMS}
+    model, real = (
+        np.array([_terms(row, floors) for row in _rows(part)]) for part in (drawn, floor_drawn)
+    )  # [draws, terms]
+    both = np.isfinite(model) & np.isfinite(real)
+    rows = both.any(axis=1)
     of_model, of_floor = (
-        np.array([structure_gap(row, floors) for row in _rows(part)])
-        for part in (drawn, floor_drawn)
+        np.array([_mean(draw[there]) for draw, there in zip(side[rows], both[rows], strict=True)])
+        for side in (model, real)
     )
-    value, floor = float(of_model.mean()), float(of_floor.mean())
-    floor_std = float(of_floor.std(ddof=1))
+    value, floor = _mean(of_model), _mean(of_floor)
+    floor_std = _deviation(of_floor)
     return {
         "value": value,
-        "std": float(of_model.std(ddof=1)),
+        "std": _deviation(of_model),
         "floor": floor,
         "floor_std": floor_std,
         "resolvable": bool(value - floor >= RESOLUTION * floor_std),
     }
+
+
+def _terms(values: Mapping[str, float], floors: Mapping[str, float]) -> np.ndarray:
+    """The terms of the mean in `structure_gap` [4]; not finite where one is undefined."""
+    away = {name: abs(values[name] - floors[name]) for name in floors}
+    return np.array(
+        [
+            2 * away["knn_two_sample"],
+            _ratio(away["coverage"], floors["coverage"]),
+            _ratio(away["knn_distance_w1"], values["mean_real_distance"]),
+            away["lid_log_ratio"],
+        ]
+    )
 
 
 def _rows(drawn: Mapping[str, np.ndarray]) -> list[dict[str, float]]:
@@ -73,6 +84,10 @@ def _rows(drawn: Mapping[str, np.ndarray]) -> list[dict[str, float]]:
 def _mean(values: np.ndarray) -> float:
     finite = values[np.isfinite(values)]
     return float(finite.mean()) if len(finite) else float("nan")
+
+
+def _deviation(values: np.ndarray) -> float:
+    return float(values.std(ddof=1)) if len(values) > 1 else float("nan")
 
 
 def _ratio(a: float, b: float) -> float:

@@ -16,6 +16,9 @@ from evaluation.measures import MEASURES, measure
 from evaluation.real_side import RealSide
 from evaluation.reference import Reference
 
+FEATURES, MEASUREMENTS = "features of the images", "metrics and their floors"
+"""What `judge` tells that it does."""
+
 
 def judge(
     generated: np.ndarray,
@@ -23,7 +26,7 @@ def judge(
     reference: Reference,
     config: EvaluationConfig,
     seed: int,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
     floors: Path | None = None,
 ) -> dict:
     """Measure generated images against a reference made by `build_reference`.
@@ -38,7 +41,8 @@ def judge(
         reference: `load_reference(folder)`.
         config: numbers of draws, neighbours, subsets.
         seed: of the draws and of the KID subsets.
-        progress: called with (done, total) after each batch of the extractor and each measurement.
+        progress: called with (what is done, done, total) after each batch of the extractor and, as
+            another thing that is done, after each measurement.
         floors: folder in which floors are kept, for they are the same whatever is judged; None:
             they are computed anew. The result is the same.
 
@@ -56,19 +60,23 @@ def judge(
     n = equal_size(len(generated), len(reference.train_features), len(reference.held_out_features))
     file = None if floors is None else floors_file(floors, reference, config, n, seed)
     kept = None if file is None else read_floors(file)
-    total = len(generated) + config.floor_draws * (2 if kept is None else 1)
+    measurements = config.floor_draws * (2 if kept is None else 1)
 
-    def report(done: int, offset: int = 0) -> None:
+    def report(what: str, done: int, total: int) -> None:
         if progress is not None:
-            progress(offset + done, total)
+            progress(what, done, total)
 
-    features = reference.extractor.features(
-        generated, config.batch_size, lambda done, _: report(done)
-    )
+    features = reference.extractor.features(generated, config.batch_size, partial(report, FEATURES))
     if not np.isfinite(features).all():
         raise ValueError("judge: the features of the generated images hold NaN or infinity")
     drawn, found = draw_with_floors(
-        features, reference, config, n, seed, kept, partial(report, offset=len(generated))
+        features,
+        reference,
+        config,
+        n,
+        seed,
+        kept,
+        lambda done: report(MEASUREMENTS, done, measurements),
     )
     if file is not None and kept is None:
         write_floors(file, found)

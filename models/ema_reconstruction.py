@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from foundation.number_names import number_name
 from models.layers.low_rank_adapter import with_named_adapters
 from models.power_ema import posthoc_coefficients, posthoc_profile_error
 from models.weights import WeightsError, load_tensors
@@ -13,7 +14,7 @@ from models.weights import WeightsError, load_tensors
 
 def snapshot_name(nimg: int, sigma_rel: float) -> str:
     """File name of one length's average after `nimg` images; names sort by time."""
-    return f"{nimg:012d}-{sigma_rel:g}.safetensors"
+    return f"{nimg:012d}-{number_name(sigma_rel)}.safetensors"
 
 
 def list_snapshots(folder: Path) -> list[tuple[int, float, Path]]:

@@ -12,7 +12,7 @@ from dataset.store import ImageDataset
 from evaluation.pictures import nearest_grid, sample_grid
 from models.weights import load_description
 from pipelines.console.command import parser, run_stage
-from pipelines.console.progress import progress
+from pipelines.console.progress import phases, progress
 from pipelines.params import Params, load_params
 from pipelines.ray_jobs.session import hide_gpus
 from pipelines.reporting.stage_outputs import flat_metrics
@@ -68,9 +68,9 @@ def main() -> None:
         with progress(f"evaluate {item}: images", count) as bar:
             images = generate_images(request, params.cluster, bar)
         run.log_metrics({"img_per_s": count / (time.monotonic() - start)})
-        with progress(f"evaluate {item}: metrics") as bar:
+        with phases(f"evaluate {item}") as report:
             result = judge(
-                images, labels, reference, params.evaluation, params.seed, bar, floors_cache()
+                images, labels, reference, params.evaluation, params.seed, report, floors_cache()
             )
         about = {
             "item": item,

@@ -4,7 +4,7 @@ import shutil
 
 from dataset.store import ImageDataset
 from pipelines.console.command import parser, run_stage
-from pipelines.console.progress import progress
+from pipelines.console.progress import phases
 from pipelines.params import load_params
 from pipelines.ray_jobs.session import hide_gpus
 from pipelines.tracking.stage_run import stage_run
@@ -22,10 +22,8 @@ def main() -> None:
     tag, fingerprint = pipeline_tag(params), stage_fingerprint("reference", params)
     shutil.rmtree(REFERENCE, ignore_errors=True)
     with stage_run("reference", params, tag, fingerprint, root=dvc_root()) as run:
-        with progress("reference") as bar:
-            manifest = build_reference(
-                dataset, params.evaluation, REFERENCE, lambda what, done, total: bar(done, total)
-            )
+        with phases("reference") as report:
+            manifest = build_reference(dataset, params.evaluation, REFERENCE, report)
         run.log_dict(manifest, "reference.json")
     print(f"reference: {manifest['metric_name']}")
 

@@ -19,6 +19,7 @@ from pipelines.reporting.stage_outputs import (
     write_report,
 )
 from pipelines.settings.schema import Params
+from pipelines.tracking.length_steps import length_scale, length_step
 from pipelines.tracking.run_names import gate_tags
 from pipelines.tracking.stage_run import StageRun, stage_run
 from pipelines.workspace.fingerprint import (
@@ -38,7 +39,7 @@ from pipelines.workspace.paths import (
     item_name,
 )
 
-CARD = "the slider is\n1000 x EMA length:\nmove it"  # shown at step 0, which has no picture
+CARD = "the slider is\n{scale} x EMA length:\nmove it"  # shown at step 0, which has no picture
 
 
 def main() -> None:
@@ -89,15 +90,16 @@ def track(run: StageRun, params: Params, inputs: Inputs) -> None:
         }
     )
     parent.log_metrics({**best.flat(), "best_ema_length": best.ema_length})
+    scale = length_scale(item.ema_length for item in inputs.items)
     # By length, since a run leaves out numbers of a step below its last one.
     for item in sorted(inputs.items, key=lambda item: item.ema_length):
-        step = round(1000 * item.ema_length)  # MLflow's steps are integers
+        step = length_step(item.ema_length, scale)
         for name in shown("MLflow by length"):
             parent.log_metrics({f"{name}_by_ema/{item.sampler}": item.value(name)}, step)
         picture = inputs.pictures[item.item].get("samples")
         if picture:
             image = Image.open(io.BytesIO(picture))
-            parent.log_image(image, f"samples {item.sampler}", step, CARD)
+            parent.log_image(image, f"samples {item.sampler}", step, CARD.format(scale=scale))
             if item is best:
                 parent.log_image(image, "samples")
     for name in shown("MLflow curve"):

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from foundation.number_names import number_name
 from models.denoiser import Denoiser, load_denoiser
 from models.extractors.classifier import load_classifier
 from sampling.generate import Progress, as_sampled, device_of, generate_batches
@@ -65,4 +66,4 @@ def _guiding_file(entry: GuidanceConfig, request: GenerationRequest) -> Path:
             f"guidance {entry.kind} needs weights (a file) or length (an EMA length among "
             "ema.lengths): give one of them"
         )
-    return Path(request.weights).parent / f"{entry.guiding_length:g}.safetensors"
+    return Path(request.weights).parent / f"{number_name(entry.guiding_length)}.safetensors"

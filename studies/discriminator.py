@@ -28,6 +28,7 @@ from dataset.slots import GroupPools, slot_indices, unpaired_batch
 from dataset.store import ImageDataset
 from evaluation.manifold import structure_metrics
 from evaluation.metric_table import metric_entry
+from foundation.number_names import number_name
 from foundation.workers import World
 from models.denoiser import load_denoiser
 from pipelines.console.progress import progress
@@ -111,7 +112,7 @@ def sight(
     per_sigma: number of features of a noise level.
     """
     views = {
-        f"{sigma:g}": slice(number * per_sigma, (number + 1) * per_sigma)
+        number_name(sigma): slice(number * per_sigma, (number + 1) * per_sigma)
         for number, sigma in enumerate(sigmas)
     }
     if len(views) != 1:

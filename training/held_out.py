@@ -15,9 +15,26 @@ from dataset.store import ImageDataset
 from foundation.workers import World
 from models.codecs import Codec
 from models.denoiser import Denoiser
+from training.config import TrainConfig
 from training.noise_levels import held_out_sigmas
 from training.objectives import fixed_noise_loss
 from training.run_settings import RunSettings
+
+
+def sparse_bins(train: TrainConfig, dataset: ImageDataset) -> str | None:
+    """What to tell if the data have too few images for all noise-level bins; None if they do not.
+
+    The loss is then a mean over the bins of low noise alone.
+    """
+    sides = {"training": dataset.train_indices, "held-out": dataset.held_out_indices}
+    side, images = min(((name, len(rows)) for name, rows in sides.items()), key=lambda s: s[1])
+    if images >= train.sigma_bins:
+        return None
+    return (
+        f"train.sigma_bins: {train.sigma_bins} noise-level bins do not share {images} {side} "
+        f"images, so the held-out loss is the mean over the {images} bins of lowest noise: set it "
+        f"to {images} at most, or give more images"
+    )
 
 
 class HeldOutLoss:

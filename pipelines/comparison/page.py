@@ -112,10 +112,10 @@ def _length_chart(runs: Sequence[Compared], name: str) -> tuple[str, str, dict] 
     """Chart of a metric over the EMA length, a curve per run and sampler; None without data."""
     groups: dict[str, list[tuple[float, float]]] = {}
     floors, colours = {}, {}
-    several = len({item.partition("-")[2] for run in runs for item in run.items}) > 1
+    several = len({item.rpartition("-")[2] for run in runs for item in run.items}) > 1
     for run in runs:
         for item, values in run.items.items():
-            length, _, sampler = item.partition("-")
+            length, _, sampler = item.rpartition("-")  # 1e-05 has a dash, a sampler none
             label = f"{run.name}, {sampler}" if several else run.name
             if name in values:
                 groups.setdefault(label, []).append((float(length), values[name]))

@@ -8,6 +8,7 @@ from typing import Any
 from evaluation.metric_table import METRICS, best_of, metric_entry
 from pipelines.reporting.html import number, with_deviation
 from pipelines.reporting.stage_outputs import flat_metrics
+from pipelines.tracking.length_steps import length_scale, length_step
 from pipelines.tracking.run_names import UNIMPORTANT_SECTIONS
 from pipelines.tracking.run_store import RunStore
 
@@ -79,11 +80,14 @@ def final_items(
     """
     text, found = store.artifact(parent.info.run_id, "metrics.json"), {}
     if text is not None:
-        for item, entry in json.loads(text)["items"].items():
+        entries = json.loads(text)["items"]
+        scale = length_scale(entry["ema_length"] for entry in entries.values())
+        for item, entry in entries.items():
             if item not in known:
                 metrics = {name: value for name, value in entry.items() if isinstance(value, dict)}
-                key_and_step = (f"samples {entry['sampler']}", round(1000 * entry["ema_length"]))
-                found[item] = flat_metrics(metrics), store.image(parent.info.run_id, *key_and_step)
+                step = length_step(entry["ema_length"], scale)
+                picture = store.image(parent.info.run_id, f"samples {entry['sampler']}", step)
+                found[item] = flat_metrics(metrics), picture
     best = parent.data.tags.get("best.item")
     if not found and best and best not in known and parent.data.metrics:
         found[best] = dict(parent.data.metrics), store.image(parent.info.run_id, "samples", 0)

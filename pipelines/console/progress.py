@@ -33,16 +33,46 @@ def duration(seconds: float) -> str:
 
 @contextmanager
 def progress(description: str, total: int | None = None) -> Iterator[Callable[..., None]]:
-    """Show how far a long piece of work has come.
+    """Show how far one piece of work has come; one that has several phases takes `phases`.
 
     Yields `report(done, total=None)`, which may be called often; its total replaces the one given
     here.
     """
+    with _shown() as begin:
+        show = begin(description, total)
+        yield lambda done, new_total=None: show(done, total if new_total is None else new_total)
+
+
+@contextmanager
+def phases(
+    description: str, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Callable[[str, int, int | None], None]]:
+    """Show how far each phase of a long piece of work has come, by a bar and a clock of its own.
+
+    Yields `report(phase, done, total)`; a new name of a phase begins a new bar.
+    """
+    bars: dict[str, Callable[[int, int | None], None]] = {}
+    with _shown(clock) as begin:
+
+        def report(phase: str, done: int, total: int | None) -> None:
+            if phase not in bars:
+                bars[phase] = begin(f"{description}: {phase}", total)
+            bars[phase](done, total)
+
+        yield report
+
+
+@contextmanager
+def _shown(
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[Callable[[str, int | None], Callable[[int, int | None], None]]]:
+    """Yields `begin(description, total)`, which begins a bar and returns report(done, total)."""
     from rich.console import Console
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _plain(description, total)
+        lines = PlainLines(clock)
+        yield lambda description, total: _plain(description, total, clock, lines)
         return
     from rich.progress import (
         BarColumn,
@@ -52,26 +82,31 @@ def progress(description: str, total: int | None = None) -> Iterator[Callable[..
         TimeRemainingColumn,
     )
 
-    bar = Progress(
+    bars = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         console=console,
     )
-    with bar:
-        task = bar.add_task(description, total=total)
+    with bars:
 
-        def live(done: int, new_total: int | None = None) -> None:
-            bar.update(task, completed=done, total=new_total if new_total is not None else total)
+        def begin(description: str, total: int | None) -> Callable[[int, int | None], None]:
+            task = bars.add_task(description, total=total)
+            return lambda done, whole: bars.update(task, completed=done, total=whole)
 
-        yield live
+        yield begin
 
 
 def _plain(
-    description: str, total: int | None, clock: Callable[[], float] = time.monotonic
+    description: str,
+    total: int | None,
+    clock: Callable[[], float] = time.monotonic,
+    lines: PlainLines | None = None,
 ) -> Callable[..., None]:
-    lines = PlainLines(clock)
+    """The report of one phase. lines: shared with the phases before it."""
+    lines = lines or PlainLines(clock)
+    earlier = lines.printed
     first: list[tuple[float, int]] = []  # time and `done` of the first report
 
     def report(done: int, new_total: int | None = None) -> None:
@@ -87,6 +122,6 @@ def _plain(
             return f"{description}: {done}/{whole} ({done / whole:.0%}), {duration(left)} left"
 
         # If a line was printed before, also print that the work is done.
-        lines.offer(text, force=bool(lines.printed and done == whole))
+        lines.offer(text, force=lines.printed > earlier and done == whole)
 
     return report

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from foundation.number_names import number_name
 from pipelines.console.progress import PlainLines, duration
 from pipelines.tracking.live_run import StageRun
 from pipelines.tracking.run_names import gate_tags
@@ -177,7 +178,7 @@ class Monitor:
     def _log_samples(self, event: SamplesDrawn) -> None:
         from evaluation.pictures import sample_grid
 
-        grid, name = sample_grid(event.images), f"samples ema {event.sigma_rel:g}"
+        grid, name = sample_grid(event.images), f"samples ema {number_name(event.sigma_rel)}"
         self.run.log_image(grid, name, event.nimg, "no picture at step 0:\nmove the slider")
         self._newest = grid, event.nimg
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evaluation.metric_table import Better, cost
+from foundation.number_names import number_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -119,7 +120,7 @@ def draw_lengths(
         _log_scale(axes)
     lengths = sorted({x for points in groups.values() for x, _ in points})
     if 0 < len(lengths) <= 8:
-        axes.set_xticks(lengths, [f"{length:g}" for length in lengths])
+        axes.set_xticks(lengths, list(map(number_name, lengths)))
     axes.set_xlabel("EMA length (sigma_rel)")
     axes.legend(frameon=False)
 

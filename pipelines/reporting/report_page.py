@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from evaluation.metric_table import BETTER_TEXT, metric_entry, shown
+from foundation.number_names import number_name
 from pipelines.reporting.figures import Line, grid_chart, length_chart, line_chart
 from pipelines.reporting.html import (
     Html,
@@ -102,7 +103,7 @@ def _header(inputs: Inputs, title: str, by: str, best: Item) -> str:
     lead = (
         f"{best.num_images:,} generated images, judged beside images held out from training. "
         f"The best of {len(inputs.items)} settings by {about.title} is EMA length "
-        f"{best.ema_length:g} with sampler “{best.sampler}”{evaluations}: "
+        f"{number_name(best.ema_length)} with sampler “{best.sampler}”{evaluations}: "
         f"{about.title} {number(chosen.value)}{floor}."
     )
     kicker = f"{side}×{side}, {channels} channel{'s' if channels != 1 else ''}, {kimg:g} kimg"
@@ -162,7 +163,7 @@ def _lengths(inputs: Inputs, best: Item) -> str:
     titles = [metric_entry(name, best.metric_name).title for name in names]
     rows = [
         (
-            f"{item.ema_length:g}",
+            number_name(item.ema_length),
             item.sampler,
             item.network_evaluations,
             *(number(item.value(n)) for n in names),

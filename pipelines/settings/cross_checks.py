@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foundation.did_you_mean import spelling_hint
+from foundation.number_names import number_name
 from training.methods.table import METHODS
 from training.structure.fake_levels import fake_levels
 
@@ -156,9 +157,9 @@ def _averages(params: "Params") -> Iterator[str]:
             "or keep fewer"
         )
     if ema.tracked[0] == ema.tracked[1]:
-        yield f"ema.tracked: both lengths are {ema.tracked[0]:g}: give two different"
-    if len(set(ema.lengths)) != len(ema.lengths):
-        yield "ema.lengths: a length is listed twice"
+        yield f"ema.tracked: both lengths are {number_name(ema.tracked[0])}: give two different"
+    for length in sorted({n for n in ema.lengths if ema.lengths.count(n) > 1}):
+        yield f"ema.lengths: {number_name(length)} is listed twice: leave one out"
 
 
 def _samplers(params: "Params") -> Iterator[str]:
@@ -204,8 +205,8 @@ def _samplers(params: "Params") -> Iterator[str]:
                 )
             if length is not None and length not in params.ema.lengths:
                 yield (
-                    f"{where}.length: {length:g} is not made: add it to ema.lengths, or choose "
-                    f"of {', '.join(f'{made:g}' for made in params.ema.lengths)}"
+                    f"{where}.length: {number_name(length)} is not made: add it to ema.lengths, or "
+                    f"choose of {', '.join(map(number_name, params.ema.lengths))}"
                 )
 
 

@@ -195,7 +195,7 @@ def _reporter(tell: Callable[[dict], None], fingerprint: str) -> Report:
 def longest_average(snapshots: Path, nimg: int) -> Path:
     """Weights file of the longest tracked average at one time."""
     paths = [path.with_suffix(".safetensors") for path in snapshots.glob(f"{nimg:012d}-*.json")]
-    return max(paths, key=lambda path: float(path.stem.split("-")[1]))
+    return max(paths, key=lambda path: float(path.stem.partition("-")[2]))
 
 
 def _parsed(line: str) -> dict | None:

@@ -68,7 +68,8 @@ def parent_name(
 
 def child_name(stage: str, item: str | None = None) -> str:
     """Name of a stage's run: "train", "evaluate 0.05 default"."""
-    return " ".join(filter(None, [stage, (item or "").replace("-", " ")]))
+    length, _, sampler = (item or "").rpartition("-")  # the length may be 1e-05
+    return " ".join(filter(None, [stage, length, sampler]))
 
 
 def gate_tags(train: Mapping[str, Any]) -> dict[str, str]:

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from foundation.number_names import number_name
+
 DATASET = Path("outputs/dataset")
 
 REFERENCE = Path("outputs/reference")
@@ -34,8 +36,8 @@ def floors_cache() -> Path:
 
 
 def length_name(length: float) -> str:
-    """How an EMA length is written in file and item names; DVC writes 0.10 as 0.1."""
-    return f"{length:g}"
+    """How an EMA length is written in file and item names; DVC writes it in the same way."""
+    return number_name(length)
 
 
 def item_name(length: float, sampler: str) -> str:

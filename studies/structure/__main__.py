@@ -29,6 +29,7 @@ import pandas as pd
 
 from dataset.store import ImageDataset
 from evaluation.reference import load_reference
+from foundation.number_names import number_name
 from foundation.workers import World
 from models.ema_reconstruction import snapshot_name
 from models.weights import file_hash
@@ -87,7 +88,7 @@ def main(arguments: list[str] | None = None) -> None:
         kimg = options.control_kimg if arm == CONTROL else options.kimg
         for seed in options.seeds:
             settings = arm_settings(raw, values, options, seed, kimg)
-            runs[arm, seed] = settings, options.out / "runs" / f"{arm}-{seed}-{kimg:g}"
+            runs[arm, seed] = settings, options.out / "runs" / f"{arm}-{seed}-{number_name(kimg)}"
     dataset = ImageDataset(options.dataset)
     # Settings that cannot be trained are refused before any training starts.
     load_reference(options.reference, base.evaluation.inception_path)

@@ -171,7 +171,8 @@ def _remove(values: Any, location: Sequence[int | str]) -> None:
 
 def train_all(pool: ProcessPoolExecutor, runs: dict, options: argparse.Namespace) -> dict:
     """Train what is not finished; {(arm, seed): seconds}. Raises ValueError that names the arm."""
-    seconds = {}
+    seconds: dict = {}
+    finished = {key for key, (_, folder) in runs.items() if (folder / "train.json").is_file()}
     with progress("structure: training runs", len(runs)) as report:
         tasks = {
             pool.submit(
@@ -179,7 +180,8 @@ def train_all(pool: ProcessPoolExecutor, runs: dict, options: argparse.Namespace
             ): key
             for key, (settings, folder) in sorted(runs.items(), key=lambda item: item[0][1])
         }
-        for done, task in enumerate(as_completed(tasks), start=1):
+        report(len(finished))  # they take no time, so the time left is not reckoned from them
+        for task in as_completed(tasks):
             try:
                 seconds[tasks[task]] = task.result()
             except Exception as error:
@@ -187,5 +189,5 @@ def train_all(pool: ProcessPoolExecutor, runs: dict, options: argparse.Namespace
                 pool.shutdown(wait=False, cancel_futures=True)
                 print(f"{arm}, seed {seed}: {error}; waiting for the runs under way", flush=True)
                 raise ValueError(f"{arm}, seed {seed}: {error}") from error
-            report(done)
+            report(len(finished.union(seconds)))
     return seconds

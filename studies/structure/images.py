@@ -12,6 +12,7 @@ from evaluation.judge import judge
 from evaluation.pictures import sample_grid
 from evaluation.reference import load_reference
 from foundation.atomic_files import write_text
+from foundation.number_names import number_name
 from models.denoiser import load_denoiser
 from pipelines.console.progress import progress
 from pipelines.workspace.paths import grid_cache
@@ -69,7 +70,8 @@ def judge_images(question: Question, dataset: str, reference: str, config: str, 
 
 def picture_of(folder: Path, question: Question) -> Path:
     """The file of a question's picture; its metrics are in the .json beside it."""
-    return folder / f"{question.arm}-{question.seed}-{question.kimg:g}-{question.sampler}.png"
+    kimg = number_name(question.kimg)
+    return folder / f"{question.arm}-{question.seed}-{kimg}-{question.sampler}.png"
 
 
 def made_of(question: Question, reference: str, config: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from foundation.number_names import number_name
 from pipelines.params import check_params
 from pipelines.settings.yaml_file import read_value, read_yaml
 
@@ -126,7 +127,7 @@ def parse(arguments: list[str] | None, description: str | None) -> argparse.Name
         if name not in params.sampling:
             parser.error(f"sampler {name}: params name {', '.join(params.sampling)}")
     if options.length not in params.ema.tracked:
-        parser.error(f"--length {options.length:g}: tracked are {params.ema.tracked}")
+        parser.error(f"--length {number_name(options.length)}: tracked are {params.ema.tracked}")
     for path in (options.init, options.dataset / "dataset.json", options.reference):
         if path and not path.exists():
             parser.error(f"{path} does not exist: run dvc repro first")

@@ -14,6 +14,7 @@ from evaluation.paired_statistics import (
     mean_and_deviation,
     paired_difference,
 )
+from foundation.number_names import number_name
 from pipelines.reporting.figures import COLOURS, MUTED, new_figure, png, style
 from studies.tables import markdown
 
@@ -57,7 +58,7 @@ def columns(table: pd.DataFrame, kimg: float) -> dict[str, pd.DataFrame]:
             out[arm] = table[(table.arm == arm) & (table.kimg == kimg)]
     longer = table[(table.arm == "control") & (table.kimg > kimg)]
     if len(longer):
-        out[f"control, {longer.kimg.max():g} kimg"] = longer
+        out[f"control, {number_name(longer.kimg.max())} kimg"] = longer
     return out
 
 

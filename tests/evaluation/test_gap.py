@@ -51,3 +51,24 @@ def test_real_images_are_at_their_own_floor():
     floor = draws(np.random.default_rng(1), 0)
     gap = gap_with_floor(floor, floor)
     assert gap["value"] == gap["floor"] and gap["std"] == gap["floor_std"]
+
+
+def test_value_and_floor_are_means_over_the_same_terms():
+    """The intrinsic dimension of copies is undefined, in the floor it is the largest term."""
+    names = (*FLOORS, "mean_real_distance")
+    floor = {name: np.array([0.5, 0.7]) for name in names}
+    floor["lid_log_ratio"] = np.array([0.0, 4.0])
+    model = floor | {"lid_log_ratio": np.array([np.nan, np.nan])}
+    gap = gap_with_floor(model, floor)
+    assert gap["value"] == gap["floor"] == pytest.approx(gap_with_floor(model, model)["value"])
+    assert not gap["resolvable"]
+    one = floor | {"lid_log_ratio": np.array([np.nan, 4.0])}  # draw 1 keeps all its terms
+    assert gap_with_floor(one, floor)["value"] == gap_with_floor(one, floor)["floor"]
+    assert gap_with_floor(one, floor)["value"] > gap["value"]
+
+
+def test_without_any_term_the_gap_is_undefined(recwarn):
+    nothing = {name: np.full(3, np.nan) for name in (*FLOORS, "mean_real_distance")}
+    gap = gap_with_floor(nothing, nothing)
+    assert np.isnan(gap["value"]) and np.isnan(gap["floor"]) and not gap["resolvable"]
+    assert not recwarn.list

@@ -5,7 +5,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from evaluation.config import EvaluationConfig
-from evaluation.judge import judge
+from evaluation.judge import FEATURES, MEASUREMENTS, judge
 from evaluation.reference import load_reference
 
 CONFIG = EvaluationConfig(floor_draws=6, kid_subsets=10, kid_subset_size=60)
@@ -96,7 +96,8 @@ def test_very_few_images(train, reference):
     assert result["n"] == 3 and result["protocol"]["k"] == 2
     assert len(result["protocol"]["notes"]) == 3
     json.dumps(result, allow_nan=False)
-    assert told[-1] == (3 + 2 * CONFIG.floor_draws,) * 2 and told == sorted(told)
+    draws = 2 * CONFIG.floor_draws
+    assert told == [(FEATURES, 3, 3), *((MEASUREMENTS, n + 1, draws) for n in range(draws))]
 
 
 def test_one_image_over_and_over(train, reference):
@@ -139,8 +140,11 @@ def test_kept_floors_change_no_number_and_are_measured_once(train, reference, tm
     def result(floors, config=CONFIG):
         told.clear()
         found = judge(images, labels, reference, config, 0, lambda *x: told.append(x), floors)
-        assert told[-1][0] == told[-1][1] and len({total for _, total in told}) == 1
-        return found, told[-1][1] - len(images)
+        ends = {what: (done, total) for what, done, total in told}  # of each phase, the last
+        assert all(done == total for done, total in ends.values())
+        assert len({(what, total) for what, _, total in told}) == 2
+        assert ends[FEATURES] == (len(images), len(images))
+        return found, ends[MEASUREMENTS][1]
 
     def lines():
         return [kept.stat().st_mtime_ns for kept in tmp_path.iterdir()]

@@ -11,7 +11,7 @@ from PIL import Image
 from rich.console import Console
 
 from pipelines import compare
-from pipelines.comparison.page import draw, render
+from pipelines.comparison.page import _charts, draw, render
 from pipelines.comparison.runs import Compared, metric_rows, param_rows, read_run
 from pipelines.tracking.connection import open_run_store
 from pipelines.tracking.stage_run import TrackingConfig, stage_run
@@ -173,3 +173,9 @@ def test_looking_makes_no_empty_store(tmp_path):
     with pytest.raises(ValueError, match="there are no runs"):
         compare.existing_run_store(CONFIG, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_short_length_is_charted_at_its_place():
+    run = Compared("one", "1", items={f"{n}-heun18": {"kid": 0.1} for n in ("1e-05", "0.1")})
+    (chart,) = [panel for panel in _charts([run]) if panel[0] == "KID"]
+    assert chart[2]["groups"] == {"one": [(1e-05, 0.1), (0.1, 0.1)]}

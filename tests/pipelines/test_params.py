@@ -127,6 +127,14 @@ def test_every_problem_is_told_at_once():
         ),
         ({"ema": {"snapshots": 1}}, "ema.snapshots: 1"),
         ({"ema": {"tracked": [0.1, 0.1]}}, "ema.tracked"),
+        ({"ema": {"lengths": [0.05, 0.1, 0.10]}}, "ema.lengths: 0.1 is listed twice"),
+        (
+            {
+                "sampling": {"g": {"guidance": [{"kind": "autoguidance", "length": 0.10000001}]}},
+                "samplers": ["g"],
+            },
+            r"length: 0.10000001 is not made: .* of 0.05, 0.07, 0.1,",
+        ),
         ({"samplers": ["nope"]}, "samplers: 'nope'"),
         ({"train": {"method": "denoise"}}, "train.method: 'denoise' is no method .*'denoising'"),
         (

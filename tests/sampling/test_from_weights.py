@@ -70,10 +70,10 @@ def test_pictures_are_the_decoded_images(weights):
 
 
 def test_guiding_denoisers_by_length_and_by_file(weights, tmp_path):
-    near = load_denoiser(save_toy(tmp_path / "0.2.safetensors", seed=1))
+    near = load_denoiser(save_toy(tmp_path / "0.2000001.safetensors", seed=1))
     far = load_denoiser(save_toy(tmp_path / "other.safetensors", seed=2))
     denoiser = load_denoiser(weights)
-    by_length = AutoguidanceConfig(weight=2.0, length=0.2)
+    by_length = AutoguidanceConfig(weight=2.0, length=0.2000001)
     by_file = AutoguidanceConfig(weight=3.0, weights=str(tmp_path / "other.safetensors"))
     guides = make_guides(denoiser, request(weights, by_length, by_file))
     for guide, expected in zip(guides, (near, far), strict=True):  # not one for both

@@ -1,6 +1,7 @@
 """The held-out loss is a mean over the noise-level bins that have images."""
 
 import math
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +13,7 @@ from models.codecs import PixelCodec
 from models.config import EMAConfig, ModelConfig
 from training import held_out
 from training.config import NoiseConfig, TrainConfig
-from training.held_out import HeldOutLoss
+from training.held_out import HeldOutLoss, sparse_bins
 from training.run_settings import RunSettings
 from training.structure.config import GateConfig
 from training.structure.gate import Gate
@@ -70,6 +71,19 @@ def test_both_sides_are_averaged_over_the_same_bins(measure):
     full, train, held = measure(100, 100, loss_of=lambda sigma: sigma)
     assert full["held_out/loss"] == float(np.mean(held)) and full["held_out/gap"] == 0.0
     assert len([name for name in full if "bin" in name]) == 8
+
+
+@pytest.mark.parametrize(
+    ("num_train", "num_held_out", "told"),
+    [
+        (100, 8, None),
+        (100, 5, "8 noise-level bins do not share 5 held-out images.* 5 bins .* to 5 at most"),
+        (3, 5, "do not share 3 training images"),
+    ],
+)
+def test_too_few_images_for_the_bins_are_told(num_train, num_held_out, told):
+    found = sparse_bins(TrainConfig(sigma_bins=8), images(num_train, num_held_out))
+    assert found is None if told is None else re.search(f"train.sigma_bins: .*{told}", found)
 
 
 def test_without_held_out_images_there_is_no_curve(measure):

@@ -3,7 +3,8 @@
 from dataset.store import ImageDataset
 from foundation.did_you_mean import check_name
 from foundation.workers import World
-from training.events import Report, silent
+from training.events import Message, Report, silent
+from training.held_out import sparse_bins
 from training.method import Method
 from training.methods.table import METHODS
 from training.run_settings import RunSettings
@@ -14,7 +15,8 @@ def build_method(
 ) -> Method:
     """A new method, the same on every rank; with the structure game unless structure.kind is none.
 
-    tell: called with the method's events. Raises ValueError if settings do not fit each other or
+    tell: called with the method's events, and with a message if the data are too few for what
+    training measures. Raises ValueError if settings do not fit each other or
     the weights of a feature network are missing.
     """
     check_name("train.method", settings.train.method, METHODS)
@@ -23,4 +25,7 @@ def build_method(
         from training.methods.structure_game import WithStructureGame
 
         method = WithStructureGame(method, settings, dataset, world, tell)
+    remark = sparse_bins(settings.train, dataset)
+    if remark is not None:
+        tell(Message(0, remark))
     return method

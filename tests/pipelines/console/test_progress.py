@@ -1,6 +1,11 @@
 """Progress of long stages where there is no terminal."""
 
-from pipelines.console.progress import _plain, duration, progress
+import io
+import re
+
+import rich.console
+
+from pipelines.console.progress import PlainLines, _plain, duration, phases, progress
 
 
 def test_plain_lines_are_rare_and_the_last_one_says_done(capsys):
@@ -34,3 +39,45 @@ def test_a_total_may_come_late_or_never(capsys):
 
 def test_duration():
     assert [duration(s) for s in (5, 760, 10921, -3)] == ["0:05", "12:40", "3:02:01", "0:00"]
+
+
+def test_each_phase_has_its_own_clock(capsys):
+    """The second phase begins with a higher count than the first one: 256 of 51,034 images."""
+    now = [0.0]
+    with phases("reference", clock=lambda: now[0]) as report:
+        for step in range(1, 101):  # ten seconds each
+            now[0] += 10.0
+            report("classifier", step, 100)
+        for done in range(256, 51_034 + 256, 256):  # 2,560 images a second
+            now[0] += 0.1
+            report("features", min(done, 51_034), 51_034)
+    lines = capsys.readouterr().err.splitlines()
+    second = [line for line in lines if "features" in line]
+    assert second[0] == "reference: features: 38400/51034 (75%), 0:05 left"
+    assert second[-1] == "reference: features: 51034/51034 (100%), 0:00 left"
+    assert lines.index(second[0]) == len(lines) - len(second)
+
+
+def test_a_phase_without_a_line_needs_none_at_its_end(capsys):
+    now = [0.0]
+    lines = PlainLines(lambda: now[0])
+    first = _plain("first", 2, lambda: now[0], lines)
+    now[0] = 20.0
+    first(1)
+    second = _plain("second", 1, lambda: now[0], lines)
+    second(1)
+    first(2)
+    assert [line.split(":")[0] for line in capsys.readouterr().err.splitlines()] == ["first"] * 2
+
+
+def test_each_phase_is_a_bar_on_a_terminal(monkeypatch):
+    screen = io.StringIO()
+    console = rich.console.Console(file=screen, force_terminal=True, width=100)
+    monkeypatch.setattr(rich.console, "Console", lambda stderr: console)
+    with phases("reference") as report:
+        report("classifier", 3, 3)
+        report("features", 2, 9)
+    last = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.getvalue()).split("\n")[-3:]
+    shown = "".join(last)
+    assert re.search(r"reference: classifier .* 3/3", shown)
+    assert re.search(r"reference: features .* 2/9", shown)

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from models.ema_reconstruction import snapshot_name
 from pipelines.params import load_params
 from pipelines.sweeps.judging_basis import ENTRY, judging_basis
 from pipelines.sweeps.quick_evaluation import QuickEvaluation
-from pipelines.sweeps.trial import RungJudge
+from pipelines.sweeps.trial import RungJudge, longest_average
 from pipelines.workspace.imports import closure
 from pipelines.workspace.stage_code import RULES, TABLES
 from sampling.config import SamplerConfig
@@ -86,3 +87,9 @@ def test_every_module_that_judges_is_part_of_the_basis(monkeypatch):
     assert {"evaluation.kid", "models.denoiser", "training.held_out"} <= own
     files = closure(ENTRY, RULES, dict.fromkeys(TABLES, ()))
     assert {Path(name.replace(".", "/") + ".py") for name in own} <= files
+
+
+def test_the_longest_average_is_read_off_exact_names(tmp_path):
+    for length in (1e-05, 0.1, 0.1000001):
+        (tmp_path / snapshot_name(64, length)).with_suffix(".json").touch()
+    assert longest_average(tmp_path, 64) == tmp_path / snapshot_name(64, 0.1000001)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipelines.settings.dotted_keys import flatten, select
 from pipelines.tracking.provenance import git_tags
-from pipelines.tracking.run_names import closest_preset, parent_name
+from pipelines.tracking.run_names import child_name, closest_preset, parent_name
 from pipelines.tracking.stage_run import load_presets
 
 
@@ -27,6 +27,12 @@ def test_names_read_by_themselves():
     assert parent_name(flat, "3f2a99", changed) == "digits graph s1 lr=0.02 3f2a"
     folder = {"dataset.source": "image_folder", "dataset.path": "/data/birds.zip"}
     assert parent_name(folder, "3f2a99") == "birds none s0 3f2a"
+
+
+def test_a_stages_run_names_length_and_sampler():
+    assert child_name("train") == "train"
+    assert child_name("evaluate", "0.05-heun18") == "evaluate 0.05 heun18"
+    assert child_name("evaluate", "1e-05-heun18") == "evaluate 1e-05 heun18"
 
 
 def test_presets_of_the_project_are_known(monkeypatch):

@@ -17,7 +17,7 @@ from pipelines.workspace.fingerprint import (
     stage_identity,
 )
 from pipelines.workspace.kind_lists import KIND_PARAMS
-from pipelines.workspace.paths import dvc_root, item_name
+from pipelines.workspace.paths import dvc_root
 from pipelines.workspace.stage_code import STAGE_PARAMS, code_hash
 from pipelines.workspace.weights_files import with_guiding_files
 
@@ -195,7 +195,6 @@ def test_folder_names_stage_and_fingerprint(tmp_path):
     one = Identity("train", "p", "i", "c")
     assert one.folder(tmp_path) == tmp_path / ".runs" / f"train-{one.fingerprint}"
     assert one.fingerprint != Identity("train", "p", "i", "d").fingerprint
-    assert item_name(0.10, "fast") == "0.1-fast"
     assert code_hash({ROOT / "dvc.yaml"}) == code_hash({ROOT / "dvc.yaml"})
 
 
