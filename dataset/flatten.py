@@ -68,7 +68,7 @@ def _is_grey(image: Image.Image) -> bool:
 
 
 def _shown_entries(image: Image.Image) -> np.ndarray:
-    """Which entries of its palette an image shows, bool [256]: in a pixel not wholly transparent."""
+    """Which entries of its palette an image shows, wholly transparent pixels aside, bool [256]."""
     mask = image.getchannel("A").point([0] + [255] * 255) if image.mode == "PA" else None
     counts = np.array(image.getchannel("P").histogram(mask))
     alpha = np.full(256, 255)
