@@ -1,16 +1,20 @@
 """One image file's bytes -> a fully decoded Pillow image, or the reason why not.
 
-Damaged files are refused: a truncated file of any format, and a PNG whose checksums are wrong. An
-image whose header claims more than MAX_PIXELS (a decompression bomb) is refused before decoding.
+Damaged files are refused: a truncated file of any format, and a PNG whose picture does not match
+its checksums. A fault of metadata (text, colour profile, EXIF) is none of the picture's. An image
+whose header claims more than MAX_PIXELS (a decompression bomb) is refused before decoding.
 """
 
 import re
 from functools import lru_cache
 from io import BytesIO
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from dataset.errors import DamagedImage
+from dataset.png_chunks import SIGNATURE, png_parts
+from dataset.upright import orientation, png_orientation, upright
+from dataset.without_metadata import without_metadata
 
 MAX_BYTES = 256 * 2**20
 MAX_PIXELS = 89_478_485  # Pillow's own limit, a quarter of a gigabyte of RGB
@@ -42,20 +46,31 @@ def decode(data: bytes) -> Image.Image:
     if len(data) > MAX_BYTES:
         raise DamagedImage(f"larger than {MAX_BYTES // 2**20} MiB")
     try:
-        image = Image.open(BytesIO(data), formats=image_formats())
+        told = None
+        if data.startswith(SIGNATURE):
+            data, remarks = png_parts(data)
+            told = png_orientation(remarks)
+        image = _opened(data)
         if image.width * image.height > MAX_PIXELS:
             raise DamagedImage(f"{image.width}x{image.height} pixels, more than {MAX_PIXELS:,}")
-        if image.format == "PNG":
-            image.verify()  # chunk checksums up to the end mark; closes the image
-            image = Image.open(BytesIO(data), formats=image_formats())
         image.load()
-        return ImageOps.exif_transpose(image)
+        return upright(image, told or orientation(image))
     except DamagedImage:
         raise
     except UnidentifiedImageError:
         raise DamagedImage("not an image that Pillow can read") from None
     except Exception as error:  # on damaged input a decoder may raise anything
         raise DamagedImage(reason(error)) from None
+
+
+def _opened(data: bytes) -> Image.Image:
+    try:
+        return Image.open(BytesIO(data), formats=image_formats())
+    except Exception:  # Pillow raises many kinds
+        alone = without_metadata(data)
+        if alone == data:
+            raise
+        return Image.open(BytesIO(alone), formats=image_formats())
 
 
 def reason(error: Exception) -> str:

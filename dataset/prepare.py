@@ -19,7 +19,7 @@ import PIL
 from dataset.config import DatasetConfig
 from dataset.errors import DatasetError
 from dataset.npy_stream import NpyStream
-from dataset.read_ahead import read_ahead
+from dataset.read_ahead import Square, coloured, read_ahead
 from dataset.sources.record import Source
 from dataset.sources.table import SOURCES
 from dataset.split import hash_split, image_hash
@@ -46,9 +46,10 @@ def prepare_dataset(
     out.mkdir(parents=True, exist_ok=True)
     temporary = {name: out / f"{name}.tmp" for name in FILES}
     try:
-        with SOURCES[config.source].open(config, roots) as source:
-            streamed = _stream(source, config, temporary["images.npy"], progress)
-            manifest = _describe(source, config, streamed, temporary)
+        try:
+            manifest = _write(config, roots, temporary, progress)
+        except _ColourAfterPalettes:
+            manifest = _write(config, roots, temporary, progress, palettes_in_colour=True)
         (out / "dataset.json").unlink(missing_ok=True)  # from here on the old set is incomplete
         for name, file in temporary.items():
             os.replace(file, out / name)
@@ -59,11 +60,31 @@ def prepare_dataset(
     return manifest
 
 
+class _ColourAfterPalettes(DatasetError):
+    """A colour image came after greys from palettes alone, which were written as grey."""
+
+
+def _write(
+    config: DatasetConfig,
+    roots: tuple[Path, ...],
+    files: dict[str, Path],
+    progress: Progress | None,
+    palettes_in_colour: bool = False,
+) -> dict[str, Any]:
+    with SOURCES[config.source].open(config, roots) as source:
+        kept = _Streamed()
+        if palettes_in_colour:
+            kept.item_shape = (config.resolution, config.resolution, 3)
+        _stream(source, config, kept, files["images.npy"], progress)
+        return _describe(source, config, kept, files)
+
+
 @dataclass
 class _Streamed:
     """What is known of the images once they are written."""
 
     item_shape: tuple[int, ...] = ()  # (H, W, C)
+    first: str = ""  # the first image that is surely grey, or surely colour
     labels: list[int] = field(default_factory=list)
     hashes: list[int] = field(default_factory=list)
     skipped: list[dict[str, str]] = field(default_factory=list)
@@ -73,25 +94,20 @@ class _Streamed:
 
 
 def _stream(
-    source: Source, config: DatasetConfig, file: Path, progress: Progress | None
-) -> _Streamed:
+    source: Source, config: DatasetConfig, kept: _Streamed, file: Path, progress: Progress | None
+) -> None:
     """Write all readable images of the source to `file`, in order and without holes."""
     if source.count == 0:
         raise DatasetError(f"dataset: {config.path or config.name} holds no images: name another")
-    kept = _Streamed()
-    first = ""
     # Filters hold for all threads. Pillow remarks on odd but readable files.
     with warnings.catch_warnings(), NpyStream(file) as stream:
         warnings.filterwarnings("ignore", module="PIL")
         with closing(read_ahead(source.records, config)) as images:
-            for record, pixels in images:
-                if isinstance(pixels, str):
-                    kept.skipped.append({"file": record.name, "reason": pixels})
+            for record, square in images:
+                if isinstance(square, str):
+                    kept.skipped.append({"file": record.name, "reason": square})
                 else:
-                    first = first or record.name
-                    kept.item_shape = kept.item_shape or pixels.shape
-                    if pixels.shape != kept.item_shape:
-                        raise _mixed_channels(first, record.name, pixels.shape[2])
+                    pixels = _of_one_kind(record.name, square, kept)
                     data = stream.append(pixels)
                     kept.digest.update(data)
                     kept.hashes.append(image_hash(data))
@@ -103,7 +119,20 @@ def _stream(
                     progress(len(kept.labels) + len(kept.skipped), source.count)
         if not kept.labels or len(kept.skipped) > config.max_bad_fraction * source.count:
             raise _too_many_bad(config, kept.skipped, source.count)
-    return kept
+
+
+def _of_one_kind(name: str, square: Square, kept: _Streamed) -> np.ndarray:
+    """The image's pixels with the channels that all others have, or an error of a mix."""
+    pixels = square.pixels
+    kept.item_shape = kept.item_shape or pixels.shape
+    if square.grey_or_colour:
+        return coloured(pixels) if kept.item_shape[2] == 3 else pixels
+    if pixels.shape != kept.item_shape:
+        if not kept.first:
+            raise _ColourAfterPalettes("dataset: images changed while read: run prepare again")
+        raise _mixed_channels(kept.first, name, pixels.shape[2])
+    kept.first = kept.first or name
+    return pixels
 
 
 def _describe(

@@ -4,6 +4,7 @@ import os
 from collections import deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,14 +18,24 @@ from dataset.sources.record import Record
 _THREADS = min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4)
 
 
+class Square(NamedTuple):
+    """One image as it is stored."""
+
+    pixels: np.ndarray
+    """uint8 [H, W, C]."""
+    grey_or_colour: bool = False
+    """True for greys from a palette, among which there could be colours: such an image goes with
+    its neighbours, grey among grey ones and colour among colour ones."""
+
+
 def read_ahead(
     records: Iterable[Record], config: DatasetConfig
-) -> Generator[tuple[Record, np.ndarray | str]]:
-    """Each record with its pixels, uint8 [H, W, C], or with the reason why there are none.
+) -> Generator[tuple[Record, Square | str]]:
+    """Each record with its pixels, or with the reason why there are none.
 
     At most 3 images per thread are in memory. Close the generator before the source.
     """
-    pending: deque[tuple[Record, Future[np.ndarray | str]]] = deque()
+    pending: deque[tuple[Record, Future[Square | str]]] = deque()
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="decode") as pool:
         try:
             for record in records:
@@ -39,12 +50,23 @@ def read_ahead(
             pool.shutdown(cancel_futures=True)
 
 
-def square_pixels(record: Record, config: DatasetConfig) -> np.ndarray | str:
+def square_pixels(record: Record, config: DatasetConfig) -> Square | str:
     """Load one record and bring it to the configured size and channels, or say why not."""
     try:
-        image = flatten(centre_crop(record.load()), config.background)
+        image = centre_crop(record.load())
+        from_palette = image.mode in ("P", "PA")
+        image = flatten(image, config.background)
     except DamagedImage as error:
         return str(error)
-    if config.channels != "auto":
-        image = image.convert("L" if config.channels == 1 else "RGB")
-    return resize_square(image, config.resolution, config.resize)
+    if config.channels == 1 and image.mode != "L":
+        image = image.convert("L")
+    pixels = resize_square(image, config.resolution, config.resize)
+    if config.channels == 3:
+        pixels = coloured(pixels)
+    undecided = from_palette and image.mode == "L" and config.channels == "auto"
+    return Square(pixels, undecided)
+
+
+def coloured(pixels: np.ndarray) -> np.ndarray:
+    """[H, W, 1 or 3] -> [H, W, 3]."""
+    return pixels if pixels.shape[2] == 3 else np.repeat(pixels, 3, axis=2)

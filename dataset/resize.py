@@ -6,6 +6,8 @@ from PIL import Image
 
 def centre_crop(image: Image.Image) -> Image.Image:
     """The largest square at the centre; an odd remainder goes to the right or the bottom."""
+    if image.width == image.height:
+        return image  # a copy of it would cost its memory again
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     return image.crop((left, top, left + side, top + side))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dataset import flatten as flatten_module
 from dataset.decode import decode
 from dataset.errors import DamagedImage
 from dataset.flatten import flatten
@@ -78,6 +79,53 @@ def test_palettes():
     assert values(flatten(colour, "white")) == [[200, 0, 50], [9, 8, 7]]
     grey = palette_image([(9, 9, 9), (200, 200, 200)], [1, 0])
     assert flatten(grey, "white").mode == "L" and values(flatten(grey, "white")) == [200, 9]
+
+
+RED_AND_GREYS = [(255, 0, 0), (9, 9, 9), (200, 200, 200)]
+
+
+def test_a_colour_that_no_pixel_shows_makes_no_colour_image():
+    assert values(flatten(palette_image(RED_AND_GREYS, [2, 1]), "white")) == [200, 9]
+    assert flatten(palette_image(RED_AND_GREYS, [2, 0]), "white").mode == "RGB"
+    with_alpha = palette_image(RED_AND_GREYS, [2, 1]).convert("PA")
+    assert values(flatten(with_alpha, "white")) == [200, 9]
+
+
+def test_a_colour_behind_a_transparent_pixel_is_not_shown():
+    image = palette_image(RED_AND_GREYS, [0, 1, 2])
+    for transparency in (0, bytes([0, 255, 255])):
+        assert values(flatten(saved(image, transparency=transparency), "white")) == [255, 9, 200]
+    assert flatten(saved(image, transparency=bytes([1])), "white").mode == "RGB"
+    assert flatten(saved(image, transparency=1), "white").mode == "RGB"
+    with_alpha = image.convert("PA")
+    with_alpha.putalpha(row(0, 255, 255, mode="L"))
+    assert values(flatten(with_alpha, "white")) == [255, 9, 200]
+    in_palette = image.copy()
+    in_palette.putpalette([255, 0, 0, 0, 9, 9, 9, 255, 200, 200, 200, 255], "RGBA")
+    assert values(flatten(in_palette, "white")) == [255, 9, 200]
+    assert values(flatten(in_palette, "#ff8000"))[:2] == [[255, 128, 0], [9, 9, 9]]
+
+
+def test_an_alpha_channel_without_a_hole_makes_no_colour_image():
+    for image in (
+        row((40, 255), (90, 255), mode="LA"),
+        saved(row(40, 90, mode="L"), transparency=7),
+    ):
+        assert image.has_transparency_data and values(flatten(image, "#ff8000")) == [40, 90]
+
+
+def test_strips_give_what_the_whole_gives(monkeypatch):
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 5, 4), dtype=np.uint8)
+    for image in (
+        Image.fromarray(pixels),
+        Image.fromarray(pixels[..., :2], "LA"),
+        Image.fromarray(pixels[..., 0].astype(np.uint16) * 257),
+        Image.fromarray(pixels[..., :3]).quantize(20),
+    ):
+        whole = flatten(image, "#123456")
+        with monkeypatch.context() as small:
+            small.setattr(flatten_module, "_STRIP", 10)
+            assert np.array_equal(np.asarray(flatten(image, "#123456")), np.asarray(whole))
 
 
 def test_palette_with_transparency_as_index_and_as_table():

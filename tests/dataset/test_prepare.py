@@ -121,6 +121,30 @@ def test_a_mix_of_grey_and_colour_must_be_decided(photos, tmp_path, grey_name):
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def grey_from_palette(seed):
+    """A grey picture whose palette also holds a red that it does not show."""
+    image = colour(seed).convert("L").point(lambda v: 1 + v // 86).convert("P")
+    image.putpalette([255, 0, 0, 0, 0, 0, 80, 80, 80, 255, 255, 255])
+    return image
+
+
+def test_greys_from_palettes_go_with_the_others(photos, tmp_path):
+    grey = tmp_path / "grey"
+    grey.mkdir()
+    for i in range(20):
+        (grey_from_palette(i) if i % 3 == 0 else colour(i).convert("L")).save(grey / f"{i:02}.png")
+    assert prepare_dataset(folder_config(grey), tmp_path / "a")["channels"] == 1
+    for name in ("a/0.png", "b/zz.png"):  # before all colour images, and after them
+        grey_from_palette(7).save(photos / name)
+    assert prepare_dataset(folder_config(photos), tmp_path / "b")["channels"] == 3
+    images = ImageDataset(tmp_path / "b").images
+    assert len(images) == 42 and (images[0] == images[-1]).all()
+    assert (images[0] == images[0][..., :1]).all()
+    colour(3).convert("L").save(photos / "b" / "zz_grey.png")
+    with pytest.raises(DatasetError, match=r"finds a/00.png colour but b/zz_grey.png grey"):
+        prepare_dataset(folder_config(photos), tmp_path / "out")
+
+
 def test_damaged_files_are_skipped_named_and_leave_no_holes(photos, tmp_path):
     clean = prepare_dataset(folder_config(photos), tmp_path / "clean")
     (photos / "a" / "01.png").write_bytes(bytes_of(colour(99))[:-40])
