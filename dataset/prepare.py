@@ -19,6 +19,7 @@ import PIL
 from dataset.classes import trained_classes
 from dataset.config import DatasetConfig
 from dataset.errors import DatasetError
+from dataset.names import readable
 from dataset.npy_stream import NpyStream
 from dataset.read_ahead import read_ahead
 from dataset.sources.record import Source
@@ -87,7 +88,7 @@ def _stream(
         with closing(read_ahead(source.records, config)) as images:
             for record, pixels in images:
                 if isinstance(pixels, str):
-                    kept.skipped.append({"file": record.name, "reason": pixels})
+                    kept.skipped.append({"file": readable(record.name), "reason": pixels})
                 else:
                     first = first or record.name
                     kept.item_shape = kept.item_shape or pixels.shape
@@ -112,7 +113,8 @@ def _describe(
 ) -> dict[str, Any]:
     """Write labels, split and dataset.json."""
     split = hash_split(np.array(kept.hashes, dtype=np.uint64), config.held_out)
-    classes = trained_classes(source.label_names, np.array(kept.labels, dtype=np.int64), split)
+    known = [readable(name) for name in source.label_names]
+    classes = trained_classes(known, np.array(kept.labels, dtype=np.int64), split)
     names, labels, untrained = classes.names, classes.labels, classes.untrained
     for array, name in ((labels, "labels.npy"), (split, "split.npy")):
         with files[name].open("wb") as file:
@@ -126,8 +128,8 @@ def _describe(
     std = np.sqrt(np.maximum(kept.squares / num_pixels - mean**2, 0))
     manifest = {
         "source": config.source,
-        "path": config.path,
-        "name": config.name,
+        "path": None if config.path is None else readable(config.path),
+        "name": None if config.name is None else readable(config.name),
         "num_images": len(labels),
         "num_distinct": len(set(kept.hashes)),
         "num_train": int((split == 0).sum()),
@@ -139,7 +141,7 @@ def _describe(
         "label_names": names,
         "class_counts": np.bincount(labels[labels >= 0], minlength=len(names)).tolist(),
         "num_unlabelled": int((labels < 0).sum()),
-        "empty_classes": [n for n in source.label_names if n not in names and n not in untrained],
+        "empty_classes": [n for n in known if n not in names and n not in untrained],
         "untrained_classes": untrained,
         "resize": config.resize,
         "background": config.background,
@@ -147,7 +149,7 @@ def _describe(
         "std": (std / 127.5).tolist(),
         "content_hash": kept.digest.hexdigest(),
         "skipped": kept.skipped,
-        "remarks": classes.remarks(),
+        "remarks": [*source.remarks, *classes.remarks()],
         "versions": {"numpy": np.__version__, "pillow": PIL.__version__},
     }
     with files["dataset.json"].open("w", encoding="utf-8") as file:
