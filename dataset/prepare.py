@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 import PIL
 
+from dataset.classes import trained_classes
 from dataset.config import DatasetConfig
 from dataset.errors import DatasetError
+from dataset.names import readable
 from dataset.npy_stream import NpyStream
 from dataset.read_ahead import Square, coloured, read_ahead
 from dataset.sources.record import Source
@@ -105,7 +107,7 @@ def _stream(
         with closing(read_ahead(source.records, config)) as images:
             for record, square in images:
                 if isinstance(square, str):
-                    kept.skipped.append({"file": record.name, "reason": square})
+                    kept.skipped.append({"file": readable(record.name), "reason": square})
                 else:
                     pixels = _of_one_kind(record.name, square, kept)
                     data = stream.append(pixels)
@@ -140,19 +142,23 @@ def _describe(
 ) -> dict[str, Any]:
     """Write labels, split and dataset.json."""
     split = hash_split(np.array(kept.hashes, dtype=np.uint64), config.held_out)
-    names, labels = _present_classes(source.label_names, np.array(kept.labels, dtype=np.int64))
+    known = [readable(name) for name in source.label_names]
+    classes = trained_classes(known, np.array(kept.labels, dtype=np.int64), split)
+    names, labels, untrained = classes.names, classes.labels, classes.untrained
     for array, name in ((labels, "labels.npy"), (split, "split.npy")):
         with files[name].open("wb") as file:
             np.save(file, array, allow_pickle=False)
             _sync(file)
         kept.digest.update(array.tobytes())
+    if untrained:
+        kept.digest.update(np.array(classes.unjudged, dtype=np.int64).tobytes())
     num_pixels = len(labels) * config.resolution**2
     mean = kept.sums / num_pixels
     std = np.sqrt(np.maximum(kept.squares / num_pixels - mean**2, 0))
     manifest = {
         "source": config.source,
-        "path": config.path,
-        "name": config.name,
+        "path": None if config.path is None else readable(config.path),
+        "name": None if config.name is None else readable(config.name),
         "num_images": len(labels),
         "num_distinct": len(set(kept.hashes)),
         "num_train": int((split == 0).sum()),
@@ -164,27 +170,21 @@ def _describe(
         "label_names": names,
         "class_counts": np.bincount(labels[labels >= 0], minlength=len(names)).tolist(),
         "num_unlabelled": int((labels < 0).sum()),
-        "empty_classes": [name for name in source.label_names if name not in names],
+        "empty_classes": [n for n in known if n not in names and n not in untrained],
+        "untrained_classes": untrained,
         "resize": config.resize,
         "background": config.background,
         "mean": (mean / 127.5 - 1).tolist(),
         "std": (std / 127.5).tolist(),
         "content_hash": kept.digest.hexdigest(),
         "skipped": kept.skipped,
+        "remarks": [*source.remarks, *classes.remarks()],
         "versions": {"numpy": np.__version__, "pillow": PIL.__version__},
     }
     with files["dataset.json"].open("w", encoding="utf-8") as file:
         file.write(json.dumps(manifest, indent=2) + "\n")
         _sync(file)
     return manifest
-
-
-def _present_classes(names: tuple[str, ...], labels: np.ndarray) -> tuple[list[str], np.ndarray]:
-    """Drop classes without an image, so that no sampler asks for one that training never saw."""
-    present = np.unique(labels[labels >= 0])
-    number = np.full(len(names) + 1, -1, dtype=np.int64)  # the last entry is that of label -1
-    number[present] = np.arange(len(present))
-    return [names[label] for label in present], number[labels]
 
 
 def _too_many_bad(config: DatasetConfig, skipped: list[dict[str, str]], count: int) -> DatasetError:

@@ -22,7 +22,8 @@ class ImageDataset:
     folder: absolute path
     manifest: content of dataset.json
     images: uint8 [N, H, W, C]; labels: int64 [N], -1 = unlabelled; split: int8 [N], 1 = held out
-    train_indices, held_out_indices: int64, ascending
+    train_indices, held_out_indices: int64, ascending; held-out images of a class without a training
+    image are in neither, since nothing generated can be held against them
     """
 
     def __init__(self, folder: Path | str) -> None:
@@ -34,13 +35,14 @@ class ImageDataset:
         self.split = self._load("split", None, np.int8, (count,))
         self.train_indices = np.flatnonzero(self.split == 0)
         self.held_out_indices = np.flatnonzero(self.split == 1)
-        for array in (self.labels, self.split, self.train_indices, self.held_out_indices):
-            array.setflags(write=False)
         sides = (len(self.train_indices), len(self.held_out_indices))
         if sides != (self.manifest["num_train"], self.manifest["num_held_out"]):
             raise self._damaged("split.npy", "does not have the counts of dataset.json")
         if self.labels.min() < -1 or self.labels.max() >= self.num_classes:
             raise self._damaged("labels.npy", "holds labels that dataset.json does not name")
+        self.held_out_indices = np.setdiff1d(self.held_out_indices, self._unjudged())
+        for array in (self.labels, self.split, self.train_indices, self.held_out_indices):
+            array.setflags(write=False)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -115,6 +117,18 @@ class ImageDataset:
             if not isinstance(manifest, dict) or not isinstance(manifest.get(key), kind):
                 raise self._damaged("dataset.json", f"lacks {key}")
         return manifest
+
+    def _unjudged(self) -> np.ndarray:
+        """Images of classes without a training image, int64; older data sets name none."""
+        try:
+            groups = dict(self.manifest.get("untrained_classes", {})).values()
+            rows = np.array([row for group in groups for row in group], dtype=np.int64)
+            fit = bool((self.split[rows] == 1).all() and (self.labels[rows] == -1).all())
+        except (TypeError, ValueError, IndexError, OverflowError):
+            fit = False
+        if not fit:
+            raise self._damaged("dataset.json", "names untrained_classes that do not fit")
+        return rows
 
     def _load(
         self, name: str, mmap_mode: Any, dtype: type[np.generic], shape: tuple[int, ...]

@@ -4,8 +4,10 @@ Source: Karras et al., EDM (arXiv 2206.00364), table 1, and EDM2 (arXiv 2312.026
 """
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -50,12 +52,20 @@ class Denoiser(nn.Module):
         num_classes: int,
         config: ModelConfig,
         codec: Codec | None = None,
+        label_names: Sequence[str] = (),
     ):
-        """image_shape: (C, H, W) of the data space; codec: of that space (None: pixels)."""
+        """image_shape: (C, H, W) of the data space; codec: of that space (None: pixels).
+
+        label_names: of the classes, or none; they are kept with the weights and decide nothing.
+        Raises ValueError for another number of names than classes.
+        """
         super().__init__()
+        if len(label_names) not in (0, num_classes):
+            raise ValueError(f"{len(label_names)} label names for {num_classes} classes")
         self.codec: Codec = codec or PixelCodec()
         self.image_shape = (int(image_shape[0]), int(image_shape[1]), int(image_shape[2]))
         self.conditions: Conditions = make_conditions(config, num_classes)
+        self.label_names = tuple(label_names) if self.num_classes else ()
         self.config = config
         self.sigma_data = config.sigma_data
         self.unet = UNet(self.image_shape, self.conditions.width, config)
@@ -114,9 +124,21 @@ def describe(denoiser: Denoiser) -> dict:
     return {
         "image_shape": list(denoiser.image_shape),
         "num_classes": denoiser.num_classes,
+        "label_names": list(denoiser.label_names),
         "codec": denoiser.codec.describe(),
         "config": denoiser.config.model_dump(mode="json"),
     }
+
+
+def described_names(description: Mapping[str, Any]) -> list[str]:
+    """Names of the classes in a weights file's description; older files hold none.
+
+    Raises ValueError for anything but a list of names.
+    """
+    names = description.get("label_names", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError("label_names is no list of names")
+    return names
 
 
 def load_denoiser(path: str | Path, device: torch.device | str = "cpu") -> Denoiser:
@@ -129,9 +151,9 @@ def load_denoiser(path: str | Path, device: torch.device | str = "cpu") -> Denoi
     try:
         config = ModelConfig.model_validate_json(json.dumps(description["config"]))
         codec = make_codec(description.get("codec"))
-        denoiser = Denoiser(
-            tuple(description["image_shape"]), description["num_classes"], config, codec
-        )
+        names = described_names(description)
+        shape = tuple(description["image_shape"])
+        denoiser = Denoiser(shape, description["num_classes"], config, codec, names)
         further = split_adapters(tensors)[1]
         for name in further.keys() - adapter_names(denoiser):
             install_adapter(denoiser, name, further[name])

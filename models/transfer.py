@@ -1,8 +1,11 @@
 """Fine-tuning: start a denoiser from the weights of another run."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from models.denoiser import Denoiser
+from torch import Tensor
+
+from models.denoiser import Denoiser, described_names
 from models.layers.low_rank_adapter import with_named_adapters
 from models.weights import WeightsError, load_tensors
 
@@ -11,10 +14,16 @@ def initialise_from(denoiser: Denoiser, path: str | Path) -> list[str]:
     """Copy given weights into `denoiser` (fine-tuning); returns the names that kept fresh values.
 
     These are a label embedding for another number of classes, and adapters that the file lacks or
-    holds at another rank. Raises WeightsError, naming the first, if any other tensor is missing,
+    holds at another rank. Where both name the same classes in another order, the embedding goes by
+    the names. Raises WeightsError, naming the first, if any other tensor is missing,
     has another shape, or is unknown here.
     """
-    tensors = with_named_adapters(load_tensors(Path(path))[0])
+    tensors, description = load_tensors(Path(path))
+    try:
+        names = described_names(description)
+    except ValueError as error:
+        raise WeightsError(f"train.init_from: the JSON beside {path}: {error}") from None
+    tensors = _in_order_of(denoiser.label_names, names, with_named_adapters(tensors))
     own = denoiser.state_dict()
     fresh = [
         n for n in own if _may_differ(n) and (n not in tensors or tensors[n].shape != own[n].shape)
@@ -44,5 +53,23 @@ def initialise_from(denoiser: Denoiser, path: str | Path) -> list[str]:
     return fresh
 
 
+def _in_order_of(
+    own: Sequence[str], names: Sequence[str], tensors: dict[str, Tensor]
+) -> dict[str, Tensor]:
+    """The tensors with the inputs of the label embedding moved from classes `names` to `own`."""
+    if list(own) == list(names) or len(set(own)) < len(own) or sorted(own) != sorted(names):
+        return tensors
+    order = [list(names).index(name) for name in own]
+    inputs = ("unet.label_embedding.weight", ".down")  # [E, K], and [rank, K] of adapters
+    return {
+        name: tensor[:, order] if _of_labels(name) and name.endswith(inputs) else tensor
+        for name, tensor in tensors.items()
+    }
+
+
+def _of_labels(name: str) -> bool:
+    return name.startswith("unet.label_embedding.")
+
+
 def _may_differ(name: str) -> bool:
-    return name.startswith("unet.label_embedding.") or ".adapters." in name
+    return _of_labels(name) or ".adapters." in name

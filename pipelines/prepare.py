@@ -25,6 +25,8 @@ def main() -> None:
         f"of {manifest['resolution']}x{manifest['resolution']}x{manifest['channels']}, "
         f"{manifest['num_classes'] or 'no'} classes, {len(manifest['skipped'])} files skipped"
     )
+    for remark in manifest["remarks"]:
+        print(f"prepare: {remark}")
 
 
 if __name__ == "__main__":

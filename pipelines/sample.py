@@ -9,6 +9,7 @@ examples:
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from pipelines.console.command import run_stage
 from pipelines.console.progress import progress
 from pipelines.params import load_params
 from pipelines.settings.yaml_file import DEFAULT_PATH, read_value
+from sampling.class_words import asked_classes
 from sampling.config import SamplerConfig
 from sampling.grids.table import GRIDS
 from sampling.guidance.table import KINDS, weighted_kinds
@@ -42,8 +44,8 @@ def command_line() -> argparse.ArgumentParser:
     out.add_argument("--seed", type=int, default=0, help="seed of the whole set (default: 0)")
     out.add_argument(
         "--labels",
-        help="class numbers, repeated in turn, such as 3 or 0-9; default: all classes in turn; "
-        "-1: unconditional",
+        help="class numbers or names, repeated in turn, such as 3, 0-9 or cat,dog; default: all "
+        "classes in turn; -1: unconditional; name:3 where 3 is also another class's number",
     )
     what = out.add_argument_group("what to write (at least one)")
     what.add_argument("--out", type=Path, metavar="FOLDER", help="one PNG an image")
@@ -113,7 +115,8 @@ def main() -> None:
     sampler = chosen_sampler(args)
     seeds = numbers(args.seeds, "--seeds") if args.seeds else list(range(args.count or 64))
     seeds = seeds[: args.count] if args.count else seeds
-    labels = chosen_labels(args.labels, len(seeds), denoiser.num_classes)
+    names = denoiser.label_names
+    labels = chosen_labels(args.labels, len(seeds), denoiser.num_classes, names)
     request = GenerationRequest(
         sampler=sampler,
         seed=args.seed,
@@ -125,7 +128,7 @@ def main() -> None:
     )
     with progress("sample", len(seeds)) as bar:
         images = generate_pictures(denoiser, request, bar)
-    write(args, images, labels, seeds)
+    write(args, images, labels, seeds, names)
 
 
 def chosen_sampler(args: argparse.Namespace) -> SamplerConfig:
@@ -202,23 +205,31 @@ def numbers(text: str, name: str) -> list[int]:
     return out
 
 
-def chosen_labels(text: str | None, count: int, num_classes: int) -> np.ndarray:
+def chosen_labels(
+    text: str | None, count: int, num_classes: int, names: Sequence[str] = ()
+) -> np.ndarray:
     """Label of each image, int64 [count]: those of `text` in turn, -1 without classes."""
     if not num_classes:
         if text not in (None, "-1"):
             raise ValueError(f"--labels {text}: these weights know no classes: leave it away")
         return np.full(count, -1, np.int64)
-    labels = numbers(text, "--labels") if text else list(range(num_classes))
-    bad = [label for label in labels if not -1 <= label < num_classes]
-    if bad:
-        raise ValueError(f"--labels {bad[0]}: these weights know classes 0 to {num_classes - 1}")
+    labels = list(range(num_classes))
+    if text:
+        labels = asked_classes(text, names, num_classes, lambda word: numbers(word, "--labels"))
     return np.resize(np.asarray(labels, np.int64), count)
 
 
 def write(
-    args: argparse.Namespace, images: np.ndarray, labels: np.ndarray, seeds: list[int]
+    args: argparse.Namespace,
+    images: np.ndarray,
+    labels: np.ndarray,
+    seeds: list[int],
+    names: Sequence[str],
 ) -> None:
-    """Write the files that the command line asks for, and print where they are."""
+    """Write the files that the command line asks for, and print where they are.
+
+    names: of the classes, if the weights hold them.
+    """
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
         for image, seed, label in zip(images, seeds, labels, strict=True):
@@ -226,7 +237,7 @@ def write(
             Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(args.out / name)
         print(f"{len(images)} images in {args.out}/")
     if args.grid:
-        sample_grid(images, labels=labels).save(args.grid)
+        sample_grid(images, labels=labels, label_names=names).save(args.grid)
         print(f"{len(images)} images on {args.grid}")
     if args.npz:
         np.savez_compressed(args.npz, images=images, labels=labels, seeds=np.asarray(seeds))

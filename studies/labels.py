@@ -29,6 +29,13 @@ def study_labels(denoiser: Denoiser, dataset: Path, seed: int, count: int) -> Te
             f"{dataset} has {images.num_classes} classes and the denoiser {denoiser.num_classes}: "
             "give the data set that it was trained on, --dataset FOLDER"
         )
+    trained = {name: n for n, name in enumerate(getattr(denoiser, "label_names", ()))}
+    for number, name in enumerate(images.label_names):
+        if trained.get(name, number) != number:
+            raise ValueError(
+                f"{dataset} calls {name!r} class {number} and the weights class {trained[name]}: "
+                "give the data set that they were trained on, --dataset FOLDER"
+            )
     return torch.from_numpy(generation_labels(images, seed, count))
 
 

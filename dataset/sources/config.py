@@ -16,6 +16,8 @@ class SourceConfig(Settings):
     """An entry of dataset/sources/table.py."""
     path: Text | None = None
     """image_folder: a folder or .zip; torchvision: the folder of its files (null: user cache)."""
+    class_level: Annotated[int, Field(ge=0, le=16)] = 1
+    """image_folder: which level of sub-folders names the class; 2: of train/cat, cat; 0: none."""
     name: Text | None = None
     """torchvision: FashionMNIST or CIFAR10; huggingface: a hub id or a local folder."""
     split: Text = "train"

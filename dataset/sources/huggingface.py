@@ -15,6 +15,7 @@ from PIL import Image
 
 from dataset.decode import decode, reason
 from dataset.errors import DamagedImage, DatasetError
+from dataset.names import natural_order
 from dataset.sources.config import SourceConfig
 from dataset.sources.record import Record, Source
 
@@ -101,7 +102,8 @@ def _classes(
             "or null for no labels"
         )
     values = [value for value in rows.unique(column) if value is not None]
-    values = sorted(value for value in values if isinstance(value, str) or value >= 0)
+    values = [value for value in values if isinstance(value, str) or value >= 0]
+    values.sort(key=lambda value: natural_order(str(value)))
     return tuple(str(value) for value in values), {value: i for i, value in enumerate(values)}
 
 

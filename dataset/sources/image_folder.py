@@ -1,9 +1,9 @@
-"""A folder, or a zip of one, with images of any Pillow format; first-level sub-folders are classes.
+"""A folder, or a zip of one, with images of any Pillow format; sub-folders are classes.
 
-Hidden files, __MACOSX, and files without an image suffix are ignored; a file with an image suffix
-that cannot be read counts as damaged. A single folder that holds everything else, as in many zips,
-is not taken for a class. Images are ordered by name, code point by code point, so the order is the
-same on every machine.
+Hidden files, folders that systems leave behind (__MACOSX, @eaDir, ...), and files without an image
+suffix are ignored; a file with an image suffix that cannot be read counts as damaged. A single
+folder that holds everything else, as in many zips, is not taken for a class. Images are ordered by
+name, code point by code point, so the order is the same on every machine; classes in natural order.
 """
 
 import os
@@ -18,6 +18,12 @@ from PIL import Image
 
 from dataset.decode import MAX_BYTES, decode, image_suffixes, reason
 from dataset.errors import DamagedImage, DatasetError
+from dataset.sources.class_folders import (
+    class_folders,
+    is_no_data,
+    path_parts,
+    remarks_on_spelling,
+)
 from dataset.sources.config import SourceConfig
 from dataset.sources.locate import locate
 from dataset.sources.record import Record, Source
@@ -38,7 +44,8 @@ def open_image_folder(config: SourceConfig, roots: Sequence[Path]) -> Iterator[S
     assert config.path is not None
     path = locate(config.path, roots)
     if path.is_dir():
-        yield _source(path, [(name, partial(_open_file, file)) for name, file in _walk(path)])
+        files = [(name, partial(_open_file, file)) for name, file in _walk(path)]
+        yield _source(path, files, config.class_level)
         return
     try:
         archive = zipfile.ZipFile(path)
@@ -49,47 +56,47 @@ def open_image_folder(config: SourceConfig, roots: Sequence[Path]) -> Iterator[S
         ) from None
     with archive:
         members = [info for info in archive.infolist() if not info.is_dir()]
-        yield _source(path, [(info.filename, partial(archive.open, info)) for info in members])
+        named = [(_member_name(info), partial(archive.open, info)) for info in members]
+        yield _source(path, named, config.class_level)
 
 
-def _source(path: Path, files: list[tuple[str, Opener]]) -> Source:
+def _source(path: Path, files: Sequence[tuple[str, Opener]], class_level: int) -> Source:
     """Choose the images among named files and read classes from their folders."""
-    images = []
+    images, names = [], []
     for name, opener in files:
-        parts = PurePosixPath(name).parts
-        hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
+        parts = path_parts(name)
+        hidden = any(map(is_no_data, parts))
         if not hidden and PurePosixPath(name).suffix.lower() in image_suffixes():
             images.append((parts, opener))
+            names.append(name)
     if not images:
         others = f"only {len(files)} other files" if files else "no files"
         raise DatasetError(
             f"dataset.path: {path} holds no images, {others}: put images (.png, .jpg, ...) there"
         )
     images.sort(key=lambda item: item[0])
-    wrapped = _common_depth([parts for parts, _ in images])
-    classes = sorted({parts[wrapped] for parts, _ in images if len(parts) > wrapped + 1})
-    loose = [parts for parts, _ in images if len(parts) == wrapped + 1]
-    if classes and loose:
-        raise DatasetError(
-            f"dataset.path: {path} holds images beside sub-folders ({'/'.join(loose[0])} beside "
-            f"{classes[0]}/): move all images into sub-folders, or none"
-        )
-    index = {name: label for label, name in enumerate(classes)}
+    found = class_folders([parts for parts, _ in images], class_level, path)
     records = (
-        Record("/".join(parts), partial(_load, opener), index.get(parts[wrapped], -1))
-        for parts, opener in images
+        Record("/".join(parts), partial(_load, opener), label)
+        for (parts, opener), label in zip(images, found.labels, strict=True)
     )
-    return Source(tuple(classes), len(images), records)
+    remarks = (*found.remarks, *remarks_on_spelling(names))
+    return Source(found.names, len(images), records, remarks)
 
 
-def _common_depth(paths: list[tuple[str, ...]]) -> int:
-    """How many leading folders all paths share."""
-    first, last = min(paths), max(paths)  # what the extremes share, all share
-    shallowest = min(len(path) for path in paths) - 1
-    depth = 0
-    while depth < shallowest and first[depth] == last[depth]:
-        depth += 1
-    return depth
+def _member_name(info: zipfile.ZipInfo) -> str:
+    """A zip member's name: UTF-8 where it is, whether its writer says so or not.
+
+    Names of Unix programs are bytes as in a folder; all other names are of code page 437.
+    """
+    unix = 3
+    if info.flag_bits & 0x800 or info.filename.isascii():
+        return info.filename
+    raw = info.filename.encode("cp437", "replace")
+    try:
+        return raw.decode("utf-8", "surrogateescape" if info.create_system == unix else "strict")
+    except UnicodeDecodeError:
+        return info.filename
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, str]]:
@@ -111,7 +118,7 @@ def _walk(folder: Path) -> Iterator[tuple[str, str]]:
         for entry in entries:
             name = prefix + entry.name
             if entry.is_dir():
-                if not entry.name.startswith("."):
+                if not is_no_data(entry.name):
                     todo.append((name + "/", entry.path, above))
             elif entry.is_file() or entry.is_symlink():  # a dangling link is a damaged image
                 yield name, entry.path

@@ -29,6 +29,8 @@ class Source:
     label_names: tuple[str, ...]
     count: int
     records: Iterable[Record]
+    remarks: tuple[str, ...] = ()
+    """What somebody who prepares these images should know, one line each."""
 
 
 class SourceKind(NamedTuple):

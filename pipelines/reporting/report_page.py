@@ -265,6 +265,8 @@ def _protocol(inputs: Inputs, best: Item) -> str:
     )
     about = {key: data[key] for key in shape if key in data}
     about["skipped files"] = len(data.get("skipped") or [])
+    if data.get("untrained_classes"):
+        about["classes without a training image"] = ", ".join(data["untrained_classes"])
     counts = data.get("class_counts") or {}
     if isinstance(counts, list):
         counts = dict(zip(data.get("label_names") or range(len(counts)), counts, strict=False))

@@ -180,5 +180,46 @@ def test_fine_tuning_remakes_the_label_embedding_only(tmp_path):
         initialise_from(wider, path)
 
 
+def named(names, config=SMALL):
+    return Denoiser((1, 8, 8), len(names), config, label_names=names)
+
+
+def test_names_of_classes_travel_with_the_weights(tmp_path):
+    path = tmp_path / "a.safetensors"
+    denoiser = named(["cat", "dog", "caf\u00e9"])
+    save_weights(path, denoiser.state_dict(), describe(denoiser))
+    assert load_denoiser(path).label_names == ("cat", "dog", "caf\u00e9")
+    old = {key: value for key, value in describe(denoiser).items() if key != "label_names"}
+    save_weights(path, denoiser.state_dict(), old)
+    assert load_denoiser(path).label_names == ()
+    for names in (["cat"], "abc", [1, 2, 3], None):
+        save_weights(path, denoiser.state_dict(), old | {"label_names": names})
+        with pytest.raises(WeightsError, match=r"a\.safetensors does not describe.*names"):
+            load_denoiser(path)
+    unconditional = SMALL.model_copy(update={"class_conditional": False})
+    assert named(["cat", "dog"], unconditional).label_names == ()
+
+
+def test_fine_tuning_finds_classes_by_their_names(tmp_path):
+    """The label embedding goes by names where both sides name the same classes."""
+    path = tmp_path / "a.safetensors"
+    config = SMALL.model_copy(update={"adapter_rank": 3})
+    source = named(["a", "b", "c"], config)
+    own = source.state_dict()
+    for tensor in own.values():
+        if tensor.is_floating_point():
+            tensor.normal_()
+    save_weights(path, own, describe(source))
+    for names, order in ((["c", "a", "b"], [2, 0, 1]), (["x", "y", "z"], [0, 1, 2])):
+        target = named(names, config)
+        assert initialise_from(target, path) == []
+        for name, tensor in target.state_dict().items():
+            inputs = "label_embedding" in name and not name.endswith(".up")
+            assert torch.equal(tensor, own[name][:, order] if inputs else own[name]), name
+    save_weights(path, own, describe(source) | {"label_names": 3})
+    with pytest.raises(WeightsError, match=r"train\.init_from: the JSON beside .*no list"):
+        initialise_from(source, path)
+
+
 def test_description_is_json(tmp_path):
     assert json.loads(json.dumps(describe(make())))["num_classes"] == 3

@@ -13,12 +13,12 @@ from models.weights import save_weights
 from pipelines import sample
 
 
-def save_toy(path, classes):
-    torch.manual_seed(0)
+def save_toy(path, classes, names=(), seed=0):
+    torch.manual_seed(seed)
     config = ModelConfig(
         channels=8, channel_mult=(1,), blocks=1, attention_resolutions=(), structural_blocks=()
     )
-    denoiser = Denoiser((1, 8, 8), classes, config)
+    denoiser = Denoiser((1, 8, 8), classes, config, label_names=names)
     with torch.no_grad():
         denoiser.unet.output_gain.fill_(1.0)
         for block in denoiser.unet.encoder:
@@ -86,6 +86,18 @@ def test_image_depends_on_its_own_seed_only(weights, tmp_path, monkeypatch):
         )
     a, b = (np.load(tmp_path / f"{name}.npz")["images"].astype(int) for name in "ab")
     assert np.abs(a[4] - b[0]).max() <= 1
+
+
+def test_labels_by_name_are_those_by_number(tmp_path, monkeypatch):
+    named = save_toy(tmp_path / "named.safetensors", 3, ["cat", "dog", "big, bird"])
+    for name, labels in (("a", "big, bird,cat"), ("b", "2,0")):
+        words = "--count", 4, "--labels", labels, "--steps", 2, "--npz", tmp_path / f"{name}.npz"
+        run(monkeypatch, named, *words, "--grid", tmp_path / f"{name}.png")
+    a, b = (np.load(tmp_path / f"{name}.npz") for name in "ab")
+    assert a["labels"].tolist() == [2, 0, 2, 0] == b["labels"].tolist()
+    assert (a["images"] == b["images"]).all()
+    with pytest.raises(ValueError, match="unknown class 'bird'"):
+        run(monkeypatch, named, "--labels", "bird", "--npz", tmp_path / "c.npz")
 
 
 @pytest.mark.parametrize(

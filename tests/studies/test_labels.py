@@ -57,3 +57,6 @@ def test_a_data_set_that_does_not_fit_is_one_line(material, tmp_path):
         study_labels(SimpleNamespace(num_classes=10), tmp_path, 0, COUNT)
     with pytest.raises(ValueError, match="has 10 classes and the denoiser 7"):
         study_labels(SimpleNamespace(num_classes=7), material.dataset, 0, COUNT)
+    names = list("0123456798")  # the last two have changed places
+    with pytest.raises(ValueError, match="calls '8' class 8 and the weights class 9: give the"):
+        study_labels(SimpleNamespace(num_classes=10, label_names=names), material.dataset, 0, COUNT)

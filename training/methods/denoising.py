@@ -119,7 +119,8 @@ def make_denoiser(settings: RunSettings, dataset: ImageDataset) -> Denoiser:
         torch.manual_seed(int.from_bytes(digest, "little"))
         codec = make_codec()
         shape = codec.data_shape(dataset.image_shape)
-        denoiser = Denoiser(shape, dataset.num_classes, settings.model, codec)
+        names = dataset.label_names
+        denoiser = Denoiser(shape, dataset.num_classes, settings.model, codec, names)
         if settings.train.init_from:
             initialise_from(denoiser, settings.train.init_from)
     return denoiser
