@@ -5,6 +5,8 @@ from collections.abc import Iterable
 
 LISTED = 20
 """A list of more names than this does not fit into one line of an error."""
+COMPARED, LONGEST = 500, 100
+"""Names are compared up to this number and length, so that a hint takes no time."""
 
 
 def spelling_hint(name: str, known: Iterable[str], otherwise: str = "") -> str:
@@ -15,7 +17,9 @@ def spelling_hint(name: str, known: Iterable[str], otherwise: str = "") -> str:
     """
     names = [str(one) for one in known]
     lower = {one.lower(): one for one in names}
-    close = [lower[one] for one in difflib.get_close_matches(str(name).lower(), lower, 1)]
+    close: list[str] = []
+    if len(names) <= COMPARED and len(str(name)) <= LONGEST:
+        close = [lower[one] for one in difflib.get_close_matches(str(name).lower(), lower, 1)]
     if not close and "." not in str(name):
         close = [one for one in names if one.rpartition(".")[2] == name][:1]
     if close:

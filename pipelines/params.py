@@ -13,7 +13,8 @@ from pydantic import BaseModel, ValidationError
 from foundation.did_you_mean import spelling_hint
 from pipelines.settings.cross_checks import combination_problems
 from pipelines.settings.schema import Params
-from pipelines.settings.yaml_file import DEFAULT_PATH, ParamsError, read_yaml
+from pipelines.settings.yaml_file import DEFAULT_PATH, LISTED, ParamsError, listing, read_yaml
+from pipelines.settings.yaml_scalars import shortened
 
 __all__ = ["Params", "ParamsError", "check_params", "load_params"]
 
@@ -31,17 +32,14 @@ def check_params(raw: Any, name: str = DEFAULT_PATH) -> Params:
     try:
         params = Params.model_validate_json(json.dumps(raw))
     except ValidationError as error:
-        lines = [_explain(dict(problem), raw) for problem in error.errors()]
-        raise ParamsError(_listing(name, lines)) from None
+        found = error.errors(include_url=False)
+        lines = [_explain(dict(problem), raw) for problem in found[:LISTED]]  # hints take time
+        lines += [""] * (len(found) - len(lines))
+        raise ParamsError(listing(name, lines)) from None
     problems = combination_problems(params)
     if problems:
-        raise ParamsError(_listing(name, problems))
+        raise ParamsError(listing(name, problems))
     return params
-
-
-def _listing(name: str, lines: list[str]) -> str:
-    count = f"{len(lines)} problem{'s' if len(lines) > 1 else ''}"
-    return f"{name} has {count}:\n" + "\n".join(f"  {line}" for line in lines)
 
 
 def _explain(problem: dict, raw: dict) -> str:
@@ -62,9 +60,9 @@ def _explain(problem: dict, raw: dict) -> str:
         if problem["type"] == "extra_forbidden" and part == location[-1]:
             allowed = list(getattr(known, "model_fields", {}))
             hint = spelling_hint(str(part), allowed) if allowed else ""
-            return f"{path}: unknown key{hint}"
+            return f"{shortened(path)}: unknown key{hint}"
         known = known_next if isinstance(known_next, type) else None
     message = problem["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
-    shown = json.dumps(value) if not isinstance(value, dict) else "this section"
-    return f"{path or 'top level'}: {shown}: {message}"
+    shown = shortened(json.dumps(value)) if not isinstance(value, dict) else "this section"
+    return f"{shortened(path) or 'top level'}: {shown}: {message}"

@@ -21,6 +21,9 @@ HEAD = """# Every knob of params.yaml
 
 Made from the settings' own classes by `python -m pipelines.params_doc > docs/params.md`.
 Unknown keys, wrong types and values out of range are all reported at once, before anything runs.
+Anchors and merge keys (`<<: *name`) work. What readers of YAML take differently is refused: a
+leading zero (`010`), base 60 (`2:00`), `yes`/`no`/`on`/`off`, `1_000`; so are dates without quotes,
+tags and numbers that are not finite. sweep.yaml is read in the same way.
 """
 
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from filelock import FileLock, Timeout
 
 from foundation.atomic_files import write_text
@@ -31,6 +30,7 @@ from pipelines.settings.dotted_keys import (
     with_values,
 )
 from pipelines.settings.yaml_file import DEFAULT_PATH, ParamsError, read_value, read_yaml
+from pipelines.settings.yaml_scalars import shortened
 from pipelines.workspace.dvc_command import run_dvc
 from pipelines.workspace.fingerprint import pipeline_tag
 from pipelines.workspace.paths import DATASET, REPORTS, dvc_root, item_name
@@ -184,10 +184,8 @@ def parse_option(option: str) -> tuple[str, list[Any]]:
             parts[-1] += letter
     try:
         values = [read_value(part.replace(":", ": ") if "{" in part else part) for part in parts]
-    except yaml.YAMLError:
-        raise ParamsError(
-            f"-S {option}: the values cannot be read: check brackets and quotes"
-        ) from None
+    except ParamsError as error:
+        raise ParamsError(f"-S {shortened(option)}: the values cannot be read: {error}") from None
     return key, values
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from rich.console import Console
 from rich.table import Table
 
@@ -17,6 +16,7 @@ from evaluation.metric_table import reported_by_trials
 from foundation.atomic_files import write_text
 from pipelines.reporting.figures import COLOURS, GRID, INK, MUTED, new_figure, png, style
 from pipelines.settings.dotted_keys import experiment_command, with_values
+from pipelines.settings.yaml_file import yaml_text
 from pipelines.sweeps.domain import Domain
 from pipelines.sweeps.record import BROKEN, FINISHED, Record, Trial
 from pipelines.sweeps.space import Sweep
@@ -136,7 +136,7 @@ def best_params(sweep: Sweep, trial: Trial) -> str:
         f"# The best trial ({trial.number}) of the sweep {sweep.config.name!r}: "
         f"{outcome(sweep, trial)}.\n"
     )
-    return head + yaml.safe_dump(with_values(sweep.raw, trial.values), sort_keys=False)
+    return head + yaml_text(with_values(sweep.raw, trial.values))
 
 
 def table(sweep: Sweep, trials: Sequence[Trial]) -> Table:

@@ -40,6 +40,8 @@ NO_RESULT: dict[str, str] = {
     "pipelines.settings.schema": "names the sections of params.yaml; each part imports its own",
     "pipelines.settings.tracking": "what MLflow keeps",
     "pipelines.settings.yaml_file": "reads params.yaml, whose values count as params",
+    "pipelines.settings.yaml_scalars": "reads params.yaml, whose values count as params",
+    "pipelines.settings.yaml_tree": "reads params.yaml, whose values count as params",
     "pipelines.tracking.connection": "what MLflow keeps",
     "pipelines.tracking.live_run": "what MLflow keeps",
     "pipelines.tracking.provenance": "what MLflow keeps",

@@ -5,8 +5,6 @@ import math
 import re
 from pathlib import Path
 
-import yaml
-
 from foundation.number_names import number_name
 from pipelines.params import check_params
 from pipelines.settings.yaml_file import read_value, read_yaml
@@ -90,7 +88,7 @@ def parse(arguments: list[str] | None, description: str | None) -> argparse.Name
         options.at = [float(part) for part in options.at.split(",") if part]
         options.arm = [_own_arm(text) for text in options.arm]
         params = check_params(read_yaml(options.params))
-    except (ValueError, yaml.YAMLError) as error:
+    except ValueError as error:
         parser.error(str(error))
     options.arms = [name for name in options.arms.split(",") if name]
     options.deployed = options.deployed.split(",")
