@@ -21,7 +21,7 @@ from pipelines.settings.schema import Params
 from pipelines.tracking.stage_run import stage_run
 from pipelines.workspace.fingerprint import Identity, outcome, pipeline_tag, stage_identity
 from pipelines.workspace.paths import DATASET, TRAIN, dvc_root, grid_cache
-from pipelines.workspace.run_folder import locked, offer_or_adopt, publish
+from pipelines.workspace.run_folder import ORPHAN_S, locked, offer_or_adopt, publish
 from pipelines.workspace.weights_files import with_init_file
 
 
@@ -45,7 +45,7 @@ def main() -> None:
     ImageDataset(DATASET)  # raises here, before anything starts, if the data set is damaged
     identity = stage_identity("train", params)
     folder = identity.folder(root)
-    with locked(folder):
+    with locked(folder, ORPHAN_S):
         if args.fresh:
             shutil.rmtree(folder, ignore_errors=True)
         offer_or_adopt(identity, folder, args.adopt)

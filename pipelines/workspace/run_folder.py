@@ -4,12 +4,15 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
+from foundation.file_lock import LockHeld, holding
 from pipelines.workspace.fingerprint import Identity
+from training.state.writer_lock import WRITER_LOCK
+
+ORPHAN_S = 30.0
+"""Seconds to wait for workers whose driver was killed; they end a few seconds after it."""
 
 
 class RunInUse(RuntimeError):
@@ -17,20 +20,30 @@ class RunInUse(RuntimeError):
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a run's folder. Raises RunInUse if another process holds it."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(str(folder) + ".lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise RunInUse(
-            f"another process is training run {folder.name} now: wait for it, or stop it first"
-        ) from None
-    try:
+def locked(folder: Path, wait_s: float = 0.0) -> Iterator[None]:
+    """Hold the lock of a run's folder, when no worker writes into it any more.
+
+    Args:
+        wait_s: seconds to wait for such workers, whose driver has been killed.
+
+    Raises RunInUse, which names the process, if another one trains the run.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(holding(f"{folder}.lock"))
+            if (folder / WRITER_LOCK).exists():
+                with holding(folder / WRITER_LOCK, wait_s, lambda who: _say_waiting(folder, who)):
+                    pass  # nobody can begin to write now but this process
+        except LockHeld as error:
+            raise RunInUse(
+                f"another process is training run {folder.name} now ({error}): wait for it, or "
+                "stop it first"
+            ) from None
         yield
-    finally:
-        lock.release()
+
+
+def _say_waiting(folder: Path, who: str) -> None:
+    print(f"train: waiting for {who}, which still writes to run {folder.name}", flush=True)
 
 
 def offer_or_adopt(identity: Identity, folder: Path, adopt: str | None) -> None:

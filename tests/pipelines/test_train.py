@@ -15,6 +15,7 @@ from pipelines.settings.yaml_file import read_yaml
 from pipelines.workspace.fingerprint import Identity
 from pipelines.workspace.paths import DATASET
 from pipelines.workspace.run_folder import RunInUse, locked, offer_or_adopt, publish
+from training.state.writer_lock import only_writer
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 NEW = Identity("train", "params", "inputs", "new code")
@@ -112,6 +113,25 @@ def test_one_process_per_run(tmp_path):
         pass
     with locked(folder):  # free again
         pass
+
+
+def test_a_start_waits_for_workers_that_outlived_their_driver(tmp_path, capsys):
+    """For seconds after SIGKILL of the driver its workers wrote on, while the lock was free."""
+    folder = NEW.folder(tmp_path)
+    with only_writer(folder, print):  # as rank 0 of a training does, in a process of its own
+        with (
+            pytest.raises(
+                RunInUse, match=rf"training run {folder.name} now \(process {os.getpid()} on"
+            ),
+            locked(folder),
+        ):
+            pass
+        assert capsys.readouterr().out == ""
+        with pytest.raises(RunInUse), locked(folder, 0.2):
+            pass
+        assert f"train: waiting for process {os.getpid()} on " in capsys.readouterr().out
+    with locked(folder, 0.2), only_writer(folder, pytest.fail, wait_s=0):
+        pass  # the driver's own rank 0 gets the lock
 
 
 def test_publish_replaces_what_lay_there(tmp_path):
