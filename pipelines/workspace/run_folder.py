@@ -1,14 +1,15 @@
 """The folder of a training run under .runs/: locked, adopted by a new fingerprint, published."""
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from foundation.atomic_files import copy_whole
 from foundation.file_lock import LockHeld, holding
 from pipelines.workspace.fingerprint import Identity
+from pipelines.workspace.finished_run import sealed
 from training.state.writer_lock import WRITER_LOCK
 
 ORPHAN_S = 30.0
@@ -88,24 +89,23 @@ def _unfinished(run: Path, identity: Identity) -> str | None:
     """The fingerprint of an unfinished run with the same params and inputs; None for any other."""
     try:
         facts = json.loads((run / "identity.json").read_text())
-    except (OSError, ValueError):  # no run, or a file that a full disk or a kill cut off
-        return None
-    if (facts["params"], facts["inputs"]) != (identity.params, identity.inputs):
+        if (facts["params"], facts["inputs"]) != (identity.params, identity.inputs):
+            return None
+        fingerprint = str(facts["fingerprint"])
+    except (OSError, ValueError, KeyError, TypeError):  # no run, or a damaged or cut off file
         return None
     if (run / "train.json").exists() or not (run / "checkpoints").exists():
         return None
-    return facts["fingerprint"]
+    return fingerprint
 
 
 def publish(folder: Path, out: Path) -> None:
-    """Put the finished run's results into `out`, as hard links where possible."""
+    """Put copies of the finished run's files into `out`, train.json last.
+
+    They are no hard links, so that damage to one copy leaves the other. Raises RunIncomplete if a
+    file of the run is missing or damaged.
+    """
+    names = sealed(folder)
     shutil.rmtree(out, ignore_errors=True)
-    (out / "snapshots").mkdir(parents=True)
-    names = ["train.json", "curves.csv"]
-    found = sorted((folder / "snapshots").iterdir())
-    names += [f"snapshots/{p.name}" for p in found if p.suffix in (".json", ".safetensors")]
     for name in names:
-        try:
-            os.link(folder / name, out / name)
-        except OSError:  # another file system
-            shutil.copy2(folder / name, out / name)
+        copy_whole(folder / name, out / name)
