@@ -1,10 +1,12 @@
 """Files that appear whole or not at all: written under another name, flushed to disk, renamed."""
 
 import os
-import uuid
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from foundation.unfinished_files import unfinished_name
 
 
 @contextmanager
@@ -16,8 +18,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
     removed.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
+    make_folder(path.parent)
+    temporary = unfinished_name(path)
     try:
         temporary.touch()
         rights = temporary.stat().st_mode & 0o777
@@ -35,6 +37,24 @@ def write_text(path: str | Path, text: str) -> None:
     """Write a text file in UTF-8 so that it appears whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def copy_whole(source: str | Path, path: str | Path) -> None:
+    """Copy the content of a file; the copy appears whole or not at all.
+
+    It is a file of its own, and no hard link, so what damages one does not damage the other.
+    """
+    with replacing(path) as temporary:
+        shutil.copyfile(source, temporary)
+
+
+def make_folder(folder: str | Path) -> None:
+    """Make a folder and those above it, so that they outlast a power cut."""
+    folder = Path(folder)
+    missing = [part for part in (folder, *folder.parents) if not part.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in missing:
+        sync_folder(part.parent)
 
 
 def sync_folder(folder: str | Path) -> None:

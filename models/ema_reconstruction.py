@@ -20,12 +20,16 @@ def snapshot_name(nimg: int, sigma_rel: float) -> str:
 def list_snapshots(folder: Path) -> list[tuple[int, float, Path]]:
     """(nimg, sigma_rel, path) of every snapshot, in the order of posthoc_coefficients.
 
-    Raises WeightsError if there is none, or if a length is missing at some time.
+    Raises WeightsError if there is none, if a length is missing at some time, or if a file has
+    another name.
     """
     found = []
     for path in sorted(Path(folder).glob("*.safetensors")):
         nimg, _, sigma_rel = path.stem.partition("-")
-        found.append((int(nimg), float(sigma_rel), path))
+        try:
+            found.append((int(nimg), float(sigma_rel), path))
+        except ValueError:
+            raise WeightsError(f"{path} is not named as snapshots are: move it away") from None
     found.sort()
     times = sorted({nimg for nimg, _, _ in found})
     lengths = sorted({sigma_rel for _, sigma_rel, _ in found})
@@ -67,5 +71,9 @@ def reconstruct(
                 total.add_(tensors[name].double(), alpha=weight)
         progress(position + 1)
     out = {s: {n: t.float() for n, t in sums[s].items()} | constants for s in lengths}
+    for length in lengths:
+        for name in sums[length]:
+            if not out[length][name].isfinite().all():
+                raise WeightsError(f"{folder}: the average of length {length:g} is not finite")
     del description["sigma_rel"]
     return out, description, errors

@@ -13,9 +13,11 @@ from foundation.atomic_files import replacing, write_text
 if TYPE_CHECKING:
     from torch import Tensor
 
-FORMAT = 2
-READABLE = (1, 2)
-"""Format 1 had no checksum."""
+FORMAT = 3
+READABLE = (1, 2, 3)
+"""Format 1 had no checksum, format 2 one of the tensors alone."""
+CHECKSUMS = {1: (), 2: ("sha256",), 3: ("sha256", "description_sha256")}
+"""Checksums that the JSON of each format must hold."""
 
 
 class WeightsError(ValueError):
@@ -25,36 +27,64 @@ class WeightsError(ValueError):
 def save_weights(path: Path, tensors: "dict[str, Tensor]", description: dict) -> None:
     """Write tensors and their description, each file whole or not at all.
 
-    The JSON is written last and holds the tensors' checksum, so that `load_tensors` notices when a
-    crash has replaced only one of the two files.
+    The JSON is written last and holds a checksum of the tensors' file and one of itself, so that
+    `load_tensors` notices damage, and when a crash has replaced only one of the two files.
     """
     from safetensors.torch import save_file
 
     path = Path(path)
     with replacing(path) as temporary:
         save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary)
-        facts = {"format": FORMAT, "sha256": file_hash(temporary)}
+        facts = {
+            "format": FORMAT,
+            "sha256": file_hash(temporary),
+            "description_sha256": _description_hash(description),
+        }
     write_text(
         path.with_suffix(".json"), json.dumps(description | facts, indent=1, sort_keys=True) + "\n"
     )
 
 
 def load_tensors(path: Path) -> "tuple[dict[str, Tensor], dict]":
-    """Tensors and description of a pair of files. Raises WeightsError, naming the file."""
+    """Tensors and description of a pair of files.
+
+    Raises WeightsError, naming the file, if it is missing, damaged, or holds a number that is not
+    finite. Files of format 1 have no checksum, so damage that leaves finite numbers goes unseen.
+    """
     from safetensors.torch import load_file
 
     path = Path(path)
+    description = check_weights(path)
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise _damaged(path, error) from error
+    for name, tensor in tensors.items():
+        wide = tensor.float() if tensor.element_size() == 1 else tensor  # float8 has no isfinite
+        if tensor.is_floating_point() and not wide.isfinite().all():
+            raise _damaged(path, f"{name} holds numbers that are not finite")
+    return tensors, description
+
+
+def check_weights(path: Path) -> dict:
+    """The description of a pair of files, after comparing both with their checksums.
+
+    Raises WeightsError, naming the file, if one is missing or damaged.
+    """
+    path = Path(path)
     written = _read_json(path)
     description = _described(path, written)
-    try:
-        if written.get("sha256", found := file_hash(path)) != found:
+    if "sha256" in written:
+        try:
+            found = file_hash(path)
+        except OSError as error:
+            raise _damaged(path, error) from error
+        if written["sha256"] != found:
             raise WeightsError(
                 f"{path} is damaged, or its .json is of other weights (checksum {found[:12]}..., "
                 f"expected {str(written['sha256'])[:12]}...): make it again or copy both anew"
             )
-        return load_file(path), description
-    except (SafetensorError, OSError) as error:
-        raise _damaged(path, error) from error
+    return description
 
 
 def load_description(path: Path) -> dict:
@@ -78,13 +108,36 @@ def _read_json(path: Path) -> dict:
 
 
 def _described(path: Path, written: dict) -> dict:
-    """The description that `save_weights` was given; raises WeightsError for an unknown format."""
-    if written.get("format", 1) not in READABLE:
+    """The description that `save_weights` was given.
+
+    Raises WeightsError for an unknown format and for a JSON that does not match its checksum.
+    """
+    form, beside = written.get("format", 1), path.with_suffix(".json")
+    if form not in READABLE:
         raise WeightsError(
-            f"{path.with_suffix('.json')} has format {written['format']}, and this version reads "
-            f"{' and '.join(map(str, READABLE))}: load it with the version that wrote it"
+            f"{beside} has format {form}, and this version reads "
+            f"{', '.join(map(str, READABLE))}: load it with the version that wrote it"
         )
-    return {key: value for key, value in written.items() if key not in ("format", "sha256")}
+    description = _without_facts(written)
+    missing = [name for name in CHECKSUMS[form] if name not in written]
+    if missing:
+        raise _damaged(beside, f"it lacks {missing[0]}")
+    expected = written.get("description_sha256")
+    if expected is not None and expected != _description_hash(description):
+        raise WeightsError(
+            f"{beside} is damaged, or was changed by hand: copy it anew, or, if the change was "
+            "meant, remove its lines format, sha256 and description_sha256"
+        )
+    return description
+
+
+def _without_facts(written: Mapping) -> dict:
+    return {k: v for k, v in written.items() if k not in ("format", *CHECKSUMS[FORMAT])}
+
+
+def _description_hash(description: dict) -> str:
+    as_read = json.loads(json.dumps(_without_facts(description)))  # keys that are texts all
+    return hashlib.sha256(json.dumps(as_read, sort_keys=True).encode()).hexdigest()
 
 
 def _damaged(path: Path, error: object) -> WeightsError:

@@ -3,12 +3,14 @@
 import json
 import shutil
 
-from models.weights import save_weights
+from foundation.atomic_files import write_text
+from models.weights import WeightsError, save_weights
 from pipelines.console.command import parser, run_stage
 from pipelines.console.progress import progress
 from pipelines.params import load_params
 from pipelines.tracking.stage_run import stage_run
 from pipelines.workspace.fingerprint import pipeline_tag, stage_fingerprint
+from pipelines.workspace.finished_run import AGAIN, check_snapshots
 from pipelines.workspace.paths import EMA, TRAIN, dvc_root, length_name
 
 
@@ -20,11 +22,15 @@ def main() -> None:
     params = load_params(args.params)
     lengths = params.ema.lengths
     tag, fingerprint = pipeline_tag(params), stage_fingerprint("reconstruct", params)
+    check_snapshots(TRAIN)
     found = list_snapshots(TRAIN / "snapshots")
     shutil.rmtree(EMA, ignore_errors=True)
     with stage_run("reconstruct", params, tag, fingerprint, root=dvc_root()) as run:
-        with progress("reconstruct", len(found)) as bar:
-            averages, description, errors = reconstruct(TRAIN / "snapshots", lengths, bar)
+        try:
+            with progress("reconstruct", len(found)) as bar:
+                averages, description, errors = reconstruct(TRAIN / "snapshots", lengths, bar)
+        except WeightsError as error:
+            raise WeightsError(f"{error}; {AGAIN}") from error
         report: dict = {
             "num_snapshots": len(found),
             "tracked": sorted({sigma_rel for _, sigma_rel, _ in found}),
@@ -38,7 +44,7 @@ def main() -> None:
                 "relative_profile_error": errors[length],
             }
             run.log_metrics({f"profile_error/{length_name(length)}": errors[length]})
-        (EMA / "reconstruct.json").write_text(json.dumps(report, indent=1) + "\n")
+        write_text(EMA / "reconstruct.json", json.dumps(report, indent=1) + "\n")
     worst = max(errors, key=lambda length: errors[length])
     print(
         f"reconstruct: {len(lengths)} lengths from {len(found)} snapshots; largest relative "

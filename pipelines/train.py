@@ -20,8 +20,9 @@ from pipelines.settings.cross_checks import remarks
 from pipelines.settings.schema import Params
 from pipelines.tracking.stage_run import stage_run
 from pipelines.workspace.fingerprint import Identity, outcome, pipeline_tag, stage_identity
+from pipelines.workspace.finished_run import look_over, seal
 from pipelines.workspace.paths import DATASET, TRAIN, dvc_root, grid_cache
-from pipelines.workspace.run_folder import locked, offer_or_adopt, publish
+from pipelines.workspace.run_folder import ORPHAN_S, locked, offer_or_adopt, publish
 from pipelines.workspace.weights_files import with_init_file
 
 
@@ -45,11 +46,11 @@ def main() -> None:
     ImageDataset(DATASET)  # raises here, before anything starts, if the data set is damaged
     identity = stage_identity("train", params)
     folder = identity.folder(root)
-    with locked(folder):
+    with locked(folder, ORPHAN_S):
         if args.fresh:
             shutil.rmtree(folder, ignore_errors=True)
         offer_or_adopt(identity, folder, args.adopt)
-        finished = (folder / "train.json").is_file()
+        finished = look_over(folder, TRAIN)
         with stage_run(
             "train", params, pipeline_tag(params), identity.fingerprint, root=root, fresh=args.fresh
         ) as run:
@@ -59,6 +60,7 @@ def main() -> None:
             else:
                 identity.save(folder)
                 train_run(params, folder, identity, run)
+                seal(folder)
             run.log_artifact(folder / "train.json")
             publish(folder, TRAIN)
             close_training(run, json.loads((folder / "train.json").read_text()), outcome(params))

@@ -31,10 +31,12 @@ from training.events import (
 from training.methods.build import build_method
 from training.preview import preview
 from training.run_settings import RunSettings
-from training.state.checkpoint import load_latest, save_checkpoint
+from training.state.checkpoint import save_checkpoint
 from training.state.curves import Curves
+from training.state.resume import load_resumable
 from training.state.snapshots import save_snapshots
 from training.state.train_state import TrainState
+from training.state.writer_lock import only_writer
 
 
 class TrainingDiverged(RuntimeError):
@@ -52,14 +54,26 @@ def train(
 
     Call it on every rank of `world`. The same call after a crash resumes from the newest readable
     checkpoint. Rank 0 writes snapshots, checkpoints, curves.jsonl and, last, train.json; `report`
-    receives rank 0's events (training/events.py).
+    receives rank 0's events (training/events.py). It holds the folder's lock meanwhile.
     Raises TrainingDiverged, ValueError for a batch that workers cannot share, CheckpointError for
-    a checkpoint of another version.
+    a checkpoint of another version or a lost snapshot, LockHeld if another process trains the run.
     """
-    folder, chief = Path(folder), world.rank == 0
-    tell = report if chief else silent
+    if world.rank != 0:
+        return _train(settings, dataset, Path(folder), world, silent)
+    with only_writer(Path(folder), lambda text: report(Message(0, text))):
+        return _train(settings, dataset, Path(folder), world, report)
+
+
+def _train(
+    settings: RunSettings, dataset: ImageDataset, folder: Path, world: World, tell: Report
+) -> dict[str, Any]:
+    chief = world.rank == 0
+
+    def warn(text: str) -> None:
+        tell(Message(0, text))
+
     state = TrainState(build_method(settings, dataset, world, tell))
-    resumed = load_latest(folder / "checkpoints", lambda text: tell(Message(0, text)))
+    resumed = load_resumable(settings, folder, world, warn)
     if resumed is not None:
         state.restore(*resumed)
     begun = world.all_gather(torch.tensor([[state.nimg]], device=world.device))
@@ -70,7 +84,8 @@ def train(
             "share that folder"
         )
     world.barrier()  # nobody writes a new checkpoint while another rank still looks for the old one
-    curves = Curves(folder / "curves.jsonl", resume_at=state.nimg, writing=chief)
+    known = resumed[1].get("curves") if resumed else None
+    curves = Curves(folder / "curves.jsonl", state.nimg, writing=chief, digest=known, warn=warn)
     tell(Started(state.nimg, settings.total_nimg, resumed is not None))
     clock, clock_nimg, last_checkpoint = time.monotonic(), state.nimg, time.monotonic()
 
@@ -105,7 +120,10 @@ def train(
         if every and sampler and (_crossed(before, after, every) or done):
             tell(preview(settings, state.deployed, sampler, after, world.device))
         if done or time.monotonic() - last_checkpoint >= settings.checkpoint_every_s:
-            path = save_checkpoint(folder / "checkpoints", after, *state.saved())
+            curves.sync()
+            tensors, plain = state.saved()
+            plain |= {"curves": curves.digest}
+            path = save_checkpoint(folder / "checkpoints", after, tensors, plain)
             last_checkpoint = time.monotonic()
             tell(CheckpointSaved(after, str(path)))
 

@@ -1,15 +1,19 @@
 """The folder of a training run under .runs/: locked, adopted by a new fingerprint, published."""
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
+from foundation.atomic_files import copy_whole
+from foundation.file_lock import LockHeld, holding
 from pipelines.workspace.fingerprint import Identity
+from pipelines.workspace.finished_run import sealed
+from training.state.writer_lock import WRITER_LOCK
+
+ORPHAN_S = 30.0
+"""Seconds to wait for workers whose driver was killed; they end a few seconds after it."""
 
 
 class RunInUse(RuntimeError):
@@ -17,20 +21,30 @@ class RunInUse(RuntimeError):
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a run's folder. Raises RunInUse if another process holds it."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(str(folder) + ".lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise RunInUse(
-            f"another process is training run {folder.name} now: wait for it, or stop it first"
-        ) from None
-    try:
+def locked(folder: Path, wait_s: float = 0.0) -> Iterator[None]:
+    """Hold the lock of a run's folder, when no worker writes into it any more.
+
+    Args:
+        wait_s: seconds to wait for such workers, whose driver has been killed.
+
+    Raises RunInUse, which names the process, if another one trains the run.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(holding(f"{folder}.lock"))
+            if (folder / WRITER_LOCK).exists():
+                with holding(folder / WRITER_LOCK, wait_s, lambda who: _say_waiting(folder, who)):
+                    pass  # nobody can begin to write now but this process
+        except LockHeld as error:
+            raise RunInUse(
+                f"another process is training run {folder.name} now ({error}): wait for it, or "
+                "stop it first"
+            ) from None
         yield
-    finally:
-        lock.release()
+
+
+def _say_waiting(folder: Path, who: str) -> None:
+    print(f"train: waiting for {who}, which still writes to run {folder.name}", flush=True)
 
 
 def offer_or_adopt(identity: Identity, folder: Path, adopt: str | None) -> None:
@@ -75,24 +89,23 @@ def _unfinished(run: Path, identity: Identity) -> str | None:
     """The fingerprint of an unfinished run with the same params and inputs; None for any other."""
     try:
         facts = json.loads((run / "identity.json").read_text())
-    except (OSError, ValueError):  # no run, or a file that a full disk or a kill cut off
-        return None
-    if (facts["params"], facts["inputs"]) != (identity.params, identity.inputs):
+        if (facts["params"], facts["inputs"]) != (identity.params, identity.inputs):
+            return None
+        fingerprint = str(facts["fingerprint"])
+    except (OSError, ValueError, KeyError, TypeError):  # no run, or a damaged or cut off file
         return None
     if (run / "train.json").exists() or not (run / "checkpoints").exists():
         return None
-    return facts["fingerprint"]
+    return fingerprint
 
 
 def publish(folder: Path, out: Path) -> None:
-    """Put the finished run's results into `out`, as hard links where possible."""
+    """Put copies of the finished run's files into `out`, train.json last.
+
+    They are no hard links, so that damage to one copy leaves the other. Raises RunIncomplete if a
+    file of the run is missing or damaged.
+    """
+    names = sealed(folder)
     shutil.rmtree(out, ignore_errors=True)
-    (out / "snapshots").mkdir(parents=True)
-    names = ["train.json", "curves.csv"]
-    found = sorted((folder / "snapshots").iterdir())
-    names += [f"snapshots/{p.name}" for p in found if p.suffix in (".json", ".safetensors")]
     for name in names:
-        try:
-            os.link(folder / name, out / name)
-        except OSError:  # another file system
-            shutil.copy2(folder / name, out / name)
+        copy_whole(folder / name, out / name)

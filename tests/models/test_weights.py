@@ -72,3 +72,63 @@ def test_other_json_beside_weights_is_one_line(tmp_path, text):
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(WeightsError, match=r"a\.json is damaged"):
         load_tensors(tmp_path / "a.safetensors")
+
+
+def test_no_flipped_bit_and_no_cut_is_read_as_something_else(tmp_path):
+    path = tmp_path / "a.safetensors"
+    save_weights(path, {"w": torch.arange(3.0)}, {"nimg": 320, "kind": "toy"})
+    for file in (path, tmp_path / "a.json"):
+        whole = file.read_bytes()
+        wrong = [whole[:length] for length in range(len(whole) - 1)]  # the last is a line's end
+        for at in range(len(whole) - 1):
+            for bit in (at % 8, (at + 3) % 8):
+                wrong.append(whole[:at] + bytes([whole[at] ^ 1 << bit]) + whole[at + 1 :])
+        read = 0
+        for content in wrong:
+            file.write_bytes(content)
+            try:
+                tensors, description = load_tensors(path)
+            except WeightsError as error:
+                assert "a." in str(error) and "\n" not in str(error)
+            else:  # white space and the format's number; the checksums hold whatever they are
+                assert torch.equal(tensors["w"], torch.arange(3.0))
+                assert description == {"nimg": 320, "kind": "toy"}
+                read += 1
+        file.write_bytes(whole)
+        assert read < 20
+
+
+def test_numbers_that_are_not_finite_are_told(tmp_path):
+    path = tmp_path / "a.safetensors"
+    for value in (float("nan"), float("inf")):
+        save_weights(path, {"n": torch.arange(2), "w": torch.tensor([1.0, value])}, {})
+        with pytest.raises(WeightsError, match=r"a\.safetensors is damaged \(w holds numbers that"):
+            load_tensors(path)
+
+
+def test_a_description_changed_by_hand_is_refused_until_its_checksums_are_removed(tmp_path):
+    path, beside = tmp_path / "a.safetensors", tmp_path / "a.json"
+    save_weights(path, {"w": torch.zeros(1)}, {"kind": "toy"})
+    written = json.loads(beside.read_text()) | {"kind": "mine"}
+    beside.write_text(json.dumps(written))
+    for load in (load_tensors, load_description):
+        with pytest.raises(WeightsError, match=r"a\.json is damaged, or was changed by hand: .*"):
+            load(path)
+    beside.write_text(json.dumps({"kind": "mine"}))
+    assert load_tensors(path)[1] == {"kind": "mine"}
+
+
+def test_a_file_of_format_2_has_its_tensors_checked(tmp_path):
+    path, beside = tmp_path / "a.safetensors", tmp_path / "a.json"
+    save_weights(path, {"w": torch.zeros(1)}, {"kind": "toy"})
+    written = json.loads(beside.read_text()) | {"format": 2}
+    del written["description_sha256"]
+    beside.write_text(json.dumps(written))
+    assert load_tensors(path)[1] == {"kind": "toy"}
+    beside.write_text(json.dumps(written | {"sha256": "0"}))
+    with pytest.raises(WeightsError, match=r"is damaged, or its \.json is of other weights"):
+        load_tensors(path)
+    del written["sha256"]
+    beside.write_text(json.dumps(written))
+    with pytest.raises(WeightsError, match=r"a\.json is damaged \(it lacks sha256\)"):
+        load_tensors(path)

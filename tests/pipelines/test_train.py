@@ -14,7 +14,8 @@ from pipelines.settings.dotted_keys import with_values
 from pipelines.settings.yaml_file import read_yaml
 from pipelines.workspace.fingerprint import Identity
 from pipelines.workspace.paths import DATASET
-from pipelines.workspace.run_folder import RunInUse, locked, offer_or_adopt, publish
+from pipelines.workspace.run_folder import RunInUse, locked, offer_or_adopt
+from training.state.writer_lock import only_writer
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 NEW = Identity("train", "params", "inputs", "new code")
@@ -114,28 +115,23 @@ def test_one_process_per_run(tmp_path):
         pass
 
 
-def test_publish_replaces_what_lay_there(tmp_path):
-    folder, out = tmp_path / "run", tmp_path / "out"
-    (folder / "snapshots").mkdir(parents=True)
-    for name in (
-        "train.json",
-        "curves.csv",
-        "snapshots/1-0.05.safetensors",
-        "snapshots/1-0.05.json",
-        "snapshots/.half.tmp",
-    ):
-        (folder / name).write_text(name)
-    (out / "snapshots").mkdir(parents=True)
-    (out / "snapshots" / "stale.safetensors").write_text("old")
-    publish(folder, out)
-    found = {str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()}
-    assert found == {
-        "train.json",
-        "curves.csv",
-        "snapshots/1-0.05.safetensors",
-        "snapshots/1-0.05.json",
-    }
-    assert os.stat(out / "train.json").st_ino == os.stat(folder / "train.json").st_ino
+def test_a_start_waits_for_workers_that_outlived_their_driver(tmp_path, capsys):
+    """For seconds after SIGKILL of the driver its workers wrote on, while the lock was free."""
+    folder = NEW.folder(tmp_path)
+    with only_writer(folder, print):  # as rank 0 of a training does, in a process of its own
+        with (
+            pytest.raises(
+                RunInUse, match=rf"training run {folder.name} now \(process {os.getpid()} on"
+            ),
+            locked(folder),
+        ):
+            pass
+        assert capsys.readouterr().out == ""
+        with pytest.raises(RunInUse), locked(folder, 0.2):
+            pass
+        assert f"train: waiting for process {os.getpid()} on " in capsys.readouterr().out
+    with locked(folder, 0.2), only_writer(folder, pytest.fail, wait_s=0):
+        pass  # the driver's own rank 0 gets the lock
 
 
 def test_missing_weights_of_psi_are_told_before_any_worker_starts(tmp_path, monkeypatch):

@@ -1,11 +1,12 @@
 """Snapshots: each player's averages at some times of the training, for post-hoc EMA."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from models.denoiser import describe
 from models.ema_reconstruction import snapshot_name
-from models.weights import save_weights
+from models.weights import WeightsError, check_weights, save_weights
 from training.method import Method
 from training.players import Player
 
@@ -37,3 +38,24 @@ def save_snapshot(folder: Path, nimg: int, player: Player) -> Path:
         }
         save_weights(path, player.averages.state(sigma_rel) | buffers, description)
     return path
+
+
+def first_lost(
+    folder: Path, nimgs: Iterable[int], lengths: Iterable[float]
+) -> tuple[int, str] | None:
+    """The first of these times of which a snapshot is missing or damaged, and a line about it.
+
+    None if the deployed player's snapshots of all times and lengths are whole.
+    """
+    lengths = tuple(lengths)
+    for nimg in sorted(set(nimgs)):
+        for sigma_rel in lengths:
+            path = Path(folder) / snapshot_name(nimg, sigma_rel)
+            missing = [p for p in (path, path.with_suffix(".json")) if not p.is_file()]
+            if missing:
+                return nimg, f"the snapshot {missing[0]} is missing"
+            try:
+                check_weights(path)
+            except WeightsError:
+                return nimg, f"the snapshot {path} is damaged, or its .json is"
+    return None

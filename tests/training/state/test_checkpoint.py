@@ -1,5 +1,6 @@
 """Checkpoint files: damage is found, named and set aside; what is whole stays."""
 
+import hashlib
 import json
 
 import pytest
@@ -11,6 +12,7 @@ from training.state.checkpoint import (
     CheckpointError,
     OtherFormat,
     checkpoint_path,
+    checkpoints,
     load_checkpoint,
     load_latest,
     save_checkpoint,
@@ -80,6 +82,62 @@ def test_the_plain_part_is_under_the_checksum_too(tmp_path):
     path.write_bytes(content.replace(b"320}", b"220}"))
     with pytest.raises(CheckpointError, match="does not match its checksum"):
         load_checkpoint(path)
+
+
+def test_no_flipped_bit_and_no_cut_is_read_as_something_else(tmp_path):
+    """A flip in the header, too, such as in a tensor's shape, its name or the format's number."""
+    state = {"w": torch.arange(6.0).reshape(2, 3), "u": torch.zeros(2, dtype=torch.bfloat16)}
+    path = save_checkpoint(tmp_path, 320, state, {"nimg": 320})
+    whole = path.read_bytes()
+    wrong = [whole[:length] for length in range(len(whole))]
+    for at in range(len(whole)):
+        for bit in (at % 8, (at + 3) % 8):
+            wrong.append(whole[:at] + bytes([whole[at] ^ 1 << bit]) + whole[at + 1 :])
+    wrong += [whole.replace(b"[2,3]", b"[3,2]"), whole + b"\0"]
+    for content in wrong:
+        path.write_bytes(content)
+        with pytest.raises(CheckpointError, match="is damaged"):
+            load_checkpoint(path)
+
+
+def test_a_checkpoint_of_the_format_before_is_read_and_checked(tmp_path):
+    path, text, tensors = tmp_path / "checkpoint-1.safetensors", '{"nimg": 1}', {"w": torch.ones(3)}
+    digest = hashlib.sha256(text.encode() + b"w" + tensors["w"].numpy().tobytes()).hexdigest()
+    metadata = {"format": "2", "plain": text, "sha256": digest}
+    save_file(tensors, path, metadata=metadata)
+    assert load_checkpoint(path)[1] == {"nimg": 1}
+    save_file(tensors, path, metadata=metadata | {"plain": '{"nimg": 2}'})
+    with pytest.raises(CheckpointError, match="does not match its checksum"):
+        load_checkpoint(path)
+
+
+def test_what_the_system_refuses_to_read_is_not_set_aside(tmp_path, monkeypatch):
+    path = save(tmp_path, 16)
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("training.state.checkpoint.safe_open", refuse)
+    with pytest.raises(PermissionError, match=path.name):
+        load_latest(tmp_path, print)
+    assert path.exists()
+
+
+def test_the_last_damaged_one_says_that_none_is_before_it(tmp_path):
+    for nimg in (16, 32):
+        damage(save(tmp_path, nimg))
+    said = []
+    assert load_latest(tmp_path, said.append) is None
+    assert said[0].endswith("the one before is used")
+    assert said[1].endswith("no checkpoint is before it")
+
+
+def test_only_checkpoints_before_a_lost_snapshot_are_looked_at(tmp_path):
+    for nimg in (16, 32):
+        save(tmp_path, nimg)
+    assert load_latest(tmp_path, print, before=32)[1] == {"nimg": 16}
+    assert load_latest(tmp_path, print, before=16) is None
+    assert len(checkpoints(tmp_path)) == 2
 
 
 def test_another_versions_checkpoint_is_refused_in_one_line_and_kept(tmp_path):

@@ -1,0 +1,51 @@
+"""Where a training goes on: at a checkpoint before which every snapshot is whole."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from foundation.workers import World
+from training.run_settings import RunSettings
+from training.state.checkpoint import (
+    CheckpointError,
+    Loaded,
+    checkpoint_nimg,
+    checkpoints,
+    load_latest,
+)
+from training.state.snapshots import first_lost
+
+
+class SnapshotLost(CheckpointError):
+    """A snapshot is missing or damaged, and training cannot go back to before it."""
+
+
+def load_resumable(
+    settings: RunSettings, folder: Path, world: World, warn: Callable[[str], None]
+) -> Loaded | None:
+    """The newest readable checkpoint of the run in `folder` that misses no snapshot; None: begin.
+
+    Every rank calls it. If a snapshot that the newest checkpoint counts as made is missing or
+    damaged, a checkpoint of before it is taken, so that the snapshot is made again. Raises
+    SnapshotLost if there is none, and what `load_latest` raises.
+    """
+    found, bound, lost = checkpoints(folder / "checkpoints"), -1, ""
+    if world.rank == 0 and found:
+        made = [n for n in settings.snapshot_nimgs if n <= checkpoint_nimg(found[-1])]
+        first = first_lost(folder / "snapshots", made, settings.ema.tracked)
+        bound, lost = first or (bound, lost)
+    shared = torch.tensor([bound], device=world.device)
+    bound = int(world.broadcast_(shared))
+    if bound < 0:
+        return load_latest(folder / "checkpoints", warn)
+    before = [path for path in found if checkpoint_nimg(path) < bound]
+    if before:
+        warn(f"{lost}; training goes back to before it")
+    loaded = load_latest(folder / "checkpoints", warn, before=bound)
+    if loaded is None:
+        raise SnapshotLost(
+            f"{lost}; no checkpoint is from before {bound / 1000:g} kimg: copy it back if you have "
+            "it, or train anew with --fresh (TRAIN_FRESH=1 dvc repro -f train)"
+        )
+    return loaded
