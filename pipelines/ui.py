@@ -8,6 +8,7 @@ import sys
 from pipelines.console.command import run_stage
 from pipelines.params import load_params
 from pipelines.tracking.connection import open_run_store, runs_page
+from pipelines.tracking.store_address import store_address
 from pipelines.workspace.paths import dvc_root
 
 
@@ -31,7 +32,7 @@ def main() -> None:
                 f"port {args.port} on {args.host} is taken ({error.strerror}): "
                 f"choose another, python -m pipelines.ui --port {args.port + 1}"
             ) from None
-    store = uri or f"sqlite:///{root / 'mlflow.db'}"
+    store = store_address(params.tracking, root)
     page = runs_page(open_run_store(params.tracking, root).experiment_id)
     print(
         f"the runs are at http://{args.host}:{args.port}{page}  (Ctrl-C ends the server)",

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from foundation.settings_base import Settings
 
@@ -32,6 +32,14 @@ class ClusterConfig(Settings):
     """Ray workers that generate images in evaluate; 0: none below spread_above images."""
     spread_above: Count = 10_000
     """From this many images on, evaluate uses Ray workers even if evaluate_workers is 0."""
+
+    @field_validator("storage")
+    @classmethod
+    def _storage_is_a_folder(cls, storage: str | None) -> str | None:
+        # As a path, s3://bucket would be the folder "s3:" in the project.
+        if storage is not None and "://" in storage:
+            raise ValueError("a URL is no folder: give the path of one that all nodes share")
+        return storage
 
     @property
     def fewest_workers(self) -> int:

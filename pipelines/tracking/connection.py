@@ -10,6 +10,7 @@ from evaluation.metric_table import metric_entry, shown, shown_with_floors
 from pipelines.settings.tracking import TrackingConfig
 from pipelines.tracking.live_run import StageRun, one_line, say
 from pipelines.tracking.run_store import RunStore
+from pipelines.tracking.store_address import artifact_address, store_address
 
 # MLflow's page shows the first line of the note; the arrow beside it unfolds the rest.
 EXPERIMENT_NOTE = """\
@@ -47,7 +48,7 @@ def open_run_store(config: TrackingConfig, root: Path) -> RunStore:
     from mlflow.tracking import MlflowClient
 
     root = Path(root).resolve()
-    uri = config.uri or f"sqlite:///{root / 'mlflow.db'}"
+    uri = store_address(config, root)
     (root / ".runs").mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(root / ".runs" / "mlflow.lock", timeout=120)
     with lock:
@@ -59,7 +60,7 @@ def open_run_store(config: TrackingConfig, root: Path) -> RunStore:
                 say(f"MLflow: experiment {config.experiment!r} lay in the trash; restored")
                 client.restore_experiment(experiment_id)
             return RunStore(client, entities, experiment_id, uri, lock)
-        artifacts = None if config.uri else (root / "mlruns").as_uri()
+        artifacts = artifact_address(config, root)
         experiment_id = client.create_experiment(config.experiment, artifact_location=artifacts)
         for key, value in _experiment_tags().items():
             client.set_experiment_tag(experiment_id, key, value)
