@@ -13,17 +13,12 @@ Images are PNG, JPEG or whatever else Pillow reads, in sub-folders too. Needs ne
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from evaluation.config import EvaluationConfig
 from evaluation.metric_table import METRICS
 from foundation.atomic_files import write_text
 from pipelines.console.command import run_stage
-from pipelines.console.progress import progress
-
-if TYPE_CHECKING:
-    from evaluation.folder_features import FolderFeatures
-    from models.extractors.base import Extractor
+from pipelines.console.progress import phases
 
 FULL = "FD, all images"
 BETTER = {"up": "higher", "down": "lower", "floor": "near its floor"}
@@ -65,50 +60,26 @@ def main() -> None:
     args = command_line().parse_args()
     inception = None if args.inception is None else str(args.inception)
     config = EvaluationConfig(k=args.k, floor_draws=args.draws, inception_path=inception)
-    for path in (args.generated, args.real):
-        if not path.exists():
-            raise ValueError(f"{path} does not exist: name a folder or a zip of images")
-    if (args.real / "reference.json").is_file():
-        result = against_reference(args.generated, args.real, config, args.seed)
-    else:
-        result = against_folder(args.generated, args.real, args.extractor, config, args.seed)
-    show(result)
-    if args.json is not None:
-        write_text(args.json, json.dumps(result, indent=1) + "\n")
-
-
-def against_folder(
-    generated: Path, real: Path, extractor: str, config: EvaluationConfig, seed: int
-) -> dict:
-    """The metrics of one folder against another, what was read, and how."""
-    from evaluation.judge_features import judge_features
-    from models.extractors.load import ExtractorError, load_extractor
+    # These bring torch, which --help does without.
+    from evaluation.judge_folders import judge_folders
+    from models.extractors.base import ExtractorError
 
     try:
-        network = _on_device(load_extractor(extractor, inception_path=config.inception_path))
+        with phases("judge") as report:
+            result = judge_folders(
+                args.generated,
+                args.real,
+                extractor=args.extractor,
+                config=config,
+                seed=args.seed,
+                progress=report,
+            )
     except ExtractorError as error:
         text = str(error).replace("evaluation.inception_path", "--inception")
         raise ValueError(text.replace("set --inception to", "name by --inception")) from None
-    read = {path: _read(path, network) for path in (generated, real)}
-    with progress("metrics", config.floor_draws) as bar:
-        result = judge_features(read[generated].features, read[real].features, config, seed, bar)
-    skipped = {str(path): found.skipped for path, found in read.items()}
-    about = {"protocol": network.protocol(), "skipped": skipped, "seed": seed}
-    return result | {"metric_name": network.metric_name} | about
-
-
-def against_reference(generated: Path, folder: Path, config: EvaluationConfig, seed: int) -> dict:
-    """The metrics of a folder against the features that the stage reference has stored."""
-    from evaluation.judge_features import judge_against_reference
-    from evaluation.reference import load_reference
-
-    reference = load_reference(folder, config.inception_path)
-    read = _read(generated, _on_device(reference.extractor))
-    with progress("metrics", 2 * config.floor_draws) as bar:
-        result = judge_against_reference(read.features, reference, config, seed, bar)
-    about = {"protocol": reference.manifest["protocol"], "seed": seed}
-    skipped = {str(generated): read.skipped}
-    return result | {"metric_name": reference.manifest["metric_name"], "skipped": skipped} | about
+    show(result)
+    if args.json is not None:
+        write_text(args.json, json.dumps(result, indent=1) + "\n")
 
 
 def show(result: dict) -> None:
@@ -134,19 +105,6 @@ def show(result: dict) -> None:
         if files:
             first = f"{files[0]['file']}: {files[0]['reason']}"
             print(f"{path}: {len(files)} files could not be read, the first {first}")
-
-
-def _read(path: Path, network: "Extractor") -> "FolderFeatures":
-    from evaluation.folder_features import folder_features
-
-    with progress(f"features of {path}") as bar:
-        return folder_features(path, network, bar)
-
-
-def _on_device(network: "Extractor") -> "Extractor":
-    import torch
-
-    return network.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _number(value: float | None, deviation: float | None = None) -> str:
