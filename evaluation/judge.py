@@ -8,6 +8,7 @@ import numpy as np
 
 from evaluation.classifier import classifier_accuracy
 from evaluation.config import EvaluationConfig
+from evaluation.copies import copy_notes
 from evaluation.floors import Drawn, draw_metrics, equal_size
 from evaluation.frechet import feature_statistics, frechet_distance
 from evaluation.gap import RESOLUTION, gap_with_floor
@@ -33,7 +34,7 @@ def judge(
 
     Every metric compares n generated with n held-out images, and is the mean over `floor_draws`
     random draws. Its floor compares n train images with the same held-out images. n = min(number
-    generated, half the held-out split, train split).
+    generated, half the held-out split, train split); real images are distinct (copies.py).
 
     Args:
         generated: uint8 [M, H, W, C].
@@ -140,9 +141,10 @@ def _protocol(
 ) -> dict:
     """What one must know to compare a metric with a published one."""
     manifest = reference.manifest
+    copies = manifest.get("copies", {})
     size = min(config.kid_subset_size, n)
     k = min(config.k, n - 1)
-    notes = []
+    notes = copy_notes(copies) if copies else []
     if size < config.kid_subset_size:
         notes.append(f"KID subsets reduced from {config.kid_subset_size} to n = {n} images")
     if k < config.k:
@@ -158,6 +160,7 @@ def _protocol(
         "num_generated": num_generated,
         "num_train": manifest["num_train"],
         "num_held_out": manifest["num_held_out"],
+        "copies": copies,
         "dataset_hash": manifest["dataset_hash"],
         "draws": config.floor_draws,
         "k": k,

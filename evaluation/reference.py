@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 from zipfile import BadZipFile
@@ -13,12 +13,13 @@ import torch
 
 from evaluation.classifier import train_classifier
 from evaluation.config import EvaluationConfig
+from evaluation.copies import first_of_each, near_copies, pixel_keys
 from evaluation.features import write_features
 from foundation.atomic_files import replacing, write_text
 from models.extractors.classifier import ClassifierExtractor, load_classifier
 from models.extractors.load import Extractor, load_extractor
 
-SCHEMA = 1
+SCHEMA = 2
 MAX_CLASSES = 100
 """With more classes no conditional accuracy is reported, since the classifier is too weak."""
 
@@ -56,6 +57,10 @@ class Reference:
     """float64 [F, F]."""
     manifest: dict
     """Content of reference.json."""
+    train_indices: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    """int64 [N]: which images of the data set the rows of train_features are, without copies."""
+    held_out_indices: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    """int64 [M], of held_out_features."""
 
 
 def resolve_extractor(config: EvaluationConfig, dataset: RealImages) -> str:
@@ -74,9 +79,10 @@ def build_reference(
 ) -> dict:
     """Write the reference of a data set into the folder `out`, reference.json last.
 
-    The files are classifier.safetensors + .json (if there are labels), train_features.npy and
+    Images that are equal in every pixel count as one, the first of them. The files are
+    classifier.safetensors + .json (if there are labels), train_features.npy and
     held_out_features.npy (float32), statistics.npz (float64 mean and covariance of the train
-    split), reference.json.
+    split, and which images the features are of), reference.json.
 
     Args:
         config: only `extractor` and `inception_path` are read.
@@ -87,10 +93,15 @@ def build_reference(
         too small or has too few classes, or the feature network is missing.
     """
     name = resolve_extractor(config, dataset)
-    held_out, train = dataset.held_out_indices, dataset.train_indices
+    sides = dataset.train_indices, dataset.held_out_indices
+    all_keys = pixel_keys(dataset.images, np.concatenate(sides), _step(progress, "finding copies"))
+    keys = all_keys[: len(sides[0])], all_keys[len(sides[0]) :]
+    train, held_out = (side[first_of_each(key)] for side, key in zip(sides, keys, strict=True))
     if len(held_out) < 4 or len(train) < 2:
+        copies = sum(map(len, sides)) - len(train) - len(held_out)
         raise ValueError(
-            f"the data set has {len(train)} train and {len(held_out)} held-out images: metrics "
+            f"the data set has {len(train)} train and {len(held_out)} held-out images"
+            f"{f' besides {copies} copies of them' if copies else ''}: metrics "
             f"need at least 2 and 4; add images or raise dataset.held_out"
         )
     out = Path(out)
@@ -106,8 +117,11 @@ def build_reference(
             dataset.images,
             dataset.labels,
             dataset.num_classes,
-            train,
-            held_out,
+            # A picture that has two labels is an image of each class.
+            *(
+                side[first_of_each(key, dataset.labels[side])]
+                for side, key in zip(sides, keys, strict=True)
+            ),
             device=device,
             progress=_step(progress, "training the classifier"),
         )
@@ -130,7 +144,14 @@ def build_reference(
         out / "held_out_features.npy",
         _step(progress, "features of the held-out split"),
     )
-    _write_statistics(out / "statistics.npz", statistics.mean, statistics.cov)
+    found = near_copies(dataset.images, train, held_out, _step(progress, "finding near-copies"))
+    _write_statistics(
+        out / "statistics.npz",
+        mean=statistics.mean,
+        cov=statistics.cov,
+        train_indices=train,
+        held_out_indices=held_out,
+    )
     manifest = {
         "schema": SCHEMA,
         "extractor": name,
@@ -140,6 +161,11 @@ def build_reference(
         "held_out_accuracy": accuracy,
         "num_train": len(train),
         "num_held_out": len(held_out),
+        "copies": {
+            "merged_train": len(sides[0]) - len(train),
+            "merged_held_out": len(sides[1]) - len(held_out),
+            **found,
+        },
         "num_features": extractor.num_features,
         "dataset_hash": dataset.content_hash,
     }
@@ -175,6 +201,9 @@ def load_reference(folder: Path, inception_path: str | None = None) -> Reference
     with _reading(folder / "statistics.npz") as path:
         with np.load(path, allow_pickle=False) as stored:
             mean, cov = stored["mean"], stored["cov"]
+            indices = [stored["train_indices"], stored["held_out_indices"]]
+        if [len(side) for side in indices] != [manifest["num_train"], manifest["num_held_out"]]:
+            raise ValueError("names other images than reference.json counts")
         if mean.shape != (size,) or cov.shape != (size, size):
             raise ValueError(f"has shapes {mean.shape} and {cov.shape}")
     return Reference(
@@ -187,6 +216,8 @@ def load_reference(folder: Path, inception_path: str | None = None) -> Reference
         train_mean=mean,
         train_cov=cov,
         manifest=manifest,
+        train_indices=indices[0],
+        held_out_indices=indices[1],
     )
 
 
@@ -224,9 +255,9 @@ def _reading(path: Path) -> Iterator[Path]:
         raise ValueError(f"{path} is damaged ({error}): run the reference stage again") from error
 
 
-def _write_statistics(path: Path, mean: np.ndarray, cov: np.ndarray) -> None:
+def _write_statistics(path: Path, **arrays: np.ndarray) -> None:
     with replacing(path) as temporary, open(temporary, "wb") as stream:
-        np.savez(stream, mean=mean, cov=cov)
+        np.savez(stream, **arrays)  # type: ignore[arg-type]  # which takes allow_pickle besides
 
 
 def _step(

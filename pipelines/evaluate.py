@@ -62,7 +62,7 @@ def main() -> None:
     with stage_run(
         "evaluate", params, pipeline_tag(params), fingerprint, root=dvc_root(), item=item
     ) as run:
-        request = asked_images(params, sampler, args.length, dataset)
+        request = asked_images(params, sampler, args.length, dataset, reference.train_indices)
         labels, count = request.labels, params.evaluation.num_images
         start = time.monotonic()
         with progress(f"evaluate {item}: images", count) as bar:
@@ -97,9 +97,16 @@ def main() -> None:
 
 
 def asked_images(
-    params: Params, sampler: SamplerConfig, length: float, dataset: ImageDataset
+    params: Params,
+    sampler: SamplerConfig,
+    length: float,
+    dataset: ImageDataset,
+    train_indices: np.ndarray,
 ) -> GenerationRequest:
-    """The request for images of one EMA length; classes are as frequent as in training images."""
+    """The request for images of one EMA length; classes are as frequent as in training images.
+
+    train_indices: the training images against which they are judged.
+    """
     count = params.evaluation.num_images
     weights = EMA / f"{length_name(length)}.safetensors"
     conditional = load_description(weights)["num_classes"] > 0
@@ -107,7 +114,9 @@ def asked_images(
         sampler=sampler,
         seed=params.seed,
         indices=range(count),
-        labels=generation_labels(dataset, params.seed, count, conditional=conditional),
+        labels=generation_labels(
+            dataset, params.seed, count, conditional=conditional, images=train_indices
+        ),
         batch_size=params.evaluation.batch_size,
         weights=str(weights),
     )
@@ -130,7 +139,7 @@ def write_outputs(
     nearest_grid(
         chosen,
         dataset.images,
-        dataset.train_indices,
+        reference.train_indices,
         sample_features=reference.extractor.features(chosen),
         train_features=reference.train_features,
     ).save(out / "nearest.png")

@@ -14,7 +14,9 @@ from pipelines.workspace.paths import DATASET, REFERENCE, dvc_root
 
 def main() -> None:
     args = parser(__doc__).parse_args()
-    from evaluation.reference import build_reference  # brings torch, which --help does without
+    # These bring torch, which --help does without.
+    from evaluation.copies import copy_notes
+    from evaluation.reference import build_reference
 
     params = load_params(args.params)
     hide_gpus(params.cluster)
@@ -26,6 +28,8 @@ def main() -> None:
             manifest = build_reference(dataset, params.evaluation, REFERENCE, report)
         run.log_dict(manifest, "reference.json")
     print(f"reference: {manifest['metric_name']}")
+    for note in copy_notes(manifest["copies"]):
+        print(f"reference: {note}")
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def matching_rows(own: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 def real_batch(dataset: ImageDataset, reference: Reference, labels: np.ndarray) -> np.ndarray:
     """Features [N, F] of held-out images with the given labels, in their order."""
-    rows = matching_rows(np.asarray(dataset.labels)[dataset.held_out_indices], labels)
+    rows = matching_rows(np.asarray(dataset.labels)[reference.held_out_indices], labels)
     return np.asarray(reference.held_out_features[rows], np.float64)
 
 

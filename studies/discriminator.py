@@ -26,6 +26,7 @@ from torch import Tensor
 
 from dataset.slots import GroupPools, slot_indices, unpaired_batch
 from dataset.store import ImageDataset
+from evaluation.copies import first_of_each, pixel_keys
 from evaluation.manifold import structure_metrics
 from evaluation.metric_table import metric_entry
 from foundation.number_names import number_name
@@ -135,7 +136,8 @@ def run(options: argparse.Namespace) -> pd.DataFrame:
     rng = np.random.default_rng(GENERATION_SEED)
 
     def real_set(indices: np.ndarray) -> Set:
-        chosen = rng.permutation(indices)[: 2 * options.images]
+        once = indices[first_of_each(pixel_keys(dataset.images, indices))]  # without copies
+        chosen = rng.permutation(once)[: 2 * options.images]
         stored, labels = dataset.stored(chosen)
         images = denoiser.codec.encode(stored)
         if not denoiser.num_classes:

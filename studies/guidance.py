@@ -52,11 +52,11 @@ def sweep(
     images whose labels are drawn.
     """
     helper = None if guide is None else load_denoiser(guide)
-    rows = []
+    rows, judged = [], reference.train_indices if reference else None
     with progress("guidance", len(models) * len(weights)) as report:
         for length, path in models.items():
             denoiser = load_denoiser(path)
-            labels = study_labels(denoiser, dataset, seed, images)
+            labels = study_labels(denoiser, dataset, seed, images, judged)
             for weight in weights:
                 first, *others = sampler.guidance
                 guidance = (first.model_copy(update={"weight": weight}), *others)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -10,11 +11,14 @@ from models.denoiser import Denoiser
 from sampling.labels import generation_labels
 
 
-def study_labels(denoiser: Denoiser, dataset: Path, seed: int, count: int) -> Tensor | None:
+def study_labels(
+    denoiser: Denoiser, dataset: Path, seed: int, count: int, rows: np.ndarray | None = None
+) -> Tensor | None:
     """Labels int64 [count], as frequent as in the data set; None for an unconditional denoiser.
 
-    dataset: folder of the images on which the denoiser was trained. Raises ValueError if it holds
-    no data set, or one with other classes.
+    dataset: folder of the images on which the denoiser was trained. rows: the training images
+    whose labels are drawn, those of the reference if there is one; None: all. Raises ValueError if
+    it holds no data set, or one with other classes.
     """
     if not denoiser.num_classes:
         return None
@@ -36,7 +40,7 @@ def study_labels(denoiser: Denoiser, dataset: Path, seed: int, count: int) -> Te
                 f"{dataset} calls {name!r} class {number} and the weights class {trained[name]}: "
                 "give the data set that they were trained on, --dataset FOLDER"
             )
-    return torch.from_numpy(generation_labels(images, seed, count))
+    return torch.from_numpy(generation_labels(images, seed, count, images=rows))
 
 
 def dataset_beside(reference: Path | None) -> Path:

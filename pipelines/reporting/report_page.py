@@ -254,6 +254,7 @@ def _protocol(inputs: Inputs, best: Item) -> str:
     shape = (
         "source",
         "num_images",
+        "num_distinct",
         "num_train",
         "num_held_out",
         "resolution",

@@ -68,7 +68,13 @@ class QuickEvaluation:
         denoiser = load_denoiser(weights, device)
         dataset, reference, held_out = _material(self, json.dumps(denoiser.codec.describe()))
         conditional = denoiser.num_classes > 0
-        labels = generation_labels(dataset, self.seed, self.num_images, conditional=conditional)
+        labels = generation_labels(
+            dataset,
+            self.seed,
+            self.num_images,
+            conditional=conditional,
+            images=reference.train_indices,
+        )
         request = GenerationRequest(
             sampler=sampler,
             seed=self.seed,

@@ -108,10 +108,11 @@ def trained(
     """
     denoiser = load_denoiser(path)
     noise = image_noise(image_generators(seed, range(images)), denoiser.image_shape)
-    labels = study_labels(denoiser, dataset or dataset_beside(reference), seed, images)
+    real = None if reference is None else load_reference(reference, inception_path)
+    rows = None if real is None else real.train_indices
+    labels = study_labels(denoiser, dataset or dataset_beside(reference), seed, images, rows)
     subject = Subject(name or f"{path.parent.name}/{path.stem}", denoiser, noise, labels)
-    if reference is not None:
-        real = load_reference(reference, inception_path)
+    if real is not None:
         subject.judge = partial(_judge, real, denoiser.codec)
         sample = np.random.default_rng(seed).permutation(len(real.train_features))[:images]
         subject.floor = _distances(real, real.train_features[sample])  # in random order

@@ -45,8 +45,13 @@ def judge_images(question: Question, dataset: str, reference: str, config: str, 
     settings, path = EvaluationConfig.model_validate_json(config), Path(out)
     images_of = ImageDataset(dataset)
     denoiser = load_denoiser(question.weights)
+    real = load_reference(Path(reference), settings.inception_path)
     labels = generation_labels(
-        images_of, GENERATION_SEED, settings.num_images, conditional=denoiser.num_classes > 0
+        images_of,
+        GENERATION_SEED,
+        settings.num_images,
+        conditional=denoiser.num_classes > 0,
+        images=real.train_indices,
     )
     request = GenerationRequest(
         sampler=SamplerConfig.model_validate_json(question.setting),
@@ -58,7 +63,6 @@ def judge_images(question: Question, dataset: str, reference: str, config: str, 
         cache_dir=str(grid_cache()),
     )
     pixels = generate_pictures(denoiser, request)
-    real = load_reference(Path(reference), settings.inception_path)
     floors = path.parent / "floors"
     result = judge(pixels, labels, real, settings, GENERATION_SEED, floors=floors)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -21,5 +21,8 @@ def test_labels_are_those_of_training_images():
 def test_an_unconditional_denoiser_is_asked_for_nothing():
     """Labels that it never saw would be judged as if it had: a conditional accuracy of chance."""
     assert (generation_labels(DATASET, 0, 5, conditional=False) == -1).all()
+    some = DATASET.train_indices[::2]
+    drawn = generation_labels(DATASET, 0, len(some), images=some)
+    assert sorted(drawn) == sorted(np.asarray(DATASET.labels)[some])
     unlabelled = SimpleNamespace(num_classes=0)
     assert (generation_labels(unlabelled, 0, 5) == -1).all()

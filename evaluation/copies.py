@@ -1,0 +1,127 @@
+"""Copies among real images count as one; near-copies are counted and told.
+
+A copy is not independent of its original: among copies each neighbour is at distance 0, so floors
+of metrics rise until visibly worse images fall below them.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dataset.split import image_hash
+from evaluation.features import image_chunks
+
+SIDE = 16
+"""Side of the grey picture by which near-copies are found."""
+ALIKE = 0.995
+"""Correlation of two such pictures from which they are near-copies."""
+FLAT = 2.0
+"""Standard deviation (grey levels) below which a picture shows too little to be compared."""
+MOST_LOOKED_AT = 1024
+"""Of more images, as many are looked at, evenly spaced. Each is compared with all others."""
+AT_ONCE = 512
+
+Progress = Callable[[int, int], None]
+
+
+def pixel_keys(
+    images: np.ndarray, indices: np.ndarray, progress: Progress | None = None
+) -> np.ndarray:
+    """uint64 [N]: equal for images[indices] that are equal in every pixel."""
+    keys = np.empty(len(indices), np.uint64)
+    for start, chunk in image_chunks(images, indices):
+        found = [image_hash(image.tobytes()) for image in chunk]
+        keys[start : start + len(chunk)] = np.array(found, np.uint64)
+        if progress is not None:
+            progress(start + len(chunk), len(indices))
+    return keys
+
+
+def first_of_each(keys: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
+    """Ascending positions of the first image of each key or, with labels, of each key and label."""
+    columns = keys[:, None]
+    if labels is not None:
+        columns = np.stack([keys, labels.astype(np.int64).view(np.uint64)], axis=1)
+    _, first = np.unique(columns, axis=0, return_index=True)
+    return np.sort(first)
+
+
+def near_copies(
+    images: np.ndarray,
+    train: np.ndarray,
+    held_out: np.ndarray,
+    progress: Progress | None = None,
+) -> dict[str, int]:
+    """How many real images are nearly the same picture as another one.
+
+    The other may be mirrored, turned by quarter turns, brighter, of more contrast, noisier or
+    compressed anew; other cuts of a picture are not found.
+
+    Args:
+        images: uint8 [*, H, W, C], square ones.
+        train, held_out: indices of the two sides of the split, without copies.
+
+    Returns:
+        "looked_at": number of images; "near_copies": how many of them have a near-copy;
+        "near_copies_across_split": how many have one on the other side of the split.
+    """
+    order = np.concatenate([train, held_out])
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    count = min(len(order), MOST_LOOKED_AT)
+    rows = np.arange(count) * len(order) // count  # evenly spaced
+    square = _pictures(images[order[rows]]).view(count, SIDE, SIDE)
+    turned = [torch.rot90(square, turns, (1, 2)) for turns in range(4)]
+    seen = torch.stack([*turned, *(part.flip(2) for part in turned)]).flatten(2).to(device)
+    own_side, number = (torch.from_numpy(part)[:, None] for part in (rows >= len(train), rows))
+    found, across = torch.zeros(2, count, dtype=torch.bool)
+    done = 0
+    for start, chunk in image_chunks(images, order):
+        for others in _pictures(chunk).split(AT_ONCE):
+            other = torch.arange(start, start + len(others))
+            start += len(others)
+            alike = (seen @ others.to(device).T >= ALIKE).any(0).cpu()  # [count, others]
+            alike &= other != number  # an even picture is its own mirror image
+            found |= alike.any(1)
+            across |= (alike & ((other >= len(train)) != own_side)).any(1)
+        done += len(chunk)
+        if progress is not None:
+            progress(done, len(order))
+    return {
+        "looked_at": count,
+        "near_copies": int(found.sum()),
+        "near_copies_across_split": int(across.sum()),
+    }
+
+
+def copy_notes(copies: Mapping[str, int]) -> list[str]:
+    """What a reader must know of the copies in a data set; [] if there are none.
+
+    copies: "merged_train" and "merged_held_out" (images left out), and what `near_copies` returns.
+    """
+    notes = []
+    train, held_out = copies["merged_train"], copies["merged_held_out"]
+    if train or held_out:
+        notes.append(
+            f"{train} training and {held_out} held-out images are copies, equal to another image "
+            "in every pixel: each picture counts once"
+        )
+    if copies["near_copies"]:
+        notes.append(
+            f"{copies['near_copies']} of {copies['looked_at']} real images looked at have a "
+            "near-copy (mirrored, turned, brighter, noisier or compressed anew), "
+            f"{copies['near_copies_across_split']} of them on the other side of the split: they "
+            "count as independent images, though they are not; leave them out of the data"
+        )
+    return notes
+
+
+def _pictures(chunk: np.ndarray) -> Tensor:
+    """Grey pictures [B, SIDE * SIDE] of mean 0 and length 1; zeros where nothing is seen."""
+    grey = torch.from_numpy(np.asarray(chunk)).float().mean(3)[:, None]
+    small = F.adaptive_avg_pool2d(grey, SIDE).flatten(1)
+    small = small - small.mean(1, keepdim=True)
+    length = small.norm(dim=1, keepdim=True)
+    return torch.where(length >= FLAT * SIDE, small / length.clamp_min(1e-12), torch.zeros(()))
