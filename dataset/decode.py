@@ -12,6 +12,7 @@ from io import BytesIO
 from PIL import Image, UnidentifiedImageError
 
 from dataset.errors import DamagedImage
+from dataset.image_kinds import HEAD, refuse_unread
 from dataset.png_chunks import SIGNATURE, png_parts
 from dataset.upright import orientation, png_orientation, upright
 from dataset.without_metadata import without_metadata
@@ -45,6 +46,7 @@ def decode(data: bytes) -> Image.Image:
         raise DamagedImage("empty file")
     if len(data) > MAX_BYTES:
         raise DamagedImage(f"larger than {MAX_BYTES // 2**20} MiB")
+    refuse_unread(data[:HEAD])
     try:
         told = None
         if data.startswith(SIGNATURE):

@@ -1,9 +1,9 @@
 """A folder, or a zip of one, with images of any Pillow format; first-level sub-folders are classes.
 
-Hidden files, __MACOSX, and files without an image suffix are ignored; a file with an image suffix
-that cannot be read counts as damaged. A single folder that holds everything else, as in many zips,
-is not taken for a class. Images are ordered by name, code point by code point, so the order is the
-same on every machine.
+Hidden files and __MACOSX are ignored. A file is an image if its suffix says so, and then counts as
+damaged where it cannot be read, or else if its content says so; all others are left out, and
+counted. A single folder that holds everything else, as in many zips, is not taken for a class.
+Images are ordered by name, code point by code point, so the order is the same on every machine.
 """
 
 import os
@@ -18,9 +18,12 @@ from PIL import Image
 
 from dataset.decode import MAX_BYTES, decode, image_suffixes, reason
 from dataset.errors import DamagedImage, DatasetError
+from dataset.image_kinds import HEAD, image_kind, refuse_camera_raw, unread_suffixes
 from dataset.sources.config import SourceConfig
 from dataset.sources.locate import locate
 from dataset.sources.record import Record, Source
+from dataset.sources.regular_file import open_regular
+from dataset.suffixes import suffix_of
 
 Opener = Callable[[], IO[bytes]]
 
@@ -38,28 +41,34 @@ def open_image_folder(config: SourceConfig, roots: Sequence[Path]) -> Iterator[S
     assert config.path is not None
     path = locate(config.path, roots)
     if path.is_dir():
-        yield _source(path, [(name, partial(_open_file, file)) for name, file in _walk(path)])
+        yield _source(path, list(_walk(path)))
         return
     try:
-        archive = zipfile.ZipFile(path)
+        file = open_regular(path)
+        archive = zipfile.ZipFile(file)
     except (OSError, zipfile.BadZipFile) as error:
         raise DatasetError(
             f"dataset.path: {path} is neither a folder nor an intact zip ({reason(error)}): give "
             "one of the two"
         ) from None
-    with archive:
+    with file, archive:
         members = [info for info in archive.infolist() if not info.is_dir()]
         yield _source(path, [(info.filename, partial(archive.open, info)) for info in members])
 
 
-def _source(path: Path, files: list[tuple[str, Opener]]) -> Source:
+def _source(path: Path, files: Sequence[tuple[str, Opener | None]]) -> Source:
     """Choose the images among named files and read classes from their folders."""
     images = []
+    left_out: list[str] = []
     for name, opener in files:
         parts = PurePosixPath(name).parts
         hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
-        if not hidden and PurePosixPath(name).suffix.lower() in image_suffixes():
+        if hidden:
+            continue
+        if opener is not None and _is_image(name, opener):
             images.append((parts, opener))
+        else:
+            left_out.append(name)
     if not images:
         others = f"only {len(files)} other files" if files else "no files"
         raise DatasetError(
@@ -76,10 +85,21 @@ def _source(path: Path, files: list[tuple[str, Opener]]) -> Source:
         )
     index = {name: label for label, name in enumerate(classes)}
     records = (
-        Record("/".join(parts), partial(_load, opener), index.get(parts[wrapped], -1))
+        Record("/".join(parts), partial(_load, parts[-1], opener), index.get(parts[wrapped], -1))
         for parts, opener in images
     )
-    return Source(tuple(classes), len(images), records)
+    return Source(tuple(classes), len(images), records, tuple(left_out))
+
+
+def _is_image(name: str, opener: Opener) -> bool:
+    """Whether the file's suffix promises an image, or else its content is one."""
+    if suffix_of(name) in image_suffixes() | unread_suffixes():
+        return True
+    try:
+        with opener() as file:
+            return image_kind(file.read(HEAD)) is not None
+    except Exception:  # a damaged or encrypted zip member may raise anything
+        return False
 
 
 def _common_depth(paths: list[tuple[str, ...]]) -> int:
@@ -92,17 +112,19 @@ def _common_depth(paths: list[tuple[str, ...]]) -> int:
     return depth
 
 
-def _walk(folder: Path) -> Iterator[tuple[str, str]]:
-    """(name in the folder, with `/`; path) of each file; links are followed, loops are not."""
+def _walk(folder: Path) -> Iterator[tuple[str, Opener | None]]:
+    """(name in the folder, with `/`; opener) of each file, None for a pipe, a device and the like.
+
+    Links are followed, loops are not. A link that leads nowhere is a damaged file.
+    """
     todo = [("", str(folder), frozenset[tuple[int, int]]())]
     while todo:
         prefix, path, ancestors = todo.pop()
-        status = os.stat(path)
-        inode = (status.st_dev, status.st_ino)
-        if inode in ancestors:
-            continue
-        above = ancestors | {inode}
         try:
+            status = os.stat(path)
+            inode = (status.st_dev, status.st_ino)
+            if inode in ancestors:
+                continue
             entries = list(os.scandir(path))
         except OSError as error:
             raise DatasetError(
@@ -110,18 +132,21 @@ def _walk(folder: Path) -> Iterator[tuple[str, str]]:
             ) from None
         for entry in entries:
             name = prefix + entry.name
-            if entry.is_dir():
+            try:
+                is_folder, is_file = entry.is_dir(), entry.is_file()
+            except OSError:  # a link to itself, or to where one may not look
+                is_folder, is_file = False, True
+            if is_folder:
                 if not entry.name.startswith("."):
-                    todo.append((name + "/", entry.path, above))
-            elif entry.is_file() or entry.is_symlink():  # a dangling link is a damaged image
-                yield name, entry.path
+                    todo.append((name + "/", entry.path, ancestors | {inode}))
+            elif is_file or not os.path.exists(entry.path):
+                yield name, partial(open_regular, entry.path)
+            else:
+                yield name, None
 
 
-def _open_file(path: str) -> IO[bytes]:
-    return open(path, "rb")
-
-
-def _load(opener: Opener) -> Image.Image:
+def _load(name: str, opener: Opener) -> Image.Image:
+    refuse_camera_raw(name)
     try:
         with opener() as file:
             data = file.read(MAX_BYTES + 1)

@@ -29,6 +29,8 @@ class Source:
     label_names: tuple[str, ...]
     count: int
     records: Iterable[Record]
+    other_files: tuple[str, ...] = ()
+    """Names of the files beside the images, which are left out."""
 
 
 class SourceKind(NamedTuple):

@@ -264,6 +264,7 @@ def _protocol(inputs: Inputs, best: Item) -> str:
     )
     about = {key: data[key] for key in shape if key in data}
     about["skipped files"] = len(data.get("skipped") or [])
+    about["files that are no images"] = sum((data.get("other_files") or {}).values())
     counts = data.get("class_counts") or {}
     if isinstance(counts, list):
         counts = dict(zip(data.get("label_names") or range(len(counts)), counts, strict=False))
