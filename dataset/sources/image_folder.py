@@ -9,7 +9,7 @@ Images are ordered by name, code point by code point, so the order is the same o
 import os
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -43,16 +43,16 @@ def open_image_folder(config: SourceConfig, roots: Sequence[Path]) -> Iterator[S
     if path.is_dir():
         yield _source(path, list(_walk(path)))
         return
-    try:
-        file = open_regular(path)
-        archive = zipfile.ZipFile(file)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise DatasetError(
-            f"dataset.path: {path} is neither a folder nor an intact zip ({reason(error)}): give "
-            "one of the two"
-        ) from None
-    with file, archive:
-        members = [info for info in archive.infolist() if not info.is_dir()]
+    with ExitStack() as opened:
+        try:
+            archive = zipfile.ZipFile(opened.enter_context(open_regular(path)))
+        except Exception as error:  # on an odd directory zipfile raises many kinds
+            raise DatasetError(
+                f"dataset.path: {path} is neither a folder nor an intact zip ({reason(error)}): "
+                "give one of the two"
+            ) from None
+        opened.enter_context(archive)
+        members = [info for info in archive.infolist() if info.filename and not info.is_dir()]
         yield _source(path, [(info.filename, partial(archive.open, info)) for info in members])
 
 

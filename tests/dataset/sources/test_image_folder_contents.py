@@ -106,3 +106,18 @@ def test_a_path_that_is_neither_folder_nor_zip(tmp_path, name):
     with pytest.raises(DatasetError, match=r"neither a folder nor|does not exist") as error:
         read(tmp_path / name)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("whole", "changed"),
+    [("b/é.png".encode(), b"b/\xff\xff.png"), (b"\x14\0\0\x08", b"\xff\0\0\x08")],
+    ids=["name", "version"],
+)
+def test_a_zip_with_an_odd_directory_gives_one_line(tmp_path, whole, changed):
+    path = make(tmp_path / "set", {"a/1.png": image(), "b/é.png": image()}, "zip")
+    data = path.read_bytes()
+    assert whole in data[data.index(b"PK\1\2") :]
+    path.write_bytes(data.replace(whole, changed))
+    with pytest.raises(DatasetError, match="neither a folder nor an intact zip") as error:
+        read(path)
+    assert "\n" not in str(error.value)
