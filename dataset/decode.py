@@ -11,6 +11,7 @@ from io import BytesIO
 
 from PIL import Image, UnidentifiedImageError
 
+from dataset.decoding_memory import claim
 from dataset.errors import DamagedImage
 from dataset.image_kinds import HEAD, refuse_unread
 from dataset.png_chunks import SIGNATURE, png_parts
@@ -54,7 +55,10 @@ def decode(data: bytes) -> Image.Image:
             told = png_orientation(remarks)
         image = _opened(data)
         if image.width * image.height > MAX_PIXELS:
-            raise DamagedImage(f"{image.width}x{image.height} pixels, more than {MAX_PIXELS:,}")
+            raise DamagedImage(
+                f"{image.width}x{image.height} pixels, more than {MAX_PIXELS:,}: make it smaller"
+            )
+        claim(image)
         image.load()
         return upright(image, told or orientation(image))
     except DamagedImage:

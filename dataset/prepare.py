@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import PIL
+from PIL import Image
 
 from dataset.config import DatasetConfig
 from dataset.errors import DatasetError
@@ -104,6 +105,8 @@ def _stream(
     # Filters hold for all threads. Pillow remarks on odd but readable files.
     with warnings.catch_warnings(), NpyStream(file) as stream:
         warnings.filterwarnings("ignore", module="PIL")
+        # An icon may hold a picture far larger than its header says.
+        warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
         with closing(read_ahead(source.records, config)) as images:
             for record, square in images:
                 if isinstance(square, str):
