@@ -3,7 +3,6 @@
 import numpy as np
 from PIL import Image
 
-
 _STRIP = 2**20  # pixels that are summed at once
 
 
