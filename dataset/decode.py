@@ -11,7 +11,9 @@ from io import BytesIO
 
 from PIL import Image, UnidentifiedImageError
 
+from dataset.decoding_memory import claim
 from dataset.errors import DamagedImage
+from dataset.image_kinds import HEAD, refuse_unread
 from dataset.png_chunks import SIGNATURE, png_parts
 from dataset.upright import orientation, png_orientation, upright
 from dataset.without_metadata import without_metadata
@@ -45,6 +47,7 @@ def decode(data: bytes) -> Image.Image:
         raise DamagedImage("empty file")
     if len(data) > MAX_BYTES:
         raise DamagedImage(f"larger than {MAX_BYTES // 2**20} MiB")
+    refuse_unread(data[:HEAD])
     try:
         told = None
         if data.startswith(SIGNATURE):
@@ -52,7 +55,10 @@ def decode(data: bytes) -> Image.Image:
             told = png_orientation(remarks)
         image = _opened(data)
         if image.width * image.height > MAX_PIXELS:
-            raise DamagedImage(f"{image.width}x{image.height} pixels, more than {MAX_PIXELS:,}")
+            raise DamagedImage(
+                f"{image.width}x{image.height} pixels, more than {MAX_PIXELS:,}: make it smaller"
+            )
+        claim(image)
         image.load()
         return upright(image, told or orientation(image))
     except DamagedImage:

@@ -29,7 +29,7 @@ def png_parts(data: bytes) -> PngParts:
     """Take a PNG file apart. Raises DamagedImage where the picture is cut off or altered."""
     view = memoryview(data)
     picture: list[bytes | memoryview] = [SIGNATURE]
-    remarks = []
+    remarks: list[tuple[bytes, bytes]] = []
     position = len(SIGNATURE)
     while True:
         if position + 8 > len(data):

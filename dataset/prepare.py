@@ -10,11 +10,13 @@ import warnings
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import PIL
+from PIL import Image
 
 from dataset.classes import trained_classes
 from dataset.config import DatasetConfig
@@ -25,6 +27,7 @@ from dataset.read_ahead import Square, coloured, read_ahead
 from dataset.sources.record import Source
 from dataset.sources.table import SOURCES
 from dataset.split import hash_split, image_hash
+from dataset.suffixes import count_by_suffix, in_words
 from foundation.atomic_files import sync_folder
 
 FILES = ("images.npy", "labels.npy", "split.npy", "dataset.json")
@@ -104,6 +107,8 @@ def _stream(
     # Filters hold for all threads. Pillow remarks on odd but readable files.
     with warnings.catch_warnings(), NpyStream(file) as stream:
         warnings.filterwarnings("ignore", module="PIL")
+        # An icon may hold a picture far larger than its header says.
+        warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
         with closing(read_ahead(source.records, config)) as images:
             for record, square in images:
                 if isinstance(square, str):
@@ -179,6 +184,7 @@ def _describe(
         "content_hash": kept.digest.hexdigest(),
         "skipped": kept.skipped,
         "remarks": [*source.remarks, *classes.remarks()],
+        "other_files": count_by_suffix(source.other_files),
         "versions": {"numpy": np.__version__, "pillow": PIL.__version__},
     }
     with files["dataset.json"].open("w", encoding="utf-8") as file:
@@ -188,11 +194,15 @@ def _describe(
 
 
 def _too_many_bad(config: DatasetConfig, skipped: list[dict[str, str]], count: int) -> DatasetError:
-    shown = ", ".join(f"{item['file']} ({item['reason']})" for item in skipped[:3])
+    shown = ", ".join(
+        f"{', '.join(item['file'] for item in alike)} ({reason})"
+        for reason, alike in groupby(skipped[:3], key=lambda item: item["reason"])
+    )
+    suffixes = in_words(count_by_suffix(item["file"] for item in skipped))
     return DatasetError(
         f"dataset: {len(skipped)} of {count} images of {config.path or config.name} cannot be read "
-        f"(max_bad_fraction is {config.max_bad_fraction:g}), first {shown}: mend or remove them"
-        + (", or raise max_bad_fraction" if len(skipped) < count else "")
+        f"({suffixes}; max_bad_fraction is {config.max_bad_fraction:g}), first {shown}: mend or "
+        "remove them" + (", or raise max_bad_fraction" if len(skipped) < count else "")
     )
 
 

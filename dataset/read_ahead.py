@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dataset.config import DatasetConfig
+from dataset.decoding_memory import picture
 from dataset.errors import DamagedImage
 from dataset.flatten import flatten
 from dataset.resize import centre_crop, resize_square
@@ -53,18 +54,18 @@ def read_ahead(
 def square_pixels(record: Record, config: DatasetConfig) -> Square | str:
     """Load one record and bring it to the configured size and channels, or say why not."""
     try:
-        image = centre_crop(record.load())
-        from_palette = image.mode in ("P", "PA")
-        image = flatten(image, config.background)
+        with picture():
+            image = centre_crop(record.load())
+            from_palette = image.mode in ("P", "PA")
+            image = flatten(image, config.background)
+            if config.channels == 1 and image.mode != "L":
+                image = image.convert("L")
+            pixels = resize_square(image, config.resolution, config.resize)
+            undecided = from_palette and image.mode == "L" and config.channels == "auto"
+            del image  # its memory is given back
     except DamagedImage as error:
         return str(error)
-    if config.channels == 1 and image.mode != "L":
-        image = image.convert("L")
-    pixels = resize_square(image, config.resolution, config.resize)
-    if config.channels == 3:
-        pixels = coloured(pixels)
-    undecided = from_palette and image.mode == "L" and config.channels == "auto"
-    return Square(pixels, undecided)
+    return Square(coloured(pixels) if config.channels == 3 else pixels, undecided)
 
 
 def coloured(pixels: np.ndarray) -> np.ndarray:

@@ -3,6 +3,8 @@
 import numpy as np
 from PIL import Image
 
+_STRIP = 2**20  # pixels that are summed at once
+
 
 def centre_crop(image: Image.Image) -> Image.Image:
     """The largest square at the centre; an odd remainder goes to the right or the bottom."""
@@ -21,18 +23,26 @@ def resize_square(image: Image.Image, resolution: int, method: str) -> np.ndarra
     assert image.mode in ("L", "RGB") and image.width == image.height, (image.mode, image.size)
     if image.width != resolution and method == "lanczos":
         image = image.resize((resolution, resolution), Image.Resampling.LANCZOS)
-    pixels = np.asarray(image).reshape(image.height, image.width, -1)  # [H, W, C]
-    return _area(pixels, resolution) if pixels.shape[0] != resolution else pixels
+    return _pixels(image) if image.width == resolution else _area(image, resolution)
 
 
-def _area(pixels: np.ndarray, size: int) -> np.ndarray:
+def _pixels(image: Image.Image) -> np.ndarray:
+    return np.asarray(image).reshape(image.height, image.width, -1)  # [H, W, C]
+
+
+def _area(image: Image.Image, size: int) -> np.ndarray:
     """Mean of the source over the exact area that each target pixel covers, parts included.
 
     (Pillow's BOX filter counts a source pixel whole or not at all, which is uneven at 28 -> 16.)
     All in integers, so every machine rounds alike.
     """
-    area = pixels.shape[0] ** 2
-    rows = _sum_along_rows(pixels, size)  # [size, side, C]
+    side = image.width
+    area = side**2
+    rows = np.empty((size, side, len(image.getbands())), dtype=np.int64)
+    width = max(1, _STRIP // side)  # in strips of columns, since sums take eight times the memory
+    for left in range(0, side, width):
+        strip = image.crop((left, 0, min(left + width, side), side))
+        rows[:, left : left + width] = _sum_along_rows(_pixels(strip), size)
     sums = _sum_along_rows(rows.transpose(1, 0, 2), size).transpose(1, 0, 2)  # [size, size, C]
     return ((2 * sums + area) // (2 * area)).astype(np.uint8)
 

@@ -1,8 +1,12 @@
 """Stage prepare: turn a source of images into outputs/dataset/ (uint8 array, labels, split)."""
 
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from dataset.prepare import prepare_dataset
+from dataset.suffixes import count_by_suffix, in_words
 from pipelines.console.command import parser, run_stage
 from pipelines.console.progress import progress
 from pipelines.params import load_params
@@ -27,6 +31,25 @@ def main() -> None:
     )
     for remark in manifest["remarks"]:
         print(f"prepare: {remark}")
+    for line in left_out(manifest):
+        print(f"prepare: {line}")
+
+
+def left_out(manifest: Mapping[str, Any]) -> list[str]:
+    """A line for each kind of file that is not in the data set although it lay in the source."""
+    lines = []
+    if skipped := manifest["skipped"]:
+        suffixes = in_words(count_by_suffix(item["file"] for item in skipped))
+        (reason, _), *others = Counter(item["reason"] for item in skipped).most_common()
+        lines.append(
+            f"skipped, since they cannot be read: {suffixes} "
+            f"({'most often: ' if others else ''}{reason}); dataset.json names each"
+        )
+    if manifest["empty_classes"]:
+        lines.append(f"classes without a readable image: {', '.join(manifest['empty_classes'])}")
+    if manifest["other_files"]:
+        lines.append(f"left out, since they are no images: {in_words(manifest['other_files'])}")
+    return lines
 
 
 if __name__ == "__main__":

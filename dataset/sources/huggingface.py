@@ -13,11 +13,13 @@ from typing import Any
 
 from PIL import Image
 
-from dataset.decode import decode, reason
+from dataset.decode import MAX_BYTES, decode, reason
 from dataset.errors import DamagedImage, DatasetError
 from dataset.names import natural_order
 from dataset.sources.config import SourceConfig
+from dataset.sources.locate import places
 from dataset.sources.record import Record, Source
+from dataset.sources.regular_file import open_regular
 
 
 def check_huggingface(config: SourceConfig) -> None:
@@ -71,8 +73,7 @@ def open_huggingface(config: SourceConfig, roots: Sequence[Path]) -> Iterator[So
 def _load(datasets: Any, config: SourceConfig, roots: Sequence[Path]) -> Any:
     """The split as a map-style data set."""
     assert config.name is not None
-    folders = [root / Path(config.name).expanduser() for root in roots]
-    folder = next((found for found in folders if found.is_dir()), None)
+    folder = next((found for found in places(config.name, roots) if found.is_dir()), None)
     try:
         if folder is not None and any(
             (folder / name).is_file() for name in ("state.json", "dataset_dict.json")
@@ -114,7 +115,8 @@ def _decode_cell(cell: dict[str, Any] | None) -> Image.Image:
     data = cell.get("bytes")
     if data is None:
         try:
-            data = Path(cell["path"]).read_bytes()
-        except (OSError, TypeError) as error:
+            with open_regular(cell["path"]) as file:
+                data = file.read(MAX_BYTES + 1)
+        except (OSError, TypeError, ValueError) as error:
             raise DamagedImage(reason(error)) from None
     return decode(data)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from dataset.errors import DatasetError
+from dataset.sources.regular_file import open_regular
 
 _UNSIGNED_BYTE = 0x08
 
@@ -53,8 +54,8 @@ def _read_shape(file: BinaryIO) -> tuple[int, ...]:
 def _open(path: Path) -> Iterator[BinaryIO]:
     """The file's content, gunzipped by its suffix; damage becomes a DatasetError."""
     try:
-        with cast(BinaryIO, gzip.open(path)) if path.suffix == ".gz" else path.open("rb") as file:
-            yield file
+        with open_regular(path) as raw:
+            yield cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if path.suffix == ".gz" else raw
     except DatasetError:
         raise
     except (OSError, EOFError, ValueError, struct.error) as error:

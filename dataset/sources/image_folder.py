@@ -1,23 +1,25 @@
 """A folder, or a zip of one, with images of any Pillow format; sub-folders are classes.
 
-Hidden files, folders that systems leave behind (__MACOSX, @eaDir, ...), and files without an image
-suffix are ignored; a file with an image suffix that cannot be read counts as damaged. A single
-folder that holds everything else, as in many zips, is not taken for a class. Images are ordered by
-name, code point by code point, so the order is the same on every machine; classes in natural order.
+Hidden files and folders that systems leave behind (__MACOSX, @eaDir, ...) are ignored. A file is an
+image if its suffix says so, and then counts as damaged where it cannot be read, or else if its
+content says so; all others are left out, and counted. A single folder that holds everything else,
+as in many zips, is not taken for a class. Images are ordered by name, code point by code point, so
+the order is the same on every machine; classes in natural order.
 """
 
 import os
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO
 
 from PIL import Image
 
 from dataset.decode import MAX_BYTES, decode, image_suffixes, reason
 from dataset.errors import DamagedImage, DatasetError
+from dataset.image_kinds import HEAD, image_kind, refuse_camera_raw, unread_suffixes
 from dataset.sources.class_folders import (
     class_folders,
     is_no_data,
@@ -27,6 +29,8 @@ from dataset.sources.class_folders import (
 from dataset.sources.config import SourceConfig
 from dataset.sources.locate import locate
 from dataset.sources.record import Record, Source
+from dataset.sources.regular_file import open_regular
+from dataset.suffixes import suffix_of
 
 Opener = Callable[[], IO[bytes]]
 
@@ -44,31 +48,34 @@ def open_image_folder(config: SourceConfig, roots: Sequence[Path]) -> Iterator[S
     assert config.path is not None
     path = locate(config.path, roots)
     if path.is_dir():
-        files = [(name, partial(_open_file, file)) for name, file in _walk(path)]
-        yield _source(path, files, config.class_level)
+        yield _source(path, list(_walk(path)), config.class_level)
         return
-    try:
-        archive = zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise DatasetError(
-            f"dataset.path: {path} is neither a folder nor an intact zip ({reason(error)}): give "
-            "one of the two"
-        ) from None
-    with archive:
-        members = [info for info in archive.infolist() if not info.is_dir()]
+    with ExitStack() as opened:
+        try:
+            archive = zipfile.ZipFile(opened.enter_context(open_regular(path)))
+        except Exception as error:  # on an odd directory zipfile raises many kinds
+            raise DatasetError(
+                f"dataset.path: {path} is neither a folder nor an intact zip ({reason(error)}): "
+                "give one of the two"
+            ) from None
+        opened.enter_context(archive)
+        members = [info for info in archive.infolist() if info.filename and not info.is_dir()]
         named = [(_member_name(info), partial(archive.open, info)) for info in members]
         yield _source(path, named, config.class_level)
 
 
-def _source(path: Path, files: Sequence[tuple[str, Opener]], class_level: int) -> Source:
+def _source(path: Path, files: Sequence[tuple[str, Opener | None]], class_level: int) -> Source:
     """Choose the images among named files and read classes from their folders."""
-    images, names = [], []
+    images, names, left_out = [], [], []
     for name, opener in files:
         parts = path_parts(name)
-        hidden = any(map(is_no_data, parts))
-        if not hidden and PurePosixPath(name).suffix.lower() in image_suffixes():
+        if any(map(is_no_data, parts)):
+            continue
+        if opener is not None and _is_image(name, opener):
             images.append((parts, opener))
             names.append(name)
+        else:
+            left_out.append("/".join(parts))
     if not images:
         others = f"only {len(files)} other files" if files else "no files"
         raise DatasetError(
@@ -77,11 +84,22 @@ def _source(path: Path, files: Sequence[tuple[str, Opener]], class_level: int) -
     images.sort(key=lambda item: item[0])
     found = class_folders([parts for parts, _ in images], class_level, path)
     records = (
-        Record("/".join(parts), partial(_load, opener), label)
+        Record("/".join(parts), partial(_load, parts[-1], opener), label)
         for (parts, opener), label in zip(images, found.labels, strict=True)
     )
     remarks = (*found.remarks, *remarks_on_spelling(names))
-    return Source(found.names, len(images), records, remarks)
+    return Source(found.names, len(images), records, remarks, tuple(left_out))
+
+
+def _is_image(name: str, opener: Opener) -> bool:
+    """Whether the file's suffix promises an image, or else its content is one."""
+    if suffix_of(name) in image_suffixes() | unread_suffixes():
+        return True
+    try:
+        with opener() as file:
+            return image_kind(file.read(HEAD)) is not None
+    except Exception:  # a damaged or encrypted zip member may raise anything
+        return False
 
 
 def _member_name(info: zipfile.ZipInfo) -> str:
@@ -99,17 +117,19 @@ def _member_name(info: zipfile.ZipInfo) -> str:
         return info.filename
 
 
-def _walk(folder: Path) -> Iterator[tuple[str, str]]:
-    """(name in the folder, with `/`; path) of each file; links are followed, loops are not."""
+def _walk(folder: Path) -> Iterator[tuple[str, Opener | None]]:
+    """(name in the folder, with `/`; opener) of each file, None for a pipe, a device and the like.
+
+    Links are followed, loops are not. A link that leads nowhere is a damaged file.
+    """
     todo = [("", str(folder), frozenset[tuple[int, int]]())]
     while todo:
         prefix, path, ancestors = todo.pop()
-        status = os.stat(path)
-        inode = (status.st_dev, status.st_ino)
-        if inode in ancestors:
-            continue
-        above = ancestors | {inode}
         try:
+            status = os.stat(path)
+            inode = (status.st_dev, status.st_ino)
+            if inode in ancestors:
+                continue
             entries = list(os.scandir(path))
         except OSError as error:
             raise DatasetError(
@@ -117,18 +137,21 @@ def _walk(folder: Path) -> Iterator[tuple[str, str]]:
             ) from None
         for entry in entries:
             name = prefix + entry.name
-            if entry.is_dir():
+            try:
+                is_folder, is_file = entry.is_dir(), entry.is_file()
+            except OSError:  # a link to itself, or to where one may not look
+                is_folder, is_file = False, True
+            if is_folder:
                 if not is_no_data(entry.name):
-                    todo.append((name + "/", entry.path, above))
-            elif entry.is_file() or entry.is_symlink():  # a dangling link is a damaged image
-                yield name, entry.path
+                    todo.append((name + "/", entry.path, ancestors | {inode}))
+            elif is_file or not os.path.exists(entry.path):
+                yield name, partial(open_regular, entry.path)
+            else:
+                yield name, None
 
 
-def _open_file(path: str) -> IO[bytes]:
-    return open(path, "rb")
-
-
-def _load(opener: Opener) -> Image.Image:
+def _load(name: str, opener: Opener) -> Image.Image:
+    refuse_camera_raw(name)
     try:
         with opener() as file:
             data = file.read(MAX_BYTES + 1)

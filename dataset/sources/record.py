@@ -31,6 +31,8 @@ class Source:
     records: Iterable[Record]
     remarks: tuple[str, ...] = ()
     """What somebody who prepares these images should know, one line each."""
+    other_files: tuple[str, ...] = ()
+    """Names of the files beside the images, which are left out."""
 
 
 class SourceKind(NamedTuple):

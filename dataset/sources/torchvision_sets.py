@@ -19,6 +19,7 @@ from dataset.decode import reason
 from dataset.errors import DatasetError
 from dataset.sources.config import SourceConfig
 from dataset.sources.idx import read_idx
+from dataset.sources.locate import places
 from dataset.sources.record import Record, Source
 
 NAMES = ("FashionMNIST", "CIFAR10")
@@ -40,7 +41,7 @@ def open_torchvision(config: SourceConfig, roots: Sequence[Path]) -> Iterator[So
     if config.path is None:
         folder = Path.home() / ".cache" / "torch" / "datasets"
     else:
-        candidates = [root / Path(config.path).expanduser() for root in roots]
+        candidates = places(config.path, roots)
         folder = next((found for found in candidates if found.exists()), candidates[-1])
     yield (_fashion_mnist if config.name == "FashionMNIST" else _cifar10)(folder, config)
 

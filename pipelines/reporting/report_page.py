@@ -268,6 +268,7 @@ def _protocol(inputs: Inputs, best: Item) -> str:
     about["skipped files"] = len(data.get("skipped") or [])
     if data.get("untrained_classes"):
         about["classes without a training image"] = ", ".join(data["untrained_classes"])
+    about["files that are no images"] = sum((data.get("other_files") or {}).values())
     counts = data.get("class_counts") or {}
     if isinstance(counts, list):
         counts = dict(zip(data.get("label_names") or range(len(counts)), counts, strict=False))

@@ -1,8 +1,10 @@
 import hashlib
 import json
 import os
+import struct
 import tracemalloc
 import zipfile
+import zlib
 from contextlib import contextmanager
 from io import BytesIO
 
@@ -159,6 +161,20 @@ def test_damaged_files_are_skipped_named_and_leave_no_holes(photos, tmp_path):
     assert "0x" not in json.dumps(manifest["skipped"])
     without = {key: value for key, value in manifest.items() if key != "skipped"}
     assert without == {key: value for key, value in clean.items() if key != "skipped"}
+
+
+def test_an_icon_with_a_picture_far_larger_than_it_says_is_skipped(photos, tmp_path):
+    def chunk(kind, body):
+        check = struct.pack(">I", zlib.crc32(kind + body))
+        return struct.pack(">I", len(body)) + kind + body + check
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 9_500, 9_500, 8, 2, 0, 0, 0))
+    bomb = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+    entry = struct.pack("<BBBBHHII", 16, 16, 0, 0, 1, 24, len(bomb), 22)
+    (photos / "a" / "zz.ico").write_bytes(b"\0\0\1\0\1\0" + entry + bomb)
+    manifest = prepare_dataset(folder_config(photos, max_bad_fraction=0.1), tmp_path / "out")
+    assert [item["file"] for item in manifest["skipped"]] == ["a/zz.ico"]
+    assert "decompression bomb" in manifest["skipped"][0]["reason"]
 
 
 def test_nothing_readable(tmp_path):

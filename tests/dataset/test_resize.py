@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dataset import resize as resize_module
 from dataset.resize import centre_crop, resize_square
 
 
@@ -78,3 +79,11 @@ def test_area_treats_channels_apart_and_large_images_without_overflow():
         assert (resized[..., channel] == alone[..., 0]).all()
     white = Image.new("L", (3001, 3001), 255)
     assert (resize_square(white, 16, "area") == 255).all()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_area_in_strips_is_area_of_the_whole(monkeypatch, channels):
+    image = Image.fromarray(noise(37, channels))
+    whole = resize_square(image, 10, "area")
+    monkeypatch.setattr(resize_module, "_STRIP", 37 * 5)
+    assert (resize_square(image, 10, "area") == whole).all()

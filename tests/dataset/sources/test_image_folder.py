@@ -17,18 +17,25 @@ def png(value=0):
     return buffer.getvalue()
 
 
+NO_IMAGES = (".txt", ".md", ".h5", ".eps", ".db")
+
+
+def content(name, value):
+    return b"%!PS no image" if name.endswith(NO_IMAGES) else png(value)
+
+
 def make(path, names, kind="folder"):
     """Files with their position as grey value; a name that ends in / makes an empty folder."""
     if kind == "zip":
         path = path.with_suffix(".zip")
         with zipfile.ZipFile(path, "w") as archive:
             for value, name in enumerate(names):
-                archive.writestr(name, b"" if name.endswith("/") else png(value))
+                archive.writestr(name, b"" if name.endswith("/") else content(name, value))
         return path
     for value, name in enumerate(names):
         file = path / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.mkdir() if name.endswith("/") else file.write_bytes(png(value))
+        file.mkdir() if name.endswith("/") else file.write_bytes(content(name, value))
     return path
 
 
