@@ -162,8 +162,8 @@ def _describe(
     std = np.sqrt(np.maximum(kept.squares / num_pixels - mean**2, 0))
     manifest = {
         "source": config.source,
-        "path": None if config.path is None else readable(config.path),
-        "name": None if config.name is None else readable(config.name),
+        "path": config.path,
+        "name": config.name,
         "num_images": len(labels),
         "num_distinct": len(set(kept.hashes)),
         "num_train": int((split == 0).sum()),

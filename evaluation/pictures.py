@@ -1,9 +1,12 @@
 """Contact sheets of generated images, alone or beside the training images nearest to them."""
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from evaluation.fonts import Font, default_font, fonts_for
 
 TILE = 56
 """Small images are enlarged, by a whole factor without smoothing, to about this many pixels."""
@@ -11,6 +14,8 @@ LARGEST_TILE = 256
 """Larger images are averaged down by a whole factor, so that a sheet stays a few megabytes."""
 GAP = 4
 MARGIN = 8
+ROW_FONT = 13
+"""Height of the names of rows, in pixels."""
 PAPER, INK, RULE = (255, 255, 255), (40, 40, 48), (208, 208, 214)
 
 
@@ -29,7 +34,8 @@ def sample_grid(
             least 4.
         scale: enlargement by a whole factor; default: to about TILE pixels.
         labels: int64 [N]. Ignored if all are -1, or if classes have fewer than 4 images on average.
-        label_names: names of the labels; default: their numbers.
+        label_names: names of the labels; default: their numbers. Where no font on this machine has
+            the letters of a name, its row says "class" and the number.
     """
     tiles = _tiles(images, scale)
     rows: list[tuple[int, np.ndarray]] = []
@@ -39,9 +45,9 @@ def sample_grid(
         columns = columns or int(np.ceil(np.sqrt(len(tiles))))
         numbers = np.arange(len(tiles))
         rows = [(-1, numbers[i : i + columns]) for i in range(0, len(tiles), columns)]
-    names = [_name(label, label_names) for label, _ in rows]
-    font = _font(13)
-    left = max((int(font.getlength(name)) + 8 for name in names if name), default=0)
+    names, fonts = _row_names([label for label, _ in rows], label_names)
+    lengths = (font.getlength(name) for name, font in zip(names, fonts, strict=True) if name)
+    left = max((int(length) + 8 for length in lengths), default=0)
     height, width = tiles.shape[1] + GAP, tiles.shape[2] + GAP
     most = max(len(members) for _, members in rows)
     sheet = Image.new(
@@ -50,7 +56,7 @@ def sample_grid(
         PAPER,
     )
     draw = ImageDraw.Draw(sheet)
-    for row, (name, (_, members)) in enumerate(zip(names, rows, strict=True)):
+    for row, (name, font, (_, members)) in enumerate(zip(names, fonts, rows, strict=True)):
         top = MARGIN + row * height
         if name:
             middle = top + tiles.shape[1] // 2
@@ -92,7 +98,7 @@ def nearest_grid(
     across = len(parts)
     columns = min(count, columns or max(1, round(np.sqrt(count / across))))
     rows = -(-count // columns)
-    font = _font(min(12, max(8, width // 5)))
+    font = default_font(min(12, max(8, width // 5)))
     head = int(font.size) + 8
     group = across * (width + GAP) + 10
     sheet = Image.new(
@@ -180,14 +186,25 @@ def _class_rows(labels: np.ndarray, columns: int | None) -> list[tuple[int, np.n
     return [(int(label), np.flatnonzero(labels == label)[:columns]) for label in present]
 
 
+def _row_names(
+    labels: Sequence[int], label_names: Sequence[str] | None
+) -> tuple[list[str], list[Font]]:
+    """What stands before the row of each label, and the font that has its letters.
+
+    A name of letters that no font on this machine has gives way to "class" and its number.
+    """
+    names = [_name(label, label_names) for label in labels]
+    fonts = fonts_for(names, ROW_FONT)
+    shown = [
+        name if font else f"class {label}"
+        for name, font, label in zip(names, fonts, labels, strict=True)
+    ]
+    return shown, [font or default_font(ROW_FONT) for font in fonts]
+
+
 def _name(label: int, label_names: Sequence[str] | None) -> str:
     if label < 0:
         return ""
     name = label_names[label] if label_names and label < len(label_names) else str(label)
+    name = unicodedata.normalize("NFC", name)
     return name if len(name) <= 18 else name[:17] + "…"
-
-
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    font = ImageFont.load_default(size)
-    assert isinstance(font, ImageFont.FreeTypeFont)
-    return font

@@ -24,6 +24,7 @@ from pipelines.params import load_params
 from pipelines.settings.yaml_file import DEFAULT_PATH, read_value
 from sampling.class_words import asked_classes
 from sampling.config import SamplerConfig
+from sampling.drawn_with import check_folder, drawn_with, png_text
 from sampling.grids.table import GRIDS
 from sampling.guidance.table import KINDS, weighted_kinds
 from sampling.request import GenerationRequest
@@ -48,7 +49,13 @@ def command_line() -> argparse.ArgumentParser:
         "classes in turn; -1: unconditional; name:3 where 3 is also another class's number",
     )
     what = out.add_argument_group("what to write (at least one)")
-    what.add_argument("--out", type=Path, metavar="FOLDER", help="one PNG an image")
+    what.add_argument(
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        help="one PNG an image; a folder that holds images of other weights, sampler or --seed is "
+        "refused",
+    )
     what.add_argument("--grid", type=Path, metavar="PNG", help="all images on one sheet")
     what.add_argument("--npz", type=Path, metavar="NPZ", help="arrays images, labels, seeds")
     how = out.add_argument_group("sampler")
@@ -126,9 +133,11 @@ def main() -> None:
         weights=str(args.weights),
         classifier=None if args.classifier is None else str(args.classifier),
     )
+    facts = drawn_with(request)
+    check_targets(args, facts)
     with progress("sample", len(seeds)) as bar:
         images = generate_pictures(denoiser, request, bar)
-    write(args, images, labels, seeds, names)
+    write(args, images, labels, seeds, names, facts)
 
 
 def chosen_sampler(args: argparse.Namespace) -> SamplerConfig:
@@ -219,22 +228,40 @@ def chosen_labels(
     return np.resize(np.asarray(labels, np.int64), count)
 
 
+def check_targets(args: argparse.Namespace, facts: dict[str, Any]) -> None:
+    """Raise ValueError before anything is drawn where it could not be written.
+
+    facts: what the images will be drawn with; a folder of others would mix two models.
+    """
+    if args.out:
+        check_folder(args.out, facts)
+    if args.grid and args.grid.suffix.lower() not in Image.registered_extensions():
+        raise ValueError(f"--grid {args.grid} is no name of an image file: name a .png")
+    for option, path in (("--grid", args.grid), ("--npz", args.npz)):
+        if path and path.is_dir():
+            raise ValueError(f"{option} {path} is a folder: name a file")
+        if path and not path.parent.is_dir():
+            raise ValueError(f"{option} {path}: make the folder {path.parent} first")
+
+
 def write(
     args: argparse.Namespace,
     images: np.ndarray,
     labels: np.ndarray,
     seeds: list[int],
     names: Sequence[str],
+    facts: dict[str, Any],
 ) -> None:
     """Write the files that the command line asks for, and print where they are.
 
-    names: of the classes, if the weights hold them.
+    names: of the classes, if the weights hold them. facts: what the images were drawn with.
     """
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
         for image, seed, label in zip(images, seeds, labels, strict=True):
             name = f"{seed:06d}.png" if label < 0 else f"{seed:06d}-class{label}.png"
-            Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(args.out / name)
+            picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
+            picture.save(args.out / name, pnginfo=png_text(facts))
         print(f"{len(images)} images in {args.out}/")
     if args.grid:
         sample_grid(images, labels=labels, label_names=names).save(args.grid)

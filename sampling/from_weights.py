@@ -42,7 +42,7 @@ def make_guides(denoiser: Denoiser, request: GenerationRequest) -> tuple[Any, ..
 def _guide(entry: GuidanceConfig, denoiser: Denoiser, request: GenerationRequest) -> Any:
     device = device_of(denoiser)
     if entry.needs.network:
-        return load_denoiser(_guiding_file(entry, request), device)
+        return load_denoiser(guiding_file(entry, request), device)
     if entry.needs.classifier:
         if request.classifier is None:
             raise ValueError(
@@ -54,10 +54,11 @@ def _guide(entry: GuidanceConfig, denoiser: Denoiser, request: GenerationRequest
     return None
 
 
-def _guiding_file(entry: GuidanceConfig, request: GenerationRequest) -> Path:
+def guiding_file(entry: GuidanceConfig, request: GenerationRequest) -> Path:
     """The guiding denoiser's file.
 
-    An EMA length means the file of that length in the folder of the denoiser's own weights.
+    An EMA length means the file of that length in the folder of the denoiser's own weights. Raises
+    ValueError where the entry names neither a file nor a length.
     """
     if entry.guiding_weights is not None:
         return Path(entry.guiding_weights)

@@ -21,6 +21,7 @@ from matplotlib.lines import Line2D
 
 from dataset.store import ImageDataset
 from discriminators.knn_graph import knn_graph
+from evaluation.fonts import has_letters, matplotlib_font
 from evaluation.reference import Reference, load_reference
 from models.denoiser import load_denoiser
 from pipelines.params import load_params
@@ -113,6 +114,10 @@ def draw(
     if 0 < len(shown) <= len(palette):
         keys = [Line2D([], [], marker="o", linestyle="", color=palette[n]) for n in shown]
         titles = [names[n] if n < len(names) else str(n) for n in shown]
+        titles = [
+            title if has_letters(matplotlib_font(), title) else f"class {n}"
+            for n, title in zip(shown, titles, strict=True)
+        ]
         figure.legend(keys, titles, loc="outside lower center", ncols=10, fontsize=8, frameon=False)
     return png(figure)
 

@@ -1,6 +1,7 @@
 """What all commands share: the option --params, and errors in one line."""
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -23,6 +24,9 @@ def run_stage(main: Callable[[], None]) -> None:
     With the environment variable SADM_TRACEBACK=1 the traceback is shown instead.
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that the screen cannot show
     try:
         main()
     except KeyboardInterrupt:

@@ -88,6 +88,38 @@ def test_image_depends_on_its_own_seed_only(weights, tmp_path, monkeypatch):
     assert np.abs(a[4] - b[0]).max() <= 1
 
 
+def test_a_used_folder_takes_more_of_the_same_generation_and_no_other(
+    weights, tmp_path, monkeypatch
+):
+    out = tmp_path / "out"
+    same = weights, "--steps", 2, "--labels", 1, "--out", out
+    run(monkeypatch, *same, "--seeds", "0-2")
+    run(monkeypatch, *same, "--seeds", "2-4")
+    kept = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert sorted(kept) == [f"{seed:06d}-class1.png" for seed in range(5)]
+    other = save_toy(tmp_path / "0.2.safetensors", 3, seed=1)
+    for words, told in (
+        ((other, *same[1:]), r"other weights, 0\.1\.safetensors\): name a new or empty folder"),
+        ((*same, "--seed", 3), "seed 0, not 3"),
+        ((*same, "--steps", 3), "steps 2, not 3"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            run(monkeypatch, *words, "--seeds", "2-9")
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == kept
+
+
+def test_what_cannot_be_written_is_told_before_anything_is_drawn(weights, tmp_path, monkeypatch):
+    monkeypatch.setattr(sample, "progress", None)  # it would begin the drawing
+    for words, told in (
+        (("--grid", tmp_path / "g.pgn"), r"g\.pgn is no name of an image file: name a \.png"),
+        (("--grid", tmp_path / "no" / "g.png"), "make the folder .*no first"),
+        (("--npz", tmp_path), "is a folder: name a file"),
+        (("--out", weights), "is a file: name a folder"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            run(monkeypatch, weights, "--count", 2, *words)
+
+
 def test_labels_by_name_are_those_by_number(tmp_path, monkeypatch):
     named = save_toy(tmp_path / "named.safetensors", 3, ["cat", "dog", "big, bird"])
     for name, labels in (("a", "big, bird,cat"), ("b", "2,0")):
