@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from foundation.bounds import IMAGES_AT_ONCE, AtMost
 from foundation.settings_base import Settings
 
 
@@ -15,17 +16,27 @@ class EvaluationConfig(Settings):
 otherwise efficientnet_lite0."""
     inception_path: str | None = None
     """Local inception-2015-12-05.pt (or its folder), for extractor inception only."""
-    num_images: Annotated[int, Field(ge=2)] = 1024
+    num_images: Annotated[
+        int, Field(ge=2), AtMost(1_000_000, "images and features are kept in memory")
+    ] = 1024
     """Images generated for each item of the evaluation."""
-    batch_size: Annotated[int, Field(ge=1)] = 256
+    batch_size: Annotated[int, Field(ge=1), IMAGES_AT_ONCE] = 256
     """Images that are drawn, and passed to the extractor, at once."""
-    k: Annotated[int, Field(ge=1)] = 5
+    k: Annotated[
+        int, Field(ge=1), AtMost(10_000, "the distances to all of them are kept in memory")
+    ] = 5
     """Neighbours in the metrics of local structure."""
-    kid_subsets: Annotated[int, Field(ge=1)] = 100
+    kid_subsets: Annotated[
+        int, Field(ge=1), AtMost(1_000_000, "each subset is measured, and 100 are usual")
+    ] = 100
     """Number of random subsets over which KID is averaged."""
-    kid_subset_size: Annotated[int, Field(ge=2)] = 100
+    kid_subset_size: Annotated[
+        int, Field(ge=2), AtMost(100_000, "KID compares all pairs of a subset in memory")
+    ] = 100
     """Images in a KID subset; if fewer are compared it is reduced, and a note says so."""
-    floor_draws: Annotated[int, Field(ge=2)] = 20
+    floor_draws: Annotated[
+        int, Field(ge=2), AtMost(10_000, "every metric is measured anew in each draw")
+    ] = 20
     """Number of random draws for the mean and standard deviation of each metric and floor."""
-    picture_images: Annotated[int, Field(ge=1)] = 64
+    picture_images: Annotated[int, Field(ge=1), AtMost(10_000, "one sheet shows them all")] = 64
     """Images shown in samples.png and in nearest.png."""

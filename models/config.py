@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from foundation.bounds import NETWORK_WIDTH, AtMost
 from foundation.settings_base import Settings
 from models.layers.block_configs import (
     BLOCKS,
@@ -21,15 +22,22 @@ class ModelConfig(Settings):
 
     channels: Annotated[int, Field(ge=4, le=1024)] = 48
     """Channels at full resolution."""
-    channel_mult: Annotated[tuple[PositiveInt, ...], Field(min_length=1, max_length=8)] = (1, 2)
+    channel_mult: Annotated[
+        tuple[Annotated[PositiveInt, AtMost(64, "a wider network fits into no memory")], ...],
+        Field(min_length=1, max_length=8),
+    ] = (1, 2)
     """Channels of each level as a multiple of `channels`; each further level halves the image."""
     blocks: Annotated[int, Field(ge=1, le=16)] = 2
     """Residual blocks per level."""
-    attention_resolutions: tuple[PositiveInt, ...] = (4,)
+    attention_resolutions: Annotated[
+        tuple[PositiveInt, ...], AtMost(16, "there are no more levels")
+    ] = (4,)
     """Image sides (pixels) at which blocks attend over space."""
-    channels_per_head: PositiveInt = 32
+    channels_per_head: Annotated[PositiveInt, NETWORK_WIDTH] = 32
     """Channels of one attention head."""
-    structural_blocks: tuple[StructuralBlockConfig, ...] = (
+    structural_blocks: Annotated[
+        tuple[StructuralBlockConfig, ...], AtMost(16, "each is a layer of the network")
+    ] = (
         BLOCKS["graph_conv"](kind="graph_conv"),
         BLOCKS["self_attention"](kind="self_attention"),
     )
@@ -43,7 +51,7 @@ class ModelConfig(Settings):
     adapter_rank: Annotated[int, Field(ge=0, le=1024)] = 0
     """Rank of a second set of weights on every layer, which the structure game trains in place of
     the denoiser's own and samplers with `adapter: true` switch on; 0: none."""
-    sigma_data: Annotated[float, Field(gt=0)] = 0.5
+    sigma_data: Annotated[float, Field(gt=0), AtMost(1000, "pixels span [-1, 1]")] = 0.5
     """Expected standard deviation of the data, in units where pixels span [-1, 1]."""
 
 
@@ -54,5 +62,9 @@ class EMAConfig(Settings):
     """The two EMA lengths (sigma_rel) averaged during training; they must differ."""
     snapshots: Annotated[int, Field(ge=2, le=1024)] = 16
     """How many times during training both averages are stored, evenly spaced in images."""
-    lengths: Annotated[tuple[SigmaRel, ...], Field(min_length=1)] = (0.05, 0.07, 0.10, 0.14, 0.20)
+    lengths: Annotated[
+        tuple[SigmaRel, ...],
+        Field(min_length=1),
+        AtMost(256, "each is a weights file, and is evaluated with each sampler"),
+    ] = (0.05, 0.07, 0.10, 0.14, 0.20)
     """The EMA lengths reconstructed after training and evaluated."""

@@ -12,6 +12,7 @@ import annotated_types
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from foundation.bounds import AtMost
 from foundation.names_in_settings import NameIn
 from foundation.settings_by_kind import ByKind
 from pipelines.console.command import run_stage
@@ -88,13 +89,13 @@ def _type(field: FieldInfo) -> str:
     for table in field.metadata:
         if isinstance(table, NameIn):
             return ", ".join(f"`{name}`" for name in table.names)
-    return (_name(field.annotation) + _limits(field.metadata)).replace("|", "\\|")
+    return (_name(field.annotation) + _limits(field.metadata, field.annotation)).replace("|", "\\|")
 
 
 def _name(kind: Any) -> str:
     origin, args = get_origin(kind), get_args(kind)
     if origin is typing.Annotated:
-        return _name(args[0]) + _limits(args[1:])
+        return _name(args[0]) + _limits(args[1:], args[0])
     if origin is Literal:
         return ", ".join(f"`{value}`" for value in args)
     if origin in (typing.Union, types.UnionType):
@@ -115,7 +116,7 @@ def _name(kind: Any) -> str:
     )
 
 
-def _limits(metadata: Any) -> str:
+def _limits(metadata: Any, kind: Any) -> str:
     signs = {
         annotated_types.Ge: (">=", "ge"),
         annotated_types.Gt: (">", "gt"),
@@ -124,6 +125,9 @@ def _limits(metadata: Any) -> str:
     }
     found = []
     for item in metadata:
+        if isinstance(item, AtMost):
+            entries = " entries" if get_origin(kind) in (tuple, dict) else ""
+            found.append(f"at most {item.most:,.15g}{entries}")
         for constraint in getattr(item, "metadata", None) or [item]:
             if type(constraint) in signs:
                 sign, attribute = signs[type(constraint)]

@@ -35,7 +35,7 @@ from pipelines.workspace.dvc_command import run_dvc
 from pipelines.workspace.fingerprint import pipeline_tag
 from pipelines.workspace.paths import DATASET, REPORTS, dvc_root, item_name
 
-MAX_VARIANTS = 32
+MAX_VARIANTS, MAX_SEEDS = 32, 1000
 
 
 @dataclass(frozen=True)
@@ -152,11 +152,18 @@ def parse_seeds(text: str, first: int) -> list[int]:
         numbers = [int(part) for part in text.split(",")]
     except ValueError:
         numbers = []
+    if len(numbers) > MAX_SEEDS or ("," not in text and numbers and numbers[0] > MAX_SEEDS):
+        raise ParamsError(
+            f"--seeds {shortened(text)}: at most {MAX_SEEDS:,} can be given: each is a whole run "
+            "of the pipeline"
+        )
     if "," not in text and len(numbers) == 1 and numbers[0] >= 1:
         return list(range(first, first + numbers[0]))
     if "," in text and numbers and min(numbers) >= 0 and len(set(numbers)) == len(numbers):
         return numbers
-    raise ParamsError(f"--seeds {text}: give a number of at least 1, or different seeds: 3,7,11")
+    raise ParamsError(
+        f"--seeds {shortened(text)}: give a number of at least 1, or different seeds: 3,7,11"
+    )
 
 
 def parse_option(option: str) -> tuple[str, list[Any]]:

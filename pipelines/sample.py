@@ -18,10 +18,11 @@ from PIL import Image
 from pydantic import ValidationError
 
 from evaluation.pictures import sample_grid
-from pipelines.console.command import run_stage
+from pipelines.console.command import MOST_IMAGES, check_images, check_seed, run_stage
 from pipelines.console.progress import progress
 from pipelines.params import load_params
 from pipelines.settings.yaml_file import DEFAULT_PATH, read_value
+from pipelines.settings.yaml_scalars import shortened
 from sampling.class_words import asked_classes
 from sampling.config import SamplerConfig
 from sampling.drawn_with import check_folder, drawn_with, png_text
@@ -111,6 +112,9 @@ def main() -> None:
         raise ValueError("say what to write: --grid FILE.png, --out FOLDER or --npz FILE.npz")
     if args.count is not None and args.count < 1:
         raise ValueError(f"--count {args.count}: ask for at least one image")
+    check_images("--count", args.count)
+    check_images("--batch-size", args.batch_size)
+    check_seed("--seed", args.seed)
     # These take seconds to import, which --help and a mistyped command do without.
     import torch
 
@@ -170,9 +174,7 @@ def chosen_sampler(args: argparse.Namespace) -> SamplerConfig:
             settings[key] = {**settings.get(key, {}), **dict(option(word) for word in words)}
     if args.guide:
         entries = [option(word) for word in args.guide]
-        settings["guidance"] = tuple(
-            {"kind": kind, "weight": float(weight)} for kind, weight in entries
-        )
+        settings["guidance"] = tuple({"kind": kind, "weight": weight} for kind, weight in entries)
     try:
         sampler = SamplerConfig(**settings)
     except ValidationError as error:
@@ -200,17 +202,23 @@ def option(word: str) -> tuple[str, Any]:
 def numbers(text: str, name: str) -> list[int]:
     """The whole numbers that a text lists: "0-3,7" -> [0, 1, 2, 3, 7]. Raises ValueError."""
     out: list[int] = []
+    shown = shortened(text)
     for part in text.split(","):
         first, dash, last = (
             part.strip().partition("-") if not part.startswith("-") else (part, "", "")
         )
         try:
             low = int(first)
-            out += range(low, int(last) + 1) if dash else [low]
+            high = int(last) if dash else low
         except ValueError:
-            raise ValueError(f"{name} {text!r}: give numbers and ranges such as 0-3,7") from None
+            raise ValueError(f"{name} {shown!r}: give numbers and ranges such as 0-3,7") from None
+        if max(abs(low), abs(high)) >= 2**63 or len(out) + high - low >= MOST_IMAGES:
+            raise ValueError(
+                f"{name} {shown!r}: at most {MOST_IMAGES:,} numbers below 2^63 can be listed"
+            )
+        out += range(low, high + 1)
     if not out:
-        raise ValueError(f"{name} {text!r} names no number")
+        raise ValueError(f"{name} {shown!r} names no number")
     return out
 
 

@@ -5,7 +5,7 @@ import os
 import socket
 import sys
 
-from pipelines.console.command import run_stage
+from pipelines.console.command import check_argument, run_stage
 from pipelines.params import load_params
 from pipelines.tracking.connection import open_run_store, runs_page
 from pipelines.tracking.store_address import store_address
@@ -17,6 +17,7 @@ def main() -> None:
     arguments.add_argument("--host", default="127.0.0.1", help="(default: %(default)s)")
     arguments.add_argument("--port", type=int, default=5000, help="(default: %(default)s)")
     args = arguments.parse_args()
+    check_argument("--port", args.port, 1, 65_535, "ports have 16 bits")
     root, params = dvc_root(), load_params()
     uri = params.tracking.uri
     if uri and uri.startswith("http"):
@@ -28,9 +29,12 @@ def main() -> None:
         try:
             probe.bind((args.host, args.port))
         except OSError as error:
+            if isinstance(error, socket.gaierror):
+                raise ValueError(f"--host {args.host}: {error.strerror}") from None
+            other = args.port + 1 if args.port < 65_535 else args.port - 1
             raise ValueError(
                 f"port {args.port} on {args.host} is taken ({error.strerror}): "
-                f"choose another, python -m pipelines.ui --port {args.port + 1}"
+                f"choose another, python -m pipelines.ui --port {other}"
             ) from None
     store = store_address(params.tracking, root)
     page = runs_page(open_run_store(params.tracking, root).experiment_id)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 import numpy as np
 from pydantic import Field, model_validator
 
+from foundation.bounds import NOISE_LEVEL, AtMost
 from foundation.names_in_settings import NameIn
 from foundation.settings_base import Settings
 from sampling.grids.explicit import Explicit
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 OptionValue = bool | int | float | str
+MAX_STEPS = AtMost(10_000, "DDPM has 1,000, and more change no image")
+MAX_SEARCHED = 100
+"""Steps of grid optimized, whose search takes minutes at this number."""
+Sigma = Annotated[float, Field(gt=0), NOISE_LEVEL]
 
 
 class SamplerConfig(Settings):
@@ -27,14 +32,14 @@ class SamplerConfig(Settings):
     """How the noise is carried along the time grid (docs/sampling.md)."""
     grid: Annotated[str, NameIn("grid", GRIDS)] = "karras"
     """Where the noise levels lie (docs/sampling.md); explicit when sigmas are given."""
-    steps: Annotated[int, Field(ge=1)] = 18
+    steps: Annotated[int, Field(ge=1), MAX_STEPS] = 18
     """Steps of the time grid; grid explicit has one step for each sigma above 0. With 1 the solver
     goes from sigma_max to 0 at once."""
-    sigma_min: Annotated[float, Field(gt=0)] = 0.002
+    sigma_min: Sigma = 0.002
     """Last noise level above 0; a sampler of one step does not use it."""
-    sigma_max: Annotated[float, Field(gt=0)] = 80.0
+    sigma_max: Sigma = 80.0
     """First noise level."""
-    sigmas: tuple[float, ...] | None = None
+    sigmas: Annotated[tuple[Annotated[float, NOISE_LEVEL], ...], MAX_STEPS] | None = None
     """The noise levels of grid explicit, strictly decreasing; the last 0 may be left out. With them
     steps, sigma_min and sigma_max are ignored."""
     grid_options: dict[str, OptionValue] = Field(default_factory=dict)
@@ -43,7 +48,9 @@ class SamplerConfig(Settings):
     """Options of the solver, e.g. {eta: 1} for ddim, {order: 3} for unipc, {churn: 40} for heun."""
     adapter: bool = False
     """Switch on the adapter that the structure game trained (model.adapter_rank)."""
-    guidance: tuple[GuidanceEntry, ...] = ()
+    guidance: Annotated[
+        tuple[GuidanceEntry, ...], AtMost(8, "each multiplies what an image costs")
+    ] = ()
     """Guidance, innermost first: each entry wraps the result of the entries before it."""
 
     @model_validator(mode="after")
@@ -60,6 +67,11 @@ class SamplerConfig(Settings):
             self._levels()
         else:
             make_grid(self.grid, **self.grid_options)
+            if self.grid == "optimized" and self.steps > MAX_SEARCHED:
+                raise ValueError(
+                    f"steps {self.steps}: grid optimized is searched for up to {MAX_SEARCHED} "
+                    "steps, beyond which the search takes hours: use grid karras or log_snr"
+                )
             if self.sigma_min >= self.sigma_max:
                 raise ValueError(
                     f"sigma_min {self.sigma_min} is not below sigma_max {self.sigma_max}"

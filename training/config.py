@@ -4,10 +4,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from foundation.bounds import IMAGES_AT_ONCE, KIMG, AtMost
 from foundation.settings_base import Settings
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
+Rate = Annotated[
+    float, Field(gt=0), AtMost(100, "Adam moves each weight by about so much, and all are near 1")
+]
 
 
 class NoiseConfig(Settings):
@@ -16,9 +20,9 @@ class NoiseConfig(Settings):
     schedule: Literal["log_normal", "vp_linear", "vp_cosine", "flow"] = "log_normal"
     """log_normal (EDM), or the noise levels at uniform times of DDPM with linear or cosine betas
     (vp_linear, vp_cosine) or of a rectified flow (flow)."""
-    mean: float = -0.8
+    mean: Annotated[float, Field(ge=-20), AtMost(14, "e^14 is a noise level of 10^6")] = -0.8
     """Mean of ln(sigma), for log_normal."""
-    std: Positive = 1.2
+    std: Annotated[Positive, AtMost(10, "e^10 is a factor of 20,000")] = 1.2
     """Standard deviation of ln(sigma), for log_normal."""
 
 
@@ -28,15 +32,15 @@ class TrainConfig(Settings):
     method: str = "denoising"
     """Method of training, a name in training/methods/table.py: denoising. The structure game is
     added to it by structure.kind."""
-    total_kimg: Positive = 400.0
+    total_kimg: Annotated[Positive, KIMG] = 400.0
     """Training length (kimg)."""
-    batch_size: Annotated[int, Field(ge=2)] = 128
+    batch_size: Annotated[int, Field(ge=2), IMAGES_AT_ONCE] = 128
     """Images per optimiser step, over all workers."""
-    lr: Positive = 0.01
+    lr: Rate = 0.01
     """Peak learning rate of Adam; magnitude-preserving weights take rates near 0.01."""
-    lr_ramp_kimg: NonNegative = 10.0
+    lr_ramp_kimg: Annotated[NonNegative, KIMG] = 10.0
     """Linear ramp from 0 at the start (kimg)."""
-    lr_decay_kimg: NonNegative = 100.0
+    lr_decay_kimg: Annotated[NonNegative, KIMG] = 100.0
     """Start of the inverse square root decay (kimg); 0: constant rate."""
     adam_betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (
         0.9,
@@ -45,7 +49,9 @@ class TrainConfig(Settings):
     """Adam's moment decays."""
     grad_clip: Positive = 1.0e6
     """Largest norm of a step's gradient; longer ones are scaled down."""
-    max_bad_steps: Annotated[int, Field(ge=1)] = 20
+    max_bad_steps: Annotated[
+        int, Field(ge=1), AtMost(1_000_000, "such a training learns nothing any more")
+    ] = 20
     """Steps in a row with a non-finite gradient before training stops; each is skipped."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16: autocast of the network; weights, averages and losses stay fp32."""
@@ -55,11 +61,13 @@ class TrainConfig(Settings):
     """Mirror half of the training images; wrong for digits and letters."""
     init_from: str | None = None
     """Weights (.safetensors) to start from, for fine-tuning; null: random."""
-    log_every_kimg: Positive = 4.0
+    log_every_kimg: Annotated[Positive, KIMG] = 4.0
     """Images between two points of the loss curve (kimg)."""
-    held_out_every_kimg: Positive = 25.0
+    held_out_every_kimg: Annotated[Positive, KIMG] = 25.0
     """Images between two measurements of the held-out denoising loss (kimg)."""
-    held_out_images: Annotated[int, Field(ge=8)] = 256
+    held_out_images: Annotated[
+        int, Field(ge=8), AtMost(1_000_000, "their noise is kept in memory")
+    ] = 256
     """Held-out images, and as many training images, on which the loss is measured."""
     sigma_bins: Annotated[int, Field(ge=1, le=32)] = 8
     """Noise-level bins of the held-out loss, equally likely under the training distribution."""

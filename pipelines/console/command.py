@@ -7,7 +7,9 @@ import sys
 from collections.abc import Callable
 
 from pipelines.settings.yaml_file import DEFAULT_PATH
+from pipelines.settings.yaml_scalars import shortened
 
+MOST_IMAGES = 1_000_000
 USER_ERRORS = (ValueError, FileNotFoundError, RuntimeError, OSError)
 
 
@@ -16,6 +18,30 @@ def parser(description: str) -> argparse.ArgumentParser:
     out = argparse.ArgumentParser(description=description)
     out.add_argument("--params", default=DEFAULT_PATH, help="params file (default: %(default)s)")
     return out
+
+
+def check_argument(name: str, value: float | None, least: int, most: int, why: str) -> None:
+    """Raise ValueError if an argument lies outside of least to most; None: it is not given.
+
+    why: what would happen above `most`, the end of the error message.
+    """
+    if value is None:
+        return
+    if not value >= least:
+        raise ValueError(f"{name} {shortened(str(value))}: give {least} or more")
+    if value > most:
+        raise ValueError(f"{name} {shortened(str(value))}: at most {most:,} can be used: {why}")
+
+
+def check_images(name: str, count: int | None) -> None:
+    """Raise ValueError unless so many images can be drawn."""
+    check_argument(name, count, 1, MOST_IMAGES, "images are kept in memory")
+
+
+def check_seed(name: str, seed: int) -> None:
+    """Raise ValueError unless `seed` can seed a generator."""
+    if not 0 <= seed < 2**63:
+        raise ValueError(f"{name} {shortened(str(seed))}: a seed is from 0 to 2^63 - 1")
 
 
 def run_stage(main: Callable[[], None]) -> None:

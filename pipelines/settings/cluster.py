@@ -4,31 +4,37 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
+from foundation.bounds import IMAGES_AT_ONCE, PROCESSES, AtMost
 from foundation.settings_base import Settings
 
 Count = Annotated[int, Field(ge=1)]
+Workers = Annotated[Count, PROCESSES]
 
 
 class ClusterConfig(Settings):
     """Workers, address, memory and storage."""
 
-    num_workers: Annotated[int, Field(ge=0)] | tuple[Count, Count] = 2
+    num_workers: Annotated[int, Field(ge=0), PROCESSES] | tuple[Workers, Workers] = 2
     """Training workers; 0: in this process, for debugging; [min, max]: elastic."""
     address: str | None = None
     """A running Ray cluster's address, or "auto"; null: a new Ray on this machine (RAY_ADDRESS
     is not used)."""
     use_gpu: bool | None = None
     """Give each worker a GPU; null: if Ray sees one for each of them; false: no stage uses one."""
-    micro_batch: Count | None = None
+    micro_batch: Annotated[Count, IMAGES_AT_ONCE] | None = None
     """Images per forward pass of a worker; null: the worker's whole share of the batch."""
-    checkpoint_every_s: Annotated[float, Field(ge=0)] = 30.0
+    checkpoint_every_s: Annotated[
+        float, Field(ge=0), AtMost(1e6, "a crash would cost more than eleven days")
+    ] = 30.0
     """Seconds between checkpoints; 0: after every step."""
-    max_failures: Annotated[int, Field(ge=0)] = 2
+    max_failures: Annotated[
+        int, Field(ge=0), AtMost(10_000, "what fails so often does not get well")
+    ] = 2
     """How often a crashed worker group is started again from the last checkpoint."""
     storage: str | None = None
     """Folder for Ray's own state of a training; null: .runs/ here. On several nodes all must
     share it, and the project folder too, where data and checkpoints lie."""
-    evaluate_workers: Annotated[int, Field(ge=0)] = 0
+    evaluate_workers: Annotated[int, Field(ge=0), PROCESSES] = 0
     """Ray workers that generate images in evaluate; 0: none below spread_above images."""
     spread_above: Count = 10_000
     """From this many images on, evaluate uses Ray workers even if evaluate_workers is 0."""

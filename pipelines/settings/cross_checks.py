@@ -121,6 +121,12 @@ def _cluster(params: "Params") -> Iterator[str]:
         odd = [workers for workers in groups if size % workers]
         if odd:
             low = size // unit * unit
+            if unit > 1_000_000:
+                yield (
+                    f"cluster.num_workers: no {key} below a million is a multiple of each number "
+                    f"from {groups[0]} to {groups[-1]}: let the two lie closer together"
+                )
+                continue
             yield (
                 f"{key}: {size} is not a multiple of {odd[0]} workers (cluster.num_workers): "
                 f"use {f'{low} or ' if low else ''}{low + unit}"

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from dataset.config import DatasetConfig
 from evaluation.config import EvaluationConfig
+from foundation.bounds import AtMost
 from foundation.settings_base import Settings
 from models.config import EMAConfig, ModelConfig
 from pipelines.settings.cluster import ClusterConfig
@@ -14,6 +15,8 @@ from sampling.config import SamplerConfig
 from training.config import NoiseConfig, TrainConfig
 from training.run_settings import RunSettings
 from training.structure.config import StructureConfig
+
+MAX_SAMPLERS = AtMost(256, "each is evaluated with every EMA length")
 
 
 class Params(Settings):
@@ -33,11 +36,11 @@ class Params(Settings):
     """The structure game."""
     ema: EMAConfig = EMAConfig()
     """The averages of the weights kept in training, and those made from them afterwards."""
-    sampling: Annotated[dict[str, SamplerConfig], Field(min_length=1)] = Field(
+    sampling: Annotated[dict[str, SamplerConfig], Field(min_length=1), MAX_SAMPLERS] = Field(
         default={"default": SamplerConfig()}
     )
     """Sampler settings by name."""
-    samplers: Annotated[tuple[str, ...], Field(min_length=1)] = ("default",)
+    samplers: Annotated[tuple[str, ...], Field(min_length=1), MAX_SAMPLERS] = ("default",)
     """Names of the sampler settings that are evaluated."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """How results are judged."""

@@ -32,6 +32,7 @@ TABLES: dict[str, Table] = {
 
 # Stages import these modules, but no result depends on them.
 NO_RESULT: dict[str, str] = {
+    "foundation.bounds": "refuses params, and changes none",
     "foundation.did_you_mean": "spelling hints of error messages",
     "pipelines.console": "what a stage prints",
     "pipelines.params": "reads params.yaml, whose values count as params",

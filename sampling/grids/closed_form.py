@@ -6,13 +6,14 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from foundation.bounds import NOISE_LEVEL, AtMost
 from sampling.grids.levels import Grid
 
 
 class Karras(Grid):
     """Uniform in sigma^(1/rho) (EDM, Eq. 5)."""
 
-    rho: Annotated[float, Field(gt=0)] = 7.0
+    rho: Annotated[float, Field(ge=0.1), AtMost(1000, "the grid is that of log_snr then")] = 7.0
     """A higher rho puts more steps at low sigma."""
 
     def levels(self, count: int, sigma_min: float, sigma_max: float) -> np.ndarray:
@@ -46,7 +47,9 @@ class Quadratic(Grid):
 
     schedule: Literal["linear", "cosine"] = "linear"
     """The path's betas: linear (beta 0.1 to 20) or cosine."""
-    power: Annotated[float, Field(gt=0)] = 2.0
+    power: Annotated[
+        float, Field(ge=0.01), AtMost(100, "all steps lie at the lowest level then")
+    ] = 2.0
     """Uniform in t^(1/power)."""
 
     def levels(self, count: int, sigma_min: float, sigma_max: float) -> np.ndarray:
@@ -63,7 +66,7 @@ class Arctan(Grid):
     their cosines, 1 for the exact solution, is largest when all are equal.
     """
 
-    c: Annotated[float, Field(gt=0)] = 0.5
+    c: Annotated[float, Field(gt=0), NOISE_LEVEL] = 0.5
     """Standard deviation of the data (sigma_data)."""
 
     def levels(self, count: int, sigma_min: float, sigma_max: float) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from foundation.bounds import AtMost
 from sampling.grids.closed_form import CLOSED_FORM
 from sampling.grids.error_bound import optimized_sigmas
 from sampling.grids.levels import Grid
@@ -16,9 +17,11 @@ class Optimized(Grid):
 
     order: Literal[1, 2, 3] = 3
     """Order of the multistep solver whose error is bounded."""
-    power: Annotated[float, Field(ge=0)] = 2.0
+    power: Annotated[
+        float, Field(ge=0), AtMost(100, "errors at low noise would not count any more")
+    ] = 2.0
     """Power in the assumed error of an evaluation at sigma, (alpha sigma)^power / alpha."""
-    truncation: Annotated[int, Field(ge=0)] = 3
+    truncation: Annotated[int, Field(ge=0), AtMost(10_000, "no grid has more steps")] = 3
     """Number of first steps whose errors cannot cancel those of other steps in the bound."""
     path: Literal["edm", "vp", "flow"] = "vp"
     """Sets alpha: 1 (edm), 1 / sqrt(1 + sigma^2) (vp) or 1 / (1 + sigma) (flow)."""

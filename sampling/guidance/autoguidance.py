@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from sampling.guidance.base import Guided, LabelledDenoiser
-from sampling.guidance.config import GuidanceConfig, Needs
+from sampling.guidance.config import GuidanceConfig, GuidanceWeight, Needs
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,7 +18,7 @@ class AutoguidanceConfig(GuidanceConfig):
 
     kind: Literal["autoguidance"] = "autoguidance"
     """Also give weights or length."""
-    weight: Annotated[float, Field(ge=0)] = 1.0
+    weight: GuidanceWeight = 1.0
     """Strength; 1 leaves the denoiser unguided."""
     weights: str | None = None
     """Weights file of the guiding denoiser."""

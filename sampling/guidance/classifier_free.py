@@ -1,11 +1,9 @@
 """Classifier-free guidance: the denoiser without labels guides the one with labels."""
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
-
-from pydantic import Field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from sampling.guidance.base import Guided, LabelledDenoiser
-from sampling.guidance.config import GuidanceConfig, Needs
+from sampling.guidance.config import GuidanceConfig, GuidanceWeight, Needs
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,7 +16,7 @@ class ClassifierFreeConfig(GuidanceConfig):
 
     kind: Literal["classifier_free"] = "classifier_free"
     """For denoisers that know labels."""
-    weight: Annotated[float, Field(ge=0)] = 1.0
+    weight: GuidanceWeight = 1.0
     """Strength; 1 leaves the denoiser unguided."""
 
     def wrap(self, denoiser: LabelledDenoiser, helper: Any = None) -> Guided:

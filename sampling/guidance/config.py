@@ -1,10 +1,15 @@
 """Base class of the settings of all guidance kinds, and the statement of what a kind needs."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
+from pydantic import Field
+
+from foundation.bounds import AtMost
 from foundation.settings_base import Settings
 from sampling.guidance.base import Guided, LabelledDenoiser
+
+GuidanceWeight = Annotated[float, Field(ge=0), AtMost(1000, "images saturate from about 10 on")]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,11 +1,9 @@
 """Guidance by the gradient of a log-probability, such as that of a classifier."""
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
-
-from pydantic import Field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from sampling.guidance.base import Guided, LabelledDenoiser, LogProb
-from sampling.guidance.config import GuidanceConfig, Needs
+from sampling.guidance.config import GuidanceConfig, GuidanceWeight, Needs
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,7 +18,7 @@ class GradientConfig(GuidanceConfig):
 
     kind: Literal["gradient"] = "gradient"
     """Works in python -m pipelines.sample --classifier FILE only, since it needs a classifier."""
-    weight: Annotated[float, Field(ge=0)] = 1.0
+    weight: GuidanceWeight = 1.0
     """Strength; 0 leaves the denoiser unguided."""
 
     def wrap(self, denoiser: LabelledDenoiser, helper: Any = None) -> Guided:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from foundation.bounds import AtMost
 from sampling.seeds import NormalSource
 from sampling.solvers.step import Denoise, Report, Solver, evaluate
 
@@ -16,13 +17,17 @@ if TYPE_CHECKING:
 class Heun(Solver):
     """EDM, algorithms 1 (churn 0) and 2; two evaluations a step, one where the step ends at 0."""
 
-    churn: Annotated[float, Field(ge=0)] = 0.0
+    churn: Annotated[
+        float, Field(ge=0), AtMost(1e6, "a step adds no more than sqrt(2) - 1 of its noise")
+    ] = 0.0
     """Noise added over the whole run (EDM's S_churn); 0 is deterministic."""
     churn_min: Annotated[float, Field(ge=0)] = 0.0
     """Lowest sigma at which noise is added (S_tmin)."""
     churn_max: Annotated[float, Field(gt=0)] = math.inf
     """Highest sigma at which noise is added (S_tmax)."""
-    churn_noise: Annotated[float, Field(gt=0)] = 1.0
+    churn_noise: Annotated[
+        float, Field(gt=0), AtMost(100, "it is near 1, or images drown in noise")
+    ] = 1.0
     """Standard deviation of the added noise (S_noise)."""
 
     def evaluations(self, sigmas: list[float]) -> int:

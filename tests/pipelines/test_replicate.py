@@ -56,6 +56,8 @@ def test_plan_is_every_seed_of_every_variant():
         ("0", [], "--seeds 0"),
         ("a", [], "--seeds a"),
         ("1,1", [], "--seeds 1,1"),
+        ("10000000000", [], "at most 1,000 can be given: each is a whole run"),
+        (",".join(map(str, range(2000))), [], "at most 1,000 can be given"),
         ("2", ["structure.kid=none"], "did you mean 'structure.kind'?"),
         ("2", ["structure.kind=nun"], "structure.kind"),
         ("2", ["structure.kind"], "KEY=VALUE"),

@@ -9,12 +9,18 @@ from pydantic import Field, model_validator
 
 from discriminators.config import AFFINITY_MOST, DiscriminatorConfig, NonNegative
 from discriminators.forms import FORMS
+from foundation.bounds import IMAGES_AT_ONCE, KIMG, NOISE_LEVEL, AtMost
 from foundation.names_in_settings import NameIn
 from foundation.settings_base import Settings
 from sampling.config import SamplerConfig
 
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+Sigma = Annotated[Positive, NOISE_LEVEL]
+Weight = Annotated[NonNegative, AtMost(1e6, "the denoising loss would not count any more")]
+Rate = Annotated[
+    Positive, AtMost(100, "Adam moves each weight by about so much, and all are near 1")
+]
 
 
 class GateConfig(Settings):
@@ -30,7 +36,9 @@ class GateConfig(Settings):
     loss, in any sigma bin, relative to the bin's best held-out loss (0.01 = 1%)."""
     smoothing: Fraction = 0.9
     """Exponential smoothing of accuracy and logit gap, per play (0 = none)."""
-    min_plays: Annotated[int, Field(ge=1)] = 8
+    min_plays: Annotated[
+        int, Field(ge=1), AtMost(1_000_000, "the gate would never open in any training")
+    ] = 8
     """Number of plays after which the accuracy is trusted; before, the discriminator counts as at
     chance."""
 
@@ -44,16 +52,18 @@ class FakesConfig(Settings):
     gradient through its steps), renoise (onestep, with new noise on reals and fakes)."""
     sampler: SamplerConfig | None = None
     """The deployed sampler, for deployed and onpolicy fakes; null: DDIM, 8 steps on EDM's grid."""
-    gradient_steps: Annotated[int, Field(ge=1)] | None = None
+    gradient_steps: (
+        Annotated[int, Field(ge=1), AtMost(10_000, "no sampler takes more steps")] | None
+    ) = None
     """Evaluations through which the gradient goes, at most the sampler's. deployed: its last ones
     (null: all). onpolicy: the denoising and the steps of the path just before it (null: the
     denoising alone)."""
-    sigma_min: Positive = 0.03
+    sigma_min: Sigma = 0.03
     """Lowest noise level at which fakes are denoised."""
-    sigma_max: Positive | None = None
+    sigma_max: Sigma | None = None
     """Highest noise level at which fakes are denoised; null: sigma_data (onestep), twice that
     (onpolicy), renoise_sigma (renoise)."""
-    renoise_sigma: Positive = 0.5
+    renoise_sigma: Sigma = 0.5
     """Noise level to which reals and fakes are re-noised before Psi, for fakes: renoise."""
 
 
@@ -62,36 +72,44 @@ class FeaturesConfig(Settings):
 
     features: Literal["denoiser", "efficientnet_lite0", "pixels"] = "denoiser"
     """The feature network Psi; it must not be the network of the metric."""
-    feature_sigmas: Annotated[tuple[Positive, ...], Field(min_length=1)] = (0.1,)
+    feature_sigmas: Annotated[
+        tuple[Sigma, ...], Field(min_length=1), AtMost(64, "each is a pass of the encoder")
+    ] = (0.1,)
     """Noise levels given to the denoiser's encoder when it serves as Psi; each adds features. With
     fakes renoise, renoise_sigma is used instead."""
-    statistics_images: Annotated[int, Field(ge=2)] = 2048
+    statistics_images: Annotated[
+        int, Field(ge=2), AtMost(1_000_000, "their features are kept in memory")
+    ] = 2048
     """Real images whose mean and deviation standardise Psi's features."""
-    refresh_kimg: Positive | None = None
+    refresh_kimg: Annotated[Positive, KIMG] | None = None
     """Thousands of images after which Psi is copied again from the EMA denoiser; null: never."""
 
 
 class OpponentConfig(Settings):
     """How the discriminator learns."""
 
-    lr: Positive = 5e-4
+    lr: Rate = 5e-4
     """Learning rate of the discriminator (Adam, betas 0 and 0.99)."""
-    opponent_steps: Annotated[int, Field(ge=1)] = 1
+    opponent_steps: Annotated[
+        int, Field(ge=1), AtMost(10_000, "a single play would take hours")
+    ] = 1
     """Steps of the discriminator per play; those after the first use rows of recent plays."""
-    recent_plays: Annotated[int, Field(ge=2)] = 16
+    recent_plays: Annotated[
+        int, Field(ge=2), AtMost(100_000, "their features are kept in memory")
+    ] = 16
     """Number of plays whose features are kept for the further steps."""
 
 
 class WeightConfig(Settings):
     """The weight of the adversarial gradient beside the denoising gradient."""
 
-    lambda_0: NonNegative = 0.1
+    lambda_0: Weight = 0.1
     """Wanted ratio of adversarial to denoising gradient at the output convolution."""
-    lambda_cap: NonNegative = 1.0
+    lambda_cap: Weight = 1.0
     """Upper bound of the adaptive weight lambda."""
     lambda_smoothing: Fraction = 0.9
     """Exponential smoothing of the two gradient norms in lambda, per play (0 = none)."""
-    adapter_lr: Positive = 1e-3
+    adapter_lr: Rate = 1e-3
     """Learning rate of the denoiser's adapter (model.adapter_rank) at the game's start; it falls
     linearly to 0 at the end of training. With an adapter the game moves the adapter alone, and
     lambda is not used."""
@@ -100,11 +118,13 @@ class WeightConfig(Settings):
 class PlaysConfig(Settings):
     """When the game is played, and with how many images."""
 
-    start_kimg: NonNegative = 50.0
+    start_kimg: Annotated[NonNegative, KIMG] = 50.0
     """Warm-up: thousands of images of plain denoising before the game starts."""
-    every: Annotated[int, Field(ge=1)] = 4
+    every: Annotated[
+        int, Field(ge=1), AtMost(1_000_000_000, "no training has so many steps: use kind none")
+    ] = 4
     """The game is played at every n-th optimiser step."""
-    batch_size: Annotated[int, Field(ge=2)] | None = 64
+    batch_size: Annotated[int, Field(ge=2), IMAGES_AT_ONCE] | None = 64
     """Fakes (and reals) per play, over all workers; null: the training batch size."""
     gate: GateConfig = GateConfig()
     """When the game pauses."""
