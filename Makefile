@@ -52,7 +52,7 @@ bench: setup  ## timings, printed as ratios
 clean:  ## remove what runs made (not .venv, not DVC's cache)
 	@for lock in .runs/*.lock .runs/*/writing.lock; do \
 	  if [ -f "$$lock" ] && command -v flock >/dev/null && ! flock -n "$$lock" true; then \
-	    echo "error: $${lock%.lock} is being trained: stop it first"; exit 1; fi; done
+	    echo "error: a process still uses $${lock%.lock}: stop it first"; exit 1; fi; done
 	rm -rf outputs reports .runs mlruns mlflow.db* plots dvc_plots \
 	  .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
 	find . -name .venv -prune -o -name .git -prune -o -name .dvc -prune -o \

@@ -12,6 +12,12 @@ from pipelines.workspace.litter import sweep_up
 from pipelines.workspace.run_folder import locked
 
 ROOT = Path(__file__).parents[3]
+MADE = (
+    *("outputs/.gitignore", "outputs/train/train.json", "reports/report.html", ".runs/ray/a/b"),
+    *("mlflow.db", "mlflow.db-wal", "mlflow.db-shm", "mlruns/1/a", "plots/index.html"),
+    *("dvc_plots/index.html", "models/__pycache__/a.pyc", ".pytest_cache/a", ".ruff_cache/a"),
+    *(".mypy_cache/a", ".import_linter_cache/a", "tmp/a"),
+)
 RUN, OTHER = "train-0123456789abcdef", "train-fedcba9876543210"
 
 
@@ -87,24 +93,7 @@ def project(tmp_path):
     for command in (["init", "-q"], ["add", "."]):
         subprocess.run(["git", *command], cwd=tmp_path, check=True)
     before = ignored(tmp_path)
-    for name in [
-        "outputs/.gitignore",
-        "outputs/train/train.json",
-        "reports/report.html",
-        "mlflow.db",
-        "mlflow.db-wal",
-        "mlflow.db-shm",
-        "mlruns/1/a",
-        "plots/index.html",
-        "dvc_plots/index.html",
-        "models/__pycache__/a.pyc",
-        ".pytest_cache/a",
-        ".ruff_cache/a",
-        ".mypy_cache/a",
-        ".import_linter_cache/a",
-        ".runs/ray/a/b",
-        "tmp/a",
-    ]:
+    for name in MADE:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / ".venv" / "lib" / "__pycache__").mkdir(parents=True)
@@ -127,7 +116,7 @@ def test_make_clean_removes_nothing_while_a_run_is_trained(project):
     before = ignored(folder)
     with locked(folder / ".runs" / RUN):
         done = subprocess.run(["make", "clean"], cwd=folder, capture_output=True, text=True)
-        assert done.returncode != 0 and f"{RUN} is being trained: stop it first" in done.stdout
+        assert done.returncode != 0 and f"{RUN}: stop it first" in done.stdout
         assert ignored(folder) == before
     subprocess.run(["make", "clean"], cwd=folder, check=True, capture_output=True)
     assert not (folder / ".runs").exists()
