@@ -50,4 +50,10 @@ bench: setup  ## timings, printed as ratios
 	python -m benchmarks.run
 
 clean:  ## remove what runs made (not .venv, not DVC's cache)
-	rm -rf outputs reports .runs mlruns mlflow.db .pytest_cache .ruff_cache .mypy_cache
+	@for lock in .runs/*.lock .runs/*/writing.lock; do \
+	  if [ -f "$$lock" ] && command -v flock >/dev/null && ! flock -n "$$lock" true; then \
+	    echo "error: a process still uses $${lock%.lock}: stop it first"; exit 1; fi; done
+	rm -rf outputs reports .runs mlruns mlflow.db* plots dvc_plots \
+	  .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
+	find . -name .venv -prune -o -name .git -prune -o -name .dvc -prune -o \
+	  -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -18,6 +18,7 @@ from pipelines.ray_jobs.session import hide_gpus
 from pipelines.reporting.stage_outputs import flat_metrics
 from pipelines.tracking.stage_run import stage_run
 from pipelines.workspace.fingerprint import item_fingerprint, pipeline_tag
+from pipelines.workspace.litter import sweep_up
 from pipelines.workspace.paths import (
     DATASET,
     EMA,
@@ -57,6 +58,7 @@ def main() -> None:
     fingerprint = item_fingerprint(params, args.length, args.sampler)
     dataset = ImageDataset(DATASET)
     reference = load_reference(REFERENCE, params.evaluation.inception_path)
+    sweep_up(dvc_root())
     out = EVALUATE / item
     shutil.rmtree(out, ignore_errors=True)
     with stage_run(

@@ -21,6 +21,7 @@ from pipelines.settings.schema import Params
 from pipelines.tracking.stage_run import stage_run
 from pipelines.workspace.fingerprint import Identity, outcome, pipeline_tag, stage_identity
 from pipelines.workspace.finished_run import look_over, seal
+from pipelines.workspace.litter import sweep_up
 from pipelines.workspace.paths import DATASET, TRAIN, dvc_root, grid_cache
 from pipelines.workspace.run_folder import ORPHAN_S, locked, offer_or_adopt, publish
 from pipelines.workspace.weights_files import with_init_file
@@ -49,6 +50,7 @@ def main() -> None:
     with locked(folder, ORPHAN_S):
         if args.fresh:
             shutil.rmtree(folder, ignore_errors=True)
+        sweep_up(root)
         offer_or_adopt(identity, folder, args.adopt)
         finished = look_over(folder, TRAIN)
         with stage_run(

@@ -16,6 +16,7 @@ import torch
 
 from dataset.store import ImageDataset
 from foundation.atomic_files import write_text
+from foundation.unfinished_files import sweep
 from foundation.workers import World
 from training.events import (
     CheckpointSaved,
@@ -61,6 +62,7 @@ def train(
     if world.rank != 0:
         return _train(settings, dataset, Path(folder), world, silent)
     with only_writer(Path(folder), lambda text: report(Message(0, text))):
+        sweep(folder)  # of writers that were killed
         return _train(settings, dataset, Path(folder), world, report)
 
 
