@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable
 
 from pipelines.settings.yaml_file import DEFAULT_PATH
+from pipelines.workspace.paths import dvc_root
+from pipelines.workspace.user import settle_user
 
 USER_ERRORS = (ValueError, FileNotFoundError, RuntimeError, OSError)
 
@@ -23,6 +25,7 @@ def run_stage(main: Callable[[], None]) -> None:
     With the environment variable SADM_TRACEBACK=1 the traceback is shown instead.
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    settle_user(dvc_root())
     try:
         main()
     except KeyboardInterrupt:

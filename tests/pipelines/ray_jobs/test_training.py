@@ -72,6 +72,15 @@ def test_unreachable_address_is_one_line():
         pass
 
 
+def test_a_folder_that_pythonpath_would_split_is_one_line(tmp_path, monkeypatch):
+    folder = tmp_path / "a:b"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    with pytest.raises(ClusterError, match=r"a:b, since ':' .*: rename the folder"):
+        _worker_environment(ClusterConfig())
+    assert "PYTHONPATH" not in _worker_environment(ClusterConfig(address="10.0.0.1:6379"))
+
+
 def test_the_workers_own_message_is_found():
     try:
         try:
