@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pipelines.console.command import parser, run_stage
 from pipelines.params import load_params
-from pipelines.ray_jobs.session import describe_cluster
+from pipelines.ray_jobs.session import describe_cluster, local_precision_note
 from pipelines.settings.cross_checks import remarks
 from pipelines.workspace.dvc_command import git_problem, settle_git
 from pipelines.workspace.user import missing_for_dvc
@@ -37,7 +37,8 @@ def main() -> None:
         "afterwards: reports/report.html, outputs/evaluate/*/samples.png, and `make ui`",
         flush=True,
     )
-    for remark in [*place(), *remarks(params)]:
+    slow = local_precision_note(params.train.precision, params.cluster)
+    for remark in [*place(), *([slow] if slow else []), *remarks(params)]:
         print(f"note      {remark}", flush=True)
 
 

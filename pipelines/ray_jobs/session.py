@@ -143,3 +143,16 @@ def describe_cluster(cluster: ClusterConfig) -> str:
         return "in this process"
     where = f"on the Ray cluster at {cluster.address}" if cluster.address else "on a local Ray"
     return f"with {json.dumps(cluster.num_workers)} workers {where}"
+
+
+def local_precision_note(precision: str, cluster: ClusterConfig) -> str | None:
+    """What precision_note says of this machine's GPU or processor; None if it does not train."""
+    if precision != "bf16" or cluster.address:
+        return None
+    import torch
+
+    from training.precision_speed import precision_note
+
+    gpus = torch.cuda.device_count() if cluster.use_gpu is not False else 0
+    kind = "cuda" if gpus >= max(1, cluster.fewest_workers) else "cpu"
+    return precision_note(precision, torch.device(kind))
