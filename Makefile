@@ -8,6 +8,11 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export GOMP_SPINCOUNT := 0
 export RAY_USAGE_STATS_ENABLED := 0
 export DVC_NO_ANALYTICS := 1
+# DVC, MLflow and Ray ask for the user's name and home; a container may know neither.
+export USER ?= $(shell whoami 2>/dev/null || echo uid-$$(id -u))
+ifeq ($(strip $(HOME)),)
+export HOME := $(or $(shell getent passwd $$(id -u) | cut -d: -f6),$(shell mkdir -p .runs/home)$(CURDIR)/.runs/home)
+endif
 PRESET ?=
 
 .PHONY: help setup repro test soak lint ui bench clean

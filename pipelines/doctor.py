@@ -2,11 +2,14 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 
 from pipelines.console.command import parser, run_stage
 from pipelines.params import load_params
-from pipelines.ray_jobs.session import describe_cluster
+from pipelines.ray_jobs.session import describe_cluster, local_precision_note
 from pipelines.settings.cross_checks import remarks
+from pipelines.workspace.dvc_command import git_problem, settle_git
+from pipelines.workspace.user import missing_for_dvc
 
 LEAST_DISK_GB = 2.0
 
@@ -34,8 +37,22 @@ def main() -> None:
         "afterwards: reports/report.html, outputs/evaluate/*/samples.png, and `make ui`",
         flush=True,
     )
-    for remark in remarks(params):
+    slow = local_precision_note(params.train.precision, params.cluster)
+    for remark in [*place(), *([slow] if slow else []), *remarks(params)]:
         print(f"note      {remark}", flush=True)
+
+
+def place() -> Iterator[str]:
+    """What a user must know of the place in which the stages will run."""
+    told = settle_git()
+    if told:
+        yield f"DVC: {told}"
+    problem = git_problem()
+    if problem:
+        yield f"the stages run, but `dvc exp` and pipelines.replicate do not: {problem}"
+    missing = missing_for_dvc()
+    if missing:
+        yield missing
 
 
 if __name__ == "__main__":

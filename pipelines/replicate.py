@@ -31,7 +31,7 @@ from pipelines.settings.dotted_keys import (
 )
 from pipelines.settings.yaml_file import DEFAULT_PATH, ParamsError, read_value, read_yaml
 from pipelines.settings.yaml_scalars import shortened
-from pipelines.workspace.dvc_command import run_dvc
+from pipelines.workspace.dvc_command import git_problem, run_dvc
 from pipelines.workspace.fingerprint import pipeline_tag
 from pipelines.workspace.paths import DATASET, REPORTS, dvc_root, item_name
 
@@ -90,6 +90,9 @@ def main() -> None:
     raw, root = read_yaml(DEFAULT_PATH), dvc_root()
     experiments = plan(raw, args.seeds, args.set_param)
     check_item(args.item, raw, experiments)
+    problem = git_problem()
+    if problem:
+        raise RuntimeError(f"each seed is kept as a DVC experiment, in git; {problem}")
     if not (DATASET / "dataset.json").is_file():  # experiments' names depend on its hash
         run_dvc("repro", "prepare", show=_show)
         experiments = plan(raw, args.seeds, args.set_param)

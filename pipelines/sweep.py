@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from pipelines.console.command import run_stage
-from pipelines.ray_jobs.session import ClusterError, ray_session, root_cause
+from pipelines.ray_jobs.session import (
+    ClusterError,
+    local_precision_note,
+    ray_session,
+    root_cause,
+)
 from pipelines.settings.yaml_file import ParamsError
 from pipelines.sweeps.record import (
     BROKEN,
@@ -171,6 +176,9 @@ def search(sweep: Sweep, folder: Path, root: Path, observer: Observer, retry_bro
     if config.resources.gpu:  # sweep.yaml asks for GPUs, whatever cluster.use_gpu says
         update["use_gpu"] = None
     threads = base.cluster.model_copy(update=update)
+    slow = local_precision_note(base.train.precision, threads)
+    if slow:
+        observer.say(f"note: {slow}")
     # Without the dashboard's state API, Tune with Ray Train inside hangs after a trial.
     with ray_session(threads, dashboard=config.workers > 0) as ray:
         from pipelines.sweeps.tuner import make_tuner, was_interrupted

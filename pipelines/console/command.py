@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 from pipelines.settings.yaml_file import DEFAULT_PATH
 from pipelines.settings.yaml_scalars import shortened
+from pipelines.workspace.paths import dvc_root
+from pipelines.workspace.user import settle_user
 
 MOST_IMAGES = 1_000_000
 USER_ERRORS = (ValueError, FileNotFoundError, RuntimeError, OSError)
@@ -53,6 +55,7 @@ def run_stage(main: Callable[[], None]) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the screen cannot show
+    settle_user(dvc_root())
     try:
         main()
     except KeyboardInterrupt:

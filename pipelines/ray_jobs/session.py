@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import secrets
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.settings.cluster import ClusterConfig
+from pipelines.workspace.user import home, may_keep_files
 
 
 class ClusterError(RuntimeError):
@@ -51,6 +53,7 @@ def ray_session(cluster: ClusterConfig, *, dashboard: bool = False) -> Iterator[
             "include_dashboard": dashboard,
             "dashboard_host": "127.0.0.1",
         }
+        _keep_token_in_memory()
     try:
         ray.init(
             runtime_env=runtime,
@@ -59,13 +62,22 @@ def ray_session(cluster: ClusterConfig, *, dashboard: bool = False) -> Iterator[
             configure_logging=True,
             **options,
         )
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         where = f"cluster.address {cluster.address!r}" if cluster.address else "a local Ray"
         raise ClusterError(f"{where} could not be used: {str(error).splitlines()[0]}") from error
     try:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _keep_token_in_memory() -> None:
+    """Make the token of a local Ray here if Ray could not write its own to ~/.ray/auth_token."""
+    folder = home()
+    kept = folder is not None and (folder / ".ray" / "auth_token").is_file()
+    given = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
+    if not given and not kept and not may_keep_files(folder and folder / ".ray"):
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
 
 
 def _check_address(address: str) -> None:
@@ -101,8 +113,14 @@ def _worker_environment(cluster: ClusterConfig) -> dict[str, str]:
         environment["CUDA_VISIBLE_DEVICES"] = ""
     if not cluster.address:
         # Workers of a copy of the project must not import the code of the installed checkout.
+        here = str(Path.cwd())
+        if os.pathsep in here:
+            raise ClusterError(
+                f"Ray's workers cannot find code in {here}, since {os.pathsep!r} separates folders "
+                "in PYTHONPATH: rename the folder, or set cluster.num_workers to 0"
+            )
         environment["PYTHONPATH"] = os.pathsep.join(
-            [str(Path.cwd()), *filter(None, [os.environ.get("PYTHONPATH")])]
+            [here, *filter(None, [os.environ.get("PYTHONPATH")])]
         )
     return environment
 
@@ -125,3 +143,16 @@ def describe_cluster(cluster: ClusterConfig) -> str:
         return "in this process"
     where = f"on the Ray cluster at {cluster.address}" if cluster.address else "on a local Ray"
     return f"with {json.dumps(cluster.num_workers)} workers {where}"
+
+
+def local_precision_note(precision: str, cluster: ClusterConfig) -> str | None:
+    """What precision_note says of this machine's GPU or processor; None if it does not train."""
+    if precision != "bf16" or cluster.address:
+        return None
+    import torch
+
+    from training.precision_speed import precision_note
+
+    gpus = torch.cuda.device_count() if cluster.use_gpu is not False else 0
+    kind = "cuda" if gpus >= max(1, cluster.fewest_workers) else "cpu"
+    return precision_note(precision, torch.device(kind))

@@ -11,15 +11,18 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dataset.store import ImageDataset
 from pipelines.ray_jobs.event_queue import Drain, Mailbox, Push, Sender, forward, steady
 from pipelines.ray_jobs.own_state import ray_state
 from pipelines.ray_jobs.session import ClusterError, ray_session, root_cause
 from pipelines.settings.cluster import ClusterConfig
-from training.events import Event, Report
+from training.events import Event, Message, Report
 from training.run_settings import RunSettings
+
+if TYPE_CHECKING:
+    from foundation.workers import World
 
 POLL_SECONDS = 0.5
 ANSWER_SECONDS = 60.0
@@ -42,7 +45,9 @@ def run_training(
         from foundation.workers import World
         from training.loop import train
 
-        train(settings, ImageDataset(dataset_folder), folder, World.current(), steady(report))
+        world, report = World.current(), steady(report)
+        tell_precision(settings, world, report)
+        train(settings, ImageDataset(dataset_folder), folder, world, report)
         return
     with ray_session(cluster) as ray:
         train_on_ray(ray, settings, Path(dataset_folder), Path(folder), cluster, report)
@@ -74,6 +79,7 @@ def _worker(config: dict) -> None:
     def report(event: Event) -> None:
         send(enrich(event) if enrich else event)
 
+    tell_precision(settings, world, report)
     train(
         settings,
         ImageDataset(Path(config["dataset"])),
@@ -82,6 +88,15 @@ def _worker(config: dict) -> None:
         report,
     )
     send.close()
+
+
+def tell_precision(settings: RunSettings, world: "World", report: Report) -> None:
+    """Report a message from rank 0 if its device is slower in train.precision than in fp32."""
+    from training.precision_speed import precision_note
+
+    note = precision_note(settings.train.precision, world.device) if world.rank == 0 else None
+    if note:
+        report(Message(0, f"train: note: {note}"))
 
 
 def worker_scaling(cluster: ClusterConfig, gpus: float, resources: dict[str, float] | None) -> Any:

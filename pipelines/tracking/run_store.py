@@ -1,6 +1,5 @@
 """The MLflow store of runs behind methods that take and return plain data."""
 
-import getpass
 import json
 import re
 import tempfile
@@ -11,6 +10,7 @@ from typing import Any
 
 from pipelines.tracking.provenance import is_dead
 from pipelines.tracking.run_names import child_name
+from pipelines.workspace.user import user_name
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class RunStore:
 
     def create(self, name: str, tags: Mapping[str, str]) -> str:
         """A new RUNNING run; returns its id."""
-        user = {"mlflow.user": getpass.getuser(), "mlflow.source.type": "LOCAL"}
+        user = {"mlflow.user": user_name(), "mlflow.source.type": "LOCAL"}
         run = self.client.create_run(self.experiment_id, tags={**user, **tags}, run_name=name)
         return run.info.run_id
 

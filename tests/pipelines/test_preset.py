@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.params import load_params
 from pipelines.preset import apply_preset
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,3 +36,10 @@ def test_edited_params_are_never_overwritten(folder):
 def test_unknown_preset_names_the_closest(folder):
     with pytest.raises(ValueError, match="did you mean 'cifar10'"):
         apply_preset("cifar")
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "presets").glob("*.yaml")), ids=lambda path: path.stem
+)
+def test_presets_train_in_the_precision_that_every_machine_computes(path):
+    assert load_params(path).train.precision == "fp32"

@@ -17,6 +17,7 @@ from pipelines.ray_jobs.session import (
     _worker_environment,
     describe_cluster,
     hide_gpus,
+    local_precision_note,
     ray_session,
     root_cause,
 )
@@ -26,6 +27,7 @@ from pipelines.settings.cluster import ClusterConfig
 from sampling.config import SamplerConfig
 from sampling.request import GenerationRequest
 from training.config import NoiseConfig, TrainConfig
+from training.events import Message
 from training.run_settings import RunSettings
 from training.structure.config import StructureConfig
 
@@ -70,6 +72,15 @@ def test_unreachable_address_is_one_line():
         ray_session(cluster),
     ):
         pass
+
+
+def test_a_folder_that_pythonpath_would_split_is_one_line(tmp_path, monkeypatch):
+    folder = tmp_path / "a:b"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    with pytest.raises(ClusterError, match=r"a:b, since ':' .*: rename the folder"):
+        _worker_environment(ClusterConfig())
+    assert "PYTHONPATH" not in _worker_environment(ClusterConfig(address="10.0.0.1:6379"))
 
 
 def test_the_workers_own_message_is_found():
@@ -172,6 +183,27 @@ def test_a_failing_watcher_ends_no_training_in_this_process(training):
         folder = training(ClusterConfig(num_workers=0), report)
     assert (folder / "train.json").is_file()
     assert len([w for w in told if "training goes on" in str(w.message)]) == 1
+
+
+def test_a_precision_that_is_slow_here_is_told_before_the_first_step(training, monkeypatch):
+    monkeypatch.setattr(
+        "training.precision_speed.precision_note", lambda precision, device: f"{precision} is slow"
+    )
+    events = []
+    training(ClusterConfig(num_workers=0), events.append)
+    assert isinstance(events[0], Message) and events[0].text == "train: note: fp32 is slow"
+
+
+def test_only_the_machine_that_trains_is_measured_beforehand(monkeypatch):
+    monkeypatch.setattr("training.precision_speed.bf16_slowdown", lambda: 16.2)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    assert "bf16 is 16 times slower" in local_precision_note("bf16", ClusterConfig())
+    assert local_precision_note("fp32", ClusterConfig()) is None
+    assert local_precision_note("bf16", ClusterConfig(address="10.0.0.1:6379")) is None
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation: True)
+    assert local_precision_note("bf16", ClusterConfig(num_workers=2)) is None
+    assert "bf16 is 16" in local_precision_note("bf16", ClusterConfig(num_workers=4))
 
 
 def test_ctrl_c_ends_a_training_in_this_process(training):

@@ -1,15 +1,17 @@
 """A run goes on where tracking is off, or its store does not work."""
 
+import os
 from pathlib import Path
 from runpy import run_path
 from types import SimpleNamespace
 
 import numpy as np
 
+from pipelines.tracking.connection import open_run_store
 from pipelines.tracking.stage_run import StageRun, TrackingConfig
 
 runs = SimpleNamespace(**run_path(str(Path(__file__).with_name("tracked_stages.py"))))
-FakeParams, start = runs.FakeParams, runs.start
+CONFIG, FakeParams, start = runs.CONFIG, runs.FakeParams, runs.start
 
 
 def test_without_tracking_every_call_does_nothing(tmp_path, capsys):
@@ -49,3 +51,17 @@ def test_a_store_that_breaks_later_never_raises(capsys):
     run.log_artifact("nothing")
     run.end("FINISHED")
     assert capsys.readouterr().err.count("disk full") == 1
+
+
+def test_a_user_without_a_name_is_tracked_by_number(tmp_path, monkeypatch, capsys):
+    """Tracking was once given up, since getpwuid knew no such number."""
+
+    def unknown():
+        raise KeyError("getpwuid(): uid not found: 54321")
+
+    monkeypatch.setattr("getpass.getuser", unknown)
+    with start("train", tmp_path, "jjjj") as run:
+        pass
+    assert capsys.readouterr().err == ""
+    user = open_run_store(CONFIG, tmp_path).client.get_run(run.run_id).data.tags["mlflow.user"]
+    assert user == f"uid-{os.getuid()}"
