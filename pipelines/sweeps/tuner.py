@@ -57,7 +57,7 @@ def make_tuner(
             metric=sweep.objective,
             mode=sweep.mode,
             num_samples=sweep.config.trials,
-            search_alg=make_searcher(sweep),
+            search_alg=make_searcher(sweep, concurrent),
             scheduler=make_scheduler(sweep),
             max_concurrent_trials=concurrent,
             reuse_actors=sweep.config.workers == 0,
@@ -72,8 +72,12 @@ def make_tuner(
     )
 
 
-def make_searcher(sweep: Sweep) -> Any:
-    """Random search or Optuna's TPE; the first trial is the unchanged params.yaml if possible."""
+def make_searcher(sweep: Sweep, concurrent: int) -> Any:
+    """Random search or Optuna's TPE; the first trial is the unchanged params.yaml if possible.
+
+    concurrent: trials at a time. TuneConfig has the number too, but Ray passes it on to Optuna
+    alone.
+    """
     first = sweep.default_sample() if sweep.config.default_first else None
     points = [first] if first is not None else None
     if sweep.config.default_first and first is None:
@@ -82,6 +86,7 @@ def make_searcher(sweep: Sweep) -> Any:
         return BasicVariantGenerator(
             points_to_evaluate=points,
             random_state=sweep.config.seed,
+            max_concurrent=concurrent,
         )
     import optuna
 

@@ -264,7 +264,7 @@ def test_nothing_is_maximised_that_is_best_near_its_floor():
 def test_tune_is_told_the_objective():
     from pipelines.sweeps.tuner import make_searcher
 
-    searcher = make_searcher(sweep(SPACE, metric="density"))
+    searcher = make_searcher(sweep(SPACE, metric="density"), 2)
     assert (searcher.metric, searcher.mode) == ("density_from_floor", "min")
 
 
@@ -272,3 +272,12 @@ def test_the_page_lists_the_metrics_that_a_sweep_may_have():
     (row,) = re.findall(r"^\| `metric` \|.*$", Path("docs/sweeps.md").read_text(), re.MULTILINE)
     listed = re.findall(r"`([^`]+)`", row.split("|")[3])
     assert listed == shown("sweep")
+
+
+@pytest.mark.parametrize("concurrent", [1, 3])
+def test_random_search_waits_for_trials_that_run(concurrent):
+    """Ray gives TuneConfig's number of trials at a time to other searchers only."""
+    from pipelines.sweeps.tuner import make_searcher
+
+    searcher = make_searcher(sweep(SPACE, searcher="random"), concurrent)
+    assert searcher.max_concurrent == concurrent
