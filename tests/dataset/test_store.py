@@ -98,8 +98,8 @@ def test_damage_is_named_and_the_mend_too(copy, damage, message):
 
 
 def test_copies_are_known_by_the_number_of_distinct_images(digits):
-    assert not digits.has_copies
-    other = ImageDataset(digits.folder)
+    assert not ImageDataset(digits).has_copies
+    other = ImageDataset(digits)
     other.manifest["num_distinct"] -= 1
     assert other.has_copies
     del other.manifest["num_distinct"]  # an older version did not count them
