@@ -65,11 +65,13 @@ class GroupPools:
     """The images of each group, sorted once.
 
     groups: int64 [N], the group labels of the train set (see ImageDataset), -1 = of no known group.
+    without_copies: the positions of images that may be drawn, ascending; None: all.
     """
 
-    def __init__(self, groups: np.ndarray) -> None:
+    def __init__(self, groups: np.ndarray, without_copies: np.ndarray | None = None) -> None:
         assert groups.ndim == 1 and len(groups) > 0, groups.shape
-        self.order = np.argsort(groups, kind="stable")
+        rows = np.arange(len(groups)) if without_copies is None else without_copies
+        self.order = rows[np.argsort(groups[rows], kind="stable")]
         self.values, self.starts, self.counts = np.unique(
             groups[self.order], return_index=True, return_counts=True
         )

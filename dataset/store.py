@@ -72,6 +72,11 @@ class ImageDataset:
         return self.labels
 
     @property
+    def has_copies(self) -> bool:
+        """Whether some images are equal to others in every pixel (dataset/distinct.py)."""
+        return self.manifest.get("num_distinct", len(self)) < len(self)
+
+    @property
     def label_names(self) -> list[str]:
         return self.manifest["label_names"]
 

@@ -1,4 +1,4 @@
-"""Copies among real images count as one; near-copies are counted and told.
+"""Counts near-copies among real images, and words what a reader must know of copies.
 
 A copy is not independent of its original: among copies each neighbour is at distance 0, so floors
 of metrics rise until visibly worse images fall below them.
@@ -11,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dataset.split import image_hash
 from evaluation.features import image_chunks
 
 SIDE = 16
@@ -25,28 +24,6 @@ MOST_LOOKED_AT = 1024
 AT_ONCE = 512
 
 Progress = Callable[[int, int], None]
-
-
-def pixel_keys(
-    images: np.ndarray, indices: np.ndarray, progress: Progress | None = None
-) -> np.ndarray:
-    """uint64 [N]: equal for images[indices] that are equal in every pixel."""
-    keys = np.empty(len(indices), np.uint64)
-    for start, chunk in image_chunks(images, indices):
-        found = [image_hash(image.tobytes()) for image in chunk]
-        keys[start : start + len(chunk)] = np.array(found, np.uint64)
-        if progress is not None:
-            progress(start + len(chunk), len(indices))
-    return keys
-
-
-def first_of_each(keys: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
-    """Ascending positions of the first image of each key or, with labels, of each key and label."""
-    columns = keys[:, None]
-    if labels is not None:
-        columns = np.stack([keys, labels.astype(np.int64).view(np.uint64)], axis=1)
-    _, first = np.unique(columns, axis=0, return_index=True)
-    return np.sort(first)
 
 
 def near_copies(

@@ -11,9 +11,10 @@ from zipfile import BadZipFile
 import numpy as np
 import torch
 
+from dataset.distinct import first_of_each, pixel_keys
 from evaluation.classifier import train_classifier
 from evaluation.config import EvaluationConfig
-from evaluation.copies import first_of_each, near_copies, pixel_keys
+from evaluation.copies import near_copies
 from evaluation.features import write_features
 from foundation.atomic_files import replacing, write_text
 from models.extractors.classifier import ClassifierExtractor, load_classifier

@@ -24,9 +24,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from dataset.distinct import first_of_each, pixel_keys
 from dataset.slots import GroupPools, slot_indices, unpaired_batch
 from dataset.store import ImageDataset
-from evaluation.copies import first_of_each, pixel_keys
 from evaluation.manifold import structure_metrics
 from evaluation.metric_table import metric_entry
 from foundation.number_names import number_name

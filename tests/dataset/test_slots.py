@@ -124,6 +124,12 @@ def test_a_batch_of_unpaired_draws_holds_no_image_twice():
     }
 
 
+def test_images_that_are_left_out_are_not_drawn():
+    once = np.arange(0, 300, 2)
+    drawn = unpaired_batch(0, GroupPools(LABELS, once), LABELS[:40], 3)
+    assert set(drawn) <= set(once) and (LABELS[drawn] == LABELS[:40]).all()
+
+
 @pytest.mark.parametrize("label", [3, 4, 6, 99])
 def test_a_group_without_images_is_named(label):
     with pytest.raises(

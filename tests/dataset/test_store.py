@@ -95,3 +95,12 @@ def test_damage_is_named_and_the_mend_too(copy, damage, message):
     damage(copy)
     with pytest.raises(DatasetError, match=f"{message}.*run the prepare stage"):
         ImageDataset(copy)
+
+
+def test_copies_are_known_by_the_number_of_distinct_images(digits):
+    assert not ImageDataset(digits).has_copies
+    other = ImageDataset(digits)
+    other.manifest["num_distinct"] -= 1
+    assert other.has_copies
+    del other.manifest["num_distinct"]  # an older version did not count them
+    assert not other.has_copies

@@ -7,7 +7,7 @@ import pytest
 
 import evaluation.classifier
 from evaluation.config import EvaluationConfig
-from evaluation.copies import copy_notes, first_of_each, near_copies, pixel_keys
+from evaluation.copies import copy_notes, near_copies
 from evaluation.judge import judge
 from evaluation.reference import build_reference, load_reference
 
@@ -64,14 +64,6 @@ def test_too_few_pictures_are_not_made_more_by_copies(digits, tmp_path):
     data = repeated(digits, 20, train=7, held_out=3)
     with pytest.raises(ValueError, match="7 train and 3 held-out images besides 190 copies of"):
         build_reference(data, EvaluationConfig(), tmp_path)
-
-
-def test_a_picture_with_two_labels_is_one_picture_and_trains_both(digits):
-    images = digits.images[[0, 1, 0, 0, 2]]
-    keys = pixel_keys(images, np.arange(5))
-    assert first_of_each(keys).tolist() == [0, 1, 4]
-    assert first_of_each(keys, np.array([3, 3, -1, 3, 3])).tolist() == [0, 1, 2, 4]
-    assert (keys == pixel_keys(images[::-1], np.arange(5)[::-1])).all()
 
 
 def test_digits_hold_no_near_copies(digits):

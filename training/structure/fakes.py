@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dataset.distinct import first_of_each, pixel_keys
 from dataset.slots import (
     GroupPools,
     slot_generator,
@@ -105,8 +106,8 @@ class Fakes:
         """The batch of the given image slots.
 
         play: all slots of the play; None: those given. Each row depends on (seed, slot) alone,
-        except for unpaired reals: no real image occurs twice in a play, so they depend on the whole
-        play. flip: mirror half of the images, as training does.
+        except for unpaired reals: no real image, and no copy of one, occurs twice in a play, so
+        they depend on the whole play. flip: mirror half of the images, as training does.
         """
         seed, train = self.seed, dataset.train_indices
         train_labels, train_groups, pools = self._labels(dataset)
@@ -251,7 +252,11 @@ class Fakes:
             if not self.conditional:
                 # The groups of an unconditional denoiser's fakes are unknown.
                 labels, groups = np.full_like(labels, -1), np.full_like(groups, -1)
-            self._sorted = (dataset, labels, groups, GroupPools(groups))
+            once = None
+            if not self.paired and getattr(dataset, "has_copies", False):
+                # Copies would tell the real set from the fakes, as an image drawn twice would.
+                once = first_of_each(pixel_keys(dataset.images, dataset.train_indices), groups)
+            self._sorted = (dataset, labels, groups, GroupPools(groups, once))
         return self._sorted[1:]
 
     def _images(

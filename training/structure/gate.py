@@ -88,8 +88,6 @@ class Gate:
             return f"{reason} by {self.worsening:.1%} in sigma bin {self.worst_bin}"
         if reason == WINS:
             return f"{reason}: logit gap {self._gap.mean:.2f}"
-        if reason == CHANCE and not self._trusted:
-            return f"{reason}: not measured yet"
         if reason == CHANCE:
             return f"{reason}: accuracy {self._accuracy.mean:.3f} after {self._trusted} plays"
         return reason

@@ -71,6 +71,21 @@ def test_reals_are_drawn_from_the_group_not_by_the_label():
     assert (unconditional.groups == -1).all() and len(set((unconditional.shown % 4).tolist())) == 4
 
 
+def test_no_copy_of_a_real_occurs_in_a_play(monkeypatch):
+    """Every image four times: an image beside its copy would tell that the set is real."""
+    count = len(DATA.images)
+    place = np.arange(4 * count) % count
+    data = toys.ToyImages(DATA.images[place], DATA.labels[place], DATA.num_classes)
+    keys = place.astype(np.uint64)
+    monkeypatch.setattr("training.structure.fakes.pixel_keys", lambda images, rows: keys[rows])
+    before = fakes().draw(data, range(48)).shown % count
+    assert len(before.unique()) < 48
+    data.has_copies = True
+    batch = fakes().draw(data, range(48))
+    assert len((batch.shown % count).unique()) == 48
+    assert torch.equal(batch.groups, torch.from_numpy(data.group_labels)[batch.shown])
+
+
 def test_paired_reals_are_the_sources():
     batch = fakes(paired=True).draw(DATA, range(40), flip=True)
     assert torch.equal(batch.reals, batch.sources)

@@ -27,7 +27,6 @@ def test_warming_up_until_started():
 def test_at_chance_until_the_discriminator_has_learned():
     made = gate(min_plays=3)
     assert made.reason == CHANCE
-    assert made.explanation == "discriminator at chance: not measured yet"
     made.observe_play(0.9, 1.0)
     made.observe_play(0.9, 1.0)
     assert made.reason == CHANCE  # too few plays to trust
