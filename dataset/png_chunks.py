@@ -36,7 +36,8 @@ def png_parts(data: bytes) -> PngParts:
             raise DamagedImage("PNG file is cut off")
         length, kind = struct.unpack_from(">I4s", data, position)
         if kind == b"IEND":
-            return PngParts(b"".join([*picture, _chunk(kind, b"")]), remarks)
+            whole = position == sum(map(len, picture))  # nothing was left out: no second copy
+            return PngParts(data if whole else b"".join([*picture, _chunk(kind, b"")]), remarks)
         end = position + 12 + length
         if not kind.isalpha() or end > len(data):
             raise DamagedImage("PNG file is cut off or damaged")

@@ -120,7 +120,7 @@ def _member_name(info: zipfile.ZipInfo) -> str:
 def _walk(folder: Path) -> Iterator[tuple[str, Opener | None]]:
     """(name in the folder, with `/`; opener) of each file, None for a pipe, a device and the like.
 
-    Links are followed, loops are not. A link that leads nowhere is a damaged file.
+    Links are followed, loops are not. A link to no regular file is a file that cannot be opened.
     """
     todo = [("", str(folder), frozenset[tuple[int, int]]())]
     while todo:
@@ -144,7 +144,7 @@ def _walk(folder: Path) -> Iterator[tuple[str, Opener | None]]:
             if is_folder:
                 if not is_no_data(entry.name):
                     todo.append((name + "/", entry.path, ancestors | {inode}))
-            elif is_file or not os.path.exists(entry.path):
+            elif is_file or entry.is_symlink():
                 yield name, partial(open_regular, entry.path)
             else:
                 yield name, None

@@ -13,3 +13,8 @@ def test_a_suffix_for_each_file_makes_no_endless_list():
     counts = count_by_suffix([f"scan.{i:04}" for i in range(1000)] + ["a.dcm", "b.dcm"])
     assert len(counts) == 21 and counts["other suffixes"] == 981
     assert sum(counts.values()) == 1002
+
+
+def test_odd_suffixes_are_none_or_escaped():
+    assert suffix_of("Dr. Smith at home") == suffix_of("a.b c") == suffix_of("a." + "x" * 11) == ""
+    assert count_by_suffix(["a.caf\udce9", "b.\x07"]) == {".\\x07": 1, ".caf\\udce9": 1}
