@@ -27,9 +27,10 @@ def asked_classes(
     known = {_same_spelling(name): number for number, name in enumerate(names)}
     out: list[int] = []
     words = text.split(",")
+    longest = 1 + max((name.count(",") for name in names), default=0)
     while words:
         # The longest name that the text goes on with, since names may hold commas.
-        for count in range(len(words), 0, -1):
+        for count in range(min(longest, len(words)), 0, -1):
             word = ",".join(words[:count]).strip()
             if count == 1 or _same_spelling(word) in known:
                 break
@@ -64,9 +65,10 @@ def _classes_of(
         raise ValueError(f"--labels {bad[0]}: these weights know classes 0 to {num_classes - 1}")
     for end in (numbers[0], numbers[-1]):
         if kind == "" and known.get(str(end), end) != end:
+            other = f"class {end} is named {names[end]!r}" if end >= 0 else f"{end} is no class"
             raise ValueError(
-                f"--labels {word}: {end} is the name of class {known[str(end)]}, and class {end} "
-                f"is named {names[end]!r}: say name:{end} or number:{word}"
+                f"--labels {word}: {end} is the name of class {known[str(end)]}, and {other}: say "
+                f"name:{end} or number:{word}"
             )
     return numbers
 

@@ -73,6 +73,7 @@ def write_outputs(folder, kids=(0.02, 0.01), **metrics):
             "num_classes": 2,
             "label_names": ["<b>a</b>", "b"],
             "class_counts": [60, 40],
+            "untrained_classes": {"<i>rare</i>": [7]},
             "content_hash": "ab" * 32,
             "skipped": [],
             "versions": {"numpy": "2.4"},
@@ -163,6 +164,7 @@ def test_page_is_self_contained_and_the_same_each_time(outputs):
     assert not re.search(r"(src|href)\s*=\s*[\"'](?!data:)", text)
     assert "@import" not in text and "url(" not in text and "<script" not in text
     assert "&lt;b&gt;a&lt;/b&gt;" in text and "<b>a</b>" not in text
+    assert "classes without a training image" in text and "&lt;i&gt;rare&lt;/i&gt;" in text
     assert "The best of 2 settings by KID is EMA length 0.1" in text
     assert "and 70 network evaluations per image" in text  # with those that guidance adds
     assert text.count('<td class="number">70</td>') == 2 and ">35<" not in text

@@ -47,6 +47,7 @@ def test_numbers_and_names(text, names, classes):
             "3 is the name of class 2, and class 3 is named '4': say name:3 or number:3",
         ),
         ("2-4", SHIFTED, "2 is the name of class 1, .* or number:2-4"),
+        ("-1", ["-1", "0"], "-1 is the name of class 0, and -1 is no class: say name:-1 or number"),
         ("number:12", SHIFTED, "classes 0 to 11"),
         ("x", [], "give numbers and ranges"),
         ("dog,,cat", PETS, "unknown class ''"),

@@ -108,6 +108,8 @@ def test_plain_columns_as_labels_and_no_labels(library):
     source, records = read(label_column="kind")
     assert source.label_names == ("a", "z")
     assert [record.label for record in records] == [1, 0, -1, 1]
+    library.columns["kind"] = ["10", "9", None, "10"]
+    assert read(label_column="kind")[0].label_names == ("9", "10")  # in natural order
     source, records = read(label_column=None)
     assert source.label_names == () and {record.label for record in records} == {-1}
 
