@@ -5,6 +5,7 @@ interrupted trial continues from its checkpoint, and `dvc exp run` with the best
 finds the training done.
 """
 
+import hashlib
 import json
 import math
 import os
@@ -85,15 +86,16 @@ class RungJudge:
         key = [file_hash(weights), repr(self.evaluation), self.sampler.model_dump_json()]
         path = self.folder / FILE
         if path.is_file():
-            for line in path.read_text().splitlines():
+            for line in path.read_text(errors="replace").splitlines():
                 entry = _parsed(line)
                 if entry and entry["key"] == key:
                     return entry["metrics"]
         metrics = self.evaluation.measure(weights, self.sampler)
         if not math.isfinite(metrics.get(self.objective, math.nan)):
             raise ValueError(f"{self.objective} is not a number at {nimg / 1000:g} kimg")
+        entry = {"key": key, "metrics": metrics}
         with open(path, "a") as stream:
-            stream.write(json.dumps({"key": key, "metrics": metrics}) + "\n")
+            stream.write(json.dumps(entry | {"sha256": _digest(entry)}) + "\n")
         return metrics
 
     def earlier(self) -> list[dict[str, float]]:
@@ -199,8 +201,13 @@ def longest_average(snapshots: Path, nimg: int) -> Path:
 
 
 def _parsed(line: str) -> dict | None:
-    """The entry in a line of the file; None if a crash cut it off."""
+    """The entry in a line of the file; None if a crash cut it off, or it is damaged."""
     try:
-        return json.loads(line)
-    except ValueError:
-        return None
+        entry = json.loads(line)
+        return entry if entry.pop("sha256") == _digest(entry) else None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None  # the snapshot is judged again
+
+
+def _digest(entry: dict) -> str:
+    return hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()

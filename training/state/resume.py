@@ -30,7 +30,8 @@ def load_resumable(
     damaged, a checkpoint of before it is taken, so that the snapshot is made again. Raises
     SnapshotLost if there is none, and what `load_latest` raises.
     """
-    found, bound, lost = checkpoints(folder / "checkpoints"), -1, ""
+    found, bound = checkpoints(folder / "checkpoints"), -1
+    lost = "a snapshot is missing or damaged"  # rank 0 says which
     if world.rank == 0 and found:
         made = [n for n in settings.snapshot_nimgs if n <= checkpoint_nimg(found[-1])]
         first = first_lost(folder / "snapshots", made, settings.ema.tracked)

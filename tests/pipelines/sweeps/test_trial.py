@@ -47,6 +47,16 @@ def test_a_judgement_is_kept_for_the_same_reference_and_code_only(judge):
     assert judge("one") == {"kid": 1.0} and judge.measured == ["one", "two"]
 
 
+@pytest.mark.parametrize(
+    ("old", "new"), [(b"1.0", b"3.0"), (b'"metrics"', b'"metricc"'), (b"{", b"\xff"), (b"}", b"")]
+)
+def test_a_judgement_that_was_damaged_is_made_again(judge, tmp_path, old, new):
+    assert judge("one") == {"kid": 1.0}
+    path = tmp_path / "rungs.jsonl"
+    path.write_bytes(path.read_bytes().replace(old, new))
+    assert judge("one") == {"kid": 2.0} and judge.measured == ["one", "one"]
+
+
 def test_a_judgement_without_the_objective_breaks_the_trial(judge, tmp_path):
     evaluation = QuickEvaluation("data", "reference", None, 0, 16, 16, 5, "{}")
     near = RungJudge(evaluation, SamplerConfig(), (1000,), 1000, tmp_path, "density_from_floor")
