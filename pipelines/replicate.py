@@ -286,8 +286,8 @@ def _git(*words: str) -> str | None:
 
 
 def _show(line: str) -> None:
-    """Print, indented, the lines in which DVC says which stage runs."""
-    if line.startswith(("Running stage", "Stage ")):
+    """Print, indented, the lines that say which stage runs, or what a cluster waits for."""
+    if line.startswith(("Running stage", "Stage ")) or "waiting: " in line:
         print(f"  {line}", flush=True)
 
 

@@ -21,6 +21,7 @@ from pipelines.ray_jobs.session import (
     ray_session,
     root_cause,
 )
+from pipelines.ray_jobs.waiting import told_while_waiting
 from pipelines.settings.yaml_file import ParamsError
 from pipelines.sweeps.record import (
     BROKEN,
@@ -186,7 +187,8 @@ def search(sweep: Sweep, folder: Path, root: Path, observer: Observer, retry_bro
         concurrent = fitting(sweep, ray.cluster_resources())
         tuner = make_tuner(sweep, folder, run_trial, task, observer, concurrent, retry_broken)
         try:
-            tuner.fit()
+            with told_while_waiting(ray, observer.say, "trials"):
+                tuner.fit()
         except Exception as error:
             raise ClusterError(f"the sweep stopped: {root_cause(error)}") from error
     if observer.record.done() < config.trials:

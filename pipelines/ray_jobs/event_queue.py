@@ -14,6 +14,10 @@ from training.events import Event, Report
 Push = Callable[[list[Event]], None]
 Drain = Callable[[], list[Event]]
 
+REST = 10.0
+"""After a failed attempt of t seconds a worker makes none for REST * t seconds, so that a mailbox
+that does not answer slows a training by a tenth at most."""
+
 MOST_WAITING = 1000
 """Number of events, the latest ones, that a worker keeps while it reaches no mailbox."""
 
@@ -38,15 +42,22 @@ class Sender:
     find: looks up the mailbox and returns its `push`. Both may raise; a call of Sender does not.
     """
 
-    def __init__(self, find: Callable[[], Push]):
-        self.find = find
+    def __init__(self, find: Callable[[], Push], clock: Callable[[], float] = time.monotonic):
+        self.find, self.clock = find, clock
+        self.rest_until = float("-inf")
         self.push: Push | None = None
         self.waiting: deque[Event] = deque(maxlen=MOST_WAITING)
         self.told = False
 
     def __call__(self, event: Event) -> None:
         self.waiting.append(event)
+        begun = self.clock()
+        if begun < self.rest_until:
+            return
         error = self._send() and self._send()  # the driver may have made another mailbox
+        if error:
+            now = self.clock()
+            self.rest_until = now + REST * (now - begun)
         if error and not self.told:
             self.told = True
             warnings.warn(f"training goes on, but its events do not arrive: {error!r}")

@@ -6,10 +6,16 @@ import os
 import secrets
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from pipelines.ray_jobs.loopback import (
+    ADDRESS,
+    RAY_OPTIONS,
+    WORKER_ENVIRONMENT,
+    ray_on_loopback,
+)
 from pipelines.settings.cluster import ClusterConfig
 from pipelines.workspace.user import home, may_keep_files
 
@@ -51,24 +57,30 @@ def ray_session(cluster: ClusterConfig, *, dashboard: bool = False) -> Iterator[
         options |= {
             "address": "local",
             "include_dashboard": dashboard,
-            "dashboard_host": "127.0.0.1",
+            "dashboard_host": ADDRESS,
+            **RAY_OPTIONS,
         }
         _keep_token_in_memory()
-    try:
-        ray.init(
-            runtime_env=runtime,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            configure_logging=True,
-            **options,
-        )
-    except (OSError, RuntimeError, ValueError) as error:
-        where = f"cluster.address {cluster.address!r}" if cluster.address else "a local Ray"
-        raise ClusterError(f"{where} could not be used: {str(error).splitlines()[0]}") from error
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
+    # Other Ray clusters, to which this process may connect later, keep their own addresses.
+    place = nullcontext() if cluster.address else ray_on_loopback()
+    with place:
+        try:
+            ray.init(
+                runtime_env=runtime,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                configure_logging=True,
+                **options,
+            )
+        except (OSError, RuntimeError, ValueError) as error:
+            where = f"cluster.address {cluster.address!r}" if cluster.address else "a local Ray"
+            raise ClusterError(
+                f"{where} could not be used: {str(error).splitlines()[0]}"
+            ) from error
+        try:
+            yield ray
+        finally:
+            ray.shutdown()
 
 
 def _keep_token_in_memory() -> None:
@@ -112,6 +124,7 @@ def _worker_environment(cluster: ClusterConfig) -> dict[str, str]:
     if cluster.use_gpu is False:
         environment["CUDA_VISIBLE_DEVICES"] = ""
     if not cluster.address:
+        environment |= WORKER_ENVIRONMENT
         # Workers of a copy of the project must not import the code of the installed checkout.
         here = str(Path.cwd())
         if os.pathsep in here:

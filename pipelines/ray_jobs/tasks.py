@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pipelines.ray_jobs.session import ClusterError, ray_session, root_cause
+from pipelines.ray_jobs.waiting import Patience, room
 from pipelines.settings.cluster import ClusterConfig
 
 
@@ -23,11 +24,13 @@ def run_tasks(
             gpu = ray.cluster_resources().get("GPU", 0) >= 1
         # Each task takes so many processors that about evaluate_workers of them run at a time.
         share = processors_each(ray.nodes(), cluster.evaluate_workers)
-        task = ray.remote(function).options(
-            num_cpus=share,
-            num_gpus=1 if gpu else 0,
-            runtime_env={"env_vars": {"OMP_NUM_THREADS": str(share)}},
-        )
+        options = {
+            "num_cpus": share,
+            "num_gpus": 1 if gpu else 0,
+            "runtime_env": {"env_vars": {"OMP_NUM_THREADS": str(share)}},
+        }
+        _wait_for_room(ray, options)
+        task = ray.remote(function).options(**options)
         references = [task.remote(*values) for values in arguments]
         waiting = list(references)
         while waiting:
@@ -38,6 +41,21 @@ def run_tasks(
                 raise ClusterError(root_cause(error)) from error
             progress(len(references) - len(waiting))
         return ray.get(references)
+
+
+def _wait_for_room(ray: Any, options: dict[str, Any]) -> None:
+    """Wait until the cluster has run an empty task with these options; tell if that takes long."""
+    started = ray.remote(_nothing).options(**options).remote()
+    each = {"CPU": float(options["num_cpus"]), "GPU": float(options["num_gpus"])}
+    patience = Patience(
+        lambda: (1, each), lambda: room(ray), lambda line: print(line, flush=True), "tasks"
+    )
+    while not ray.wait([started], timeout=5.0)[0]:
+        patience()
+
+
+def _nothing() -> None:
+    """An empty task, which runs as soon as there is room."""
 
 
 def processors_each(nodes: list[dict], workers: int) -> int:

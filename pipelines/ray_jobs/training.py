@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from dataset.store import ImageDataset
 from pipelines.ray_jobs.event_queue import Drain, Mailbox, Push, Sender, forward, steady
+from pipelines.ray_jobs.loopback import local_torch_config
 from pipelines.ray_jobs.own_state import ray_state
 from pipelines.ray_jobs.session import ClusterError, ray_session, root_cause
+from pipelines.ray_jobs.waiting import check_room, told_while_waiting
 from pipelines.settings.cluster import ClusterConfig
 from training.events import Event, Message, Report
 from training.run_settings import RunSettings
@@ -137,7 +139,8 @@ def make_mailbox(ray: Any, name: str) -> Drain:
     if not ray.is_initialized():  # a call would start it again
         raise RuntimeError("Ray has been shut down")
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    options = {"name": name, "num_cpus": 0, "scheduling_strategy": here}
+    # One that was slow to answer, and so was taken for lost, still has its name.
+    options = {"name": name, "get_if_exists": True, "num_cpus": 0, "scheduling_strategy": here}
     mailbox = ray.remote(Mailbox).options(**options).remote()
     return lambda: ray.get(mailbox.drain.remote(), timeout=ANSWER_SECONDS)
 
@@ -165,6 +168,10 @@ def train_on_ray(
     from ray.train.torch import TorchConfig, TorchTrainer
 
     scaling = worker_scaling(cluster, ray.cluster_resources().get("GPU", 0), resources)
+    wanted = cluster.fewest_workers, _as_floats(scaling.resources_per_worker)
+    if not cluster.address:
+        check_room(*wanted, ray.cluster_resources())
+    backend = "nccl" if scaling.use_gpu else "gloo"
     name, namespace = f"mailbox-{uuid.uuid4().hex[:12]}", ray.get_runtime_context().namespace
     drain = make_mailbox(ray, name)
     storage = Path(cluster.storage).resolve() if cluster.storage else folder.parent / "ray"
@@ -177,6 +184,10 @@ def train_on_ray(
         "enrich": enrich,
         "here": str(Path.cwd()),
     }
+
+    def tell(line: str) -> None:
+        steady(report)(Message(0, f"train: {line}"))
+
     stop = threading.Event()
     reader = threading.Thread(
         target=forward,
@@ -187,7 +198,9 @@ def train_on_ray(
         trainer = TorchTrainer(
             _worker,
             train_loop_config=config,
-            torch_config=TorchConfig(backend="nccl" if scaling.use_gpu else "gloo"),
+            torch_config=(
+                TorchConfig(backend=backend) if cluster.address else local_torch_config(backend)
+            ),
             scaling_config=scaling,
             run_config=RunConfig(
                 name=start,
@@ -197,13 +210,17 @@ def train_on_ray(
         )
         reader.start()
         try:
-            with _interrupt_kept():
+            with told_while_waiting(ray, tell, fallback=wanted), _interrupt_kept():
                 trainer.fit()
         except Exception as error:
             raise ClusterError(root_cause(error)) from error
         finally:
             stop.set()
             reader.join(timeout=60)
+
+
+def _as_floats(resources: dict[str, float] | None) -> dict[str, float]:
+    return {kind: float(amount) for kind, amount in (resources or {}).items()}
 
 
 @contextmanager

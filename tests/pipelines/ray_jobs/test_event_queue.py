@@ -189,3 +189,21 @@ def test_events_of_the_end_wait_for_a_mailbox_that_is_made_anew():
         dead(Ended(8))
     dead.close(seconds=0.0)
     assert list(dead.waiting) == [Ended(8)]
+
+
+def test_a_mailbox_that_does_not_answer_slows_a_training_by_a_tenth():
+    now, attempts = [0.0], []
+
+    def find():
+        attempts.append(now[0])
+        now[0] += 60.0  # as long as Ray waits for an answer
+        raise TimeoutError("no answer")
+
+    send = Sender(find, clock=lambda: now[0])
+    with pytest.warns(UserWarning, match="training goes on"):
+        send(Ended(0))
+    for nimg in range(1, 1300):
+        now[0] += 1.0  # a step of training
+        send(Ended(nimg))
+    assert attempts == [0.0, 60.0, 1320.0, 1380.0]
+    assert len(send.waiting) == MOST_WAITING and send.waiting[-1].nimg == 1299

@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dataset.config import DatasetConfig
-from dataset.prepare import prepare_dataset
-from models.config import EMAConfig, ModelConfig
+from models.config import ModelConfig
 from models.denoiser import Denoiser, describe
 from models.weights import save_weights
 from pipelines.ray_jobs.generation import generate_images
@@ -22,14 +20,11 @@ from pipelines.ray_jobs.session import (
     root_cause,
 )
 from pipelines.ray_jobs.tasks import processors_each
-from pipelines.ray_jobs.training import run_training, worker_scaling
+from pipelines.ray_jobs.training import worker_scaling
 from pipelines.settings.cluster import ClusterConfig
 from sampling.config import SamplerConfig
 from sampling.request import GenerationRequest
-from training.config import NoiseConfig, TrainConfig
 from training.events import Message
-from training.run_settings import RunSettings
-from training.structure.config import StructureConfig
 
 
 @pytest.fixture
@@ -144,35 +139,6 @@ def test_a_task_fits_on_every_node():
 def test_gpus_that_stay_unused_are_told(capsys):
     assert not worker_scaling(ClusterConfig(), 1, None).use_gpu
     assert "set cluster.num_workers to 1 to use it" in capsys.readouterr().out
-
-
-@pytest.fixture
-def training(tmp_path):
-    """training(cluster, report): a run of 512 images in tmp_path/run; returns its folder."""
-    model = ModelConfig(
-        channels=8, channel_mult=(1,), blocks=1, attention_resolutions=(), structural_blocks=()
-    )
-    settings = RunSettings(
-        seed=0,
-        model=model,
-        noise=NoiseConfig(),
-        structure=StructureConfig(kind="none"),
-        train=TrainConfig(
-            total_kimg=0.512,
-            batch_size=16,
-            log_every_kimg=0.016,
-            held_out_every_kimg=0.512,
-            held_out_images=16,
-        ),
-        ema=EMAConfig(snapshots=2),
-    )
-    prepare_dataset(DatasetConfig(), tmp_path / "data")
-
-    def run(cluster, report):
-        run_training(settings, tmp_path / "data", tmp_path / "run", cluster, report)
-        return tmp_path / "run"
-
-    return run
 
 
 def test_a_failing_watcher_ends_no_training_in_this_process(training):

@@ -1,0 +1,75 @@
+"""A local Ray can be reached from this machine alone."""
+
+import ipaddress
+import os
+import socket
+
+import psutil
+import pytest
+
+from pipelines.ray_jobs.loopback import SETTINGS, ray_on_loopback
+from pipelines.ray_jobs.session import _worker_environment
+from pipelines.settings.cluster import ClusterConfig
+
+
+def listening() -> dict[int, tuple[str, str]]:
+    """{port: (address, process)} of TCP sockets that this process and its descendants listen on."""
+    this = psutil.Process()
+    found = {}
+    for process in (this, *this.children(recursive=True)):
+        try:
+            for entry in process.net_connections("inet"):
+                if entry.status == psutil.CONN_LISTEN:
+                    found[entry.laddr.port] = (entry.laddr.ip, process.name())
+        except psutil.Error:  # it has just ended
+            continue
+    return found
+
+
+def reachable_from_elsewhere(address: str) -> bool:
+    ip = ipaddress.ip_address(address)
+    mapped = getattr(ip, "ipv4_mapped", None)
+    return not (mapped or ip).is_loopback
+
+
+def test_a_socket_on_every_interface_is_found():
+    with socket.socket() as everywhere, socket.socket() as here:
+        for end, address in ((everywhere, "0.0.0.0"), (here, "127.0.0.1")):
+            end.bind((address, 0))
+            end.listen()
+        found = listening()
+        assert reachable_from_elsewhere(found[everywhere.getsockname()[1]][0])
+        assert not reachable_from_elsewhere(found[here.getsockname()[1]][0])
+    assert [reachable_from_elsewhere(a) for a in ("::", "::1", "::ffff:127.0.0.1")] == [
+        True,
+        False,
+        False,
+    ]
+
+
+@pytest.mark.slow
+def test_a_training_listens_on_this_machine_only(training):
+    """Ray's servers, its metrics and torch's store once listened on every interface."""
+    found = {}
+    training(
+        ClusterConfig(num_workers=1, use_gpu=False, max_failures=0),
+        lambda event: event.nimg % 128 or found.update(listening()),
+    )
+    names = " ".join(name for _, name in found.values())
+    assert "gcs_server" in names and "raylet" in names and "RayTrainWorker" in names
+    assert {p: who for p, who in found.items() if reachable_from_elsewhere(who[0])} == {}
+    assert not {44217, 44227} & set(found), "metrics of Ray's monitor and dashboard"
+
+
+def test_other_clusters_keep_their_addresses(monkeypatch):
+    from ray._private import ray_constants
+
+    for name in SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    with ray_on_loopback():
+        assert not ray_constants.ENABLE_RAY_CLUSTER
+        assert SETTINGS.items() <= os.environ.items()
+    assert before == ray_constants.ENABLE_RAY_CLUSTER and not set(SETTINGS) & set(os.environ)
+    assert "GLOO_SOCKET_IFNAME" in _worker_environment(ClusterConfig())
+    assert "GLOO_SOCKET_IFNAME" not in _worker_environment(ClusterConfig(address="auto"))
