@@ -61,7 +61,7 @@ def main() -> None:
     inception = None if args.inception is None else str(args.inception)
     config = EvaluationConfig(k=args.k, floor_draws=args.draws, inception_path=inception)
     # These bring torch, which --help does without.
-    from evaluation.judge_folders import judge_folders
+    from evaluation.folders.judge_folders import judge_folders
     from models.extractors.base import ExtractorError
 
     try:

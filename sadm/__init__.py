@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dataset.store import ImageDataset
     from evaluation.config import EvaluationConfig
+    from evaluation.folders.judge_folders import judge_folders
     from evaluation.judge import judge
-    from evaluation.judge_folders import judge_folders
     from evaluation.pictures import sample_grid
     from evaluation.reference import load_reference
     from models.denoiser import load_denoiser
@@ -30,7 +30,7 @@ WHERE = {
     "SamplerConfig": "sampling.config",
     "generate": "sadm.pictures",
     "judge": "evaluation.judge",
-    "judge_folders": "evaluation.judge_folders",
+    "judge_folders": "evaluation.folders.judge_folders",
     "load_denoiser": "models.denoiser",
     "load_params": "pipelines.params",
     "load_reference": "evaluation.reference",

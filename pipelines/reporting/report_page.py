@@ -269,9 +269,8 @@ def _protocol(inputs: Inputs, best: Item) -> str:
     if data.get("untrained_classes"):
         about["classes without a training image"] = ", ".join(data["untrained_classes"])
     about["files that are no images"] = sum((data.get("other_files") or {}).values())
-    counts = data.get("class_counts") or {}
-    if isinstance(counts, list):
-        counts = dict(zip(data.get("label_names") or range(len(counts)), counts, strict=False))
+    counts = data.get("class_counts") or []
+    counts = dict(zip(data.get("label_names") or range(len(counts)), counts, strict=False))
     versions: dict[str, Any] = {}
     protocol = {**(reference.get("protocol") or {}), **best.protocol}
     for source in (data, reference, reference.get("protocol") or {}, best.protocol):

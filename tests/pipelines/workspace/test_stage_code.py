@@ -93,7 +93,8 @@ def test_what_is_left_out_is_there_and_has_a_reason():
 
 def test_no_import_hides_from_the_closure():
     hidden = ("importlib", "__import__", "exec", "eval", "runpy", "pkgutil")
-    for module in modules():
+    assert not any("sadm/" in str(path) for stage in STAGE_PARAMS for path in always_files(stage))
+    for module in set(modules()) - {"sadm"}:  # which hands out names, and is in no stage
         path = find_module(module)
         assert path is not None
         used = {n.id for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Name)}

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 from evaluation.config import EvaluationConfig
-from evaluation.folder_features import FolderFeatures, folder_features
-from evaluation.judge_features import judge_against_reference, judge_features
+from evaluation.folders.features import FolderFeatures, folder_features
+from evaluation.folders.judge_features import judge_against_reference, judge_features
 from evaluation.reference import load_reference
 from models.extractors.base import Extractor
 from models.extractors.load import load_extractor

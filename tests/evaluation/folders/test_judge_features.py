@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from evaluation.config import EvaluationConfig
+from evaluation.folders.judge_features import judge_against_reference, judge_features
 from evaluation.frechet import frechet_from_features
 from evaluation.judge import judge
-from evaluation.judge_features import judge_against_reference, judge_features
 from evaluation.reference import load_reference
 
 CONFIG = EvaluationConfig(floor_draws=5, kid_subsets=10, kid_subset_size=40, k=3)

@@ -10,8 +10,8 @@ from PIL import Image
 from torch import nn
 
 from evaluation.config import EvaluationConfig
-from evaluation.folder_features import folder_features
-from evaluation.judge_features import judge_features
+from evaluation.folders.features import folder_features
+from evaluation.folders.judge_features import judge_features
 from models.extractors import imagenet
 from models.extractors.classifier import ClassifierExtractor
 from models.extractors.load import load_extractor

@@ -1,0 +1,1 @@
+"""Judges images that lie in folders, without a data set."""
