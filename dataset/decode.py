@@ -13,10 +13,10 @@ from PIL import Image, UnidentifiedImageError
 
 from dataset.decoding_memory import claim
 from dataset.errors import DamagedImage
-from dataset.image_kinds import HEAD, refuse_unread
-from dataset.png_chunks import SIGNATURE, png_parts
-from dataset.upright import orientation, png_orientation, upright
-from dataset.without_metadata import without_metadata
+from dataset.image_files.kinds import HEAD, refuse_unread
+from dataset.image_files.png_chunks import SIGNATURE, png_parts
+from dataset.image_files.upright import orientation, png_orientation, upright
+from dataset.image_files.without_metadata import without_metadata
 
 MAX_BYTES = 256 * 2**20
 MAX_PIXELS = 89_478_485  # Pillow's own limit, a quarter of a gigabyte of RGB

@@ -19,7 +19,7 @@ from PIL import Image
 
 from dataset.decode import MAX_BYTES, decode, image_suffixes, reason
 from dataset.errors import DamagedImage, DatasetError
-from dataset.image_kinds import HEAD, image_kind, refuse_camera_raw, unread_suffixes
+from dataset.image_files.kinds import HEAD, image_kind, refuse_camera_raw, unread_suffixes
 from dataset.sources.class_folders import (
     class_folders,
     is_no_data,

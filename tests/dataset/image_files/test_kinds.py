@@ -6,7 +6,7 @@ from PIL import Image
 
 from dataset.decode import decode, image_suffixes
 from dataset.errors import DamagedImage
-from dataset.image_kinds import HEAD, image_kind, refuse_camera_raw, unread_suffixes
+from dataset.image_files.kinds import HEAD, image_kind, refuse_camera_raw, unread_suffixes
 
 HEIC = b"\0\0\0\x1cftypheic\0\0\0\0mif1heicmiaf" + bytes(40)
 UNREAD = {

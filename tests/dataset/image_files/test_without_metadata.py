@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from dataset.decode import decode
-from dataset.without_metadata import without_metadata
+from dataset.image_files.without_metadata import without_metadata
 
 PIXELS = np.arange(12 * 3, dtype=np.uint8).reshape(3, 4, 3)
 

@@ -8,7 +8,7 @@ from io import BytesIO
 
 from PIL import ExifTags, Image
 
-from dataset.png_chunks import one_pixel_png
+from dataset.image_files.png_chunks import one_pixel_png
 
 # What a viewer must do for each EXIF orientation (TIFF 6.0, tag 274); 1 is upright.
 _TURNS = {

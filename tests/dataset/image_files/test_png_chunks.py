@@ -8,7 +8,7 @@ from PIL import Image, PngImagePlugin
 
 from dataset.decode import decode
 from dataset.errors import DamagedImage
-from dataset.png_chunks import one_pixel_png, png_parts
+from dataset.image_files.png_chunks import one_pixel_png, png_parts
 
 PIXELS = np.arange(6, dtype=np.uint8).reshape(2, 3)
 
