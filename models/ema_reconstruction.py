@@ -55,7 +55,13 @@ def reconstruct(
     for position, (_, _, path) in enumerate(found):
         tensors, description = load_tensors(path)
         tensors = with_named_adapters(tensors)
-        constants = {n: tensors[n] for n in description["constants"]}
+        try:
+            constants = {n: tensors[n] for n in description["constants"]}
+        except (KeyError, TypeError) as error:
+            raise WeightsError(
+                f"{path.with_suffix('.json')} does not describe a snapshot (constants: {error}): "
+                "run the train stage again"
+            ) from error
         for length in lengths:
             # signed weights amplify rounding, so the sum is kept in fp64
             weight = float(weights[length][position])
@@ -66,5 +72,5 @@ def reconstruct(
                 total.add_(tensors[name].double(), alpha=weight)
         progress(position + 1)
     out = {s: {n: t.float() for n, t in sums[s].items()} | constants for s in lengths}
-    del description["sigma_rel"]
+    description.pop("sigma_rel", None)
     return out, description, errors

@@ -1,11 +1,11 @@
 """Reads runs back from MLflow, and makes the table rows in which they differ."""
 
-import json
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from evaluation.metric_table import METRICS, best_of, metric_entry
+from foundation.json_files import parse_object
 from pipelines.reporting.html import number, with_deviation
 from pipelines.reporting.stage_outputs import flat_metrics
 from pipelines.tracking.run_names import UNIMPORTANT_SECTIONS
@@ -79,11 +79,19 @@ def final_items(
     """
     text, found = store.artifact(parent.info.run_id, "metrics.json"), {}
     if text is not None:
-        for item, entry in json.loads(text)["items"].items():
-            if item not in known:
+        try:
+            items = parse_object(text)["items"]
+            for item, entry in items.items():
+                if item in known:
+                    continue
                 metrics = {name: value for name, value in entry.items() if isinstance(value, dict)}
                 key_and_step = (f"samples {entry['sampler']}", round(1000 * entry["ema_length"]))
                 found[item] = flat_metrics(metrics), store.image(parent.info.run_id, *key_and_step)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"metrics.json of run {parent.info.run_name} is damaged ({error}): run the "
+                "pipeline again, or leave this run out"
+            ) from error
     best = parent.data.tags.get("best.item")
     if not found and best and best not in known and parent.data.metrics:
         found[best] = dict(parent.data.metrics), store.image(parent.info.run_id, "samples", 0)

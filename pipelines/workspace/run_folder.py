@@ -1,6 +1,5 @@
 """The folder of a training run under .runs/: locked, adopted by a new fingerprint, published."""
 
-import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from foundation.json_files import read_object
 from pipelines.workspace.fingerprint import Identity
 
 
@@ -74,14 +74,14 @@ def offer_or_adopt(identity: Identity, folder: Path, adopt: str | None) -> None:
 def _unfinished(run: Path, identity: Identity) -> str | None:
     """The fingerprint of an unfinished run with the same params and inputs; None for any other."""
     try:
-        facts = json.loads((run / "identity.json").read_text())
+        facts = read_object(run / "identity.json")
     except (OSError, ValueError):  # no run, or a file that a full disk or a kill cut off
         return None
-    if (facts["params"], facts["inputs"]) != (identity.params, identity.inputs):
+    if (facts.get("params"), facts.get("inputs")) != (identity.params, identity.inputs):
         return None
     if (run / "train.json").exists() or not (run / "checkpoints").exists():
         return None
-    return facts["fingerprint"]
+    return facts.get("fingerprint")
 
 
 def publish(folder: Path, out: Path) -> None:

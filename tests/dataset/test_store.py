@@ -78,7 +78,10 @@ def objects(path):
     [
         (lambda d: (d / "dataset.json").unlink(), "holds no finished data set"),
         (lambda d: (d / "dataset.json").write_text("{"), "dataset.json cannot be read"),
-        (lambda d: (d / "dataset.json").write_text("[]"), "dataset.json lacks num_images"),
+        (
+            lambda d: (d / "dataset.json").write_text("[]"),
+            r"dataset.json cannot be read \(it holds a list\)",
+        ),
         (lambda d: edit(d / "dataset.json", content_hash=None), "lacks content_hash"),
         (lambda d: (d / "images.npy").unlink(), "images.npy is missing"),
         (lambda d: cut(d / "images.npy"), "images.npy cannot be read"),
@@ -95,3 +98,13 @@ def test_damage_is_named_and_the_mend_too(copy, damage, message):
     damage(copy)
     with pytest.raises(DatasetError, match=f"{message}.*run the prepare stage"):
         ImageDataset(copy)
+
+
+def test_whatever_dataset_json_holds_is_one_dataset_error(copy, odd_variants):
+    written = json.loads((copy / "dataset.json").read_text())
+    for odd in odd_variants({key: written[key] for key in written if key != "skipped"}):
+        (copy / "dataset.json").write_text(json.dumps(odd))
+        try:
+            ImageDataset(copy)
+        except DatasetError as error:
+            assert str(copy) in str(error) and "\n" not in str(error)

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from foundation.atomic_files import replacing, write_text
+from foundation.json_files import parse_object
 
 
 class Curves:
@@ -32,9 +33,11 @@ class Curves:
         rows = []
         for line in self.path.read_text().splitlines() if self.path.exists() else []:
             try:
-                rows.append(json.loads(line))
-            except json.JSONDecodeError:
+                row = parse_object(line)
+            except ValueError:
                 continue
+            if isinstance(row.get("nimg"), int):
+                rows.append(row)
         return rows
 
     def write_csv(self, path: Path) -> None:
