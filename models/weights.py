@@ -95,7 +95,11 @@ def image_shape(description: Mapping) -> tuple[int, int, int]:
     if not isinstance(shape, list) or len(shape) != 3:
         raise ValueError(f"image_shape is {shape!r:.60}, not [channels, height, width]")
     sides = dict(zip(("channels", "height", "width"), shape, strict=True))
-    return whole(sides, "channels", 1, 4096), *(whole(sides, k, 1, 65_536) for k in list(sides)[1:])
+    return (
+        whole(sides, "channels", 1, 4096),
+        whole(sides, "height", 1, 65_536),
+        whole(sides, "width", 1, 65_536),
+    )
 
 
 def _read_json(path: Path) -> dict:
