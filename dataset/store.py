@@ -1,6 +1,5 @@
 """Read access to a prepared data set."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dataset.errors import DatasetError
+from foundation.json_files import read_object
 
 if TYPE_CHECKING:
     import torch
@@ -104,7 +104,7 @@ class ImageDataset:
     def _read_manifest(self) -> dict[str, Any]:
         path = self.folder / "dataset.json"
         try:
-            manifest = json.loads(path.read_text(encoding="utf-8"))
+            manifest = read_object(path)
         except FileNotFoundError:
             raise DatasetError(
                 f"{self.folder} holds no finished data set (no dataset.json): run the prepare stage"
@@ -119,7 +119,7 @@ class ImageDataset:
         }
         needed |= {"channels": int, "num_classes": int, "label_names": list, "content_hash": str}
         for key, kind in needed.items():
-            if not isinstance(manifest, dict) or not isinstance(manifest.get(key), kind):
+            if not isinstance(manifest.get(key), kind):
                 raise self._damaged("dataset.json", f"lacks {key}")
         return manifest
 

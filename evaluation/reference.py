@@ -17,6 +17,7 @@ from evaluation.config import EvaluationConfig
 from evaluation.copies import near_copies
 from evaluation.features import write_features
 from foundation.atomic_files import replacing, write_text
+from foundation.json_files import read_object
 from models.extractors.classifier import ClassifierExtractor, load_classifier
 from models.extractors.load import Extractor, load_extractor
 
@@ -185,9 +186,10 @@ def load_reference(folder: Path, inception_path: str | None = None) -> Reference
     folder = Path(folder)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with _reading(folder / "reference.json") as path:
-        manifest = json.loads(path.read_text())
+        manifest = read_object(path)
         if manifest["schema"] != SCHEMA:
             raise ValueError(f"has schema {manifest['schema']}, expected {SCHEMA}")
+        _check_kinds(manifest)
         name, size = manifest["extractor"], manifest["num_features"]
     classifier = None
     if manifest["classifier"] is not None:
@@ -227,6 +229,22 @@ def _can_classify(dataset: RealImages) -> bool:
     labels = dataset.labels[dataset.train_indices]
     present = len(np.unique(labels[labels >= 0]))
     return present >= 2 and dataset.num_classes <= MAX_CLASSES
+
+
+def _check_kinds(manifest: dict) -> None:
+    """Raise ValueError or KeyError unless the manifest holds what loading reads, of these kinds."""
+    kinds = {"extractor": str, "num_features": int, "num_train": int, "num_held_out": int}
+    for key, kind in kinds.items():
+        if not isinstance(manifest[key], kind):
+            raise ValueError(f"{key} is {manifest[key]!r:.60}")
+    for key in ("protocol", "classifier"):
+        part = manifest[key]
+        if not isinstance(part, dict) and (key == "protocol" or part is not None):
+            raise ValueError(f"{key} is {part!r:.60}")
+        if part is not None and not isinstance(part["weights_sha256"], str):
+            raise ValueError(f"{key} names no weights")
+    if manifest["extractor"] == "classifier" and manifest["classifier"] is None:
+        raise ValueError("it names the classifier, and describes none")
 
 
 def _check_weights(network: Extractor, protocol: dict, folder: Path) -> None:

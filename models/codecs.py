@@ -99,7 +99,10 @@ def make_codec(description: Mapping[str, Any] | None = None) -> Codec:
 
     Raises ValueError for an unknown kind.
     """
-    description = description or {"kind": "none"}
+    if description is None:
+        description = {"kind": "none"}
+    if not isinstance(description, Mapping) or not isinstance(description.get("kind"), str):
+        raise ValueError(f"codec is {description!r:.60}, which names no kind of codec")
     check_name("codec", description["kind"], CODECS)
     return CODECS[description["kind"]].from_description(description)
 

@@ -25,7 +25,7 @@ from models.layers.low_rank_adapter import (
 )
 from models.layers.magnitude_preserving import MPConv, MPFourier, normalize_weights
 from models.unet import Encoded, UNet
-from models.weights import WeightsError, load_tensors
+from models.weights import WeightsError, image_shape, load_tensors, whole
 
 
 @dataclass(frozen=True)
@@ -152,13 +152,13 @@ def load_denoiser(path: str | Path, device: torch.device | str = "cpu") -> Denoi
         config = ModelConfig.model_validate_json(json.dumps(description["config"]))
         codec = make_codec(description.get("codec"))
         names = described_names(description)
-        shape = tuple(description["image_shape"])
-        denoiser = Denoiser(shape, description["num_classes"], config, codec, names)
+        shape, classes = image_shape(description), whole(description, "num_classes", 0, 1_000_000)
+        denoiser = Denoiser(shape, classes, config, codec, names)
         further = split_adapters(tensors)[1]
         for name in further.keys() - adapter_names(denoiser):
             install_adapter(denoiser, name, further[name])
         denoiser.load_state_dict(tensors)
-    except (KeyError, RuntimeError, ValueError) as error:
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
         summary = "; ".join(line.strip() for line in str(error).splitlines()[:3])[:200]
         raise WeightsError(
             f"{path} does not describe a denoiser of this version: {summary}"

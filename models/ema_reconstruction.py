@@ -60,7 +60,13 @@ def reconstruct(
     for position, (_, _, path) in enumerate(found):
         tensors, description = load_tensors(path)
         tensors = with_named_adapters(tensors)
-        constants = {n: tensors[n] for n in description["constants"]}
+        try:
+            constants = {n: tensors[n] for n in description["constants"]}
+        except (KeyError, TypeError) as error:
+            raise WeightsError(
+                f"{path.with_suffix('.json')} does not describe a snapshot (constants: {error}): "
+                "run the train stage again"
+            ) from error
         for length in lengths:
             # signed weights amplify rounding, so the sum is kept in fp64
             weight = float(weights[length][position])
@@ -75,5 +81,5 @@ def reconstruct(
         for name in sums[length]:
             if not out[length][name].isfinite().all():
                 raise WeightsError(f"{folder}: the average of length {length:g} is not finite")
-    del description["sigma_rel"]
+    description.pop("sigma_rel", None)
     return out, description, errors

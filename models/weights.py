@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from safetensors import SafetensorError
 
 from foundation.atomic_files import replacing, write_text
+from foundation.json_files import read_object
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,11 +31,11 @@ def save_weights(path: Path, tensors: "dict[str, Tensor]", description: dict) ->
     The JSON is written last and holds a checksum of the tensors' file and one of itself, so that
     `load_tensors` notices damage, and when a crash has replaced only one of the two files.
     """
-    from safetensors.torch import save_file
-
     path = Path(path)
     with replacing(path) as temporary:
-        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary)
+        write_tensors(
+            {k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary, path
+        )
         facts = {
             "format": FORMAT,
             "sha256": file_hash(temporary),
@@ -43,6 +44,24 @@ def save_weights(path: Path, tensors: "dict[str, Tensor]", description: dict) ->
     write_text(
         path.with_suffix(".json"), json.dumps(description | facts, indent=1, sort_keys=True) + "\n"
     )
+
+
+def write_tensors(
+    tensors: "dict[str, Tensor]",
+    temporary: Path,
+    path: Path,
+    metadata: dict[str, str] | None = None,
+) -> None:
+    """Write one safetensors file at `temporary`, which will become `path`.
+
+    Raises OSError, as every other writer does, where the disk is full or cannot be written.
+    """
+    from safetensors.torch import save_file
+
+    try:
+        save_file(tensors, temporary, metadata=metadata)
+    except SafetensorError as error:  # which is neither an OSError nor a ValueError
+        raise OSError(f"{path} cannot be written: {error}") from error
 
 
 def load_tensors(path: Path) -> "tuple[dict[str, Tensor], dict]":
@@ -92,6 +111,27 @@ def load_description(path: Path) -> dict:
     return _described(Path(path), _read_json(Path(path)))
 
 
+def whole(description: Mapping, key: str, least: int, most: int) -> int:
+    """A whole number of a description. Raises ValueError unless it lies in the range."""
+    value = description[key]
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise ValueError(f"{key} is {value!r:.60}, not a whole number from {least} to {most}")
+    return value
+
+
+def image_shape(description: Mapping) -> tuple[int, int, int]:
+    """(C, H, W) of a description. Raises ValueError unless it is of an image."""
+    shape = description["image_shape"]
+    if not isinstance(shape, list) or len(shape) != 3:
+        raise ValueError(f"image_shape is {shape!r:.60}, not [channels, height, width]")
+    sides = dict(zip(("channels", "height", "width"), shape, strict=True))
+    return (
+        whole(sides, "channels", 1, 4096),
+        whole(sides, "height", 1, 65_536),
+        whole(sides, "width", 1, 65_536),
+    )
+
+
 def _read_json(path: Path) -> dict:
     for part in (path, path.with_suffix(".json")):
         if not part.is_file():
@@ -99,12 +139,9 @@ def _read_json(path: Path) -> dict:
                 f"{part} does not exist: weights are a .safetensors file with a .json beside it"
             )
     try:
-        written = json.loads(path.with_suffix(".json").read_text())
+        return read_object(path.with_suffix(".json"))
     except (ValueError, OSError) as error:
         raise _damaged(path.with_suffix(".json"), error) from error
-    if not isinstance(written, dict):
-        raise _damaged(path.with_suffix(".json"), f"it holds a {type(written).__name__}")
-    return written
 
 
 def _described(path: Path, written: dict) -> dict:

@@ -19,6 +19,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from foundation.atomic_files import write_text
+from foundation.json_files import parse_object, read_object
 from pipelines.console.command import run_stage
 from pipelines.params import check_params
 from pipelines.replication.report import Result, print_tables, summarise, write_figure
@@ -155,18 +156,14 @@ def parse_seeds(text: str, first: int) -> list[int]:
         numbers = [int(part) for part in text.split(",")]
     except ValueError:
         numbers = []
-    if len(numbers) > MAX_SEEDS or ("," not in text and numbers and numbers[0] > MAX_SEEDS):
-        raise ParamsError(
-            f"--seeds {shortened(text)}: at most {MAX_SEEDS:,} can be given: each is a whole run "
-            "of the pipeline"
-        )
+    shown, count = shortened(text), len(numbers) if "," in text else sum(numbers)
+    if count > MAX_SEEDS:
+        raise ParamsError(f"--seeds {shown}: at most {MAX_SEEDS:,}, as each is a whole run")
     if "," not in text and len(numbers) == 1 and numbers[0] >= 1:
         return list(range(first, first + numbers[0]))
     if "," in text and numbers and min(numbers) >= 0 and len(set(numbers)) == len(numbers):
         return numbers
-    raise ParamsError(
-        f"--seeds {shortened(text)}: give a number of at least 1, or different seeds: 3,7,11"
-    )
+    raise ParamsError(f"--seeds {shown}: give a number of at least 1, or different seeds: 3,7,11")
 
 
 def parse_option(option: str) -> tuple[str, list[Any]]:
@@ -209,17 +206,19 @@ def run_all(
             f"replicate {count}/{len(experiments)}: seed {experiment.seed}, {experiment.variant}"
         )
         path = root / ".runs" / "replicate" / f"{experiment.tag}.json"
-        if path.is_file():
+        kept = _kept(path)
+        if kept is not None:
             print(f"{where}: done already", flush=True)
         else:
             print(f"{where}: running", flush=True)
             try:
-                write_text(path, json.dumps(run(experiment, raw)))
+                kept = run(experiment, raw)
+                write_text(path, json.dumps(kept))
             except RuntimeError as error:
                 print(f"{where}: failed: {error}", flush=True)
                 failures.append(f"seed {experiment.seed}, {experiment.variant}: {error}")
                 continue
-        metrics = chosen(json.loads(path.read_text()), item)
+        metrics = chosen(kept, item)
         results.append(Result(experiment.variant, experiment.seed, metrics))
     return results, failures
 
@@ -247,7 +246,16 @@ def run(experiment: Experiment, raw: dict[str, Any]) -> dict[str, Any]:
     text = _git("show", f"{revision}:{REPORTS}/metrics.json")
     if text is None:
         raise RuntimeError(f"experiment {experiment.name} holds no {REPORTS}/metrics.json")
-    return json.loads(text)
+    return parse_object(text)
+
+
+def _kept(path: Path) -> dict[str, Any] | None:
+    """The result of an experiment that is done; None if there is none, or a damaged one."""
+    try:
+        kept = read_object(path)
+    except (OSError, ValueError):
+        return None
+    return kept if kept.keys() >= {"best", "items"} else None
 
 
 def chosen(metrics_json: dict[str, Any], item: str | None) -> dict[str, float]:

@@ -22,6 +22,7 @@ from pipelines.ray_jobs.session import (
     root_cause,
 )
 from pipelines.ray_jobs.waiting import told_while_waiting
+from pipelines.reporting.stage_outputs import read_json
 from pipelines.settings.yaml_file import ParamsError
 from pipelines.sweeps.record import (
     BROKEN,
@@ -124,8 +125,8 @@ def prepare_data(sweep: Sweep) -> None:
         run_dvc("repro", "reference")
     except RuntimeError as error:
         raise RuntimeError(f"the data set or its reference could not be made: {error}") from None
-    manifest = json.loads((REFERENCE / "reference.json").read_text())
-    if sweep.config.metric == "conditional_accuracy" and manifest["classifier"] is None:
+    manifest = read_json(REFERENCE / "reference.json", "reference")
+    if sweep.config.metric == "conditional_accuracy" and manifest.get("classifier") is None:
         raise ParamsError(
             f"{sweep.where}: metric: no trial reports conditional_accuracy, since "
             "the data set has no classes: choose kid"

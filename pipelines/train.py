@@ -5,12 +5,12 @@ published again without training. Under DVC, set TRAIN_FRESH=1 or TRAIN_ADOPT=FI
 the options --fresh and --adopt.
 """
 
-import json
 import os
 import shutil
 from pathlib import Path
 
 from dataset.store import ImageDataset
+from foundation.json_files import read_object
 from pipelines.console.command import parser, run_stage
 from pipelines.console.training_monitor import Monitor, close_training
 from pipelines.params import load_params
@@ -65,7 +65,17 @@ def main() -> None:
                 seal(folder)
             run.log_artifact(folder / "train.json")
             publish(folder, TRAIN)
-            close_training(run, json.loads((folder / "train.json").read_text()), outcome(params))
+            close_training(run, _summary(folder / "train.json"), outcome(params))
+
+
+def _summary(path: Path) -> dict:
+    """The content of train.json. Raises ValueError where it is damaged."""
+    try:
+        return read_object(path)
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is damaged ({error}): TRAIN_FRESH=1 dvc repro -f train trains anew"
+        ) from error
 
 
 def train_run(params: Params, folder: Path, identity: Identity, run) -> None:

@@ -21,6 +21,27 @@ def free_port():
         return probe.getsockname()[1]
 
 
+@pytest.fixture
+def odd_variants():
+    """odd_variants(value) yields plain data in which each part in turn is something odd."""
+    odd = (None, [1], {}, "x", -1, 10**12, 0.5, True)
+
+    def variants(value):
+        yield from (other for other in odd if other != value)
+        if not isinstance(value, dict | list):
+            return
+        for key, part in list(value.items() if isinstance(value, dict) else enumerate(value)):
+            without = dict(value) if isinstance(value, dict) else list(value)
+            del without[key]
+            yield without
+            for other in variants(part):
+                changed = dict(value) if isinstance(value, dict) else list(value)
+                changed[key] = other
+                yield changed
+
+    return variants
+
+
 def pytest_collection_modifyitems(items):
     """Put the files of slow tests first, so that two processes end at about the same time."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}

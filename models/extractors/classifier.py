@@ -8,7 +8,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.extractors.base import Extractor, ExtractorError, versions
-from models.weights import WeightsError, load_tensors, save_weights, tensors_hash
+from models.weights import (
+    WeightsError,
+    image_shape,
+    load_tensors,
+    save_weights,
+    tensors_hash,
+    whole,
+)
 
 MAX_SIDE = 64
 """Larger images are averaged down to this before the first convolution."""
@@ -150,13 +157,13 @@ def load_classifier(path: Path) -> ClassifierExtractor:
     tensors, description = load_tensors(path)
     try:
         extractor = ClassifierExtractor(
-            tuple(description["image_shape"]),
-            description["num_classes"],
-            description["num_features"],
+            image_shape(description),
+            whole(description, "num_classes", 2, 1_000_000),
+            whole(description, "num_features", 1, 65_536),
         )
         extractor.load_state_dict(tensors)
         extractor.description = description["training"]
-    except (KeyError, TypeError, RuntimeError) as error:
+    except (KeyError, TypeError, RuntimeError, ValueError) as error:
         raise WeightsError(
             f"{path} does not hold a classifier of this version ({error}): "
             f"run the reference stage again"

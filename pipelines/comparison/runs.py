@@ -1,11 +1,11 @@
 """Reads runs back from MLflow, and makes the table rows in which they differ."""
 
-import json
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from evaluation.metric_table import METRICS, best_of, metric_entry
+from foundation.json_files import parse_object
 from pipelines.reporting.html import number, with_deviation
 from pipelines.reporting.stage_outputs import flat_metrics
 from pipelines.tracking.length_steps import length_scale, length_step
@@ -80,14 +80,21 @@ def final_items(
     """
     text, found = store.artifact(parent.info.run_id, "metrics.json"), {}
     if text is not None:
-        entries = json.loads(text)["items"]
-        scale = length_scale(entry["ema_length"] for entry in entries.values())
-        for item, entry in entries.items():
-            if item not in known:
+        try:
+            items = parse_object(text)["items"]
+            scale = length_scale(entry["ema_length"] for entry in items.values())
+            for item, entry in items.items():
+                if item in known:
+                    continue
                 metrics = {name: value for name, value in entry.items() if isinstance(value, dict)}
                 step = length_step(entry["ema_length"], scale)
                 picture = store.image(parent.info.run_id, f"samples {entry['sampler']}", step)
                 found[item] = flat_metrics(metrics), picture
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"metrics.json of run {parent.info.run_name} is damaged ({error}): run the "
+                "pipeline again, or leave this run out"
+            ) from error
     best = parent.data.tags.get("best.item")
     if not found and best and best not in known and parent.data.metrics:
         found[best] = dict(parent.data.metrics), store.image(parent.info.run_id, "samples", 0)

@@ -97,7 +97,7 @@ def number(value: float | None, digits: int = 3) -> str:
 
 def with_deviation(value: float | None, deviation: float | None) -> str:
     """A number and its standard deviation with as many decimals: 0.0012 ± 0.0007."""
-    if value is None or not deviation or not math.isfinite(deviation):
+    if value is None or not deviation or not 0 < deviation < math.inf:
         return number(value)
     decimals = max(0, 1 - math.floor(math.log10(deviation)))
     if decimals > 6:

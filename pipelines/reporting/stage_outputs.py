@@ -29,6 +29,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from evaluation.metric_table import best_of, shown_with_floors
 from foundation.atomic_files import replacing, write_text
+from foundation.json_files import read_object
+from pipelines.reporting.shapes import check_shape
 
 
 def _finite_or_none(value: Any) -> Any:
@@ -93,7 +95,9 @@ class ResultsError(ValueError):
 def read_json(path: Path, stage: str) -> dict[str, Any]:
     """A stage's JSON output. Raises ResultsError that names the stage."""
     try:
-        return json.loads(Path(path).read_text())
+        found = read_object(path)
+        check_shape(Path(path).name, found)
+        return found
     except FileNotFoundError:
         raise ResultsError(f"{path} is missing: run `dvc repro {stage}` first") from None
     except (OSError, ValueError) as error:

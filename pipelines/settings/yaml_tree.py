@@ -73,7 +73,7 @@ class Tree:
             else:
                 self._read(event)
 
-    def _check_document(self, event: yaml.DocumentStartEvent, documents: int) -> None:
+    def _check_document(self, event: Any, documents: int) -> None:
         line = event.start_mark.line + 1
         if documents > 1:
             raise TreeError(line, "a second document begins (---): keep one")
@@ -105,7 +105,7 @@ class Tree:
             return False
         return self._open[-1].key is None and not self._open[-1].merging
 
-    def _scalar(self, event: yaml.ScalarEvent) -> None:
+    def _scalar(self, event: Any) -> None:
         line = event.start_mark.line + 1
         value: Any = event.value
         self._check_tag(event, line)
@@ -124,7 +124,7 @@ class Tree:
         self._grow(size, line)
         self._key_or_value(value, size, event.anchor, line, event.value)
 
-    def _alias(self, event: yaml.AliasEvent) -> None:
+    def _alias(self, event: Any) -> None:
         line, name = event.start_mark.line + 1, event.anchor
         if name not in self._anchors:
             name = shortened(name)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 KINDS = ("choice", "uniform", "loguniform", "int")
+MAX_CHOICES, MAX_STEPS = 256, 100_000
 DIGITS = 4
 """Significant digits of sampled numbers, so that the best values are short."""
 FORMS = (
@@ -107,6 +108,10 @@ def parse_domain(raw: Any) -> Domain:
     if kind == "choice":
         if not isinstance(bounds, list) or len(bounds) < 2:
             raise DomainError("choice needs a list of at least two values")
+        if len(bounds) > MAX_CHOICES:
+            raise DomainError(
+                f"choice lists {len(bounds):,} values: at most {MAX_CHOICES} are tried"
+            )
         if len({json.dumps(value, sort_keys=True) for value in bounds}) < len(bounds):
             raise DomainError("choice names a value twice")
         return Domain("choice", tuple(bounds))
@@ -118,6 +123,8 @@ def parse_domain(raw: Any) -> Domain:
     step, log = raw.get("step", 1), raw.get("log", False)
     if not isinstance(step, int) or isinstance(step, bool) or step < 1 or not isinstance(log, bool):
         raise DomainError("step must be a whole number of at least 1, log true or false")
+    if step > 1 and (high - low) // step >= MAX_STEPS:
+        raise DomainError(f"step {step} makes more than {MAX_STEPS:,} values: give a longer step")
     if log and (step > 1 or low < 1):
         raise DomainError("log needs a lower end of at least 1 and no step")
     if low + step > high:

@@ -8,10 +8,11 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from evaluation.metric_table import reported_by_trials
 from foundation.atomic_files import write_text
+from foundation.json_files import read_object
 from pipelines.settings.dotted_keys import flatten
 from pipelines.settings.yaml_file import ParamsError
 from pipelines.sweeps.space import Sweep
@@ -42,6 +43,13 @@ class Trial(BaseModel, extra="forbid"):
         return self.rungs[-1][name] if self.rungs else None
 
 
+TRIALS = TypeAdapter(list[Trial])
+
+
+def _damaged(path: Path, error: object) -> ParamsError:
+    return ParamsError(f"{path} is damaged ({error}): --fresh begins the sweep anew")
+
+
 class Record:
     """Trials by Ray's id, in `trials.json`; every change is written at once."""
 
@@ -49,8 +57,12 @@ class Record:
         self.sweep, self.path = sweep, Path(folder) / "trials.json"
         self.trials: dict[str, Trial] = {}
         if self.path.is_file():
-            for entry in json.loads(self.path.read_text()):
-                self.trials[entry["trial_id"]] = Trial(**entry)
+            try:
+                trials = TRIALS.validate_json(self.path.read_bytes())
+            except (OSError, ValidationError) as error:
+                problem = str(error).splitlines()[0]
+                raise _damaged(self.path, problem) from error
+            self.trials = {trial.trial_id: trial for trial in trials}
 
     def started(self, trial_id: str, sample: Mapping[str, Any]) -> Trial:
         """A trial begins, or begins again."""
@@ -120,7 +132,10 @@ def check_same_sweep(folder: Path, facts: Mapping[str, Any], where: str) -> bool
         write_text(path, json.dumps(facts, indent=1, sort_keys=True) + "\n")
         return False
     now = flatten(json.loads(json.dumps(facts, sort_keys=True)))
-    before = flatten(json.loads(path.read_text()))
+    try:
+        before = flatten(read_object(path))
+    except (OSError, ValueError) as error:
+        raise _damaged(path, error) from error
     changed = {
         key: (before.get(key, "-"), now.get(key, "-"))
         for key in sorted(before.keys() | now.keys())

@@ -9,12 +9,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from evaluation.metric_table import metric_entry, objective, shown
+from foundation.bounds import KIMG, PROCESSES, AtMost
 from foundation.did_you_mean import spelling_hint
 from foundation.settings_base import Settings
 from pipelines.params import check_params
 from pipelines.settings.dotted_keys import check_key, known_keys, with_values
 from pipelines.settings.schema import Params
-from pipelines.settings.yaml_file import ParamsError, read_yaml
+from pipelines.settings.yaml_file import LISTED, ParamsError, read_yaml
+from pipelines.settings.yaml_scalars import shortened
 from pipelines.sweeps.domain import Domain, DomainError, parse_domain
 from pipelines.workspace.stage_code import STAGE_PARAMS
 
@@ -25,14 +27,16 @@ Positive = Annotated[float, Field(gt=0)]
 class ResourcesConfig(Settings):
     """Resources of one training worker of a trial; fractions share a processor or a GPU."""
 
-    cpu: Positive = 1.0
-    gpu: Annotated[float, Field(ge=0)] = 0.0
+    cpu: Annotated[Positive, PROCESSES] = 1.0
+    gpu: Annotated[float, Field(ge=0), PROCESSES] = 0.0
 
 
 class QuickConfig(Settings):
     """How trials are judged at each rung."""
 
-    num_images: Annotated[int, Field(ge=16)] = 256
+    num_images: Annotated[
+        int, Field(ge=16), AtMost(1_000_000, "images and features are kept in memory")
+    ] = 256
     """Number of generated images; their seeds are always the same."""
     sampler: str | None = None
     """A name under `sampling` in params.yaml; null: the first of `samplers`."""
@@ -47,25 +51,29 @@ class SweepConfig(Settings):
     """The metric to improve; if it is best near its floor, its distance from there is reduced."""
     mode: Literal["min", "max"] | None = None
     """Whether low or high is good; null: as the table of metrics says."""
-    trials: Annotated[int, Field(ge=1)] = 16
-    max_concurrent: Annotated[int, Field(ge=1)] = 2
-    workers: Annotated[int, Field(ge=0)] = 1
+    trials: Annotated[int, Field(ge=1), AtMost(100_000, "each is a training")] = 16
+    max_concurrent: Annotated[int, Field(ge=1), PROCESSES] = 2
+    workers: Annotated[int, Field(ge=0), PROCESSES] = 1
     """Ray Train workers of a trial; 0: each trial trains in its own process."""
     resources: ResourcesConfig = ResourcesConfig()
     """Resources of each worker, or of the trial's process if workers is 0."""
     searcher: Literal["random", "tpe"] = "tpe"
     scheduler: Literal["asha", "none"] = "asha"
-    first_rung_kimg: Positive | None = None
+    first_rung_kimg: Annotated[float, Field(ge=0.001), KIMG] | None = None
     """Images after which trials are first compared; null: total / reduction^2."""
-    reduction: Annotated[float, Field(ge=2)] = 3.0
+    reduction: Annotated[
+        float, Field(ge=2), AtMost(1_000_000, "no trial would ever be compared")
+    ] = 3.0
     """ASHA keeps the best 1/reduction of trials at each rung; the next rung is reduction times
     later."""
     default_first: bool = True
     """Make the unchanged params.yaml the first trial, if it lies in the space."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0), AtMost(2**32 - 1, "searchers take 32 bits")] = 0
     """Seed of the searcher."""
     evaluation: QuickConfig = QuickConfig()
-    space: dict[str, Any] = Field(default_factory=dict)
+    space: Annotated[dict[str, Any], AtMost(256, "params.yaml has no more keys")] = Field(
+        default_factory=dict
+    )
     """{key of params.yaml: its domain} (see pipelines/sweeps/domain.py)."""
 
 
@@ -254,8 +262,9 @@ def load_sweep(path: str | Path, params_path: str | Path = "params.yaml") -> Swe
         config = SweepConfig.model_validate(raw)
     except ValidationError as error:
         problems = []
-        for problem in error.errors():
-            key = ".".join(map(str, problem["loc"]))
+        found = error.errors(include_url=False)
+        for problem in found[:LISTED]:  # hints take time
+            key = shortened(".".join(map(str, problem["loc"])))
             if problem["type"] == "extra_forbidden":
                 section: Any = SweepConfig
                 for part in problem["loc"][:-1]:
@@ -265,6 +274,9 @@ def load_sweep(path: str | Path, params_path: str | Path = "params.yaml") -> Swe
                     f"{spelling_hint(str(problem['loc'][-1]), section.model_fields)}"
                 )
             else:
-                problems.append(f"{key}: {problem['msg'][0].lower()}{problem['msg'][1:]}")
+                message = problem["msg"].removeprefix("Value error, ")
+                problems.append(f"{key}: {message[0].lower()}{message[1:]}")
+        if len(found) > LISTED:
+            problems.append(f"... and {len(found) - LISTED} more")
         raise ParamsError(f"{path}: " + "; ".join(problems)) from None
     return Sweep(config, read_yaml(params_path), str(path))

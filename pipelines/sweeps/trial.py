@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from dataset.store import ImageDataset
+from foundation.json_files import parse_object
 from models.weights import file_hash
 from pipelines.settings.schema import Params
 from pipelines.sweeps.judging_basis import judging_basis
@@ -88,7 +89,7 @@ class RungJudge:
         if path.is_file():
             for line in path.read_text(errors="replace").splitlines():
                 entry = _parsed(line)
-                if entry and entry["key"] == key:
+                if entry is not None and entry.get("key") == key:
                     return entry["metrics"]
         metrics = self.evaluation.measure(weights, self.sampler)
         if not math.isfinite(metrics.get(self.objective, math.nan)):
@@ -203,9 +204,9 @@ def longest_average(snapshots: Path, nimg: int) -> Path:
 def _parsed(line: str) -> dict | None:
     """The entry in a line of the file; None if a crash cut it off, or it is damaged."""
     try:
-        entry = json.loads(line)
+        entry = parse_object(line)
         return entry if entry.pop("sha256") == _digest(entry) else None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError):
         return None  # the snapshot is judged again
 
 

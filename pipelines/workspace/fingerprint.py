@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from foundation.atomic_files import write_text
+from foundation.json_files import read_object
 from pipelines.settings.schema import Params
 from pipelines.workspace.chosen_kinds import chosen_kinds
 from pipelines.workspace.paths import DATASET, EMA, REFERENCE, TRAIN, item_name, length_name
@@ -106,7 +107,12 @@ def pipeline_tag(params: Params) -> str:
 def dataset_hash() -> str | None:
     """Content hash of the prepared data set; None before the stage prepare."""
     path = DATASET / "dataset.json"
-    return json.loads(path.read_text())["content_hash"] if path.is_file() else None
+    if not path.is_file():
+        return None
+    try:
+        return str(read_object(path)["content_hash"])
+    except (OSError, KeyError, ValueError) as error:
+        raise ValueError(f"{path} is damaged ({error}): run the prepare stage again") from error
 
 
 def _code_of(stages: Iterable[str], plain: dict) -> set[Path]:

@@ -1,6 +1,5 @@
 """The folder of a training run under .runs/: locked, adopted by a new fingerprint, published."""
 
-import json
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from foundation.atomic_files import copy_whole
 from foundation.file_lock import LockHeld, holding
+from foundation.json_files import read_object
 from pipelines.workspace.fingerprint import Identity
 from pipelines.workspace.finished_run import sealed
 from training.state.writer_lock import WRITER_LOCK
@@ -88,15 +88,14 @@ def offer_or_adopt(identity: Identity, folder: Path, adopt: str | None) -> None:
 def _unfinished(run: Path, identity: Identity) -> str | None:
     """The fingerprint of an unfinished run with the same params and inputs; None for any other."""
     try:
-        facts = json.loads((run / "identity.json").read_text())
-        if (facts["params"], facts["inputs"]) != (identity.params, identity.inputs):
-            return None
-        fingerprint = str(facts["fingerprint"])
-    except (OSError, ValueError, KeyError, TypeError):  # no run, or a damaged or cut off file
+        facts = read_object(run / "identity.json")
+    except (OSError, ValueError):  # no run, or a file that a full disk or a kill cut off
+        return None
+    if (facts.get("params"), facts.get("inputs")) != (identity.params, identity.inputs):
         return None
     if (run / "train.json").exists() or not (run / "checkpoints").exists():
         return None
-    return fingerprint
+    return str(facts["fingerprint"]) if "fingerprint" in facts else None
 
 
 def publish(folder: Path, out: Path) -> None:

@@ -34,6 +34,7 @@ TABLES: dict[str, Table] = {
 NO_RESULT: dict[str, str] = {
     "foundation.bounds": "refuses params, and changes none",
     "foundation.did_you_mean": "spelling hints of error messages",
+    "foundation.json_files": "reads what a JSON file holds, or refuses it",
     "pipelines.console": "what a stage prints",
     "pipelines.params": "reads params.yaml, whose values count as params",
     "pipelines.settings.cluster": "where a stage runs",

@@ -18,6 +18,7 @@ import numpy as np
 from filelock import FileLock
 
 from foundation.atomic_files import write_text
+from foundation.json_files import read_object
 
 VERSION = 1  # part of the key under which grids are kept: raise it when the search changes
 ITERATIONS = 200  # of the search from each start
@@ -205,7 +206,7 @@ def _absolute(value: np.ndarray) -> np.ndarray:
 def _read(file: Path, count: int) -> np.ndarray | None:
     """The levels that were kept in a file; None if it is missing or damaged."""
     try:
-        levels = np.asarray(json.loads(file.read_text())["sigmas"])
+        levels = np.asarray(read_object(file)["sigmas"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
     fits = levels.shape == (count,) and levels.dtype == np.float64

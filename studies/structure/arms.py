@@ -41,7 +41,10 @@ def train_arm(settings: str, dataset: str, folder: str) -> float:
             asked = asked.model_copy(update={"grid_cache": str(grid_cache())})
             train(asked, ImageDataset(dataset), run, World())
             clock.write_text(json.dumps(time.monotonic() - start))
-    return json.loads(clock.read_text()) if clock.exists() else float("nan")
+    try:
+        return float(clock.read_text())
+    except (OSError, ValueError):  # no such file, or one that a crash cut off
+        return float("nan")
 
 
 def start_worker(parent: int) -> None:
@@ -127,7 +130,7 @@ def check_same_settings(runs: dict, inputs: dict) -> None:
         other = None
         if notes[0].exists() and earlier_settings(notes[0].read_text()) != settings:
             other = "settings"
-        elif notes[1].exists() and json.loads(notes[1].read_text()) != inputs:
+        elif notes[1].exists() and notes[1].read_text() != json.dumps(inputs):
             other = "starting weights or another data set"
         if other is not None:
             raise ValueError(

@@ -12,6 +12,7 @@ from evaluation.judge import judge
 from evaluation.pictures import sample_grid
 from evaluation.reference import load_reference
 from foundation.atomic_files import write_text
+from foundation.json_files import read_object
 from foundation.number_names import number_name
 from models.denoiser import load_denoiser
 from pipelines.console.progress import progress
@@ -87,6 +88,15 @@ def made_of(question: Question, reference: str, config: str) -> str:
     return digest.hexdigest()
 
 
+def _kept(file: Path) -> dict:
+    """What an earlier start wrote to the file; empty where it wrote none, or not the whole."""
+    try:
+        kept = read_object(file)
+    except (OSError, ValueError):
+        return {}
+    return kept if isinstance(kept.get("metrics"), dict) else {}
+
+
 def judge_all(
     pool: ProcessPoolExecutor,
     asked: list[Question],
@@ -101,7 +111,7 @@ def judge_all(
     with progress("structure: images judged", len(asked)) as report:
         for question in asked:
             out = picture_of(folder, question).with_suffix(".json")
-            kept = json.loads(out.read_text()) if out.exists() else {}
+            kept = _kept(out)
             if kept.get("made_of") == made_of(question, *facts):
                 found[question] = kept["metrics"]
                 continue

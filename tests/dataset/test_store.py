@@ -78,7 +78,10 @@ def objects(path):
     [
         (lambda d: (d / "dataset.json").unlink(), "holds no finished data set"),
         (lambda d: (d / "dataset.json").write_text("{"), "dataset.json cannot be read"),
-        (lambda d: (d / "dataset.json").write_text("[]"), "dataset.json lacks num_images"),
+        (
+            lambda d: (d / "dataset.json").write_text("[]"),
+            r"dataset.json cannot be read \(it holds a list\)",
+        ),
         (lambda d: edit(d / "dataset.json", content_hash=None), "lacks content_hash"),
         (lambda d: (d / "images.npy").unlink(), "images.npy is missing"),
         (lambda d: cut(d / "images.npy"), "images.npy cannot be read"),
@@ -104,3 +107,13 @@ def test_copies_are_known_by_the_number_of_distinct_images(digits):
     assert other.has_copies
     del other.manifest["num_distinct"]  # an older version did not count them
     assert not other.has_copies
+
+
+def test_whatever_dataset_json_holds_is_one_dataset_error(copy, odd_variants):
+    written = json.loads((copy / "dataset.json").read_text())
+    for odd in odd_variants({key: written[key] for key in written if key != "skipped"}):
+        (copy / "dataset.json").write_text(json.dumps(odd))
+        try:
+            ImageDataset(copy)
+        except DatasetError as error:
+            assert str(copy) in str(error) and "\n" not in str(error)

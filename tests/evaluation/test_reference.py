@@ -122,3 +122,28 @@ def test_features_of_other_weights_are_refused(broken):
     (broken / "reference.json").write_text(json.dumps(manifest))
     with pytest.raises(ValueError, match="not those that the features were made with"):
         load_reference(broken)
+
+
+def test_whatever_reference_json_holds_is_one_value_error(broken, odd_variants, monkeypatch):
+    monkeypatch.setattr(evaluation.reference, "load_extractor", unknown_extractor)
+    written = json.loads((broken / "reference.json").read_text())
+    for part in ("protocol", "classifier"):
+        written[part] = {"weights_sha256": written[part]["weights_sha256"]}
+    for odd in odd_variants(written):
+        (broken / "reference.json").write_text(json.dumps(odd))
+        try:
+            load_reference(broken)
+        except ValueError as error:
+            assert str(broken) in str(error) or "unknown extractor" in str(error)
+            assert "\n" not in str(error)
+
+
+def unknown_extractor(name, **options):
+    raise ExtractorError(f"unknown extractor {name!r}")
+
+
+@pytest.mark.parametrize("written", ["[1]", "null", "", "{"])
+def test_odd_json_beside_the_classifier_is_named(broken, written):
+    (broken / "classifier.json").write_text(written)
+    with pytest.raises(ValueError, match=r"classifier\.json is damaged"):
+        load_reference(broken)

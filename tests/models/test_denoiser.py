@@ -164,6 +164,23 @@ def test_damaged_weights_are_named(tmp_path):
         load_denoiser(path)
 
 
+def test_whatever_the_json_beside_weights_holds_is_one_weights_error(tmp_path, odd_variants):
+    path = tmp_path / "a.safetensors"
+    denoiser = make()
+    save_weights(path, denoiser.state_dict(), describe(denoiser))
+    written = json.loads((tmp_path / "a.json").read_text())
+    whole = written | {"config": {}}
+    tried = [*odd_variants(whole)]
+    tried += [whole | {"config": config} for config in odd_variants({"blocks": 1, "dropout": 0.0})]
+    for odd in tried:
+        (tmp_path / "a.json").write_text(json.dumps(odd))
+        try:
+            load_denoiser(path)
+        except WeightsError as error:
+            assert "a.json" in str(error) or "a.safetensors" in str(error)
+            assert "\n" not in str(error) and len(str(error)) < 500
+
+
 def test_fine_tuning_remakes_the_label_embedding_only(tmp_path):
     path = tmp_path / "a.safetensors"
     source = make(classes=3)

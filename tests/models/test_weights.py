@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 
 import pytest
 import torch
@@ -132,3 +133,24 @@ def test_a_file_of_format_2_has_its_tensors_checked(tmp_path):
     beside.write_text(json.dumps(written))
     with pytest.raises(WeightsError, match=r"a\.json is damaged \(it lacks sha256\)"):
         load_tensors(path)
+
+
+@pytest.mark.parametrize("written", ["[1]", "null", "3", "", "{", "[" * 100_000, '{"format": [2]}'])
+def test_odd_json_beside_weights_is_named(tmp_path, written):
+    path = tmp_path / "a.safetensors"
+    save_weights(path, {"w": torch.zeros(1)}, {})
+    (tmp_path / "a.json").write_text(written)
+    with pytest.raises(WeightsError, match=r"a\.json (is damaged|has format)") as caught:
+        load_tensors(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_full_disk_is_an_os_error_that_names_the_file_and_leaves_nothing(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))  # as if no more bytes fitted
+    try:
+        with pytest.raises(OSError, match=r"a\.safetensors cannot be written"):
+            save_weights(tmp_path / "a.safetensors", {"w": torch.zeros(10_000)}, {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(tmp_path.iterdir())

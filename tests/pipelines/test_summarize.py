@@ -222,6 +222,34 @@ def test_missing_or_damaged_outputs_name_the_stage_to_run(outputs):
         read_item(path.parent)
 
 
+@pytest.mark.parametrize(
+    ("file", "stage"),
+    [
+        ("outputs/train/train.json", "train"),
+        ("outputs/dataset/dataset.json", "prepare"),
+        ("outputs/reference/reference.json", "reference"),
+        ("outputs/ema/reconstruct.json", "reconstruct"),
+        ("outputs/evaluate/0.05-default/metrics.json", "evaluate"),
+    ],
+)
+def test_whatever_a_stages_json_holds_the_report_is_made_or_the_stage_named(
+    outputs, odd_variants, monkeypatch, file, stage
+):
+    for chart in ("line_chart", "length_chart", "grid_chart"):  # they take long
+        monkeypatch.setattr(f"pipelines.reporting.report_page.{chart}", lambda *a, **k: b"")
+    written = json.loads((outputs / file).read_text())
+    if "metrics" in written:
+        written["metrics"] = {"kid": written["metrics"]["kid"]}
+    for odd in odd_variants(written):
+        (outputs / file).write_text(json.dumps(odd))
+        try:
+            inputs = summarize.read_inputs(["0.05-default"])
+            summarize.summary(inputs.items, inputs.train, inputs.dataset)
+            render(inputs)
+        except ResultsError as error:
+            assert f"dvc repro -f {stage}" in str(error) and "\n" not in str(error)
+
+
 def test_main_writes_the_three_files_for_the_items_that_params_name(outputs, monkeypatch):
     from types import SimpleNamespace
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from foundation.atomic_files import replacing
+from models.weights import write_tensors
 
 KEEP = 2
 FORMAT = "3"
@@ -51,7 +51,7 @@ def save_checkpoint(folder: Path, nimg: int, tensors: dict[str, Tensor], plain: 
     metadata = {"format": FORMAT, "plain": text, "sha256": _digest(FORMAT, tensors, text)}
     path = checkpoint_path(folder, nimg)
     with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata=metadata)
+        write_tensors(tensors, temporary, path, metadata)
     older = sorted(other for other in Path(folder).glob(PATTERN) if other.name < path.name)
     for old in older[: -(KEEP - 1)]:
         old.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from foundation.atomic_files import replacing, write_text
+from foundation.json_files import parse_object
 
 
 class Curves:
@@ -68,10 +69,10 @@ class Curves:
         text = self.path.read_text(errors="replace") if self.path.exists() else ""
         for line in text.splitlines():
             try:
-                row = json.loads(line)
+                row = parse_object(line)
             except ValueError:
                 continue
-            if isinstance(row, dict) and isinstance(row.get("nimg"), int):
+            if isinstance(row.get("nimg"), int):
                 rows.append(row)
         return rows
 

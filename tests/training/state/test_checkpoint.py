@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import resource
 
 import pytest
 import torch
@@ -150,3 +151,14 @@ def test_another_versions_checkpoint_is_refused_in_one_line_and_kept(tmp_path):
     with pytest.raises(OtherFormat, match=r"written by another version .*TRAIN_FRESH=1"):
         load_latest(tmp_path, print)
     assert path.exists() and json.loads(metadata["plain"]) == {"nimg": 16}
+
+
+def test_a_full_disk_is_an_os_error_that_names_the_file(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))  # as if no more bytes fitted
+    try:
+        with pytest.raises(OSError, match=r"checkpoint-.*\.safetensors cannot be written"):
+            save_checkpoint(tmp_path, 64, {"w": torch.zeros(10_000)}, {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(tmp_path.iterdir())
