@@ -81,11 +81,7 @@ def main() -> None:
         "without: the best of each experiment by KID",
     )
     arguments.add_argument(
-        "--out",
-        type=Path,
-        default=REPORTS / "replicate",
-        metavar="FOLDER",
-        help="(default: %(default)s)",
+        "--out", type=Path, default=REPORTS / "replicate", help="folder (default: %(default)s)"
     )
     args = arguments.parse_args()
     raw, root = read_yaml(DEFAULT_PATH), dvc_root()

@@ -12,8 +12,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from dataset.store import ImageDataset
 from foundation.atomic_files import write_text
 from foundation.unfinished_files import sweep
@@ -34,7 +32,7 @@ from training.preview import preview
 from training.run_settings import RunSettings
 from training.state.checkpoint import save_checkpoint
 from training.state.curves import Curves
-from training.state.resume import load_resumable
+from training.state.resume import agree_on_start, load_resumable
 from training.state.snapshots import save_snapshots
 from training.state.train_state import TrainState
 from training.state.writer_lock import only_writer
@@ -78,14 +76,7 @@ def _train(
     resumed = load_resumable(settings, folder, world, warn)
     if resumed is not None:
         state.restore(*resumed)
-    begun = world.all_gather(torch.tensor([[state.nimg]], device=world.device))
-    if (begun != begun[0]).any():  # each rank has read the folder by itself
-        raise RuntimeError(
-            f"workers would resume at different images ({begun.flatten().tolist()}): the "
-            f"checkpoint that one of them sees in {folder} is damaged or not there; all must "
-            "share that folder"
-        )
-    world.barrier()  # nobody writes a new checkpoint while another rank still looks for the old one
+    agree_on_start(state.nimg, folder, world)
     known = resumed[1].get("curves") if resumed else None
     curves = Curves(folder / "curves.jsonl", state.nimg, writing=chief, digest=known, warn=warn)
     tell(Started(state.nimg, settings.total_nimg, resumed is not None))
@@ -115,9 +106,8 @@ def _train(
         if not chief:
             continue
         if after in settings.snapshot_nimgs:
-            tell(
-                SnapshotSaved(after, str(save_snapshots(folder / "snapshots", after, state.method)))
-            )
+            path = save_snapshots(folder / "snapshots", after, state.method)
+            tell(SnapshotSaved(after, str(path)))
         every, sampler = settings.sample_every_kimg, state.method.preview()
         if every and sampler and (_crossed(before, after, every) or done):
             tell(preview(settings, state.deployed, sampler, after, world.device))

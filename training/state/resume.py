@@ -50,3 +50,19 @@ def load_resumable(
             "it, or train anew with --fresh (TRAIN_FRESH=1 dvc repro -f train)"
         )
     return loaded
+
+
+def agree_on_start(nimg: int, folder: Path, world: World) -> None:
+    """Return when every rank has read its checkpoint, each by itself, and stands at `nimg` images.
+
+    Raises RuntimeError if they stand at different images. Nobody writes a new checkpoint while
+    another rank still looks for the old one.
+    """
+    begun = world.all_gather(torch.tensor([[nimg]], device=world.device))
+    if (begun != begun[0]).any():
+        raise RuntimeError(
+            f"workers would resume at different images ({begun.flatten().tolist()}): the "
+            f"checkpoint that one of them sees in {folder} is damaged or not there; all must "
+            "share that folder"
+        )
+    world.barrier()

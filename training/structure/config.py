@@ -17,7 +17,7 @@ from sampling.config import SamplerConfig
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Sigma = Annotated[Positive, NOISE_LEVEL]
-Weight = Annotated[NonNegative, AtMost(1e6, "the denoising loss would not count any more")]
+Weight = Annotated[NonNegative, AtMost(1e12, "the denoising loss would not count any more")]
 Rate = Annotated[
     Positive, AtMost(100, "Adam moves each weight by about so much, and all are near 1")
 ]
