@@ -24,6 +24,7 @@ from discriminators.knn_graph import knn_graph
 from evaluation.fonts import has_letters, matplotlib_font
 from evaluation.reference import Reference, load_reference
 from models.denoiser import load_denoiser
+from pipelines.console.command import check_images, check_seed
 from pipelines.params import load_params
 from pipelines.reporting.figures import INK, MUTED, new_figure, png
 from pipelines.workspace.paths import grid_cache
@@ -153,6 +154,9 @@ def main(arguments: list[str] | None = None) -> None:
     if not len(names) == len(samplers) == len(options.weights):
         parser.error("--names and --sampler take one entry for each weights file")
     try:
+        check_images("--images", options.images)
+        check_images("-k", options.k)
+        check_seed("--seed", options.seed)
         params = load_params(options.params)
         settings = [params.sampling[name] for name in samplers]
         dataset = ImageDataset(options.dataset)

@@ -32,6 +32,7 @@ from evaluation.metric_table import metric_entry
 from foundation.number_names import number_name
 from foundation.workers import World
 from models.denoiser import load_denoiser
+from pipelines.console.command import check_argument, check_images
 from pipelines.console.progress import progress
 from pipelines.params import load_params
 from pipelines.reporting.figures import COLOURS, INK, new_figure, png, style
@@ -243,6 +244,8 @@ def main(arguments: list[str] | None = None) -> None:
     if unknown:
         parser.error(f"--kinds {', '.join(unknown)}: the unpaired kinds are graph and per_sample")
     try:
+        check_images("--images", options.images)
+        check_argument("--steps", options.steps, 1, 10_000_000, "it has learned long before")
         options.seeds = [int(part) for part in options.seeds.split(",")]
         names = load_params(options.params).sampling
         if options.sampler not in names:

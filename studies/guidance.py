@@ -25,6 +25,7 @@ from evaluation.kid import kernel_distance
 from evaluation.metric_table import METRICS, metric_entry
 from evaluation.reference import Reference, load_reference
 from models.denoiser import load_denoiser
+from pipelines.console.command import check_images, check_seed
 from pipelines.console.progress import progress
 from pipelines.reporting.figures import INK
 from sampling.config import SamplerConfig
@@ -205,6 +206,8 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error(f"--guide FILE and --kind {' or '.join(guided)} go together")
     guidance: tuple[GuidanceConfig, ...] = (KINDS[options.kind](kind=options.kind),)
     try:
+        check_images("--images", options.images)
+        check_seed("--seed", options.seed)
         if options.interval is not None:
             low, high = options.interval
             guidance += (IntervalConfig(sigma_lo=low, sigma_hi=high),)

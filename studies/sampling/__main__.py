@@ -29,6 +29,7 @@ from evaluation.reference import Reference, load_reference
 from models.analytic import GaussianMixtureDenoiser
 from models.codecs import Codec
 from models.denoiser import load_denoiser
+from pipelines.console.command import check_argument, check_images, check_seed
 from pipelines.console.progress import progress
 from sampling.grids.closed_form import CLOSED_FORM
 from sampling.grids.table import time_grid
@@ -242,6 +243,12 @@ def main(arguments: list[str] | None = None) -> None:
         nfes = tuple(sorted({int(part) for part in options.nfe.split(",")}))
     except ValueError:
         parser.error(f"--nfe {options.nfe}: give whole numbers, separated by commas")
+    try:
+        check_images("--images", options.images)
+        check_seed("--seed", options.seed)
+        check_argument("--nfe", nfes[-1], 2, 1000, "optimized grids are searched for all of them")
+    except ValueError as error:
+        parser.error(str(error))
     if nfes[0] < 2 or options.images < 2 * PARTS:
         parser.error(f"--nfe starts at 2 and --images at {2 * PARTS}")
     if not options.model and options.no_mixtures:

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from foundation.number_names import number_name
+from pipelines.console.command import check_argument, check_images
 from pipelines.params import check_params
 from pipelines.settings.yaml_file import read_value, read_yaml
 
@@ -84,6 +85,11 @@ def parse(arguments: list[str] | None, description: str | None) -> argparse.Name
     add("--out", type=Path, default=Path("reports/studies/structure"), metavar="FOLDER")
     options = parser.parse_args(arguments)
     try:
+        check_images("--images", options.images)
+        check_argument("--draws", options.draws, 2, 10_000, "all is measured anew in each draw")
+        check_argument("--jobs", options.jobs, 1, 4096, "each is a process")
+        for kimg in (options.kimg, options.control_kimg, options.snapshot_kimg):
+            check_argument("a number of kimg", kimg, 0, 10**9, "no training sees 10^12 images")
         options.seeds = [int(part) for part in options.seeds.split(",")]
         options.at = [float(part) for part in options.at.split(",") if part]
         options.arm = [_own_arm(text) for text in options.arm]
