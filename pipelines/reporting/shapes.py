@@ -42,6 +42,8 @@ class _Dataset(_Part):
     label_names: list[str] | None = None
     class_counts: list[Any] | Mapping = None
     skipped: list[Any] | Mapping = None
+    untrained_classes: Mapping = None
+    other_files: dict[str, NonNegativeInt] | None = None
     versions: Mapping = None
 
 
