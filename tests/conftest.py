@@ -46,3 +46,8 @@ def pytest_collection_modifyitems(items):
     """Put the files of slow tests first, so that two processes end at about the same time."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_make_parametrize_id(val):
+    """Name bytes by their number: their content may differ from process to process (gzip's time)."""
+    return f"{len(val)} bytes" if isinstance(val, bytes) else None

@@ -180,6 +180,12 @@ class Sweep:
             except DomainError as error:
                 raise ParamsError(f"{self.where}: space: {key}: {error}") from None
         if not any(domain.varies for domain in domains.values()):
+            fixed = next(iter(domains), None)
+            if fixed is not None:
+                raise ParamsError(
+                    f"{self.where}: nothing in the space varies: {fixed} has one value, which all "
+                    "trials share; write {choice: [a, b]} or {loguniform: [0.001, 0.1]}"
+                )
             raise ParamsError(
                 f"{self.where}: the space is empty: name at least one key of params.yaml, such as "
                 "train.lr: {loguniform: [0.001, 0.1]}"

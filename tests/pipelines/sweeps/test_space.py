@@ -108,9 +108,11 @@ def test_unknown_key_names_the_closest():
     assert "did you mean 'train.lr'?" in refused({"train.lrr": {"uniform": [0.1, 0.2]}})
 
 
-@pytest.mark.parametrize("space", [{}, {"train.total_kimg": 20}])
-def test_empty_space(space):
-    assert "space is empty" in refused(space)
+def test_empty_space():
+    assert "space is empty" in refused({})
+    said = refused({"train.total_kimg": 20})
+    assert "nothing in the space varies: train.total_kimg has one value" in said
+    assert "train.lr has one value" in refused({"train.lr": [0.01, 0.02]}), "a list is one value"
 
 
 def test_an_unconditional_trial_has_no_conditional_accuracy():
