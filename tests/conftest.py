@@ -49,5 +49,5 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_make_parametrize_id(val):
-    """Name bytes by their number: their content may differ from process to process (gzip's time)."""
+    """Name bytes by their number: their content may differ between processes (time in gzip)."""
     return f"{len(val)} bytes" if isinstance(val, bytes) else None
