@@ -1,8 +1,9 @@
-"""A local Ray can be reached from this machine alone."""
+"""A local Ray: it can be reached from this machine alone, and survives its mailbox."""
 
 import ipaddress
 import os
 import socket
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -47,18 +48,45 @@ def test_a_socket_on_every_interface_is_found():
     ]
 
 
+@pytest.fixture(scope="module")
+def watched(training_in, tmp_path_factory):
+    """A training on Ray: its sockets and events; its mailbox is killed at the first event."""
+    import ray
+
+    folder = tmp_path_factory.mktemp("watched")
+    seen = SimpleNamespace(folder=folder, listening={}, events=[], killed=[])
+
+    def report(event):
+        seen.events.append(event)
+        if not event.nimg % 128:
+            seen.listening.update(listening())
+        if not seen.killed:
+            (name,) = [n for n in ray.util.list_named_actors() if n.startswith("mailbox-")]
+            seen.killed.append(name)
+            ray.kill(ray.get_actor(name))
+
+    cluster = ClusterConfig(num_workers=1, use_gpu=False, max_failures=0)
+    with pytest.warns(UserWarning, match="lost and made anew"):
+        seen.run = training_in(folder)(cluster, report)
+    return seen
+
+
 @pytest.mark.slow
-def test_a_training_listens_on_this_machine_only(training):
+def test_a_training_listens_on_this_machine_only(watched):
     """Ray's servers, its metrics and torch's store once listened on every interface."""
-    found = {}
-    training(
-        ClusterConfig(num_workers=1, use_gpu=False, max_failures=0),
-        lambda event: event.nimg % 128 or found.update(listening()),
-    )
+    found = watched.listening
     names = " ".join(name for _, name in found.values())
     assert "gcs_server" in names and "raylet" in names and "RayTrainWo" in names  # Linux cuts
     assert {p: who for p, who in found.items() if reachable_from_elsewhere(who[0])} == {}
     assert not {44217, 44227} & set(found), "metrics of Ray's monitor and dashboard"
+
+
+@pytest.mark.slow
+def test_a_dead_mailbox_ends_no_training_on_ray(watched):
+    """It is killed at the first event; later ones arrive by another. And Ray's own files go."""
+    assert (watched.run / "train.json").is_file() and watched.killed
+    assert watched.events[-1].nimg == 512, "the last events arrived by the second mailbox"
+    assert not list((watched.folder / "ray").glob("run-*"))
 
 
 def test_other_clusters_keep_their_addresses(monkeypatch):

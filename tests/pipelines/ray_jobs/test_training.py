@@ -178,24 +178,3 @@ def test_ctrl_c_ends_a_training_in_this_process(training):
 
     with pytest.raises(KeyboardInterrupt):
         training(ClusterConfig(num_workers=0), report)
-
-
-@pytest.mark.slow
-def test_a_dead_mailbox_ends_no_training_on_ray(training, tmp_path):
-    """It is killed at the first event; later ones arrive by another. And Ray's own files go."""
-    import ray
-
-    events, killed = [], []
-
-    def report(event):
-        events.append(event)
-        if not killed:
-            (name,) = [n for n in ray.util.list_named_actors() if n.startswith("mailbox-")]
-            killed.append(name)
-            ray.kill(ray.get_actor(name))
-
-    with pytest.warns(UserWarning, match="lost and made anew"):
-        folder = training(ClusterConfig(num_workers=1, use_gpu=False, max_failures=0), report)
-    assert (folder / "train.json").is_file() and killed
-    assert events[-1].nimg == 512, "the last events arrived by the second mailbox"
-    assert not list((tmp_path / "ray").glob("run-*"))
