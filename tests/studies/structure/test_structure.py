@@ -109,6 +109,7 @@ def params(tmp_path_factory):
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.slow
 def test_command_trains_judges_and_goes_on(material, params, tmp_path, capsys):
     start, other = tmp_path / "start.safetensors", material.ema / "other" / "0.1.safetensors"
     for end in (".safetensors", ".json"):
