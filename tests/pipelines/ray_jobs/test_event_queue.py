@@ -91,7 +91,7 @@ def test_events_arrive_in_order(post, driver):
 
 
 def test_a_lost_mailbox_is_made_anew_and_found_again(post, driver):
-    send = Sender(post.find)
+    send = Sender(post.find, clock=lambda: 0.0)  # never rests
     send({"n": 0})
     driver.wait_for({"n": 0})
     with warnings.catch_warnings(record=True) as told:
@@ -112,7 +112,7 @@ def test_a_lost_mailbox_is_made_anew_and_found_again(post, driver):
 
 
 def test_a_worker_without_a_mailbox_trains_on_and_keeps_the_latest_events(post):
-    send = Sender(post.find)
+    send = Sender(post.find, clock=lambda: 0.0)  # never rests
     with pytest.warns(UserWarning, match="training goes on") as told:
         for number in range(MOST_WAITING + 10):
             send({"n": number})
