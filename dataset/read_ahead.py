@@ -2,9 +2,9 @@
 
 import os
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from dataset.errors import DamagedImage
 from dataset.flatten import flatten
 from dataset.resize import centre_crop, resize_square
 from dataset.sources.record import Record
+
+T = TypeVar("T")
 
 # Pillow decodes and resizes without Python's lock. Each thread may hold a large photograph.
 _THREADS = min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4)
@@ -32,15 +34,22 @@ class Square(NamedTuple):
 def read_ahead(
     records: Iterable[Record], config: DatasetConfig
 ) -> Generator[tuple[Record, Square | str]]:
-    """Each record with its pixels, or with the reason why there are none.
+    """Each record with its pixels, or with the reason why there are none; see `loaded_ahead`."""
+    return loaded_ahead(records, lambda record: square_pixels(record, config))
+
+
+def loaded_ahead(
+    records: Iterable[Record], load: Callable[[Record], T]
+) -> Generator[tuple[Record, T]]:
+    """Each record with what `load` makes of it in a thread, in the records' order.
 
     At most 3 images per thread are in memory. Close the generator before the source.
     """
-    pending: deque[tuple[Record, Future[Square | str]]] = deque()
+    pending: deque[tuple[Record, Future[T]]] = deque()
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="decode") as pool:
         try:
             for record in records:
-                pending.append((record, pool.submit(square_pixels, record, config)))
+                pending.append((record, pool.submit(load, record)))
                 if len(pending) > 2 * _THREADS:
                     done, future = pending.popleft()
                     yield done, future.result()

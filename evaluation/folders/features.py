@@ -1,8 +1,7 @@
 """Features of the images in a folder or zip, each read at its own size."""
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,16 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dataset.decoding_memory import picture
 from dataset.errors import DamagedImage, DatasetError
 from dataset.flatten import flatten
+from dataset.read_ahead import loaded_ahead
 from dataset.sources.config import SourceConfig
 from dataset.sources.image_folder import open_image_folder
 from dataset.sources.record import Record
 from models.extractors.base import Extractor
-
-THREADS = 4
-AHEAD = 32
-"""Images that are decoded before the network asks for them."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +57,11 @@ def folder_features(
 
     config = SourceConfig(source="image_folder", path=str(path))
     try:
-        with open_image_folder(config, [Path.cwd()]) as source:
-            for number, (record, prepared) in enumerate(_prepared(source.records, extractor), 1):
+        with (
+            open_image_folder(config, [Path.cwd()]) as source,
+            closing(loaded_ahead(source.records, _loader(extractor))) as images,
+        ):
+            for number, (record, prepared) in enumerate(images, 1):
                 if isinstance(prepared, str):
                     skipped.append({"file": record.name, "reason": prepared})
                 else:
@@ -82,30 +82,18 @@ def folder_features(
     return FolderFeatures(np.concatenate(features), names, skipped)
 
 
-def _prepared(
-    records: Iterable[Record], extractor: Extractor
-) -> Iterator[tuple[Record, Tensor | str]]:
-    """Each record with the network's input [1, ...], or the reason why it cannot be read."""
-
+def _loader(extractor: Extractor) -> Callable[[Record], Tensor | str]:
+    """Makes of a record the network's input [1, ...], or the reason why it cannot be read."""
     mode = "L" if extractor.image_shape is not None and extractor.image_shape[0] == 1 else "RGB"
 
     def load(record: Record) -> Tensor | str:
         try:
-            image = flatten(record.load(), "white").convert(mode)
+            with picture():
+                image = flatten(record.load(), "white").convert(mode)
+                pixels = np.array(image).reshape(1, image.height, image.width, -1)
+                del image  # its memory is given back
         except DamagedImage as error:
             return str(error)
-        return extractor.prepare(np.array(image).reshape(1, image.height, image.width, -1))
+        return extractor.prepare(pixels)
 
-    waiting: deque[tuple[Record, Future[Tensor | str]]] = deque()
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="decode") as pool:
-        try:
-            for record in records:
-                waiting.append((record, pool.submit(load, record)))
-                if len(waiting) > AHEAD:
-                    done, future = waiting.popleft()
-                    yield done, future.result()
-            while waiting:
-                done, future = waiting.popleft()
-                yield done, future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+    return load
