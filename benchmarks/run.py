@@ -18,7 +18,7 @@ from rich.table import Table
 
 from benchmarks import frechet, imports, neighbours
 from benchmarks.side_by_side import Row, machine
-from foundation.atomic_files import replacing
+from foundation.atomic_files import write_text
 
 BENCHMARKS: dict[str, tuple[Callable[[], Iterator[Row]], str]] = {
     "frechet": (frechet.rows, "Frechet distance beside clean-fid's (2 minutes)"),
@@ -54,8 +54,7 @@ def keep(name: str, rows: list[Row], about: dict) -> None:
     """Put a benchmark's rows into RESULTS beside those of the others."""
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     results[name] = {"machine": about, "date": f"{date.today()}", "rows": [asdict(r) for r in rows]}
-    with replacing(RESULTS) as temporary:
-        temporary.write_text(json.dumps(dict(sorted(results.items())), indent=1) + "\n")
+    write_text(RESULTS, json.dumps(dict(sorted(results.items())), indent=1) + "\n")
 
 
 def _seconds(value: float) -> str:

@@ -70,7 +70,7 @@ def judge(
     features = reference.extractor.features(generated, config.batch_size, partial(report, FEATURES))
     if not np.isfinite(features).all():
         raise ValueError("judge: the features of the generated images hold NaN or infinity")
-    drawn, found = draw_with_floors(
+    metrics, found = against_reference(
         features,
         reference,
         config,
@@ -81,13 +81,6 @@ def judge(
     )
     if file is not None and kept is None:
         write_floors(file, found)
-    floor_drawn = found.drawn
-    metrics = with_floors(drawn, floor_drawn)
-    metrics["fd_train_full"] = {
-        "value": frechet_distance(
-            *feature_statistics(features), reference.train_mean, reference.train_cov
-        )
-    }
     if reference.classifier is not None and (labels >= 0).any():
         metrics["conditional_accuracy"] = {
             "value": classifier_accuracy(
@@ -103,7 +96,30 @@ def judge(
     }
 
 
-def draw_with_floors(
+def against_reference(
+    features: np.ndarray,
+    reference: Reference,
+    config: EvaluationConfig,
+    n: int,
+    seed: int,
+    kept: Floors | None,
+    done: Callable[[int], None],
+) -> tuple[dict[str, dict], Floors]:
+    """Metrics of features [M, F] of the reference's extractor, and the floors that they stand by.
+
+    kept: the floors, if they are known already. done: called with the number of measurements made.
+    """
+    drawn, floors = _draw(features, reference, config, n, seed, kept, done)
+    metrics = with_floors(drawn, floors.drawn)
+    metrics["fd_train_full"] = {
+        "value": frechet_distance(
+            *feature_statistics(features), reference.train_mean, reference.train_cov
+        )
+    }
+    return metrics, floors
+
+
+def _draw(
     features: np.ndarray,
     reference: Reference,
     config: EvaluationConfig,

@@ -15,6 +15,7 @@ from evaluation.config import EvaluationConfig
 from evaluation.floors import Drawn
 from evaluation.reference import Reference
 from foundation.atomic_files import replacing
+from foundation.json_hash import json_hash
 
 LIBRARIES = ("numpy", "scipy", "torch")
 
@@ -51,8 +52,7 @@ def floors_file(
         "code": _code_hashes(),
         "libraries": [version(name) for name in LIBRARIES],
     }
-    text = json.dumps(decides, sort_keys=True)
-    return Path(folder) / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.npz"
+    return Path(folder) / f"{json_hash(decides)[:32]}.npz"
 
 
 def read_floors(path: Path) -> Floors | None:

@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 
 from foundation.atomic_files import replacing, write_text
 from foundation.json_files import read_object
+from foundation.json_hash import json_hash
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -174,7 +175,7 @@ def _without_facts(written: Mapping) -> dict:
 
 def _description_hash(description: dict) -> str:
     as_read = json.loads(json.dumps(_without_facts(description)))  # keys that are texts all
-    return hashlib.sha256(json.dumps(as_read, sort_keys=True).encode()).hexdigest()
+    return json_hash(as_read)
 
 
 def _damaged(path: Path, error: object) -> WeightsError:

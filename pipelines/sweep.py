@@ -6,14 +6,13 @@ The same command continues a stopped sweep, and shows the result of a finished o
 """
 
 import argparse
-import hashlib
-import json
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
+from foundation.json_hash import json_hash
 from pipelines.console.command import run_stage
 from pipelines.ray_jobs.session import (
     ClusterError,
@@ -81,9 +80,8 @@ def run_sweep(sweep: Sweep, folder: Path, root: Path, retry_broken: bool = False
         prepare_data(sweep)
     facts = sweep_facts(sweep)
     check_same_sweep(folder, facts, sweep.where)
-    text = json.dumps(facts | {"code": ""}, sort_keys=True)
     record = Record(sweep, folder)
-    runs = SweepRuns(sweep, hashlib.sha256(text.encode()).hexdigest()[:16], root)
+    runs = SweepRuns(sweep, json_hash(facts | {"code": ""})[:16], root)
     status = "FAILED"
     try:
         broken = [t for t in record.trials.values() if t.status == BROKEN] if retry_broken else []

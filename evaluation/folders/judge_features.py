@@ -6,8 +6,8 @@ import numpy as np
 
 from evaluation.config import EvaluationConfig
 from evaluation.floors import Drawn, by_name, equal_size
-from evaluation.frechet import feature_statistics, frechet_distance, frechet_from_features
-from evaluation.judge import draw_with_floors, jsonable, with_floors
+from evaluation.frechet import frechet_from_features
+from evaluation.judge import against_reference, jsonable, with_floors
 from evaluation.measures import measure
 from evaluation.real_side import RealSide
 from evaluation.reference import Reference
@@ -74,12 +74,7 @@ def judge_against_reference(
         if progress is not None:
             progress(done, total)
 
-    drawn, floors = draw_with_floors(generated, reference, config, n, seed, None, report)
-    metrics = with_floors(drawn, floors.drawn)
-    statistics = feature_statistics(generated)
-    metrics["fd_train_full"] = {
-        "value": frechet_distance(*statistics, reference.train_mean, reference.train_cov)
-    }
+    metrics, _ = against_reference(generated, reference, config, n, seed, None, report)
     return _result(metrics, n, len(generated), len(reference.train_features))
 
 

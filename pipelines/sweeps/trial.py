@@ -5,7 +5,6 @@ interrupted trial continues from its checkpoint, and `dvc exp run` with the best
 finds the training done.
 """
 
-import hashlib
 import json
 import math
 import os
@@ -18,6 +17,7 @@ from filelock import FileLock
 
 from dataset.store import ImageDataset
 from foundation.json_files import parse_object
+from foundation.json_hash import json_hash
 from models.weights import file_hash
 from pipelines.settings.schema import Params
 from pipelines.sweeps.judging_basis import judging_basis
@@ -96,7 +96,7 @@ class RungJudge:
             raise ValueError(f"{self.objective} is not a number at {nimg / 1000:g} kimg")
         entry = {"key": key, "metrics": metrics}
         with open(path, "a") as stream:
-            stream.write(json.dumps(entry | {"sha256": _digest(entry)}) + "\n")
+            stream.write(json.dumps(entry | {"sha256": json_hash(entry)}) + "\n")
         return metrics
 
     def earlier(self) -> list[dict[str, float]]:
@@ -205,10 +205,6 @@ def _parsed(line: str) -> dict | None:
     """The entry in a line of the file; None if a crash cut it off, or it is damaged."""
     try:
         entry = parse_object(line)
-        return entry if entry.pop("sha256") == _digest(entry) else None
+        return entry if entry.pop("sha256") == json_hash(entry) else None
     except (ValueError, KeyError):
         return None  # the snapshot is judged again
-
-
-def _digest(entry: dict) -> str:
-    return hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()

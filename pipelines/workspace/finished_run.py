@@ -4,12 +4,12 @@
 taken from the copies in outputs/train if these are whole, or made again from the checkpoints.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from foundation.atomic_files import copy_whole, write_text
+from foundation.json_hash import json_hash
 from models.weights import WeightsError, check_weights, file_hash
 
 SUMMARY, CURVES, HASHES = "train.json", "curves.csv", "files.json"
@@ -60,7 +60,7 @@ def seal(folder: Path) -> list[str]:
     if fault is not None:
         raise RunIncomplete(f"run {folder.name} has ended, but {fault}: run the train stage again")
     hashes = {name: file_hash(folder / name) for name in _wanted(folder)}
-    text = json.dumps({"files": hashes, "sha256": _hash_of(hashes)}, indent=1)
+    text = json.dumps({"files": hashes, "sha256": json_hash(hashes)}, indent=1)
     write_text(folder / HASHES, text + "\n")
     return list(hashes)
 
@@ -134,7 +134,7 @@ def _read_hashes(folder: Path) -> dict[str, str]:
     try:
         found = json.loads((folder / HASHES).read_text())
         files = dict(found["files"])
-        return files if found["sha256"] == _hash_of(files) else {}
+        return files if found["sha256"] == json_hash(files) else {}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 
@@ -144,10 +144,6 @@ def _hash(path: Path) -> str | None:
         return file_hash(path)
     except OSError:
         return None
-
-
-def _hash_of(files: dict[str, str]) -> str:
-    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
 
 
 def _number(text: str) -> float:
