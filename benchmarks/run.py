@@ -16,13 +16,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import frechet, imports, neighbours
+from benchmarks import frechet, imports, judging, neighbours
 from benchmarks.side_by_side import Row, machine
 from foundation.atomic_files import write_text
 
 BENCHMARKS: dict[str, tuple[Callable[[], Iterator[Row]], str]] = {
     "frechet": (frechet.rows, "Frechet distance beside clean-fid's (2 minutes)"),
     "imports": (imports.rows, "processor seconds of imports, params and --help (4 minutes)"),
+    "judging": (judging.rows, "judging with kept floors, beside measuring them (1 minute)"),
     "neighbours": (neighbours.rows, "nearest neighbours beside scikit-learn's (1 minute)"),
 }
 """Name -> (function that measures, what it measures)."""
