@@ -81,4 +81,5 @@ class PerSampleDiscriminator(GraphDiscriminator):
 
 def _squared_lengths(features: Tensor, edge_index: Tensor) -> Tensor:
     """Of each edge, [E]; a sum of squares, so its gradient is finite at duplicated points."""
-    return (features[edge_index[0]] - features[edge_index[1]]).square().sum(-1)
+    neighbour, centre = (features.index_select(0, end) for end in edge_index)  # [E, F]
+    return (neighbour - centre).square().sum(-1)

@@ -28,10 +28,15 @@ class StructureConv(nn.Module):
 
     def forward(self, h: Tensor, edge_index: Tensor, edges: Tensor) -> Tensor:
         neighbour, centre = edge_index
-        difference = h[neighbour] - h[centre]  # [E, width]
+        difference = _rows(h, neighbour) - _rows(h, centre)  # [E, width]
         distance = difference.square().sum(-1, keepdim=True).log1p()  # [E, 1]
-        messages = self.nn(torch.cat([h[centre], difference, distance, edges], -1))
+        messages = self.nn(torch.cat([_rows(h, centre), difference, distance, edges], -1))
         return _scatter()(messages, centre, dim_size=len(h), reduce="mean")
+
+
+def _rows(h: Tensor, index: Tensor) -> Tensor:
+    """h[index], whose gradient does not vary with threads: that of h[index] sums in any order."""
+    return h.index_select(0, index)
 
 
 @cache

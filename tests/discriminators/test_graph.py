@@ -184,3 +184,24 @@ def test_equal_distributions_are_not_told_apart():
         (loss.adversarial + loss.penalty).backward()
         optimizer.step()
     assert abs(sum(accuracy[20:]) / 40 - 0.5) < 0.03
+
+
+def test_gradients_do_not_vary_from_call_to_call_with_two_threads():
+    form = make_form(DiscriminatorConfig(kind="graph", k=5), 500, 3)
+    torch.manual_seed(0)
+    real, fake = torch.randn(2, 64, 500)
+    groups = torch.arange(64) % 10
+
+    def gradients():
+        result = form.loss_d(real, fake, groups)
+        loss = result.adversarial + result.penalty
+        found = torch.autograd.grad(loss, list(form.parameters()), allow_unused=True)
+        return torch.cat([g.flatten() for g in found if g is not None])
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        first = gradients()
+        assert all(torch.equal(first, gradients()) for _ in range(20))
+    finally:
+        torch.set_num_threads(threads)
