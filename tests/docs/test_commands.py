@@ -60,4 +60,4 @@ def test_documented_options_exist(module, options):
 
 def test_the_documents_name_the_main_commands():
     named = {module for module, _ in commands()}
-    assert {"pipelines.sample", "pipelines.sweep", "studies.structure", "benchmarks.run"} <= named
+    assert {"pipelines.sample", "pipelines.sweep", "studies.structure", "benchmarks.step"} <= named
