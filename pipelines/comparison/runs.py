@@ -9,7 +9,7 @@ from foundation.json_files import parse_object
 from pipelines.reporting.html import number, with_deviation
 from pipelines.reporting.stage_outputs import flat_metrics
 from pipelines.tracking.length_steps import length_scale, length_step
-from pipelines.tracking.run_names import UNIMPORTANT_SECTIONS
+from pipelines.tracking.run_names import JUDGED_BY, UNIMPORTANT_SECTIONS, importance
 from pipelines.tracking.run_store import RunStore
 
 Curve = tuple[Sequence[float], Sequence[float]]
@@ -104,7 +104,7 @@ def final_items(
 def param_rows(runs: Sequence[Compared]) -> list[list[str]]:
     """[param, value in each run] of the params that differ; "-" if a run has no such param."""
     rows = []
-    for name in sorted({name for run in runs for name in run.params}):
+    for name in sorted({name for run in runs for name in run.params}, key=importance):
         values = [run.params.get(name, "-") for run in runs]
         if len(set(values)) > 1 and name.split(".")[0] not in UNIMPORTANT_SECTIONS:
             rows.append([name, *values])
