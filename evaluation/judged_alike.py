@@ -1,4 +1,4 @@
-"""What a judgement depends on besides the images that are judged, and where judgements differ in it.
+"""What a judgement depends on besides the images judged, and where judgements differ in it.
 
 Two metrics can be compared if they were judged alike: against the same real images, in the features
 of the same network, with as many images. The protocol that `judge` stores says all of it.
@@ -25,7 +25,7 @@ SAYS = {
     "copies_merged": "copies merged",
 }
 NAME = "data"
-"""Entry that names the data for the reader; equal data may have two names, so it is not compared."""
+"""Names the data for the reader. Equal data may have two names, so it is not compared."""
 DIGITS = 16
 """Of a hash that are kept."""
 

@@ -9,7 +9,7 @@ from foundation.json_files import parse_object
 from pipelines.reporting.html import number, with_deviation
 from pipelines.reporting.stage_outputs import flat_metrics
 from pipelines.tracking.length_steps import length_scale, length_step
-from pipelines.tracking.run_names import JUDGED_BY, UNIMPORTANT_SECTIONS, importance
+from pipelines.tracking.run_names import UNIMPORTANT_SECTIONS, importance
 from pipelines.tracking.run_store import RunStore
 
 Curve = tuple[Sequence[float], Sequence[float]]

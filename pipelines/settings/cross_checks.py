@@ -72,13 +72,13 @@ def unplayed_game(params: "Params") -> str | None:
         return None
     last = (steps - 1) // game.every * game.every - game.gate.min_plays * game.every
     earlier = f", or structure.start_kimg to at most {last * batch / 1000:g}" if last >= 0 else ""
+    least = game.gate.min_plays
     return (
-        f"structure: the game will move nothing: it starts at {game.start_kimg:g} kimg (start_kimg) "
-        f"and its gate is shut for the first {game.gate.min_plays} plays (gate.min_plays; "
-        f"{game.gate.min_plays} x every {game.every} x batch {batch} = "
-        f"{game.gate.min_plays * game.every * batch / 1000:g} kimg), but a training of {train.total_kimg:g} "
-        f"kimg has {plays} play{'s' * (plays != 1)}: set train.total_kimg above "
-        f"{opening * batch / 1000:g}{earlier}"
+        f"structure: the game will move nothing: it starts at {game.start_kimg:g} kimg "
+        f"(start_kimg) and its gate is shut for the first {least} plays (gate.min_plays; {least} x "
+        f"every {game.every} x batch {batch} = {least * game.every * batch / 1000:g} kimg), but a "
+        f"training of {train.total_kimg:g} kimg has {plays} play{'s' * (plays != 1)}: set "
+        f"train.total_kimg above {opening * batch / 1000:g}{earlier}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Says in one line that a game moved nothing, so that its run is not read as a result of the game."""
+"""Says in one line that a game moved nothing, so that nobody reads its run as its result."""
 
 from collections.abc import Mapping
 from typing import Any

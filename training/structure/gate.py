@@ -35,7 +35,8 @@ class Gate:
     does not exceed one half by `chance_margin` and by two of its own standard errors (which are
     larger for small, noisy batches). In both cases the discriminator goes on learning. *Wins by
     far*: the smoothed logit gap is above `win_gap`. The discriminator then stops learning, and its
-    logits are scaled down play by play until the gap is small enough. *Held-out loss worsened*: each sigma bin has a reference, its best held-out loss so far and the train loss
+    logits are scaled down play by play until the gap is small enough. *Held-out
+    loss worsened*: each sigma bin has a reference, its best held-out loss so far and the train loss
     measured with it. The gate shuts if in some bin the held-out loss, or its distance from the
     train loss, has grown by more than `max_worsening` of the reference. The first shows a bias that
     raises both losses, the second shows overfitting. The gate opens again when the loss has
