@@ -8,17 +8,18 @@ of one of these. The comparison is printed, and drawn as compare.png and compare
 """
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from evaluation.judged_alike import refusal
 from evaluation.metric_table import metric_entry, shown
 from foundation.atomic_files import write_text
 from pipelines.comparison.page import draw, render
-from pipelines.comparison.runs import Compared, metric_rows, param_rows, read_run
+from pipelines.comparison.runs import judging_rows, read_run
+from pipelines.comparison.terminal import print_difference, print_judging, print_runs
 from pipelines.console.command import run_stage
 from pipelines.params import load_params
 from pipelines.settings.yaml_file import DEFAULT_PATH
@@ -43,6 +44,12 @@ def main() -> None:
         help="(default: %(default)s)",
     )
     arguments.add_argument(
+        "--anyway",
+        action="store_true",
+        help="show runs that were not judged alike (other data, extractor, number of images) side "
+        "by side, without differences and each beside its own floor",
+    )
+    arguments.add_argument(
         "--params",
         default=DEFAULT_PATH,
         help="params file whose section `tracking` names the run store (default: %(default)s)",
@@ -57,7 +64,12 @@ def main() -> None:
         raise ValueError("give two runs or more; without any, the runs are listed")
     found = [find_run(store, name) for name in args.runs]
     runs = [read_run(store, run) for run in found]
-    print_difference(console, runs)
+    apart = judging_rows(runs)
+    print_runs(console, runs)
+    print_judging(console, runs)
+    if apart and not args.anyway:
+        raise ValueError(refusal(apart, "runs"))
+    print_difference(console, runs, bool(apart))
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "compare.png").write_bytes(draw(runs))
     write_text(args.out / "compare.html", render(runs))
@@ -110,22 +122,6 @@ def listing(store: RunStore) -> Table:
         named = [tags.get("preset", ""), tags.get("dvc.experiment", ""), git]
         table.add_row(run.info.run_name, run.info.status, *numbers, *named)
     return table
-
-
-def print_difference(console: Console, runs: Sequence[Compared]) -> None:
-    """Print the params that differ and the metrics as tables."""
-    names = [run.name for run in runs]
-    for title, head, rows in (
-        ("params that differ", ["param", *names], param_rows(runs)),
-        ("metrics of the best item of each", *metric_rows(runs)),
-    ):
-        table = Table(title=title, title_justify="left", box=None, header_style="bold")
-        for index, column in enumerate(head):
-            table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
-        for row in rows:
-            table.add_row(*row)
-        console.print(table if rows else f"{title}: none")
-        console.print()
 
 
 if __name__ == "__main__":

@@ -17,8 +17,7 @@ from pipelines.console.progress import phases, progress
 from pipelines.params import Params, load_params
 from pipelines.ray_jobs.session import hide_gpus
 from pipelines.reporting.stage_outputs import flat_metrics
-from pipelines.tracking.run_names import JUDGED_BY
-from pipelines.tracking.stage_run import stage_run
+from pipelines.tracking.stage_run import JUDGED_BY, stage_run
 from pipelines.workspace.fingerprint import item_fingerprint, pipeline_tag
 from pipelines.workspace.litter import sweep_up
 from pipelines.workspace.paths import (
