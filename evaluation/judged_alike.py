@@ -44,7 +44,8 @@ def judged_by(protocol: Mapping[str, Any], dataset: Mapping[str, Any]) -> dict[s
         if name not in NO_MATTER and isinstance(value, str | int | float)
     }
     copies = protocol.get("copies") or {}
-    out["copies_merged"] = sum(v for k, v in copies.items() if k.startswith("merged_"))
+    merged = [v for k, v in copies.items() if k.startswith("merged_") and isinstance(v, int)]
+    out["copies_merged"] = sum(merged)
     return out | {NAME: data_name(dataset)}
 
 

@@ -29,14 +29,7 @@ def print_by_run(
     for start in range(1, runs + 1, at_once):
         chosen = [*range(start, min(start + at_once, runs + 1)), *shared]
         left = console.width - 1 - sum(widths[i] + 1 for i in chosen)
-        table = Table(
-            title=title,
-            title_justify="left",
-            box=None,
-            header_style="bold",
-            padding=(0, 1, 0, 0),
-            pad_edge=False,
-        )
+        table = Table(box=None, header_style="bold", padding=(0, 1, 0, 0), pad_edge=False)
         first = max(NARROWEST_FIRST, min(WIDEST_FIRST, left, max(map(len, columns[0]))))
         table.add_column(head[0], width=first, overflow="fold")
         for i in chosen:
@@ -44,6 +37,7 @@ def print_by_run(
             table.add_column(heading, justify="right", width=widths[i], overflow="fold")
         for row in rows:
             table.add_row(row[0], *(row[i] for i in chosen))
+        console.print(title, style="italic", highlight=False)
         console.print(table)
         console.print()
 

@@ -209,13 +209,13 @@ def test_the_same_bytes_show_the_results_of_the_run_that_has_them(root, client, 
 
 
 def test_gate_is_told_on_child_and_parent_also_when_it_never_opened(root, client):
-    shut = {"discriminator wins by far": 2, "discriminator at chance": 7, "warming up": 0}
+    shut = {"discriminator wins by far": 2, "too few plays": 7, "warming up": 0}
     summary = {"structure_plays": 9, "gate": {"open_fraction": 0.0, "shut_reasons": shut}}
     with start("train", root, "llll11", fingerprint="gated") as run:
         close_training(run, summary, "o3")
     told = {
         "gate.open_fraction": "0.000",
-        "gate.shut_reasons": "discriminator at chance x7; discriminator wins by far x2",
+        "gate.shut_reasons": "too few plays x7; discriminator wins by far x2",
     }
     with start("summarize", root, "llll22") as other:  # whose training DVC did not run
         other.add_restored("train", "gated")
