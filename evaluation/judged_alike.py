@@ -17,7 +17,7 @@ its weights, copies in the number of images.)"""
 SAYS = {
     DATA: "data",
     "extractor": "feature network",
-    "weights_sha256": "its weights",
+    "weights_sha256": "weights of the feature network",
     "n": "n (images on each side)",
     "num_generated": "images generated",
     "num_train": "training images",
@@ -64,7 +64,8 @@ def judged_differently(bases: Sequence[Mapping[str, Value]]) -> list[list[str]]:
     and differs from nothing.
     """
     rows = []
-    for name in dict.fromkeys(name for basis in bases for name in basis if name != NAME):
+    named = {name for basis in bases for name in basis} - {NAME}
+    for name in [*(n for n in SAYS if n in named), *sorted(named - SAYS.keys())]:
         if len({str(basis[name]) for basis in bases if name in basis}) > 1:
             rows.append([SAYS.get(name, name.replace("_", " ")), *(_shown(b, name) for b in bases)])
     return rows

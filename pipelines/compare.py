@@ -22,6 +22,7 @@ from pipelines.comparison.runs import judging_rows, read_run
 from pipelines.comparison.terminal import print_difference, print_judging, print_runs
 from pipelines.console.command import run_stage
 from pipelines.params import load_params
+from pipelines.reporting.html import number
 from pipelines.settings.yaml_file import DEFAULT_PATH
 from pipelines.tracking.connection import open_run_store
 from pipelines.tracking.run_store import RunStore
@@ -108,19 +109,26 @@ def find_run(store: RunStore, name: str) -> Any:
 
 
 def listing(store: RunStore) -> Table:
-    """Table of the latest runs: name, status, headline metric, preset, DVC experiment, commit."""
-    table = Table(title="runs, newest first", title_justify="left", box=None, header_style="bold")
+    """Table of the latest runs: name, status, headline metric, its floor, experiment, commit.
+
+    A star: the game of that run moved nothing.
+    """
+    table = Table(box=None, header_style="bold", padding=(0, 1, 0, 0), pad_edge=False)
+    table.title = "runs, newest first; *: the game never played, or its gate never opened"
+    table.title_justify = "left"
     headline = shown("choice")[0]
     title = metric_entry(headline).title
-    for column in ("name", "status", title, "floor", "preset", "DVC experiment", "git"):
-        table.add_column(column)
+    table.add_column("name", no_wrap=True)
+    for column in ("status", title, "floor", "experiment", "git"):
+        table.add_column(column, overflow="fold")
     for run in store.search({"level": "parent"})[:SHOWN]:
         tags, metrics = run.data.tags, run.data.metrics
         git = tags.get("git.commit", "")[:7] + ("*" if tags.get("git.dirty") == "true" else "")
         keys = (headline, f"{headline}_floor")
-        numbers = [f"{metrics[key]:.4g}" if key in metrics else "" for key in keys]
-        named = [tags.get("preset", ""), tags.get("dvc.experiment", ""), git]
-        table.add_row(run.info.run_name, run.info.status, *numbers, *named)
+        numbers = [number(metrics[key], 2) if key in metrics else "" for key in keys]
+        named = [tags.get("dvc.experiment", ""), git]
+        star = " *" if "gate.note" in tags else ""
+        table.add_row(f"{run.info.run_name}{star}", run.info.status.lower(), *numbers, *named)
     return table
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from evaluation.judged_alike import DATA, SAYS
 from evaluation.metric_table import metric_entry, shown
 from pipelines.comparison.runs import (
     Compared,
@@ -37,6 +38,7 @@ STYLE = """<style>
 .wrapping th, .wrapping td { white-space: pre-line !important; overflow-wrap: anywhere; }
 .wrapping td:first-child, .wrapping th:first-child { overflow-wrap: normal; min-width: 7rem; }
 .wrapping td.number { min-width: 5.5rem; }
+.words th, .words td { white-space: normal !important; }
 </style>"""
 """Cells of a table with a column for each run wrap, so that its last column is on the page."""
 
@@ -73,42 +75,13 @@ def render(runs: Sequence[Compared]) -> str:
     differing = judging_rows(runs)
     head, rows = metric_rows(runs, apart=bool(differing))
     changed = param_rows(runs)
-    shown = ("structure.kind", "preset", "dvc.experiment", "git.commit", "git.dirty")
-    about = [
-        (
-            name,
-            run.name,
-            run.status,
-            *((run.tags.get(tag) or "-")[:12] for tag in shown),
-            run.run_id[:8],
-        )
-        for name, run in zip(short, runs, strict=True)
-    ]
-    notes = [f'<p class="note">{text(note)}</p>' for note in run_notes(runs)]
-    note = (
-        "The best item of each run. The floor is the metric between real images and other real "
-        "images; for two runs the difference is also given in its standard deviations."
-    )
-    if differing:
-        note = (
-            "The best item of each run, each with its own floor in brackets: the metric between "
-            "real images and other real images. The runs were not judged alike, so these numbers "
-            "cannot be compared."
-        )
-    elif equal_throughout(runs):
-        note = "All metrics are equal in every digit: the runs have the same images."
     charts = [figure(_chart_png(panel), "", panel[0]) for panel in _charts(runs)]
     return page(
         " against ".join(names),
         [
             STYLE,
             '<header><p class="kicker">Comparison</p><h1>What differs</h1></header>',
-            section(
-                "Runs",
-                "",
-                _wrapping(table(("called", "run", "status", "game", *shown[1:], "id"), about)),
-                *notes,
-            ),
+            _about(runs, short),
             section(
                 "Params that differ",
                 "" if changed else "None: the runs differ in data or code.",
@@ -120,7 +93,9 @@ def render(runs: Sequence[Compared]) -> str:
                 _wrapping(table(("judged by", *short), differing)),
             ),
             section(
-                "Metrics", note, _wrapping(table(head, rows, numeric=tuple(range(1, len(head)))))
+                "Metrics",
+                _metrics_note(runs, bool(differing)),
+                _wrapping(table(head, rows, numeric=tuple(range(1, len(head))))),
             ),
             section("Curves", "", grid(*charts)),
             section(
@@ -134,6 +109,35 @@ def render(runs: Sequence[Compared]) -> str:
                 *(details(f"All params of {run.name}", facts(run.params)) for run in runs),
             ),
         ],
+    )
+
+
+def _about(runs: Sequence[Compared], short: Sequence[str]) -> str:
+    """What each run is, what it is called on the page, and whether its game moved nothing."""
+    head = ("called", "run", "status", "game", "preset", "experiment", "commit", "id")
+    rows = []
+    for run, name in zip(runs, short, strict=True):
+        tags = ("structure.kind", "preset", "dvc.experiment", "git.commit")
+        facts = [(run.tags.get(tag) or "-")[:12] for tag in tags]
+        facts[-1] += "*" if run.tags.get("git.dirty") == "true" else ""
+        rows.append((name, run.name, run.status.lower(), *facts, run.run_id[:8]))
+    notes = [f'<p class="note">{text(note)}</p>' for note in run_notes(runs)]
+    note = "*: code that was not committed." if any(row[-2].endswith("*") for row in rows) else ""
+    return section("Runs", note, f'<div class="words">{table(head, rows)}</div>', *notes)
+
+
+def _metrics_note(runs: Sequence[Compared], apart: bool) -> str:
+    if apart:
+        return (
+            "The best item of each run, each with its own floor in brackets: the metric between "
+            "real images and other real images. The runs were not judged alike, so these numbers "
+            "cannot be compared."
+        )
+    if equal_throughout(runs):
+        return "All metrics are equal in every digit: the runs have the same images."
+    return (
+        "The best item of each run. The floor is the metric between real images and other real "
+        "images; for two runs the difference is also given in its standard deviations."
     )
 
 
@@ -208,6 +212,8 @@ def _samples(runs: Sequence[Compared]) -> list[tuple[str, bytes]]:
 
 
 def _seed_note(runs: Sequence[Compared]) -> str:
+    if any(row[0] == SAYS[DATA] for row in judging_rows(runs)):
+        return "The data differ, so the pictures show other classes and other noise."
     if len({run.params.get("seed") for run in runs}) > 1:
         return "The seeds differ, so the pictures show other noise."
     return "The same seeds: each tile shows what a run makes of the same noise and label."

@@ -170,7 +170,7 @@ def metric_rows(runs: Sequence[Compared], apart: bool = False) -> tuple[list[str
         title = metric_entry(name).title
         if apart:
             pairs = zip(values, floors, strict=True)
-            rows.append([title, *(f"{value}\n({floor})" for value, floor in pairs)])
+            rows.append([title, *(v if floor == "-" else f"{v}\n({floor})" for v, floor in pairs)])
             continue
         row = [title, *values, next((floor for floor in floors if floor != "-"), "-")]
         if two:

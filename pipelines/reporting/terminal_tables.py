@@ -8,6 +8,8 @@ from rich.table import Table
 
 LONGEST_CELL, NARROWEST_FIRST, WIDEST_FIRST = 26, 16, 40
 """Widths in letters: of a run's column at most, and of the first column."""
+HEADING = 12
+"""Letters of a heading that are not wrapped."""
 
 
 def print_by_run(
@@ -44,6 +46,6 @@ def print_by_run(
 
 def _width(column: Sequence[str]) -> int:
     """Width of a column with these cells, the first of them the heading, which may be wrapped."""
-    words = [len(word) for word in column[0].split()]
+    words = [len(word) for word in column[0].split()] + [min(len(column[0]), HEADING)]
     lines = [len(line) for cell in column[1:] for line in cell.splitlines()]
     return min(max([*words, *lines], default=1), LONGEST_CELL)

@@ -106,7 +106,9 @@ def parent_name(
     extra = [
         name
         for name in sorted(changed, key=importance)
-        if name not in said and not (kind == "none" and name.startswith("structure."))
+        if name not in said
+        and changed[name][1] != "-"
+        and not (kind == "none" and name.startswith("structure."))
     ]
     words = [dataset_name(flat), kind, f"s{flat.get('seed', 0)}"]
     shown = 0

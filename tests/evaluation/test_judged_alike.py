@@ -41,7 +41,9 @@ def test_data_network_and_counts_do():
         "feature network": ["classifier", "inception"],
         "k": ["5", "3"],
     }
-    assert differing(weights_sha256="c" * 64) == {"its weights": ["5b5a63b2ce89740d", "c" * 16]}
+    assert differing(weights_sha256="c" * 64) == {
+        "weights of the feature network": ["5b5a63b2ce89740d", "c" * 16]
+    }
     assert differing(copies={"merged_train": 0}) == {"copies merged": ["3", "0"]}
     # An entry that a later version of the protocol adds counts without being named anywhere.
     assert list(differing(dequantisation="uniform")) == []
