@@ -49,6 +49,15 @@ def judged_by(protocol: Mapping[str, Any], dataset: Mapping[str, Any]) -> dict[s
     return out | {NAME: data_name(dataset)}
 
 
+def reference_basis(manifest: Mapping[str, Any]) -> dict[str, Value]:
+    """The part of `judged_by` that a reference alone decides. manifest: its reference.json."""
+    known = ("dataset_hash", "num_train", "num_held_out", "copies")
+    protocol = manifest["protocol"] | {key: manifest[key] for key in known if key in manifest}
+    basis = judged_by(protocol, {})
+    del basis[NAME]
+    return basis
+
+
 def data_name(dataset: Mapping[str, Any]) -> str:
     """ "digits, 8x8, 1 channel": which data dataset.json describes, for a reader."""
     path = dataset.get("path") if dataset.get("source") == "image_folder" else None
