@@ -8,19 +8,21 @@ of one of these. The comparison is printed, and drawn as compare.png and compare
 """
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from evaluation.judged_alike import refusal
 from evaluation.metric_table import metric_entry, shown
 from foundation.atomic_files import write_text
 from pipelines.comparison.page import draw, render
-from pipelines.comparison.runs import Compared, metric_rows, param_rows, read_run
+from pipelines.comparison.runs import judging_rows, read_run
+from pipelines.comparison.terminal import print_difference, print_judging, print_runs
 from pipelines.console.command import run_stage
 from pipelines.params import load_params
+from pipelines.reporting.html import number
 from pipelines.settings.yaml_file import DEFAULT_PATH
 from pipelines.tracking.connection import open_run_store
 from pipelines.tracking.run_store import RunStore
@@ -43,6 +45,12 @@ def main() -> None:
         help="(default: %(default)s)",
     )
     arguments.add_argument(
+        "--anyway",
+        action="store_true",
+        help="show runs that were not judged alike (other data, extractor, number of images) side "
+        "by side, without differences and each beside its own floor",
+    )
+    arguments.add_argument(
         "--params",
         default=DEFAULT_PATH,
         help="params file whose section `tracking` names the run store (default: %(default)s)",
@@ -57,7 +65,12 @@ def main() -> None:
         raise ValueError("give two runs or more; without any, the runs are listed")
     found = [find_run(store, name) for name in args.runs]
     runs = [read_run(store, run) for run in found]
-    print_difference(console, runs)
+    apart = judging_rows(runs)
+    print_runs(console, runs)
+    print_judging(console, runs)
+    if apart and not args.anyway:
+        raise ValueError(refusal(apart, "runs"))
+    print_difference(console, runs, bool(apart))
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "compare.png").write_bytes(draw(runs))
     write_text(args.out / "compare.html", render(runs))
@@ -96,36 +109,27 @@ def find_run(store: RunStore, name: str) -> Any:
 
 
 def listing(store: RunStore) -> Table:
-    """Table of the latest runs: name, status, headline metric, preset, DVC experiment, commit."""
-    table = Table(title="runs, newest first", title_justify="left", box=None, header_style="bold")
+    """Table of the latest runs: name, status, headline metric, its floor, experiment, commit.
+
+    A star: the game of that run moved nothing.
+    """
+    table = Table(box=None, header_style="bold", padding=(0, 1, 0, 0), pad_edge=False)
+    table.title = "runs, newest first; *: the game never played, or its gate never opened"
+    table.title_justify = "left"
     headline = shown("choice")[0]
     title = metric_entry(headline).title
-    for column in ("name", "status", title, "floor", "preset", "DVC experiment", "git"):
-        table.add_column(column)
+    table.add_column("name", no_wrap=True)
+    for column in ("status", title, "floor", "experiment", "git"):
+        table.add_column(column, overflow="fold")
     for run in store.search({"level": "parent"})[:SHOWN]:
         tags, metrics = run.data.tags, run.data.metrics
         git = tags.get("git.commit", "")[:7] + ("*" if tags.get("git.dirty") == "true" else "")
         keys = (headline, f"{headline}_floor")
-        numbers = [f"{metrics[key]:.4g}" if key in metrics else "" for key in keys]
-        named = [tags.get("preset", ""), tags.get("dvc.experiment", ""), git]
-        table.add_row(run.info.run_name, run.info.status, *numbers, *named)
+        numbers = [number(metrics[key], 2) if key in metrics else "" for key in keys]
+        named = [tags.get("dvc.experiment", ""), git]
+        star = " *" if "gate.note" in tags else ""
+        table.add_row(f"{run.info.run_name}{star}", run.info.status.lower(), *numbers, *named)
     return table
-
-
-def print_difference(console: Console, runs: Sequence[Compared]) -> None:
-    """Print the params that differ and the metrics as tables."""
-    names = [run.name for run in runs]
-    for title, head, rows in (
-        ("params that differ", ["param", *names], param_rows(runs)),
-        ("metrics of the best item of each", *metric_rows(runs)),
-    ):
-        table = Table(title=title, title_justify="left", box=None, header_style="bold")
-        for index, column in enumerate(head):
-            table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
-        for row in rows:
-            table.add_row(*row)
-        console.print(table if rows else f"{title}: none")
-        console.print()
 
 
 if __name__ == "__main__":

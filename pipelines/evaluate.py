@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dataset.store import ImageDataset
+from evaluation.judged_alike import judged_by
 from evaluation.pictures import nearest_grid, sample_grid
 from models.weights import load_description
 from pipelines.console.command import parser, run_stage
@@ -16,7 +17,7 @@ from pipelines.console.progress import phases, progress
 from pipelines.params import Params, load_params
 from pipelines.ray_jobs.session import hide_gpus
 from pipelines.reporting.stage_outputs import flat_metrics
-from pipelines.tracking.stage_run import stage_run
+from pipelines.tracking.stage_run import JUDGED_BY, stage_run
 from pipelines.workspace.fingerprint import item_fingerprint, pipeline_tag
 from pipelines.workspace.litter import sweep_up
 from pipelines.workspace.paths import (
@@ -88,6 +89,7 @@ def main() -> None:
             out, result, images, labels, dataset, reference, params.evaluation.picture_images
         )
         run.log_metrics(flat_metrics(result["metrics"]))
+        run.set_tags({JUDGED_BY: json.dumps(judged_by(result["protocol"], dataset.manifest))})
         for picture in ("samples.png", "nearest.png"):
             run.log_artifact(out / picture)
     headline = result["metrics"]

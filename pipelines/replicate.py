@@ -8,51 +8,41 @@ more seeds it runs the new ones only.
 """
 
 import argparse
-import itertools
 import json
-import subprocess
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from rich.console import Console
 
+from evaluation.judged_alike import refusal
 from foundation.atomic_files import write_text
-from foundation.json_files import parse_object, read_object
 from pipelines.console.command import run_stage
+from pipelines.console.progress import duration
 from pipelines.params import check_params
-from pipelines.replication.report import Result, print_tables, summarise, write_figure
-from pipelines.settings.dotted_keys import (
-    check_key,
-    known_keys,
-    override_text,
-    set_options,
-    with_values,
+from pipelines.replication.experiments import SECONDS, as_result, keep, kept, result_file, run
+from pipelines.replication.plan import (
+    Experiment,
+    check_item,
+    judged_differently,
+    plan,
+    plan_remarks,
 )
-from pipelines.settings.yaml_file import DEFAULT_PATH, ParamsError, read_value, read_yaml
-from pipelines.settings.yaml_scalars import shortened
+from pipelines.replication.report import (
+    Result,
+    print_judging,
+    print_tables,
+    summarise,
+    write_figure,
+)
+from pipelines.replication.time_left import TimeLeft, by_earlier_run
+from pipelines.reporting.terminal_tables import print_by_run
+from pipelines.settings.dotted_keys import with_values
+from pipelines.settings.yaml_file import DEFAULT_PATH, ParamsError, read_yaml
 from pipelines.workspace.dvc_command import git_problem, run_dvc
-from pipelines.workspace.fingerprint import pipeline_tag
-from pipelines.workspace.paths import DATASET, REPORTS, dvc_root, item_name
-
-MAX_VARIANTS, MAX_SEEDS = 32, 1000
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """One seed of one variant."""
-
-    variant: str
-    seed: int
-    values: dict[str, Any]
-    tag: str
-    """Hash of all params, data and code that its result depends on."""
-
-    @property
-    def name(self) -> str:
-        """Name of the DVC experiment."""
-        return f"rep-{self.tag[:10]}-s{self.seed}"
+from pipelines.workspace.paths import DATASET, REPORTS, dvc_root
 
 
 def main() -> None:
@@ -81,12 +71,21 @@ def main() -> None:
         "without: the best of each experiment by KID",
     )
     arguments.add_argument(
+        "--anyway",
+        action="store_true",
+        help="run variants that are judged by other data or another evaluation, and show them side "
+        "by side, without differences and each beside its own floor",
+    )
+    arguments.add_argument(
         "--out", type=Path, default=REPORTS / "replicate", help="folder (default: %(default)s)"
     )
     args = arguments.parse_args()
     raw, root = read_yaml(DEFAULT_PATH), dvc_root()
     experiments = plan(raw, args.seeds, args.set_param)
     check_item(args.item, raw, experiments)
+    check_judging(experiments, raw, args.anyway)
+    for remark in plan_remarks(raw, experiments):
+        print(f"replicate: note: {remark}", flush=True)
     problem = git_problem()
     if problem:
         raise RuntimeError(f"each seed is kept as a DVC experiment, in git; {problem}")
@@ -101,7 +100,7 @@ def main() -> None:
         raise RuntimeError("another replicate is running here: wait for it, or stop it") from None
     if results:
         print(f"of {args.item or 'the best item of each experiment by KID'}:")
-        write_results(results, args.out)
+        write_results(results, args.out, args.anyway)
     if failures:
         raise RuntimeError(
             f"{len(failures)} of {len(experiments)} experiments failed; the same "
@@ -109,87 +108,18 @@ def main() -> None:
         )
 
 
-def plan(raw: dict[str, Any], seeds: str, options: Sequence[str]) -> list[Experiment]:
-    """All experiments to run. Raises ParamsError if the params of any are not valid."""
-    base = check_params(raw)
-    choices: dict[str, list[Any]] = {}
-    for option in options:
-        key, given = parse_option(option)
-        check_key(key, known_keys(base), "-S")
-        if key == "seed":
-            raise ParamsError("-S seed: give the seeds with --seeds, such as --seeds 3,7,11")
-        if key in choices:
-            raise ParamsError(f"-S {key} is given twice: write {key}=A,B")
-        choices[key] = given
-    rows = list(itertools.product(*choices.values()))
-    if len(rows) > MAX_VARIANTS:
-        raise ParamsError(f"-S makes {len(rows)} variants: more than {MAX_VARIANTS} is for a sweep")
-    found = []
-    for seed in parse_seeds(seeds, base.seed):
-        for row in rows:
-            variant = dict(zip(choices, row, strict=True))
-            name = " ".join(f"{k}={override_text(v)}" for k, v in variant.items()) or "params.yaml"
-            values = variant | {"seed": seed}
-            params = check_params(with_values(raw, values), f"params.yaml with {name}")
-            found.append(Experiment(name, seed, values, pipeline_tag(params)))
-    return found
+def check_judging(experiments: Sequence[Experiment], raw: dict[str, Any], anyway: bool) -> None:
+    """Before anything runs: print the params by which variants would be judged differently.
 
-
-def check_item(item: str | None, raw: dict[str, Any], experiments: Sequence[Experiment]) -> None:
-    """Raise ParamsError unless every experiment evaluates the item that is to be compared."""
-    for experiment in experiments if item else ():
-        params = check_params(with_values(raw, experiment.values))
-        names = [item_name(n, s) for n in params.ema.lengths for s in params.samplers]
-        if item not in names:
-            raise ParamsError(
-                f"--item {item}: with {experiment.variant} there are {', '.join(names)}"
-            )
-
-
-def parse_seeds(text: str, first: int) -> list[int]:
-    """ "5" means five seeds from `first` on, "3,7" these two. Raises ParamsError."""
-    try:
-        numbers = [int(part) for part in text.split(",")]
-    except ValueError:
-        numbers = []
-    shown, count = shortened(text), len(numbers) if "," in text else sum(numbers)
-    if count > MAX_SEEDS:
-        raise ParamsError(f"--seeds {shown}: at most {MAX_SEEDS:,}, as each is a whole run")
-    if "," not in text and len(numbers) == 1 and numbers[0] >= 1:
-        return list(range(first, first + numbers[0]))
-    if "," in text and numbers and min(numbers) >= 0 and len(set(numbers)) == len(numbers):
-        return numbers
-    raise ParamsError(f"--seeds {shown}: give a number of at least 1, or different seeds: 3,7,11")
-
-
-def parse_option(option: str) -> tuple[str, list[Any]]:
-    """ "key=a,b" -> (key, [a, b]); commas within brackets or quotes do not separate values.
-
-    Raises ParamsError.
+    Raises ParamsError if there are any, unless `anyway`.
     """
-    key, equals, text = option.partition("=")
-    key = key.strip().lstrip("+")
-    if not equals or not key or not text.strip():
-        raise ParamsError(
-            f"-S {option}: write KEY=VALUE or KEY=A,B, such as structure.kind=none,graph"
-        )
-    parts, depth, quote = [""], 0, ""
-    for letter in text:
-        if quote:
-            quote = "" if letter == quote else quote
-        elif letter in "'\"":
-            quote = letter
-        else:
-            depth += (letter in "[{") - (letter in "]}")
-        if letter == "," and depth == 0 and not quote:
-            parts.append("")
-        else:
-            parts[-1] += letter
-    try:
-        values = [read_value(part.replace(":", ": ") if "{" in part else part) for part in parts]
-    except ParamsError as error:
-        raise ParamsError(f"-S {shortened(option)}: the values cannot be read: {error}") from None
-    return key, values
+    rows = [[key, *values] for key, values in judged_differently(raw, experiments).items()]
+    if rows:
+        variants = list(dict.fromkeys(experiment.variant for experiment in experiments))
+        title = "judged differently"
+        print_by_run(Console(), title, ["judged by", *variants], rows, len(variants))
+        if not anyway:
+            raise ParamsError(refusal(rows, "variants"))
 
 
 def run_all(
@@ -197,96 +127,86 @@ def run_all(
 ) -> tuple[list[Result], list[str]]:
     """Run what is not done yet: (results of all that succeeded, messages of those that failed)."""
     results, failures = [], []
+    done = {e.tag: content for e in experiments if (content := kept(result_file(root, e)))}
+    times = times_before(experiments, raw, root, done)
     for count, experiment in enumerate(experiments, 1):
         where = (
             f"replicate {count}/{len(experiments)}: seed {experiment.seed}, {experiment.variant}"
         )
-        path = root / ".runs" / "replicate" / f"{experiment.tag}.json"
-        kept = _kept(path)
-        if kept is not None:
+        content = done.get(experiment.tag)
+        if content is not None:
             print(f"{where}: done already", flush=True)
         else:
             print(f"{where}: running", flush=True)
+            start = time.monotonic()
             try:
-                kept = run(experiment, raw)
-                write_text(path, json.dumps(kept))
+                report, trained = run(experiment, raw, _show)
             except RuntimeError as error:
                 print(f"{where}: failed: {error}", flush=True)
                 failures.append(f"seed {experiment.seed}, {experiment.variant}: {error}")
                 continue
-        metrics = chosen(kept, item)
-        results.append(Result(experiment.variant, experiment.seed, metrics))
+            seconds = time.monotonic() - start
+            if trained:
+                times.add(experiment.variant, seconds)
+            content = keep(result_file(root, experiment), report, seconds if trained else None)
+            rest = [e.variant for e in experiments[count:] if e.tag not in done]
+            print(f"{where}: done in {duration(seconds)}{_to_go(times, rest)}", flush=True)
+        results.append(as_result(experiment, content, item))
     return results, failures
 
 
-def run(experiment: Experiment, raw: dict[str, Any]) -> dict[str, Any]:
-    """Let DVC run the experiment in a copy of the workspace; returns its reports/metrics.json.
+def times_before(
+    experiments: Sequence[Experiment],
+    raw: dict[str, Any],
+    root: Path,
+    done: dict[str, dict[str, Any]],
+) -> TimeLeft:
+    """Times of what is done; prints how many experiments will run, and for how long if it is known.
 
-    The workspace stays as it is; stages whose result DVC's cache has are not run again. Raises
-    RuntimeError with the error that the stage or DVC printed.
+    Where none of them has been timed, an earlier run in MLflow tells. done: {tag: kept result}.
     """
-    revision = _revision(experiment.name)
-    if revision is None:
-        run_dvc(
-            "exp",
-            "run",
-            "--temp",
-            "-n",
-            experiment.name,
-            *set_options(raw, experiment.values),
-            show=_show,
+    rest = [experiment for experiment in experiments if experiment.tag not in done]
+    timed = [e for e in experiments if done.get(e.tag, {}).get(SECONDS)]
+    times, source = TimeLeft(), ""
+    params = check_params(with_values(raw, rest[0].values)) if rest else None
+    if params and not timed and (root / "mlflow.db").is_file():
+        found = by_earlier_run(params, root)
+        if found is not None:
+            times, source = TimeLeft(found[0]), f", by the times of the run {found[1]!r}"
+    for experiment in timed:
+        times.add(experiment.variant, done[experiment.tag][SECONDS])
+    seconds = times.all([experiment.variant for experiment in rest])
+    if rest:
+        how_long = (
+            f"about {duration(seconds)} in all{source}"
+            if seconds is not None
+            else "how long it takes is told when the first is done"
         )
-        revision = _revision(experiment.name)
-    if revision is None:
-        raise RuntimeError("DVC made no experiment of that name")
-    text = _git("show", f"{revision}:{REPORTS}/metrics.json")
-    if text is None:
-        raise RuntimeError(f"experiment {experiment.name} holds no {REPORTS}/metrics.json")
-    return parse_object(text)
+        print(f"replicate: {len(rest)} of {len(experiments)} are to run: {how_long}", flush=True)
+    return times
 
 
-def _kept(path: Path) -> dict[str, Any] | None:
-    """The result of an experiment that is done; None if there is none, or a damaged one."""
-    try:
-        kept = read_object(path)
-    except (OSError, ValueError):
-        return None
-    return kept if kept.keys() >= {"best", "items"} else None
+def _to_go(times: TimeLeft, rest: Sequence[str]) -> str:
+    """ "; 4 to go, about 20:10 left". rest: variants of the experiments that are still to run."""
+    seconds = times.all(rest)
+    left = f", about {duration(seconds)} left" if seconds is not None else ""
+    return f"; {len(rest)} to go{left}" if rest else ""
 
 
-def chosen(metrics_json: dict[str, Any], item: str | None) -> dict[str, float]:
-    """{metric: value} of one item of a reports/metrics.json; item None: of the best item."""
-    name = item or metrics_json["best"]["item"]
-    if name not in metrics_json["items"]:
-        raise ParamsError(f"--item {name}: the evaluation has {', '.join(metrics_json['items'])}")
-    entry = metrics_json["items"][name]
-    values = {k: v.get("value") for k, v in entry.items() if isinstance(v, dict)}
-    return {k: float(v) for k, v in values.items() if isinstance(v, int | float)}
+def write_results(results: Sequence[Result], out: Path, anyway: bool = False) -> None:
+    """Print the tables; write summary.json and the figure.
 
-
-def write_results(results: Sequence[Result], out: Path) -> None:
-    """Print the tables; write summary.json and the figure."""
+    Raises ValueError if the results were not judged alike, unless `anyway`.
+    """
     summary = summarise(results)
+    if summary.judged_differently and not anyway:
+        print_judging(summary)
+        raise ValueError(refusal(summary.judged_differently, "variants"))
     print_tables(summary)
     out.mkdir(parents=True, exist_ok=True)
     write_text(out / "summary.json", json.dumps(summary.as_dict(), indent=1) + "\n")
     write_figure(summary, results, out / "replicate.png")
     print(f"drawn: {out / 'replicate.png'}; numbers: {out / 'summary.json'}")
-
-
-def _revision(name: str) -> str | None:
-    """Commit of the DVC experiment, None if there is none."""
-    refs = _git("for-each-ref", "--format=%(objectname) %(refname)", "refs/exps") or ""
-    for line in refs.splitlines():
-        commit, ref = line.split(" ", 1)
-        if ref.split("/")[-1] == name:
-            return commit
-    return None
-
-
-def _git(*words: str) -> str | None:
-    done = subprocess.run(["git", *words], capture_output=True, text=True)
-    return done.stdout if done.returncode == 0 else None
 
 
 def _show(line: str) -> None:

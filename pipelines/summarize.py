@@ -1,6 +1,7 @@
 """Stage summarize: write the results as a table, a curve and a page, and end the MLflow run."""
 
 import io
+import json
 
 from PIL import Image
 
@@ -11,6 +12,7 @@ from pipelines.params import load_params
 from pipelines.reporting.figures import read_curves
 from pipelines.reporting.report_page import Inputs, length_charts, render
 from pipelines.reporting.stage_outputs import (
+    Report,
     best_item,
     read_item,
     read_json,
@@ -20,7 +22,7 @@ from pipelines.reporting.stage_outputs import (
 )
 from pipelines.settings.schema import Params
 from pipelines.tracking.length_steps import length_scale, length_step
-from pipelines.tracking.run_names import gate_tags
+from pipelines.tracking.run_names import JUDGED_BY, gate_tags
 from pipelines.tracking.stage_run import StageRun, stage_run
 from pipelines.workspace.fingerprint import (
     item_fingerprint,
@@ -52,7 +54,7 @@ def main() -> None:
         write_report(report, REPORTS / "metrics.json")
         write_csv(inputs.items, REPORTS / "fid_by_ema.csv")
         write_text(REPORTS / "report.html", render(inputs))
-        track(run, params, inputs)
+        track(run, params, inputs, report)
     best = report.best
     print(f"summarize: best by {best['by']}: {best['item']}; look at {REPORTS / 'report.html'}")
 
@@ -74,7 +76,7 @@ def read_inputs(names: list[str]) -> Inputs:
     )
 
 
-def track(run: StageRun, params: Params, inputs: Inputs) -> None:
+def track(run: StageRun, params: Params, inputs: Inputs, report: Report) -> None:
     """Log final numbers, curves and pictures to the parent run, and add runs of cached stages."""
     parent = run.parent
     if parent is None:
@@ -86,6 +88,7 @@ def track(run: StageRun, params: Params, inputs: Inputs) -> None:
             "best.by": by,
             "metric_name": best.metric_name,
             "outcome": outcome(params),
+            JUDGED_BY: json.dumps(report.judged_by),
             **gate_tags(inputs.train),
         }
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
+from evaluation.judged_alike import reference_basis
 from foundation.json_hash import json_hash
 from pipelines.console.command import run_stage
 from pipelines.ray_jobs.session import (
@@ -22,6 +23,7 @@ from pipelines.ray_jobs.session import (
 )
 from pipelines.ray_jobs.waiting import told_while_waiting
 from pipelines.reporting.stage_outputs import read_json
+from pipelines.settings.cross_checks import remarks
 from pipelines.settings.yaml_file import ParamsError
 from pipelines.sweeps.record import (
     BROKEN,
@@ -108,9 +110,12 @@ def sweep_facts(sweep: Sweep) -> dict[str, Any]:
     params = sweep.base.model_dump(mode="json")
     for section in ("cluster", "tracking"):
         params.pop(section)
+    path = REFERENCE / "reference.json"
+    judged_by = reference_basis(read_json(path, "reference")) if path.is_file() else None
     return {
         "sweep": sweep.config.model_dump(mode="json"),
         **({"objective": sweep.objective} if sweep.objective != sweep.config.metric else {}),
+        **({"judged_by": judged_by} if judged_by else {}),
         "params": params,
         "data": dataset_hash() or "",
         "code": code_hash(stage_files("train")),  # of every kind, since trials differ
@@ -177,8 +182,8 @@ def search(sweep: Sweep, folder: Path, root: Path, observer: Observer, retry_bro
         update["use_gpu"] = None
     threads = base.cluster.model_copy(update=update)
     slow = local_precision_note(base.train.precision, threads)
-    if slow:
-        observer.say(f"note: {slow}")
+    for note in [*([slow] if slow else []), *remarks(base)]:
+        observer.say(f"note: {note}")
     # Without the dashboard's state API, Tune with Ray Train inside hangs after a trial.
     with ray_session(threads, dashboard=config.workers > 0) as ray:
         from pipelines.sweeps.tuner import make_tuner, was_interrupted

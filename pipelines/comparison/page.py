@@ -8,8 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from evaluation.judged_alike import DATA, SAYS
 from evaluation.metric_table import metric_entry, shown
-from pipelines.comparison.runs import Compared, metric_rows, param_rows
+from pipelines.comparison.runs import (
+    Compared,
+    equal_throughout,
+    judging_rows,
+    metric_rows,
+    param_rows,
+    run_notes,
+)
+from pipelines.comparison.short_names import short_names
 from pipelines.reporting.figures import (
     COLOURS,
     Line,
@@ -19,10 +28,19 @@ from pipelines.reporting.figures import (
     png,
     style,
 )
-from pipelines.reporting.html import details, facts, figure, grid, page, section, table
+from pipelines.reporting.html import details, facts, figure, grid, page, section, table, text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+
+STYLE = """<style>
+.wrapping th, .wrapping td { white-space: pre-line !important; overflow-wrap: anywhere; }
+.wrapping td:first-child, .wrapping th:first-child { overflow-wrap: normal; min-width: 7rem; }
+.wrapping td.number { min-width: 5.5rem; }
+.words th, .words td { white-space: normal !important; }
+</style>"""
+"""Cells of a table with a column for each run wrap, so that its last column is on the page."""
 
 
 def draw(runs: Sequence[Compared]) -> bytes:
@@ -37,11 +55,9 @@ def draw(runs: Sequence[Compared]) -> bytes:
         return png(overall)
     parts = overall.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     for row in range(chart_rows):
-        in_row = parts[row].subplots(1, columns, squeeze=False)[0]
-        for axes, panel in zip(in_row, panels[row * columns :], strict=False):
-            _draw_panel(axes, panel, outside=False)
-        for axes in in_row[len(panels) - row * columns :]:
-            axes.set_visible(False)
+        in_row = parts[row].subfigures(1, columns, squeeze=False)[0]
+        for part, panel in zip(in_row, panels[row * columns :], strict=False):
+            _draw_panel(part.subplots(), panel)
     if pictures:
         in_row = parts[-1].subplots(1, len(pictures), squeeze=False)[0]
         for axes, (title, data) in zip(in_row, pictures, strict=True):
@@ -55,29 +71,32 @@ def draw(runs: Sequence[Compared]) -> bytes:
 def render(runs: Sequence[Compared]) -> str:
     """The comparison as an HTML page."""
     names = [run.name for run in runs]
-    head, rows = metric_rows(runs)
+    short = short_names(names)
+    differing = judging_rows(runs)
+    head, rows = metric_rows(runs, apart=bool(differing))
     changed = param_rows(runs)
-    shown = ("structure.kind", "preset", "dvc.experiment", "git.commit", "git.dirty")
-    about = [
-        (run.name, run.status, *((run.tags.get(tag) or "-")[:12] for tag in shown), run.run_id[:8])
-        for run in runs
-    ]
-    note = (
-        "The best item of each run. The floor is the metric between real images and other real "
-        "images; for two runs the difference is also given in its standard deviations."
-    )
     charts = [figure(_chart_png(panel), "", panel[0]) for panel in _charts(runs)]
     return page(
         " against ".join(names),
         [
+            STYLE,
             '<header><p class="kicker">Comparison</p><h1>What differs</h1></header>',
-            section("Runs", "", table(("run", "status", "game", *shown[1:], "id"), about)),
+            _about(runs, short),
             section(
                 "Params that differ",
                 "" if changed else "None: the runs differ in data or code.",
-                table(("param", *names), changed) or "<p></p>",
+                _wrapping(table(("param", *short), changed)) or "<p></p>",
             ),
-            section("Metrics", note, table(head, rows, numeric=tuple(range(1, len(head))))),
+            section(
+                "Judged differently",
+                "Metrics can be compared if all of this is equal.",
+                _wrapping(table(("judged by", *short), differing)),
+            ),
+            section(
+                "Metrics",
+                _metrics_note(runs, bool(differing)),
+                _wrapping(table(head, rows, numeric=tuple(range(1, len(head))))),
+            ),
             section("Curves", "", grid(*charts)),
             section(
                 "Samples",
@@ -93,13 +112,47 @@ def render(runs: Sequence[Compared]) -> str:
     )
 
 
+def _about(runs: Sequence[Compared], short: Sequence[str]) -> str:
+    """What each run is, what it is called on the page, and whether its game moved nothing."""
+    head = ("called", "run", "status", "game", "preset", "experiment", "commit", "id")
+    rows = []
+    for run, name in zip(runs, short, strict=True):
+        tags = ("structure.kind", "preset", "dvc.experiment", "git.commit")
+        facts = [(run.tags.get(tag) or "-")[:12] for tag in tags]
+        facts[-1] += "*" if run.tags.get("git.dirty") == "true" else ""
+        rows.append((name, run.name, run.status.lower(), *facts, run.run_id[:8]))
+    notes = [f'<p class="note">{text(note)}</p>' for note in run_notes(runs)]
+    note = "*: code that was not committed." if any(row[-2].endswith("*") for row in rows) else ""
+    return section("Runs", note, f'<div class="words">{table(head, rows)}</div>', *notes)
+
+
+def _metrics_note(runs: Sequence[Compared], apart: bool) -> str:
+    if apart:
+        return (
+            "The best item of each run, each with its own floor in brackets: the metric between "
+            "real images and other real images. The runs were not judged alike, so these numbers "
+            "cannot be compared."
+        )
+    if equal_throughout(runs):
+        return "All metrics are equal in every digit: the runs have the same images."
+    return (
+        "The best item of each run. The floor is the metric between real images and other real "
+        "images; for two runs the difference is also given in its standard deviations."
+    )
+
+
+def _wrapping(inner: str) -> str:
+    return f'<div class="wrapping">{inner}</div>' if inner else ""
+
+
 def _charts(runs: Sequence[Compared]) -> list[tuple[str, str, dict]]:
     """(title, "curves" or "lengths", arguments) of each chart for which any run has data."""
     curves = []
+    names = short_names([run.name for run in runs])
     for name in shown("comparison curve"):
         lines = [
-            Line(run.name, *run.curves[name], colour)
-            for run, colour in zip(runs, itertools.cycle(COLOURS), strict=False)
+            Line(short, *run.curves[name], colour)
+            for run, short, colour in zip(runs, names, itertools.cycle(COLOURS), strict=False)
             if run.curves.get(name, ([], []))[0]
         ]
         if lines:
@@ -113,27 +166,28 @@ def _length_chart(runs: Sequence[Compared], name: str) -> tuple[str, str, dict] 
     groups: dict[str, list[tuple[float, float]]] = {}
     floors, colours = {}, {}
     several = len({item.rpartition("-")[2] for run in runs for item in run.items}) > 1
-    for run in runs:
+    names = short_names([run.name for run in runs])
+    for run, short in zip(runs, names, strict=True):
         for item, values in run.items.items():
             length, _, sampler = item.rpartition("-")  # 1e-05 has a dash, a sampler none
-            label = f"{run.name}, {sampler}" if several else run.name
+            label = f"{short}, {sampler}" if several else short
             if name in values:
                 groups.setdefault(label, []).append((float(length), values[name]))
             if f"{name}_floor" in values:
                 floor = values[f"{name}_floor"], values.get(f"{name}_floor_std", 0.0)
                 floors[label] = floor
     if not several:
-        colours = {run.name: c for run, c in zip(runs, itertools.cycle(COLOURS), strict=False)}
+        colours = {name: c for name, c in zip(names, itertools.cycle(COLOURS), strict=False)}
     about = metric_entry(name)
     data = {"groups": groups, "floors": floors, "colours": colours, "better": about.better}
     return (about.title, "lengths", data) if groups else None
 
 
-def _draw_panel(axes: "Axes", panel: tuple[str, str, dict], outside: bool = True) -> None:
+def _draw_panel(axes: "Axes", panel: tuple[str, str, dict]) -> None:
     title, kind, arguments = panel
     style(axes, title)
     if kind == "curves":
-        draw_lines(axes, outside=outside, **arguments)
+        draw_lines(axes, **arguments)
     else:
         draw_lengths(axes, **arguments)
 
@@ -149,13 +203,17 @@ def _samples(runs: Sequence[Compared]) -> list[tuple[str, bytes]]:
     shared = runs[0].best
     items = [shared if shared in run.samples else run.best for run in runs]
     return [
-        (f"{run.name}: {item}", run.samples[item])
-        for run, item in zip(runs, items, strict=True)
+        (f"{name}: {item}", run.samples[item])
+        for run, name, item in zip(
+            runs, short_names([run.name for run in runs]), items, strict=True
+        )
         if item is not None and item in run.samples
     ]
 
 
 def _seed_note(runs: Sequence[Compared]) -> str:
+    if any(row[0] == SAYS[DATA] for row in judging_rows(runs)):
+        return "The data differ, so the pictures show other classes and other noise."
     if len({run.params.get("seed") for run in runs}) > 1:
         return "The seeds differ, so the pictures show other noise."
     return "The same seeds: each tile shows what a run makes of the same noise and label."

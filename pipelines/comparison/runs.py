@@ -4,12 +4,14 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from evaluation.judged_alike import DATA, DIGITS, NAME, Value, judged_differently
 from evaluation.metric_table import METRICS, best_of, metric_entry
 from foundation.json_files import parse_object
+from pipelines.comparison.short_names import short_names
 from pipelines.reporting.html import number, with_deviation
 from pipelines.reporting.stage_outputs import flat_metrics
 from pipelines.tracking.length_steps import length_scale, length_step
-from pipelines.tracking.run_names import UNIMPORTANT_SECTIONS
+from pipelines.tracking.run_names import JUDGED_BY, UNIMPORTANT_SECTIONS, importance
 from pipelines.tracking.run_store import RunStore
 
 Curve = tuple[Sequence[float], Sequence[float]]
@@ -29,6 +31,8 @@ class Compared:
     curves: Mapping[str, Curve] = field(default_factory=dict)
     samples: Mapping[str, bytes] = field(default_factory=dict)
     """{item: PNG}"""
+    judged_by: Mapping[str, Value] = field(default_factory=dict)
+    """What must be equal for its metrics to be compared (evaluation/judged_alike.py)."""
 
     @property
     def best(self) -> str | None:
@@ -66,7 +70,43 @@ def read_run(store: RunStore, parent: Any) -> Compared:
         dict(sorted(items.items())),
         curves,
         samples,
+        read_judging(parent, children),
     )
+
+
+def read_judging(parent: Any, children: Sequence[Any]) -> dict[str, Value]:
+    """What a run says that its metrics were judged by; of an older version, what else tells it."""
+    for run in (parent, *children):
+        if run.data.tags.get(JUDGED_BY):
+            return parse_object(run.data.tags[JUDGED_BY])
+    found: dict[str, Value] = {}
+    inputs = getattr(parent, "inputs", None)
+    for entry in inputs.dataset_inputs if inputs else ():
+        found[DATA] = entry.dataset.digest[:DIGITS]
+    if "dataset" in parent.data.tags:
+        found[NAME] = parent.data.tags["dataset"]
+    if "metric_name" in parent.data.tags:
+        found["metric_name"] = parent.data.tags["metric_name"]
+    if "evaluation.num_images" in parent.data.params:
+        found["num_generated"] = parent.data.params["evaluation.num_images"]
+    return found
+
+
+def judging_rows(runs: Sequence[Compared]) -> list[list[str]]:
+    """[what, value in each run] of all in which the judgements of the runs' metrics differ."""
+    return judged_differently([run.judged_by if run.items else {} for run in runs])
+
+
+def run_notes(runs: Sequence[Compared]) -> list[str]:
+    """A line for each run whose game moved nothing."""
+    return [f"{run.name}: {run.tags['gate.note']}" for run in runs if run.tags.get("gate.note")]
+
+
+def equal_throughout(runs: Sequence[Compared]) -> bool:
+    """Whether several runs have the same metrics, and equal ones, at their best items."""
+    best = [run.items.get(run.best or "", {}) for run in runs]
+    values = [{name: found.get(name) for name in METRICS} for found in best]
+    return len(runs) > 1 and any(best) and all(value == values[0] for value in values)
 
 
 def final_items(
@@ -104,37 +144,50 @@ def final_items(
 def param_rows(runs: Sequence[Compared]) -> list[list[str]]:
     """[param, value in each run] of the params that differ; "-" if a run has no such param."""
     rows = []
-    for name in sorted({name for run in runs for name in run.params}):
+    for name in sorted({name for run in runs for name in run.params}, key=importance):
         values = [run.params.get(name, "-") for run in runs]
         if len(set(values)) > 1 and name.split(".")[0] not in UNIMPORTANT_SECTIONS:
             rows.append([name, *values])
     return rows
 
 
-def metric_rows(runs: Sequence[Compared]) -> tuple[list[str], list[list[str]]]:
+def metric_rows(runs: Sequence[Compared], apart: bool = False) -> tuple[list[str], list[list[str]]]:
     """Head and rows [metric, value in each run, floor ± std, difference] of the best items.
 
     For two runs the difference is also given in standard deviations of the floor; below about two
-    it is not significant.
+    it is not significant. There is no difference if all metrics are equal. apart: the runs were not
+    judged alike: each value has its own floor in brackets below it, and nothing else is said.
     """
     best = [run.items.get(run.best or "", {}) for run in runs]
     names = [n for n in METRICS if any(n in values for values in best)]
-    head = ["metric", *(run.name for run in runs), "real images"]
-    rows = [["item", *(run.best or "-" for run in runs), ""]]
-    two = len(runs) == 2
+    short = short_names([run.name for run in runs])
+    head = ["metric", *short] if apart else ["metric", *short, "real images"]
+    rows = [["item", *(run.best or "-" for run in runs), *([] if apart else [""])]]
+    two = len(runs) == 2 and not apart and not equal_throughout(runs)
     for name in names:
-        floors = [v[f"{name}_floor"] for v in best if f"{name}_floor" in v]
-        stds = [v[f"{name}_floor_std"] for v in best if f"{name}_floor_std" in v]
-        floor = with_deviation(floors[0], stds[0] if stds else None) if floors else "-"
         values = [number(v.get(name)) if name in v else "-" for v in best]
-        row = [metric_entry(name).title, *values, floor]
+        floors = [_floor(found, name) for found in best]
+        title = metric_entry(name).title
+        if apart:
+            pairs = zip(values, floors, strict=True)
+            rows.append([title, *(v if floor == "-" else f"{v}\n({floor})" for v, floor in pairs)])
+            continue
+        row = [title, *values, next((floor for floor in floors if floor != "-"), "-")]
         if two:
+            stds = [v[f"{name}_floor_std"] for v in best if f"{name}_floor_std" in v]
             row.append(_difference([v.get(name) for v in best], stds))
         rows.append(row)
     if two:
         head.append("difference")
         rows[0].append("")
     return head, (rows if names else [])
+
+
+def _floor(found: Mapping[str, float], name: str) -> str:
+    """ "0.010 ± 0.020"; "-" if the metric has no floor."""
+    if f"{name}_floor" not in found:
+        return "-"
+    return with_deviation(found[f"{name}_floor"], found.get(f"{name}_floor_std"))
 
 
 def _difference(values: Sequence[float | None], stds: Sequence[float]) -> str:

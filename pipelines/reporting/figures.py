@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 INK, MUTED, GRID = "#1f2933", "#7b8794", "#e4e7eb"
 COLOURS = ("#0b7285", "#d9480f", "#6741d9", "#2b8a3e", "#c2255c", "#5c940d", "#1864ab", "#a61e4d")
+LEGEND_LETTERS = 80
+"""Letters, with the marks of the curves, that a line of a legend of SIZE has room for."""
 SIZE = (5.6, 3.4)  # inches; pages show it 340 px wide on a phone and 520 px on a desktop
 
 
@@ -54,8 +56,8 @@ def line_chart(title: str, lines: Sequence[Line], y_label: str = "") -> bytes:
     return png(figure)
 
 
-def draw_lines(axes: "Axes", lines: Sequence[Line], outside: bool = True) -> None:
-    """Draw curves over kimg. outside: put the legend of more than three below the figure."""
+def draw_lines(axes: "Axes", lines: Sequence[Line]) -> None:
+    """Draw curves over kimg, with the legend of several below the axes' figure."""
     for line, given in zip(lines, _colours(), strict=False):
         colour = line.colour or given
         x = np.asarray(line.x, float) / 1000
@@ -69,10 +71,18 @@ def draw_lines(axes: "Axes", lines: Sequence[Line], outside: bool = True) -> Non
     if len(positive) and positive.min() > 0 and positive.max() > 8 * positive.min():
         _log_scale(axes)
     axes.set_xlabel("images seen, thousands")
-    if len(lines) > 3 and outside:
-        axes.figure.legend(loc="outside lower center", ncols=4, frameon=False)
-    elif len(lines) > 1 or (lines and lines[0].colour):
-        axes.legend(frameon=False)
+    if len(lines) > 1 or (lines and lines[0].colour):
+        legend_below(axes)
+
+
+def legend_below(axes: "Axes") -> None:
+    """The legend of these axes, the only ones of their (sub)figure, below them: on no curve."""
+    handles, labels = axes.get_legend_handles_labels()
+    longest = max(map(len, labels), default=1)
+    columns = max(1, min(4, len(labels), LEGEND_LETTERS // (longest + 8)))
+    axes.figure.legend(
+        handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=9
+    )
 
 
 def length_chart(
@@ -99,8 +109,9 @@ def draw_lengths(
     colours: Mapping[str, str] | None = None,
 ) -> None:
     """Draw the curves and bands of `length_chart` on given axes. colours: {name: colour}."""
+    drawn_in: dict[str, str] = {}
     for (name, points), given in zip(groups.items(), _colours(), strict=False):
-        colour = (colours or {}).get(name, given)
+        colour = drawn_in[name] = (colours or {}).get(name, given)
         points = sorted(points)
         x, y = [p[0] for p in points], [p[1] for p in points]
         axes.plot(x, y, color=colour, linewidth=2, marker="o", markersize=6, label=name)
@@ -108,11 +119,14 @@ def draw_lengths(
         if best is not None:
             axes.plot(*best, "o", markersize=12, markerfacecolor="none", color=colour)
     shown: set[tuple[float, float]] = set()
-    for floor, deviation in floors.values():
-        if (floor, deviation) not in shown:  # samplers judged on one reference share a floor
-            label = None if shown else "real images"
-            axes.axhline(floor, color=MUTED, linewidth=1.4, linestyle="--", label=label)
-            axes.axhspan(floor - deviation, floor + deviation, color=MUTED, alpha=0.15, linewidth=0)
+    several = len(set(floors.values())) > 1  # else all were judged on one reference
+    for name, (floor, deviation) in floors.items():
+        if (floor, deviation) not in shown:
+            label = "real images" + ", for each" * several if not shown else None
+            colour = drawn_in.get(name, MUTED) if several else MUTED
+            axes.axhline(floor, color=colour, linewidth=1.4, linestyle="--", label=label)
+            low, high = floor - deviation, floor + deviation
+            axes.axhspan(low, high, color=colour, alpha=0.15, linewidth=0)
             shown.add((floor, deviation))
     values = [v for points in groups.values() for _, v in points]
     values += [floor - deviation for floor, deviation in floors.values()]
@@ -122,7 +136,7 @@ def draw_lengths(
     if 0 < len(lengths) <= 8:
         axes.set_xticks(lengths, list(map(number_name, lengths)))
     axes.set_xlabel("EMA length (sigma_rel)")
-    axes.legend(frameon=False)
+    legend_below(axes)
 
 
 def best_point(

@@ -10,6 +10,7 @@ import numpy as np
 from evaluation.metric_table import BETTER_TEXT, metric_entry, shown
 from foundation.number_names import number_name
 from pipelines.reporting.figures import Line, grid_chart, length_chart, line_chart
+from pipelines.reporting.game_notes import game_notes, gate_rows
 from pipelines.reporting.html import (
     Html,
     details,
@@ -239,14 +240,10 @@ def _game(inputs: Inputs) -> str:
         _curve("structure/gate_open", curves),
         _curves("Gradient penalties", curves, {"structure/r1": "R1", "structure/r2": "R2"}),
     ]
-    gate = inputs.train.get("gate") or {}
-    rows = [("plays", inputs.train.get("structure_plays"))]
-    if gate.get("open_fraction") is not None:
-        rows.append(("share of plays with the gate open", f"{gate['open_fraction']:.0%}"))
-    reasons = gate.get("shut_reasons") or {}
-    rows += [(f"shut: {reason}", count) for reason, count in reasons.items()]
     note = "The gate keeps the game out of training where it cannot help or would harm."
-    return section("The structure game", note, grid(*shown), table(("", ""), rows, numeric=(1,)))
+    rows = table(("", ""), gate_rows(inputs.train), numeric=(1,))
+    about = game_notes(inputs.train, inputs.items), grid(*shown), rows
+    return section("The structure game", note, *about)
 
 
 def _protocol(inputs: Inputs, best: Item) -> str:

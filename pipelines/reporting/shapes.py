@@ -17,16 +17,18 @@ class _Part(BaseModel, extra="allow", strict=True):
 class _Protocol(_Part):
     versions: Mapping = None
     notes: list[Any] | None = None
+    copies: Mapping = None
 
 
 class _Gate(_Part):
     open_fraction: float | None = None
-    shut_reasons: Mapping = None
+    shut_reasons: dict[str, NonNegativeInt] | None = None
 
 
 class _Train(_Part):
     total_nimg: NonNegativeInt = 0
     structure_kind: str = "none"
+    structure_plays: NonNegativeInt = 0
     gate: _Gate | None = None
     final: Mapping = None
     settings: Mapping = None

@@ -11,8 +11,11 @@
                 comparison), and for every metric its value, floor (the same metric between real
                 images and real images, at equal n) and floor_std, for structure_gap also
                 resolvable
+    judged_by   what must be equal for metrics of two reports to be compared: data and their hash,
+                extractor, hash of its weights, n, ... (evaluation/judged_alike.py)
     train       total_nimg, num_parameters, skipped_steps, structure_plays, gate_open_fraction,
-                and the last value of each curve
+                gate_shut ({reason: plays}), game_note (a line, if the game moved nothing), and the
+                last value of each curve
     dataset     counts and shape of the images
 
 It contains no time and no speed, so equal inputs give equal bytes.
@@ -27,10 +30,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from evaluation.judged_alike import judged_by, judged_differently
 from evaluation.metric_table import best_of, shown_with_floors
 from foundation.atomic_files import replacing, write_text
 from foundation.json_files import read_object
 from pipelines.reporting.shapes import check_shape
+from pipelines.tracking.unmoved_game import unmoved_game
 
 
 def _finite_or_none(value: Any) -> Any:
@@ -84,6 +89,7 @@ class Report(BaseModel, frozen=True, extra="forbid"):
     schema_: Literal[1] = Field(1, alias="schema")
     best: dict[str, float | str | None]
     items: dict[str, dict[str, Any]]
+    judged_by: dict[str, Any] = {}
     train: dict[str, Any]
     dataset: dict[str, Any]
 
@@ -133,7 +139,17 @@ def best_item(items: Sequence[Item]) -> tuple[str, Item]:
 
 
 def summary(items: Sequence[Item], train: Mapping[str, Any], dataset: Mapping[str, Any]) -> Report:
-    """The content of reports/metrics.json, from the items, train.json and dataset.json."""
+    """The content of reports/metrics.json, from the items, train.json and dataset.json.
+
+    Raises ResultsError unless all items were judged alike.
+    """
+    bases = [judged_by(item.protocol, dataset) for item in items]
+    apart = judged_differently(bases)
+    if apart:
+        raise ResultsError(
+            f"outputs/evaluate: {', '.join(item.item for item in items)} were not judged alike "
+            f"({', '.join(row[0] for row in apart)} differ): run `dvc repro -f evaluate`"
+        )
     by, best = best_item(items)
     values = {name: metric.value for name, metric in best.metrics.items()}
     head: dict[str, Any] = {
@@ -160,11 +176,23 @@ def summary(items: Sequence[Item], train: Mapping[str, Any], dataset: Mapping[st
     gate = train.get("gate") or {}
     if gate.get("open_fraction") is not None:
         trained["gate_open_fraction"] = gate["open_fraction"]
+    if gate.get("shut_reasons"):
+        trained["gate_shut"] = gate["shut_reasons"]
+    note = unmoved_game(train)
+    if note is not None:
+        trained["game_note"] = note
     trained |= {key: value for key, value in (train.get("final") or {}).items() if _finite(value)}
     shape = ("num_images", "num_train", "num_held_out", "resolution", "channels", "num_classes")
     data = {key: dataset[key] for key in shape if key in dataset}
     best_values: dict[str, float | str | None] = {**head, **values}
-    return Report(schema=1, best=best_values, items=entries, train=trained, dataset=data)
+    return Report(
+        schema=1,
+        best=best_values,
+        items=entries,
+        judged_by=next((basis for basis in bases if basis), {}),
+        train=trained,
+        dataset=data,
+    )
 
 
 def write_report(report: Report, path: Path) -> None:

@@ -42,11 +42,9 @@ def remarks(params: "Params") -> list[str]:
         )
     if game.kind == "none":
         return out
-    if game.start_kimg >= train.total_kimg:
-        out.append(
-            f"structure.start_kimg: the game would start at {game.start_kimg:g} kimg, so a "
-            f"training of {train.total_kimg:g} never plays it"
-        )
+    never = unplayed_game(params)
+    if never is not None:
+        out.append(never)
     gate_kimg = game.gate.min_plays * game.every * train.batch_size / 1000
     if game.refresh_kimg is not None and game.refresh_kimg <= gate_kimg:
         out.append(
@@ -55,6 +53,33 @@ def remarks(params: "Params") -> list[str]:
             "denoiser"
         )
     return out
+
+
+def unplayed_game(params: "Params") -> str | None:
+    """A line, with the mend, if the training is too short for the gate to open once; else None.
+
+    The game is played at every `structure.every`-th step from its start on, and its gate is shut in
+    the first `structure.gate.min_plays` of these plays.
+    """
+    game, train = params.structure, params.train
+    if game.kind == "none":
+        return None
+    batch, steps = train.batch_size, params.run_settings().total_steps
+    first = math.ceil(game.start_kimg * 1000 / batch)  # step at which the game starts
+    opening = (math.ceil(first / game.every) + game.gate.min_plays) * game.every
+    plays = len(range(math.ceil(first / game.every) * game.every, steps, game.every))
+    if steps > opening:  # steps are counted from 0
+        return None
+    last = (steps - 1) // game.every * game.every - game.gate.min_plays * game.every
+    earlier = f", or structure.start_kimg to at most {last * batch / 1000:g}" if last >= 0 else ""
+    least = game.gate.min_plays
+    return (
+        f"structure: the game will move nothing: it starts at {game.start_kimg:g} kimg "
+        f"(start_kimg) and its gate is shut for the first {least} plays (gate.min_plays; {least} x "
+        f"every {game.every} x batch {batch} = {least * game.every * batch / 1000:g} kimg), but a "
+        f"training of {train.total_kimg:g} kimg has {plays} play{'s' * (plays != 1)}: set "
+        f"train.total_kimg above {opening * batch / 1000:g}{earlier}"
+    )
 
 
 def _sides(params: "Params") -> list[int]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.tracking.provenance import is_dead
-from pipelines.tracking.run_names import child_name
+from pipelines.tracking.run_names import JUDGED_BY, SHOWN_AGAIN, child_name
 from pipelines.workspace.user import user_name
 
 
@@ -181,7 +181,7 @@ class RunStore:
         tags |= {"mlflow.parentRunId": parent_id, "level": "stage", "pipeline": pipeline}
         name = f"{child_name(stage, item)} (cached)"
         given = {key: value for key, value in tags.items() if value is not None}
-        given |= {key: v for key, v in maker.data.tags.items() if key.startswith("gate.")}
+        given |= {key: v for key, v in maker.data.tags.items() if key.startswith(SHOWN_AGAIN)}
         run_id = self.create(name, {**given, **self.maker_tags(maker)})
         now = maker.info.end_time or maker.info.start_time
         metrics = [(key, value, 0, now) for key, value in maker.data.metrics.items()]
@@ -201,7 +201,7 @@ class RunStore:
             return own.get("outcome") == outcome
         now = maker.info.end_time or maker.info.start_time
         metrics = [(key, value, 0, now) for key, value in maker.data.metrics.items()]
-        shown = ("best.item", "best.by", "metric_name", "outcome")
+        shown = ("best.item", "best.by", "metric_name", "outcome", JUDGED_BY)
         tags = {key: maker.data.tags[key] for key in shown if key in maker.data.tags}
         link = f"#/experiments/{self.experiment_id}/runs/{maker.info.run_id}"
         note = (

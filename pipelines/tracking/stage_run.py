@@ -18,6 +18,7 @@ from pipelines.tracking.connection import open_run_store, system_monitor
 from pipelines.tracking.live_run import StageRun, one_line, say
 from pipelines.tracking.provenance import dvc_tags, git_tags, owner_tags, process_tags
 from pipelines.tracking.run_names import (
+    JUDGED_BY,
     change_note,
     child_name,
     closest_preset,
@@ -27,7 +28,7 @@ from pipelines.tracking.run_names import (
 )
 from pipelines.tracking.run_store import RunStore
 
-__all__ = ["RunStore", "StageRun", "TrackingConfig", "stage_run"]
+__all__ = ["JUDGED_BY", "RunStore", "StageRun", "TrackingConfig", "stage_run"]
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,15 +12,24 @@ from PIL import Image
 from rich.console import Console
 
 from pipelines import compare
-from pipelines.comparison.page import _charts, draw, render
-from pipelines.comparison.runs import Compared, metric_rows, param_rows, read_run
+from pipelines.comparison.page import _charts, _draw_panel, draw, render
+from pipelines.comparison.runs import (
+    Compared,
+    equal_throughout,
+    judging_rows,
+    metric_rows,
+    param_rows,
+    read_run,
+)
+from pipelines.comparison.terminal import print_difference, print_judging, print_runs
+from pipelines.reporting.figures import new_figure, png
 from pipelines.tracking.connection import open_run_store
-from pipelines.tracking.stage_run import TrackingConfig, stage_run
+from pipelines.tracking.stage_run import JUDGED_BY, TrackingConfig, stage_run
 
 CONFIG = TrackingConfig(system_metrics=False)
 
 
-def write_run(root, tag, kind, kid, folder, *, seed=0, train=True):
+def write_run(root, tag, kind, kid, folder, *, seed=0, train=True, judged_by=None, note=None):
     """A finished pipeline of one EMA length."""
     sections = {
         "seed": seed,
@@ -38,9 +48,11 @@ def write_run(root, tag, kind, kid, folder, *, seed=0, train=True):
         picture = folder / "samples.png"
         Image.fromarray(np.full([8, 8], round(1000 * kid), np.uint8)).save(picture)
         run.log_artifact(picture)
+        run.set_tags({JUDGED_BY: json.dumps(judged_by)} if judged_by else {})
     with stage_run("summarize", params, tag, f"s-{tag}", **options) as run:
         run.add_restored("train", f"train-{kind}")
         run.parent.log_metrics({"kid": kid, "kid_floor": 0.01})
+        run.parent.set_tags({"gate.note": note} if note else {})
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +63,10 @@ def store(tmp_path_factory):
         write_run(root, "aaaa1111", "graph", 0.10, root)
         write_run(root, "bbbb1111", "none", 0.16, root)
         write_run(root, "bbbb2222", "none", 0.17, root, seed=1, train=False)
+        alike = {"dataset_hash": "9544", "n": 227, "data": "digits"}
+        write_run(root, "dddd1111", "affinity", 0.2, root, judged_by=alike, note="the game never")
+        write_run(root, "dddd2222", "none", 0.2, root, judged_by=alike)
+        write_run(root, "eeee1111", "none", 0.1, root, judged_by=alike | {"n": 50})
     return open_run_store(CONFIG, root)
 
 
@@ -113,7 +129,7 @@ def test_a_run_whose_evaluate_was_skipped_shows_its_final_metrics(store, tmp_pat
 def test_rows_hold_what_differs_and_how_much(runs):
     assert param_rows(runs) == [["structure.kind", "graph", "none"]]
     head, rows = metric_rows(runs)
-    assert head[1:3] == [run.name for run in runs]
+    assert head[1:3] == ["graph aaaa", "none bbbb"]
     assert rows[0][1:3] == ["0.1-default", "0.1-default"]
     (kid,) = [row for row in rows if row[0] == "KID"]
     assert kid[1:] == ["0.100", "0.160", "0.010 ± 0.020", "+0.0600 (+3.0 std)"]
@@ -129,13 +145,14 @@ def test_runs_are_found_by_name_fingerprint_and_id(store):
     assert compare.find_run(store, child.info.run_id).info.run_id == graph.info.run_id
     with pytest.raises(ValueError, match="may be"):
         compare.find_run(store, "bbbb")
-    with pytest.raises(ValueError, match=r"no run 'zzz'.*digits none s1 bbbb"):
+    with pytest.raises(ValueError, match=r"no run 'zzz'.*digits none s0 eeee"):
         compare.find_run(store, "zzz")
 
 
 def test_difference_is_printed_and_drawn(runs, store):
     console = Console(file=io.StringIO(), width=120)
-    compare.print_difference(console, runs)
+    print_runs(console, runs)
+    print_difference(console, runs)
     console.print(compare.listing(store))
     text = console.file.getvalue()
     assert "structure.kind" in text and "+0.0600" in text and "digits none s1 bbbb" in text
@@ -179,3 +196,75 @@ def test_a_short_length_is_charted_at_its_place():
     run = Compared("one", "1", items={f"{n}-heun18": {"kid": 0.1} for n in ("1e-05", "0.1")})
     (chart,) = [panel for panel in _charts([run]) if panel[0] == "KID"]
     assert chart[2]["groups"] == {"one": [(1e-05, 0.1), (0.1, 0.1)]}
+
+
+def of(store, *names):
+    return [read_run(store, compare.find_run(store, name)) for name in names]
+
+
+def printed(*lines, width=80):
+    console = Console(file=io.StringIO(), width=width)
+    for line, *arguments in lines:
+        line(console, *arguments)
+    return console.file.getvalue()
+
+
+def test_runs_that_were_judged_by_other_images_are_refused(store, monkeypatch, tmp_path, capsys):
+    root = store.lock.lock_file.rpartition("/.runs")[0]
+    monkeypatch.setattr(compare, "existing_run_store", lambda config, folder: store)
+    monkeypatch.setattr(compare, "load_params", lambda path: SimpleNamespace(tracking=CONFIG))
+    monkeypatch.chdir(root)
+    words = ["compare", "dddd1", "eeee", "--out", str(tmp_path / "out")]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(ValueError, match=r"differ in n \(images on each side\).*--anyway"):
+        compare.main()
+    said = capsys.readouterr().out
+    assert (
+        re.search(r"n \(images on each side\) +227 +50", said) and not (tmp_path / "out").exists()
+    )
+    monkeypatch.setattr(sys, "argv", [*words, "--anyway"])
+    compare.main()
+    said = capsys.readouterr().out
+    assert "difference" not in said and "real images" not in said
+    assert said.count("(0.010 ± 0.020)") == 2  # each its own floor
+    page = (tmp_path / "out" / "compare.html").read_text()
+    assert "Judged differently" in page and "<th>difference" not in page
+
+
+def test_runs_judged_alike_are_compared_and_older_ones_by_what_they_say(store):
+    assert judging_rows(of(store, "dddd1", "dddd2")) == []
+    assert judging_rows(of(store, "dddd1", "aaaa")) == []  # which says nothing
+    parent = compare.find_run(store, "aaaa")
+    store.write_dataset(parent.info.run_id, {"source": "x", "content_hash": "f" * 64}, "train")
+    rows = judging_rows(of(store, "dddd1", "aaaa"))
+    assert rows == [["data", "digits (9544)", "digits (ffffffff)"]]
+
+
+def test_a_game_that_moved_nothing_is_one_line_and_no_rows_of_zero(store):
+    runs = of(store, "dddd1", "dddd2")
+    assert equal_throughout(runs) and not equal_throughout(of(store, "dddd1", "aaaa"))
+    assert not equal_throughout([Compared("a", ""), Compared("b", "")])
+    said = printed((print_runs, runs), (print_judging, runs), (print_difference, runs))
+    assert "digits affinity s0 dddd: the game never" in said
+    assert "equal in every digit" in said
+    assert "difference" not in said and "+0" not in said and "judged differently" not in said
+    page = render(runs)
+    assert "the game never" in page and "equal in every digit" in page
+
+
+def test_the_last_column_is_printed_at_80_columns(runs):
+    said = printed((print_runs, runs), (print_difference, runs))
+    assert max(map(len, said.splitlines())) <= 80
+    assert "+0.0600 (+3.0 std)" in said and "…" not in said
+
+
+def test_legends_lie_on_no_curve(runs):
+    for panel in _charts(runs):
+        sheet = new_figure((5.6, 3.4))
+        axes = sheet.subplots()
+        _draw_panel(axes, panel)
+        png(sheet)
+        (legend,) = sheet.legends
+        assert axes.get_legend() is None
+        assert legend.get_window_extent().y1 <= axes.get_window_extent().y0
+        assert [text.get_text() for text in legend.get_texts()][:2] == ["graph aaaa", "none bbbb"]

@@ -76,6 +76,12 @@ def test_mlflow_tells_the_same(clone):
     item = report["items"]["0.1-heun3"]
     evaluate = next(r for n, r in children.items() if n.startswith("evaluate") and "0.1" in n)
     assert evaluate.data.metrics["fd"] == pytest.approx(item["fd"]["value"])
+    reference = json.loads((clone.folder / "outputs/reference/reference.json").read_text())
+    judged_by = report["judged_by"]
+    assert judged_by["n"] == item["n"] and judged_by["data"] == "digits, 8x8, 1 channel"
+    assert reference["dataset_hash"].startswith(judged_by["dataset_hash"])
+    for run in (evaluate, parents[0]):
+        assert json.loads(run.data.tags["judged_by"]) == judged_by
     images = [f.path for f in client.list_artifacts(train.info.run_id, "images")]
     assert images, "no sample pictures during training"
 

@@ -13,7 +13,9 @@ from scipy import stats
 
 from evaluation.paired_statistics import paired_difference
 from pipelines import replicate
-from pipelines.replicate import check_item, chosen, parse_option, parse_seeds, plan, run_all
+from pipelines.replicate import check_judging, run_all, write_results
+from pipelines.replication.experiments import chosen
+from pipelines.replication.plan import check_item, parse_option, parse_seeds, plan, plan_remarks
 from pipelines.replication.report import Result, print_tables, summarise, write_figure
 from pipelines.settings.yaml_file import ParamsError, read_yaml
 
@@ -90,11 +92,11 @@ def fake_report(value):
 def test_done_experiments_are_not_run_again_and_failures_do_not_end_it(tmp_path, monkeypatch):
     ran = []
 
-    def run(experiment, raw):
+    def run(experiment, raw, show):
         ran.append((experiment.variant, experiment.seed))
         if experiment.seed == 1 and "none" in experiment.variant:
             raise RuntimeError("no space left")
-        return fake_report(experiment.seed)
+        return fake_report(experiment.seed), True
 
     monkeypatch.setattr(replicate, "run", run)
     experiments = plan(RAW, "2", ["structure.kind=none,graph"])
@@ -114,6 +116,7 @@ def test_done_experiments_are_not_run_again_and_failures_do_not_end_it(tmp_path,
 def test_chosen_item():
     assert chosen(fake_report(4.0), None) == {"kid": 4.0}
     assert chosen(fake_report(4.0), "b") == {"kid": 9.0}
+    assert chosen(fake_report(4.0), None, "floor") == {"kid": 0.0}
     with pytest.raises(ParamsError, match="a, b"):
         chosen(fake_report(4.0), "c")
 
@@ -147,6 +150,88 @@ def test_tables_and_figure(tmp_path):
     assert "1.1 ± 0.1 (n=3)" in text and "-0.5 [" in text and "]*" in text
     write_figure(summary, results, tmp_path / "figure.png")
     assert np.asarray(Image.open(tmp_path / "figure.png")).std() > 5
+
+
+def test_variants_that_are_judged_by_other_images_are_refused_before_anything_runs(capsys):
+    for option, key in (
+        ("dataset.held_out=0.25,0.5", "dataset.held_out"),
+        ("evaluation.num_images=64,512", "evaluation.num_images"),
+    ):
+        experiments = plan(RAW, "1", [option])
+        with pytest.raises(ParamsError, match=rf"variants are not judged alike.*{key}.*--anyway"):
+            check_judging(experiments, RAW, anyway=False)
+        assert key in capsys.readouterr().out
+        check_judging(experiments, RAW, anyway=True)
+    for option in ("train.lr=0.1,0.2", "evaluation.batch_size=64,128"):
+        check_judging(plan(RAW, "2", [option]), RAW, anyway=False)
+
+
+def of_variant(variant, seed, kid, **others):
+    return Result(variant, seed, {"kid": kid}, {"kid": 0.01}, **others)
+
+
+def test_results_that_were_not_judged_alike_have_floors_and_no_differences(tmp_path, capsys):
+    results = [
+        of_variant(name, seed, 1.0 + seed, judged_by={"n": n})
+        for seed in range(2)
+        for name, n in (("a=1", 227), ("a=2", 50))
+    ]
+    with pytest.raises(ValueError, match=r"differ in n \(images on each side\)"):
+        write_results(results, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    capsys.readouterr()
+    write_results(results, tmp_path / "out", anyway=True)
+    said = capsys.readouterr().out
+    assert "paired difference" not in said and said.count("(0.0100)") == 2
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["differences"] == {"kid": {}}
+    assert summary["judged_differently"] == [["n (images on each side)", "227", "50"]]
+
+
+def test_a_game_that_moved_nothing_is_a_line_and_no_rows_of_zero():
+    note = "the game never played: its gate was shut in all 5 plays (too few plays x5)"
+    results = [
+        of_variant(kind, seed, 0.5 + seed, game_note=note if kind == "k=graph" else None)
+        for seed in range(2)
+        for kind in ("k=none", "k=graph", "k=affinity")
+    ]
+    summary = summarise(results)
+    console = Console(width=80, file=io.StringIO())
+    print_tables(summary, console)
+    said = console.file.getvalue()
+    assert f"k=graph (seed 0, 1): {note}" in said
+    assert "k=affinity: equal to k=none in every digit" in said
+    assert "paired difference" not in said and "+0" not in said
+    # A single digit of a single seed makes it a comparison again.
+    other = [*results[:-1], of_variant("k=affinity", 1, 1.6)]
+    console = Console(width=80, file=io.StringIO())
+    print_tables(summarise(other), console)
+    said = console.file.getvalue()
+    assert "paired difference" in said and "k=affinity: equal" not in said
+
+
+def test_a_game_that_cannot_open_its_gate_is_told_before_the_start():
+    experiments = plan(RAW, "2", ["structure.kind=none,graph", "train.total_kimg=62"])
+    (note,) = plan_remarks(RAW, experiments)
+    assert note.startswith("structure.kind=graph train.total_kimg=62: structure: the game will")
+
+
+def test_time_left_is_told_from_the_first_that_is_done(tmp_path, monkeypatch, capsys):
+    clock = iter(np.arange(0.0, 1000.0, 60.0))  # read at the start and the end of each
+    monkeypatch.setattr(replicate.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(
+        replicate, "run", lambda experiment, raw, show: (fake_report(1.0), experiment.seed > 0)
+    )
+    run_all(plan(RAW, "3", ["train.lr=0.01"]), RAW, tmp_path, None)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == (
+        "replicate: 3 of 3 are to run: how long it takes is told when the first is done"
+    )
+    assert lines[2].endswith("done in 1:00; 2 to go")  # it came out of a cache, and tells nothing
+    assert lines[4].endswith("done in 1:00; 1 to go, about 1:00 left")
+    assert lines[6].endswith("done in 1:00")
+    run_all(plan(RAW, "5", ["train.lr=0.01"]), RAW, tmp_path, None)
+    assert "replicate: 2 of 5 are to run: about 2:00 in all" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -187,7 +187,7 @@ def test_the_gate_compares_with_what_was_before_the_first_play(digits, tmp_path,
     assert told == [(0, 0.0), (64, pytest.approx(128 / (sigma_rel_to_gamma(0.05) + 2)))]
     assert final(tmp_path / "run")[1]["method"]["game"]["gate"]["paused_at"] == 64
     gates = [e.reason for e in events if isinstance(e, GateChanged)]
-    assert gates[0] == "discriminator at chance"
+    assert gates[0] == "too few plays"
     reference = final(tmp_path / "run")[1]["method"]["game"]["gate"]["reference"]
     start = HeldOutLoss(config, digits, PixelCodec(), World())
     method = build_method(config, digits, World())

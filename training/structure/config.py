@@ -39,8 +39,8 @@ class GateConfig(Settings):
     min_plays: Annotated[
         int, Field(ge=1), AtMost(1_000_000, "the gate would never open in any training")
     ] = 8
-    """Number of plays after which the accuracy is trusted; before, the discriminator counts as at
-    chance."""
+    """Number of plays after which the accuracy is trusted; before, the gate stays shut (too few
+    plays)."""
 
 
 class FakesConfig(Settings):

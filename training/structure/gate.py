@@ -12,6 +12,7 @@ Reason = Literal[
     "warming up",
     "held-out loss worsened",
     "discriminator wins by far",
+    "too few plays",
     "discriminator at chance",
 ]
 """Why the gate is shut; "" if it is open."""
@@ -19,6 +20,7 @@ Reason = Literal[
 WARMING_UP: Reason = "warming up"
 WORSENED: Reason = "held-out loss worsened"
 WINS: Reason = "discriminator wins by far"
+TOO_FEW: Reason = "too few plays"
 CHANCE: Reason = "discriminator at chance"
 
 CERTAINTY = 2.0
@@ -28,10 +30,12 @@ CERTAINTY = 2.0
 class Gate:
     """Open, or shut for a reason. While it is shut the denoiser gets no adversarial gradient.
 
-    *At chance*: the smoothed accuracy does not exceed one half by `chance_margin` and by two of its
-    own standard errors (which are larger for small, noisy batches). The discriminator goes on
-    learning. *Wins by far*: the smoothed logit gap is above `win_gap`. The discriminator then stops
-    learning, and its logits are scaled down play by play until the gap is small enough. *Held-out
+    *Too few plays*: fewer than `min_plays` were measured since the game began, or since its
+    features were renewed, so the accuracy is not trusted yet. *At chance*: the smoothed accuracy
+    does not exceed one half by `chance_margin` and by two of its own standard errors (which are
+    larger for small, noisy batches). In both cases the discriminator goes on learning. *Wins by
+    far*: the smoothed logit gap is above `win_gap`. The discriminator then stops learning, and its
+    logits are scaled down play by play until the gap is small enough. *Held-out
     loss worsened*: each sigma bin has a reference, its best held-out loss so far and the train loss
     measured with it. The gate shuts if in some bin the held-out loss, or its distance from the
     train loss, has grown by more than `max_worsening` of the reference. The first shows a bias that
@@ -75,8 +79,10 @@ class Gate:
             return WORSENED
         if self.wins:
             return WINS
+        if self._trusted < self.config.min_plays:
+            return TOO_FEW
         needed = max(self.config.chance_margin, CERTAINTY * self._accuracy.standard_error)
-        if self._trusted < self.config.min_plays or self._accuracy.mean - 0.5 <= needed:
+        if self._accuracy.mean - 0.5 <= needed:
             return CHANCE
         return ""
 
@@ -88,6 +94,8 @@ class Gate:
             return f"{reason} by {self.worsening:.1%} in sigma bin {self.worst_bin}"
         if reason == WINS:
             return f"{reason}: logit gap {self._gap.mean:.2f}"
+        if reason == TOO_FEW:
+            return f"{reason}: {self._trusted} of {self.config.min_plays}"
         if reason == CHANCE:
             return f"{reason}: accuracy {self._accuracy.mean:.3f} after {self._trusted} plays"
         return reason

@@ -163,6 +163,30 @@ def test_a_second_sweep_of_the_same_name(tmp_path, capsys):
     assert "sweep.space.train.lr.uniform" in said and "another name" in said and "\n" not in said
 
 
+def test_a_sweep_does_not_go_on_with_another_reference(tmp_path, sweep, monkeypatch):
+    """Its trials could not be compared with the earlier ones."""
+    monkeypatch.setattr("pipelines.sweep.REFERENCE", tmp_path)
+    older = sweep_facts(sweep)
+    manifest = {
+        "protocol": {"extractor": "classifier", "weights_sha256": "a" * 64},
+        "dataset_hash": "b" * 64,
+        "num_train": 9,
+    }
+    file = tmp_path / "reference.json"
+    file.write_text(json.dumps(manifest))
+    before = sweep_facts(sweep)
+    assert not check_same_sweep(tmp_path / "new", before, "sweep.yaml")
+    assert check_same_sweep(tmp_path / "new", sweep_facts(sweep), "sweep.yaml")
+    manifest["protocol"]["weights_sha256"] = "c" * 64
+    file.write_text(json.dumps(manifest))
+    with pytest.raises(
+        ParamsError, match=r"differs in judged_by.weights_sha256 \(a+ there, c+ now"
+    ):
+        check_same_sweep(tmp_path / "new", sweep_facts(sweep), "sweep.yaml")
+    assert not check_same_sweep(tmp_path / "old", older, "sweep.yaml")
+    assert check_same_sweep(tmp_path / "old", before, "sweep.yaml")  # which said nothing of it
+
+
 @pytest.mark.parametrize(
     ("resources", "workers", "have", "fit"),
     [

@@ -5,7 +5,13 @@ from pathlib import Path
 
 from pipelines.settings.dotted_keys import flatten, select
 from pipelines.tracking.provenance import git_tags
-from pipelines.tracking.run_names import child_name, closest_preset, parent_name
+from pipelines.tracking.run_names import (
+    LONGEST_NAME,
+    child_name,
+    closest_preset,
+    differences,
+    parent_name,
+)
 from pipelines.tracking.stage_run import load_presets
 
 
@@ -27,6 +33,24 @@ def test_names_read_by_themselves():
     assert parent_name(flat, "3f2a99", changed) == "digits graph s1 lr=0.02 3f2a"
     folder = {"dataset.source": "image_folder", "dataset.path": "/data/birds.zip"}
     assert parent_name(folder, "3f2a99") == "birds none s0 3f2a"
+
+
+def test_what_matters_most_comes_first_and_names_stay_short():
+    flat = {"dataset.source": "digits", "structure.kind": "per_sample", "structure.lr": 0.1}
+    flat |= {"train.lr": 0.02, "train.total_kimg": 16.0, "ema.lengths": "[0.05]", "model.x": "y"}
+    old = {**flat, "train.total_kimg": 120.0, "ema.lengths": "[0.05, 0.1]", "structure.lr": 0.2}
+    changed = differences(old, flat)
+    assert list(changed) == ["train.total_kimg", "structure.lr", "ema.lengths"]
+    name = parent_name(flat, "3f2a99", changed)
+    assert name == "digits per_sample s0 16kimg +2 3f2a" and len(name) <= LONGEST_NAME
+    # The discriminator's lr is told from the training's, and a control has no settings of a game.
+    few = {"structure.lr": ("0.2", "0.1"), "train.lr": ("0.01", "0.02")}
+    graph = flat | {"structure.kind": "graph"}
+    assert parent_name(graph, "3f2a99", {"structure.lr": few["structure.lr"]}) == (
+        "digits graph s0 structure.lr=0.1 3f2a"
+    )
+    control = flat | {"structure.kind": "none"}
+    assert parent_name(control, "3f2a99", few) == "digits none s0 lr=0.02 3f2a"
 
 
 def test_a_stages_run_names_length_and_sampler():

@@ -18,7 +18,7 @@ from PIL import Image
 from pipelines.console.training_monitor import close_training
 from pipelines.tracking.connection import open_run_store
 from pipelines.tracking.provenance import process_tags
-from pipelines.tracking.run_names import gate_tags
+from pipelines.tracking.run_names import JUDGED_BY, gate_tags
 from pipelines.tracking.stage_run import TrackingConfig
 
 runs = SimpleNamespace(**run_path(str(Path(__file__).with_name("tracked_stages.py"))))
@@ -185,9 +185,10 @@ def test_the_same_bytes_show_the_results_of_the_run_that_has_them(root, client, 
     """Code changed and weights did not: DVC runs no stage after train, nor summarize."""
     with start("evaluate", root, "kkkk11", item="0.1-a", fingerprint="same") as made:
         made.log_metrics({"kid": 0.25})
+        made.set_tags({JUDGED_BY: '{"n": 4}'})
     with start("summarize", root, "kkkk11") as run:
         run.parent.log_metrics({"kid": 0.25, "kid_floor": 0.125})
-        run.parent.set_tags({"best.item": "0.1-a", "outcome": "o1"})
+        run.parent.set_tags({"best.item": "0.1-a", "outcome": "o1", JUDGED_BY: '{"n": 5}'})
         (tmp_path / "metrics.json").write_text("{}")
         run.parent.log_artifact(tmp_path / "metrics.json")
     with start("train", root, "kkkk22") as other:
@@ -200,22 +201,24 @@ def test_the_same_bytes_show_the_results_of_the_run_that_has_them(root, client, 
     assert parent.info.status == "FINISHED"
     assert parent.data.metrics == {"kid": 0.25, "kid_floor": 0.125}
     assert parent.data.tags["best.item"] == "0.1-a"
+    assert parent.data.tags[JUDGED_BY] == '{"n": 5}'
     assert parent.data.tags["results_of"] == run.parent.run_id
     assert "same bytes as" in parent.data.tags["mlflow.note.content"]
     store = open_run_store(CONFIG, root)
     assert store.artifact(again.parent.run_id, "metrics.json") == b"{}"
     children = store.search({"mlflow.parentRunId": again.parent.run_id, "stage": "evaluate"})
     assert [child.data.tags["made_by"] for child in children] == [made.run_id]
+    assert children[0].data.tags[JUDGED_BY] == '{"n": 4}'
 
 
 def test_gate_is_told_on_child_and_parent_also_when_it_never_opened(root, client):
-    shut = {"discriminator wins by far": 2, "discriminator at chance": 7, "warming up": 0}
+    shut = {"discriminator wins by far": 2, "too few plays": 7, "warming up": 0}
     summary = {"structure_plays": 9, "gate": {"open_fraction": 0.0, "shut_reasons": shut}}
     with start("train", root, "llll11", fingerprint="gated") as run:
         close_training(run, summary, "o3")
     told = {
         "gate.open_fraction": "0.000",
-        "gate.shut_reasons": "discriminator at chance x7; discriminator wins by far x2",
+        "gate.shut_reasons": "too few plays x7; discriminator wins by far x2",
     }
     with start("summarize", root, "llll22") as other:  # whose training DVC did not run
         other.add_restored("train", "gated")

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from training.structure.config import GateConfig
-from training.structure.gate import CHANCE, WARMING_UP, WINS, WORSENED, Gate
+from training.structure.gate import CHANCE, TOO_FEW, WARMING_UP, WINS, WORSENED, Gate
 
 
 def gate(**settings) -> Gate:
@@ -24,13 +24,21 @@ def test_warming_up_until_started():
     assert not made.open and made.reason == WARMING_UP
 
 
+def test_too_few_plays_are_no_chance():
+    made = gate(min_plays=3)
+    assert made.reason == TOO_FEW
+    made.observe_play(0.9, 1.0)
+    made.observe_play(0.5, 0.0)  # an accuracy of few plays is not judged, be it high or low
+    assert made.reason == TOO_FEW and made.explanation == "too few plays: 2 of 3"
+    made.observe_play(0.5, 0.0)
+    assert made.reason == CHANCE
+    assert made.summary()["shut_reasons"] == {TOO_FEW: 3}
+
+
 def test_at_chance_until_the_discriminator_has_learned():
     made = gate(min_plays=3)
-    assert made.reason == CHANCE
-    made.observe_play(0.9, 1.0)
-    made.observe_play(0.9, 1.0)
-    assert made.reason == CHANCE  # too few plays to trust
-    made.observe_play(0.9, 1.0)
+    for _ in range(3):
+        made.observe_play(0.9, 1.0)
     assert made.open and made.explanation == ""
     for _ in range(8):
         made.observe_play(0.5, 0.0)
@@ -133,13 +141,13 @@ def test_counts_plays_by_the_reason_under_which_they_were_played():
     made = gate(min_plays=2)
     winning(made, plays=5)
     assert made.plays == 5
-    assert made.summary() == {"shut_reasons": {CHANCE: 2}, "open_fraction": 0.6}
+    assert made.summary() == {"shut_reasons": {TOO_FEW: 2}, "open_fraction": 0.6}
 
 
 def test_new_features_must_earn_their_accuracy_anew():
     made = winning(gate(min_plays=3))
     made.start()
-    assert made.reason == CHANCE
+    assert made.reason == TOO_FEW
 
 
 def test_state_survives_json():
