@@ -40,7 +40,7 @@ def ray_session(cluster: ClusterConfig, *, dashboard: bool = False) -> Iterator[
     runtime: dict[str, Any] = {"env_vars": _worker_environment(cluster)}
     options: dict[str, Any] = {}
     if cluster.address:
-        _check_address(cluster.address)
+        check_address(cluster.address)
         runtime |= {
             "working_dir": str(Path.cwd()),
             "excludes": ["outputs", "reports", ".runs", ".venv", ".dvc", ".git", "mlruns", "*.db"],
@@ -92,13 +92,13 @@ def _keep_token_in_memory() -> None:
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
 
 
-def _check_address(address: str) -> None:
+def check_address(address: str, patience_s: float = 5.0) -> None:
     """Raise ClusterError if nothing answers at host:port; Ray itself would wait for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if address == "auto" or not port.isdigit():
         return
     try:
-        socket.create_connection((host, int(port)), timeout=5).close()
+        socket.create_connection((host, int(port)), timeout=patience_s).close()
     except OSError as error:
         raise ClusterError(
             f"cluster.address {address!r} does not answer ({error}): start Ray there "

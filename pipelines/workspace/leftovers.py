@@ -1,6 +1,7 @@
 """Results that params do not name any more: which there are, and where they are put aside."""
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from pipelines.settings.schema import Params
@@ -42,3 +43,46 @@ def _visible(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def stale(params: Params) -> list[Path]:
+    """All that lies in outputs/ of lengths and samplers that params do not name, put aside or not."""
+    return [*_visible(UNUSED), *unnamed_items(params), *unnamed_averages(params)]
+
+
+def leftovers_line(params: Params) -> str | None:
+    """A line that names what `stale` finds, its size and the command that removes it."""
+    found = stale(params)
+    if not found:
+        return None
+    names = ", ".join(path.name for path in found[:3]) + (", ..." if len(found) > 3 else "")
+    return (
+        f"params do not name {len(found)} result{'s' if len(found) > 1 else ''} in outputs/ "
+        f"({names}; {in_words(size_of(found))}): python -m pipelines.clean --stale  removes "
+        f"{'them' if len(found) > 1 else 'it'}"
+    )
+
+
+def size_of(paths: Iterable[Path]) -> int:
+    """Bytes of files and folders; links count as nothing, and neither does what cannot be read."""
+    total = 0
+    for path in paths:
+        if path.is_symlink():
+            continue
+        try:
+            if path.is_file():
+                total += path.stat().st_size
+            else:
+                total += size_of(path.iterdir())
+        except OSError:  # it has gone meanwhile, or may not be read
+            continue
+    return total
+
+
+def in_words(size: int) -> str:
+    """Bytes as "640 kB", "3.4 MB" or "12 GB"."""
+    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if size >= unit:
+            number = size / unit
+            return f"{number:.1f} {name}" if number < 10 else f"{number:.0f} {name}"
+    return f"{size} bytes"
