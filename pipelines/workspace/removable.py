@@ -1,12 +1,11 @@
 """What runs and tools have left in this project and in the folder for temporary files, by kind."""
 
-import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from foundation.file_lock import LockHeld, holding
+from pipelines.workspace.in_use import lives, processes_naming
 from pipelines.workspace.leftovers import size_of
 
 TOOLS = (
@@ -15,8 +14,8 @@ TOOLS = (
 )
 CACHES = ("__pycache__",)
 APART = (".venv", ".git", ".dvc")
-SESSION = re.compile(r"session_\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_\d+_(?P<pid>\d+)")
-"""Name of the folder of a Ray session; it ends with the process that started it."""
+MARK = "sadm-project"
+"""File in the folder of a Ray session; it holds the project that started the session."""
 
 
 @dataclass(frozen=True)
@@ -32,24 +31,6 @@ class Removable:
         return size_of(self.paths)
 
 
-class InUse(RuntimeError):
-    """A living process uses what would be removed."""
-
-
-def check_free(root: Path) -> None:
-    """Raise InUse, which names the run and its process, if a run of this project is trained."""
-    runs = root / ".runs"
-    for lock in sorted([*runs.glob("*.lock"), *runs.glob("*/writing.lock")]):
-        try:
-            with holding(lock):
-                pass
-        except LockHeld as error:
-            name = lock.parent.name if lock.name == "writing.lock" else lock.stem
-            raise InUse(
-                f"a process still uses {runs / name} ({error}): stop it first, or wait for it"
-            ) from None
-
-
 def results(root: Path) -> Iterator[Removable]:
     """Outputs, reports, and the runs with their checkpoints and records."""
     names = {
@@ -62,8 +43,8 @@ def results(root: Path) -> Iterator[Removable]:
         yield Removable(what, _there(root, parts))
     runs = root / ".runs"
     if runs.is_dir():
-        trained = tuple(sorted(path for path in runs.iterdir() if path.name.startswith("train-")))
-        kept = tuple(sorted(path for path in runs.iterdir() if path not in trained))
+        trained = tuple(sorted(runs.glob("train-*")))
+        kept = tuple(path for path in sorted(runs.iterdir()) if path not in trained)
         yield Removable("runs with their checkpoints", trained)
         yield Removable("time grids, floors, sweeps and locks under .runs", kept)
 
@@ -74,15 +55,28 @@ def caches(root: Path) -> Iterator[Removable]:
     yield Removable("Python's compiled code", tuple(_compiled(root)))
 
 
-def ray_sessions(temporary: Path | None = None) -> Removable:
-    """Folders of this user's Ray sessions, and of meetings of workers, whose process has ended."""
-    folder = Path(temporary or tempfile.gettempdir())
+def ray_sessions(root: Path, temporary: Path | None = None) -> Removable:
+    """Folders of Ray sessions that this project started and that have ended.
+
+    Ray leaves them in the folder for temporary files. temporary: that folder, for tests.
+    """
     found = []
-    for path in sorted((folder / "ray").glob("session_*")):
-        named = SESSION.fullmatch(path.name)
-        if named and not path.is_symlink() and _mine(path) and not _lives(int(named["pid"])):
-            found.append(path)
-    return Removable("logs of Ray sessions that have ended", tuple(found))
+    for mark in sorted(Path(temporary or tempfile.gettempdir()).glob(f"ray/session_*/{MARK}")):
+        session = mark.parent
+        try:
+            ours = mark.read_text() == str(root.resolve())
+        except (OSError, ValueError):
+            continue
+        started = session.name.rpartition("_")[2]
+        lives_on = not started.isdigit() or lives(int(started)) or processes_naming(session.name)
+        if ours and not session.is_symlink() and not lives_on:
+            found.append(session)
+    return Removable("logs of this project's Ray sessions that have ended", tuple(found))
+
+
+def dvc_cache(root: Path) -> Removable:
+    """Everything that DVC keeps: without it no committed result can be checked out again."""
+    return Removable("DVC's cache of all committed results", _there(root, (".dvc/cache",)))
 
 
 def unfinished_runs(root: Path, current: set[str]) -> Removable:
@@ -102,6 +96,16 @@ def unfinished_runs(root: Path, current: set[str]) -> Removable:
     return Removable("unfinished runs of other params, data or code", tuple(found))
 
 
+def finished_runs(root: Path, current: set[str]) -> Removable:
+    """Runs under .runs that ended and are not one of `current`."""
+    found = [
+        path.parent
+        for path in sorted((root / ".runs").glob("train-*/train.json"))
+        if path.parent.name not in current
+    ]
+    return Removable("finished runs of other params, data or code", tuple(found))
+
+
 def _there(root: Path, names: tuple[str, ...] | list[str]) -> tuple[Path, ...]:
     return tuple(root / name for name in names if (root / name).exists())
 
@@ -114,25 +118,3 @@ def _compiled(folder: Path) -> Iterator[Path]:
             yield path
         else:
             yield from _compiled(path)
-
-
-def _mine(path: Path) -> bool:
-    import os
-
-    try:
-        return path.stat().st_uid == os.getuid()
-    except OSError:
-        return False
-
-
-def _lives(pid: int) -> bool:
-    """Whether a process of this number lives here; another user's counts as living."""
-    import os
-
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True
-    return True
