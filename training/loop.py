@@ -38,7 +38,6 @@ from training.state.snapshots import save_snapshots
 from training.state.train_state import TrainState
 from training.state.writer_lock import only_writer
 
-
 TELL_S = 1.0
 """Seconds between two events that tell how far training is."""
 

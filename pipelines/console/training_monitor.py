@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
+
 class Work(Protocol):
     """How much work lies between two numbers of images, in any unit."""
 

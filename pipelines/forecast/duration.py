@@ -90,7 +90,9 @@ def _evaluations(sampler: SamplerConfig) -> float:
 def about(seconds: float) -> str:
     """Words such as "about 40 seconds", "about 12 minutes", "about 3.5 hours"."""
     if seconds < 90:
-        return f"about {max(1, round(seconds, -1) if seconds >= 10 else round(seconds)):.0f} seconds"
+        return (
+            f"about {max(1, round(seconds, -1) if seconds >= 10 else round(seconds)):.0f} seconds"
+        )
     if seconds < 90 * 60:
         return f"about {round(seconds / 60)} minutes"
     hours = seconds / 3600

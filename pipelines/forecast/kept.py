@@ -67,7 +67,9 @@ def _key(params: Params, workers: int, device: "torch.device") -> str:
     train = {part: settings["train"][part] for part in ("batch_size", "precision", "method")}
     data = {part: getattr(params.dataset, part) for part in ("resolution", "channels", "source")}
     machine = [platform.node(), os.cpu_count(), device.type, name, torch.__version__]
-    return json_hash([sections, train, data, settings["train"]["held_out_images"], machine, workers])
+    return json_hash(
+        [sections, train, data, settings["train"]["held_out_images"], machine, workers]
+    )
 
 
 def _read(path: Path, key: str) -> Measured | None:

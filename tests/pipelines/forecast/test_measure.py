@@ -19,7 +19,7 @@ TINY = {
     "structure.width": 8,
     "train.batch_size": 16,
     "structure.batch_size": 8,
-    "cluster.num_workers": 0,
+    "cluster.num_workers": 2,  # so each has one thread here
 }
 
 
@@ -41,7 +41,7 @@ def test_all_costs_are_measured_and_the_generator_is_left_alone(params, tmp_path
     write_stand_in(params.dataset, tmp_path)
     threads, state = torch.get_num_threads(), torch.get_rng_state()
     settings, device = params.run_settings(), torch.device("cpu")
-    found = measure.measure(settings, ImageDataset(tmp_path), 1, device)
+    found = measure.measure(settings, ImageDataset(tmp_path), 2, device)
     assert torch.get_num_threads() == threads and torch.equal(torch.get_rng_state(), state)
     assert found.costs.step > 0 and found.costs.play > 0 and found.costs.evaluation > 0
     # Weights, two of Adam, two averages; the game's own come on top.
@@ -64,7 +64,7 @@ def test_a_control_has_no_plays(params, tmp_path):
     plain = params.run_settings()
     none = plain.structure.model_copy(update={"kind": "none"})
     plain = plain.model_copy(update={"structure": none})
-    found = measure.measure(plain, ImageDataset(tmp_path), 1, torch.device("cpu"))
+    found = measure.measure(plain, ImageDataset(tmp_path), 2, torch.device("cpu"))
     assert found.costs.play == 0
 
 
