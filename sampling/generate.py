@@ -59,7 +59,8 @@ def generate_batches(
 
     They are in data units and not clipped: pixel data can lie slightly outside [-1, 1]. guide: see
     guide_denoiser. device: by default the denoiser's. progress(done, total), in images, is called
-    after each batch, and within one as its evaluations go on. Raises ValueError for unusable input before the first evaluation.
+    after each batch, and within one as its evaluations go on. Raises ValueError for unusable input
+    before the first evaluation.
     """
     sampler, indices = request.sampler, [int(index) for index in request.indices]
     labels = _checked_labels(denoiser, request)

@@ -116,7 +116,7 @@ def _torchvision_files(params: Params) -> bool:
 
 def _extractors(params: Params) -> None:
     """Raise ExtractorError if a network that gives features has no weights here."""
-    names = {params.evaluation.extractor}
+    names: set[str] = {params.evaluation.extractor}
     if params.structure.kind != "none":
         names.add(params.structure.features)
     wanted = sorted(names & {"inception", "efficientnet_lite0"})

@@ -120,7 +120,7 @@ def _plain(
         left = elapsed / (done - before) * (whole - done) if whole and done > before else None
 
         def text() -> str:
-            if left is None:
+            if left is None or not whole:
                 return f"{description}: {done}" + (f"/{whole}" if whole else "")
             return f"{description}: {done}/{whole} ({done / whole:.0%}), {duration(left)} left"
 

@@ -238,7 +238,7 @@ class Monitor:
         if self._bar is not None:
             self._bar.update(self._task, completed=self._nimg, kimg=kimg, figures=self.figures())
         else:
-            self._plain.offer(lambda: f"{kimg}  {self.figures()}", force=force)
+            self._plain.offer(lambda: f"{kimg}  {self.figures() or 'starting'}", force=force)
 
 
 def close_training(run: StageRun, summary: Mapping[str, Any], outcome: str) -> None:

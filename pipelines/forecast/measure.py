@@ -88,7 +88,7 @@ class _Trial:
 
         self.device, self.world = device, World(device=device)
         small = {"compile": False, "lr_ramp_kimg": 0.0, "held_out_images": 8, "sigma_bins": 1}
-        game = {"start_kimg": NEVER, "every": 1, "statistics_images": 16}
+        game: dict[str, Any] = {"start_kimg": NEVER, "every": 1, "statistics_images": 16}
         sampler = settings.structure.sampler
         if sampler is not None and sampler.grid == "optimized":  # its search can take minutes
             game["sampler"] = sampler.model_copy(update={"grid": "karras"})

@@ -46,7 +46,7 @@ def _visible(folder: Path) -> list[Path]:
 
 
 def stale(params: Params) -> list[Path]:
-    """All that lies in outputs/ of lengths and samplers that params do not name, put aside or not."""
+    """All in outputs/ that is of a length or sampler which params do not name."""
     return [*_visible(UNUSED), *unnamed_items(params), *unnamed_averages(params)]
 
 

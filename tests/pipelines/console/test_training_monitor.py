@@ -129,7 +129,7 @@ def test_plain_lines_are_rare_and_count_from_the_resumed_point(capsys):
 
 
 def test_the_first_seconds_of_steps_tell_the_time_left(capsys):
-    """Before anything is logged; the first step, which prepares kernels, is no part of the speed."""
+    """Before anything is logged; the slow first step is no part of the speed."""
     monitor, _, clock = plain_monitor()
     with monitor:
         monitor(Started(0, total_nimg=100_000, resumed=False))
@@ -139,7 +139,7 @@ def test_the_first_seconds_of_steps_tell_the_time_left(capsys):
             clock.now += 1
             monitor(Stepped(128 + 1280 * second))
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == "0.1/100.0 kimg  "  # a minute without a line
+    assert lines[0] == "0.1/100.0 kimg  starting"  # a minute without a line
     assert lines[1] == "4.0/100.0 kimg  1280 img/s  1:15 left"
 
 
