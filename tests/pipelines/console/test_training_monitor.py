@@ -157,6 +157,12 @@ def test_work_that_comes_later_counts(capsys):
         clock.now += 10
         monitor(Stepped(10_000))  # 40 s to the half, and 100 s after it
     assert monitor.figures() == "1000 img/s  2:20 left"
+    monitor, _, clock = plain_monitor(work=Doubles())
+    with monitor:  # in the game, where each second brings two seconds' worth of work
+        monitor(Stepped(60_000))
+        clock.now += 10
+        monitor(Stepped(70_000))
+    assert monitor.figures() == "1000 img/s  0:30 left"
 
 
 def test_figures_show_the_games_share():
