@@ -14,6 +14,9 @@ ifeq ($(strip $(HOME)),)
 export HOME := $(or $(shell getent passwd $$(id -u) | cut -d: -f6),$(shell mkdir -p .runs/home)$(CURDIR)/.runs/home)
 endif
 PRESET ?=
+# What `make clean` removes where no environment is installed; pipelines.clean does elsewhere.
+MADE := outputs reports .runs mlruns mlflow.db* plots dvc_plots \
+  .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
 
 .PHONY: help setup repro test soak lint ui bench clean
 
@@ -54,11 +57,13 @@ ui: setup  ## open the runs in the MLflow UI on 127.0.0.1:5000
 bench: setup  ## timings, printed as ratios
 	python -m benchmarks.run
 
-clean:  ## remove what runs made (not .venv, not DVC's cache)
-	@for lock in .runs/*.lock .runs/*/writing.lock; do \
+clean:  ## list what runs made, ask, remove it (not .venv, not DVC's cache); YES=1 does not ask
+	@if [ -x $(VENV)/bin/python ]; then python -m pipelines.clean $(if $(YES),--yes); exit; fi; \
+	for lock in .runs/*.lock .runs/*/writing.lock; do \
 	  if [ -f "$$lock" ] && command -v flock >/dev/null && ! flock -n "$$lock" true; then \
-	    echo "error: a process still uses $${lock%.lock}: stop it first"; exit 1; fi; done
-	rm -rf outputs reports .runs mlruns mlflow.db* plots dvc_plots \
-	  .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
+	    echo "error: a process still uses $${lock%.lock}: stop it first"; exit 1; fi; done; \
+	if [ -z "$(YES)" ]; then \
+	  echo "there is no .venv here, so nothing is asked: make clean YES=1  removes $(MADE)"; exit 1; fi; \
+	rm -rf $(MADE); \
 	find . -name .venv -prune -o -name .git -prune -o -name .dvc -prune -o \
 	  -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,45 +1,109 @@
-"""Print what `make repro` is about to do, on what machine, and where its results will be."""
+"""Look before anything long starts: what will run, whether it can, how long it takes.
+
+Exit code 1, with a line for each problem and its mend, if a stage would surely fail.
+"""
 
 import os
-import shutil
+import sys
 from collections.abc import Iterator
 
+from pipelines.checkup.machine import (
+    disk_free,
+    disk_needed,
+    disk_problem,
+    precision_line,
+    speed_lines,
+)
+from pipelines.checkup.places import problems
+from pipelines.checkup.places import remarks as remarks_on_places
 from pipelines.console.command import parser, run_stage
 from pipelines.params import load_params
 from pipelines.ray_jobs.session import describe_cluster, local_precision_note
 from pipelines.settings.cross_checks import remarks
+from pipelines.settings.schema import Params
 from pipelines.workspace.dvc_command import git_problem, settle_git
+from pipelines.workspace.leftovers import leftovers_line
+from pipelines.workspace.paths import dvc_root
 from pipelines.workspace.user import missing_for_dvc
-
-LEAST_DISK_GB = 2.0
 
 
 def main() -> None:
-    params = load_params(parser(__doc__).parse_args().params)
-    settings = params.run_settings()
-    items = len(params.ema.lengths) * len(params.samplers)
-    free = shutil.disk_usage(".").free / 1e9
-    if free < LEAST_DISK_GB:
-        raise ValueError(
-            f"{free:.1f} GB are free on this disk; runs need at least {LEAST_DISK_GB:g} GB: "
-            "make room first"
-        )
-    side = params.dataset.resolution
-    print(
-        f"data      {params.dataset.source} at {side}x{side}\n"
-        f"training  {settings.total_nimg / 1000:g} kimg, structure game: {params.structure.kind}, "
-        f"{describe_cluster(params.cluster)}\n"
-        f"judging   {params.evaluation.num_images} images for each of {items} "
-        f"(EMA length, sampler) pairs\n"
-        f"machine   {os.cpu_count()} processors, {free:.0f} GB free\n"
-        "stages    prepare, reference, train, reconstruct, evaluate, summarize; what is up to "
-        "date is not run again\n"
-        "afterwards: reports/report.html, outputs/evaluate/*/samples.png, and `make ui`",
-        flush=True,
+    arguments = parser(__doc__)
+    arguments.add_argument(
+        "--quick", action="store_true", help="do not measure the speed of training"
     )
+    args = arguments.parse_args()
+    params = load_params(args.params)
+    found = list(problems(params))
+    for heading, text in plan(params):
+        say(heading, text)
+    measured = None
+    if not (args.quick or found or params.cluster.address):
+        from pipelines.forecast.kept import measured as measure
+
+        try:
+            measured = measure(params, dvc_root(), anew=True)
+        except (ValueError, RuntimeError, MemoryError) as error:
+            found.append(f"training cannot start: {str(error).splitlines()[0]}")
+    if measured is not None:
+        for heading, text in speed_lines(params, measured):
+            say(heading, text)
+        say("precision", precision_line(params))
+    needed, free = disk_needed(params, measured), disk_free()
+    say("disk", f"{free / 1e9:.0f} GB free, about {needed / 1e9:.1f} GB needed besides the images")
+    say("afterwards", "reports/report.html, outputs/evaluate/*/samples.png, and `make ui`")
+    for note in notes(params):
+        say("note", note)
+    full = disk_problem(needed, free)
+    found += [full] if full else []
+    for problem in found:
+        say("problem", problem)
+    if found:
+        sys.exit(f"error: {len(found)} problem{'s' if len(found) > 1 else ''}: nothing was started")
+
+
+def say(heading: str, text: str) -> None:
+    print(f"{heading:<11}{text}", flush=True)
+
+
+def plan(params: Params) -> Iterator[tuple[str, str]]:
+    """(heading, text) of what is about to run."""
+    settings, side = params.run_settings(), params.dataset.resolution
+    items = len(params.ema.lengths) * len(params.samplers)
+    yield "data", f"{params.dataset.source} at {side}x{side}"
+    yield (
+        "training",
+        f"{settings.total_nimg / 1000:g} kimg, structure game: {params.structure.kind}, "
+        f"{describe_cluster(params.cluster)}",
+    )
+    yield (
+        "judging",
+        f"{params.evaluation.num_images} images for each of {items} (EMA length, sampler) pairs",
+    )
+    yield "machine", f"{os.cpu_count()} processors"
+    yield (
+        "stages",
+        "prepare, reference, train, reconstruct, evaluate, summarize; what is up to date is not "
+        "run again",
+    )
+
+
+def notes(params: Params) -> Iterator[str]:
+    """What a user should know, although the stages run."""
+    yield from place()
+    yield from remarks_on_places(params)
     slow = local_precision_note(params.train.precision, params.cluster)
-    for remark in [*place(), *([slow] if slow else []), *remarks(params)]:
-        print(f"note      {remark}", flush=True)
+    if slow:
+        yield slow
+    if params.cluster.address:
+        yield (
+            f"the speed is not measured here, since training runs on {params.cluster.address}: "
+            "the train stage tells the time left after its first seconds"
+        )
+    yield from remarks(params)
+    left = leftovers_line(params)
+    if left:
+        yield left
 
 
 def place() -> Iterator[str]:

@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from evaluation.judged_alike import judged_by
 from evaluation.pictures import nearest_grid, sample_grid
 from models.weights import load_description
 from pipelines.console.command import parser, run_stage
-from pipelines.console.progress import phases, progress
+from pipelines.console.progress import phases
 from pipelines.params import Params, load_params
 from pipelines.ray_jobs.session import hide_gpus
 from pipelines.reporting.stage_outputs import flat_metrics
@@ -68,12 +69,15 @@ def main() -> None:
         request = asked_images(params, sampler, args.length, dataset, reference.train_indices)
         labels, count = request.labels, params.evaluation.num_images
         start = time.monotonic()
-        with progress(f"evaluate {item}: images", count) as bar:
-            images = generate_images(request, params.cluster, bar)
-        run.log_metrics({"img_per_s": count / (time.monotonic() - start)})
         with phases(f"evaluate {item}") as report:
+            images = generate_images(request, params.cluster, partial(report, "sampling"))
+            run.log_metrics({"img_per_s": count / (time.monotonic() - start)})
             result = judge(
                 images, labels, reference, params.evaluation, params.seed, report, floors_cache()
+            )
+            shown = images[: params.evaluation.picture_images]
+            shown_features = reference.extractor.features(
+                shown, params.evaluation.batch_size, partial(report, "nearest images")
             )
         about = {
             "item": item,
@@ -85,9 +89,7 @@ def main() -> None:
             "num_images": count,
         }
         result = about | result
-        write_outputs(
-            out, result, images, labels, dataset, reference, params.evaluation.picture_images
-        )
+        write_outputs(out, result, shown, shown_features, labels, dataset, reference)
         run.log_metrics(flat_metrics(result["metrics"]))
         run.set_tags({JUDGED_BY: json.dumps(judged_by(result["protocol"], dataset.manifest))})
         for picture in ("samples.png", "nearest.png"):
@@ -129,22 +131,24 @@ def asked_images(
 def write_outputs(
     out: Path,
     result: dict,
-    images: np.ndarray,
+    shown: np.ndarray,
+    shown_features: np.ndarray,
     labels: np.ndarray,
     dataset: ImageDataset,
     reference: "Reference",
-    shown: int,
 ) -> None:
-    """Write samples.png, nearest.png and, last of all, metrics.json into `out`."""
+    """Write samples.png, nearest.png and, last of all, metrics.json into `out`.
+
+    shown: the first of the images that have `labels`; shown_features: of the reference's extractor.
+    """
     out.mkdir(parents=True)
-    chosen = images[:shown]
-    grid = sample_grid(chosen, labels=labels[:shown], label_names=dataset.label_names)
+    grid = sample_grid(shown, labels=labels[: len(shown)], label_names=dataset.label_names)
     grid.save(out / "samples.png")
     nearest_grid(
-        chosen,
+        shown,
         dataset.images,
         reference.train_indices,
-        sample_features=reference.extractor.features(chosen),
+        sample_features=shown_features,
         train_features=reference.train_features,
     ).save(out / "nearest.png")
     (out / "metrics.json").write_text(json.dumps(result, indent=1) + "\n")

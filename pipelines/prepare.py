@@ -18,7 +18,7 @@ from pipelines.workspace.paths import DATASET, dvc_root
 def main() -> None:
     args = parser(__doc__).parse_args()
     params = load_params(args.params)
-    with progress("prepare") as bar:
+    with progress("prepare: reading images") as bar:
         manifest = prepare_dataset(params.dataset, DATASET, bar, roots=(Path(), dvc_root()))
     tag, fingerprint = pipeline_tag(params), stage_fingerprint("prepare", params)
     with stage_run("prepare", params, tag, fingerprint, root=dvc_root()) as run:

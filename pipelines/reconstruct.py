@@ -27,7 +27,7 @@ def main() -> None:
     shutil.rmtree(EMA, ignore_errors=True)
     with stage_run("reconstruct", params, tag, fingerprint, root=dvc_root()) as run:
         try:
-            with progress("reconstruct", len(found)) as bar:
+            with progress("reconstruct: snapshots read", len(found)) as bar:
                 averages, description, errors = reconstruct(TRAIN / "snapshots", lengths, bar)
         except WeightsError as error:
             raise WeightsError(f"{error}; {AGAIN}") from error

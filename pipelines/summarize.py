@@ -30,6 +30,7 @@ from pipelines.workspace.fingerprint import (
     pipeline_tag,
     stage_fingerprint,
 )
+from pipelines.workspace.leftovers import put_aside
 from pipelines.workspace.paths import (
     DATASET,
     EMA,
@@ -46,6 +47,8 @@ CARD = "the slider is\n{scale} x EMA length:\nmove it"  # shown at step 0, which
 
 def main() -> None:
     params = load_params(parser(__doc__).parse_args().params)
+    for path in put_aside(params):
+        print(f"summarize: params do not name {path.name} any more: moved to {path}")
     tag, fingerprint = pipeline_tag(params), stage_fingerprint("summarize", params)
     with stage_run("summarize", params, tag, fingerprint, root=dvc_root()) as run:
         names = [item_name(n, s) for n in params.ema.lengths for s in params.samplers]

@@ -13,6 +13,7 @@ from dataset.store import ImageDataset
 from foundation.json_files import read_object
 from pipelines.console.command import parser, run_stage
 from pipelines.console.training_monitor import Monitor, close_training
+from pipelines.forecast.duration import TrainingWork
 from pipelines.params import load_params
 from pipelines.ray_jobs.session import describe_cluster, hide_gpus
 from pipelines.ray_jobs.training import run_training
@@ -82,6 +83,7 @@ def train_run(params: Params, folder: Path, identity: Identity, run) -> None:
     """Train to the end on the cluster that params name; prints progress, logs to `run`."""
     # These bring torch, which --help does without.
     from foundation.workers import World
+    from pipelines.forecast.tell import expected_costs, expected_line
     from training.methods.build import build_method
 
     settings = params.run_settings().model_copy(
@@ -100,7 +102,9 @@ def train_run(params: Params, folder: Path, identity: Identity, run) -> None:
         f"run {identity.fingerprint}",
         flush=True,
     )
-    with Monitor(settings.total_nimg, run) as monitor:
+    work = TrainingWork(settings, expected_costs(params, dvc_root()))
+    print(f"train: {expected_line(work, folder)}", flush=True)
+    with Monitor(settings.total_nimg, run, work=work) as monitor:
         run_training(settings, DATASET, folder, params.cluster, monitor)
 
 

@@ -14,6 +14,7 @@ from sampling.guidance.base import Guide, Guided, LabelledDenoiser, bind_labels
 from sampling.guidance.table import guide_denoiser
 from sampling.request import GenerationRequest
 from sampling.seeds import image_generators, image_noise
+from sampling.solvers.step import Denoise
 from sampling.solvers.table import solve
 
 Progress = Callable[[int, int | None], None]
@@ -58,7 +59,8 @@ def generate_batches(
 
     They are in data units and not clipped: pixel data can lie slightly outside [-1, 1]. guide: see
     guide_denoiser. device: by default the denoiser's. progress(done, total), in images, is called
-    after each batch. Raises ValueError for unusable input before the first evaluation.
+    after each batch, and within one as its evaluations go on. Raises ValueError for unusable input
+    before the first evaluation.
     """
     sampler, indices = request.sampler, [int(index) for index in request.indices]
     labels = _checked_labels(denoiser, request)
@@ -74,6 +76,8 @@ def generate_batches(
             generators = image_generators(request.seed, indices[chosen])
             noise = image_noise(generators, guided.image_shape, device=target)
             denoise = bind_labels(guided, labels[chosen].to(target))
+            if progress is not None:
+                denoise = _counted(denoise, progress, start, len(indices), sampler.nfe)
             with torch.no_grad(), _evaluating(guided):
                 images = solve(
                     sampler.solver, denoise, noise, sigmas, generators=generators, **options
@@ -83,6 +87,25 @@ def generate_batches(
                 progress(start + len(images), len(indices))
 
     return batches()
+
+
+def _counted(
+    denoise: Denoise, progress: Progress, start: int, total: int, evaluations: int
+) -> Denoise:
+    """`denoise`, which tells what share of its batch's evaluations is done, as images."""
+    calls, told = 0, 0
+
+    def counted(x: Tensor, sigma: Tensor) -> Tensor:
+        nonlocal calls, told
+        result = denoise(x, sigma)
+        calls += 1
+        done = len(x) * calls // evaluations
+        if told < done < len(x):
+            told = done
+            progress(start + done, total)
+        return result
+
+    return counted
 
 
 def as_sampled(denoiser: LabelledDenoiser, sampler: SamplerConfig) -> LabelledDenoiser:

@@ -25,6 +25,13 @@ class Started(Event):
 
 
 @dataclass(frozen=True)
+class Stepped(Event):
+    """Training goes on; told about once a second, so that the time left can be estimated."""
+
+    kind: ClassVar[str] = "step"
+
+
+@dataclass(frozen=True)
 class Logged(Event):
     """Means of the metrics since the last such event, and the speed since then."""
 

@@ -25,6 +25,7 @@ from training.events import (
     Report,
     SnapshotSaved,
     Started,
+    Stepped,
     silent,
 )
 from training.methods.build import build_method
@@ -36,6 +37,9 @@ from training.state.resume import agree_on_start, load_resumable
 from training.state.snapshots import save_snapshots
 from training.state.train_state import TrainState
 from training.state.writer_lock import only_writer
+
+TELL_S = 1.0
+"""Seconds between two events that tell how far training is."""
 
 
 class TrainingDiverged(RuntimeError):
@@ -81,12 +85,16 @@ def _train(
     curves = Curves(folder / "curves.jsonl", state.nimg, writing=chief, digest=known, warn=warn)
     tell(Started(state.nimg, settings.total_nimg, resumed is not None))
     clock, clock_nimg, last_checkpoint = time.monotonic(), state.nimg, time.monotonic()
+    last_told = -TELL_S
 
     while state.nimg < settings.total_nimg:
         before = state.nimg
         rates = step(settings, state, world)
         after = state.nimg
         done = after == settings.total_nimg
+        if time.monotonic() - last_told >= TELL_S:
+            last_told = time.monotonic()
+            tell(Stepped(after))
 
         # Held-out loss and curves.
         if _crossed(before, after, settings.train.held_out_every_kimg) or done:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 PLAIN_SECONDS = 15.0
+SURE_SECONDS = 3.0
+"""After so many seconds the first line of a long phase tells the time left."""
 
 
 class PlainLines:
@@ -113,15 +115,18 @@ def _plain(
         whole = new_total if new_total is not None else total
         if not first or done < first[0][1]:
             first[:] = [(clock(), done)]
+        began, before = first[0]
+        elapsed = clock() - began
+        left = elapsed / (done - before) * (whole - done) if whole and done > before else None
 
         def text() -> str:
-            began, before = first[0]
-            if not whole or done == before:
+            if left is None or not whole:
                 return f"{description}: {done}" + (f"/{whole}" if whole else "")
-            left = (clock() - began) / (done - before) * (whole - done)
             return f"{description}: {done}/{whole} ({done / whole:.0%}), {duration(left)} left"
 
-        # If a line was printed before, also print that the work is done.
-        lines.offer(text, force=lines.printed > earlier and done == whole)
+        silent = lines.printed == earlier
+        # A long phase tells early how long it is; and if it told anything, also that it is done.
+        long = left is not None and elapsed >= SURE_SECONDS and left >= PLAIN_SECONDS
+        lines.offer(text, force=(silent and long) or (not silent and done == whole))
 
     return report

@@ -4,7 +4,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from foundation.number_names import number_name
 from pipelines.console.progress import PlainLines, duration
@@ -19,33 +19,70 @@ from training.events import (
     Message,
     SamplesDrawn,
     Started,
+    Stepped,
 )
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
+
+class Work(Protocol):
+    """How much work lies between two numbers of images, in any unit."""
+
+    def between(self, before: int, after: int) -> float:
+        """The work between `before` and `after` images."""
+        ...
+
+
+class EqualWork:
+    """Each image is as much work as any other."""
+
+    def between(self, before: int, after: int) -> float:
+        """Images."""
+        return float(after - before)
+
+
 RATE_SECONDS = 60.0  # the remaining time is estimated from the speed of the last minute
+SURE_SECONDS = 3.0
+"""After so many seconds of steps a first line tells the time left."""
 
 
 class Rate:
     """Images per second over the last minute; images of before a resume do not count."""
 
-    def __init__(self, nimg: int, clock: Callable[[], float]):
-        self._clock = clock
-        self._points = deque([(clock(), nimg)])
+    def __init__(self, clock: Callable[[], float], work: Work):
+        self._clock, self._work = clock, work
+        self._points: deque[tuple[float, int]] = deque()
 
     def update(self, nimg: int) -> None:
-        """Note how many images have been shown by now."""
+        """Note how many images have been shown by now.
+
+        The first time is after the first step, which takes longer than all others.
+        """
         now = self._clock()
         self._points.append((now, nimg))
         while len(self._points) > 2 and now - self._points[0][0] > RATE_SECONDS:
             self._points.popleft()
 
+    @property
+    def seconds(self) -> float:
+        """Length of the time that is known."""
+        return self._points[-1][0] - self._points[0][0] if self._points else 0.0
+
     def per_second(self) -> float | None:
-        """Images per second; None before the first update."""
-        (first, before), (last, nimg) = self._points[0], self._points[-1]
-        return (nimg - before) / (last - first) if last > first and nimg > before else None
+        """Images per second; None before the second update."""
+        if self.seconds <= 0:
+            return None
+        images = self._points[-1][1] - self._points[0][1]
+        return images / self.seconds if images > 0 else None
+
+    def left(self, nimg: int, total_nimg: int) -> float | None:
+        """Seconds until `total_nimg` images: the work left, at the speed of the last minute."""
+        if self.per_second() is None:
+            return None
+        done = self._work.between(self._points[0][1], self._points[-1][1])
+        return self._work.between(nimg, total_nimg) * self.seconds / done if done > 0 else None
 
 
 def adversarial_share(metrics: Mapping[str, float]) -> float | None:
@@ -69,6 +106,7 @@ class Monitor:
     """Shows each event that it is called with; a context manager for the time of the training.
 
     Events are those of training/events.py; of kinds that it does not know it shows `nimg` alone.
+    work: how the time left is shared out over the images to come; None: equally.
     """
 
     def __init__(
@@ -76,6 +114,7 @@ class Monitor:
         total_nimg: int,
         run: StageRun | None = None,
         *,
+        work: Work | None = None,
         console: "Console | None" = None,
         clock: Callable[[], float] = time.monotonic,
     ):
@@ -85,7 +124,9 @@ class Monitor:
         self.run = run or StageRun()
         self._clock = clock
         self._console = console or Console(stderr=True)
-        self._rate = Rate(0, clock)
+        self._work = work or EqualWork()
+        self._rate = Rate(clock, self._work)
+        self._told_left = False
         self._nimg = 0
         self._latest: dict[str, float] = {}
         self._reasons: Counter[str] = Counter()
@@ -122,10 +163,12 @@ class Monitor:
         match event:
             case Started():
                 self.total_nimg = event.total_nimg
-                self._rate = Rate(event.nimg, self._clock)
+                self._rate = Rate(self._clock, self._work)
                 if event.resumed:
                     kimg, total = event.nimg / 1000, self.total_nimg / 1000
                     self.say(f"resumed at {kimg:.1f} of {total:.1f} kimg")
+            case Stepped():
+                self._rate.update(event.nimg)
             case Logged():
                 self._log(event)
             case HeldOutMeasured():
@@ -140,7 +183,9 @@ class Monitor:
             case Ended() if self._newest is not None:
                 self.run.log_image(self._newest[0], "samples at the end", self._newest[1])
         self._nimg = max(self._nimg if isinstance(event, Message) else event.nimg, 0)
-        self._show(force=isinstance(event, Ended) and self._plain.printed > 0)
+        first = not self._told_left and self._rate.seconds >= SURE_SECONDS
+        self._told_left = self._told_left or first
+        self._show(force=first or (isinstance(event, Ended) and self._plain.printed > 0))
 
     def say(self, text: str) -> None:
         """A line above the bar."""
@@ -160,9 +205,8 @@ class Monitor:
         if "structure/gate_open" in self._latest or share is not None:
             shut = self._latest.get("structure/gate_open") == 0
             parts.append("gate shut" if shut else "game" if share is None else f"game {share:.0%}")
-        rate = self._rate.per_second()
-        if rate:
-            left = (self.total_nimg - self._nimg) / rate
+        rate, left = self._rate.per_second(), self._rate.left(self._nimg, self.total_nimg)
+        if rate is not None and left is not None:
             parts += [f"{rate:.0f} img/s", f"{duration(left)} left"]
         return "  ".join(parts)
 
@@ -194,7 +238,7 @@ class Monitor:
         if self._bar is not None:
             self._bar.update(self._task, completed=self._nimg, kimg=kimg, figures=self.figures())
         else:
-            self._plain.offer(lambda: f"{kimg}  {self.figures()}", force=force)
+            self._plain.offer(lambda: f"{kimg}  {self.figures() or 'starting'}", force=force)
 
 
 def close_training(run: StageRun, summary: Mapping[str, Any], outcome: str) -> None:

@@ -6,7 +6,7 @@ import os
 import secrets
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from pipelines.ray_jobs.loopback import (
     ray_on_loopback,
 )
 from pipelines.settings.cluster import ClusterConfig
+from pipelines.workspace.paths import dvc_root
+from pipelines.workspace.removable import MARK
 from pipelines.workspace.user import home, may_keep_files
 
 
@@ -40,7 +42,7 @@ def ray_session(cluster: ClusterConfig, *, dashboard: bool = False) -> Iterator[
     runtime: dict[str, Any] = {"env_vars": _worker_environment(cluster)}
     options: dict[str, Any] = {}
     if cluster.address:
-        _check_address(cluster.address)
+        check_address(cluster.address)
         runtime |= {
             "working_dir": str(Path.cwd()),
             "excludes": ["outputs", "reports", ".runs", ".venv", ".dvc", ".git", "mlruns", "*.db"],
@@ -77,10 +79,23 @@ def ray_session(cluster: ClusterConfig, *, dashboard: bool = False) -> Iterator[
             raise ClusterError(
                 f"{where} could not be used: {str(error).splitlines()[0]}"
             ) from error
+        if not cluster.address:
+            _mark_session()
         try:
             yield ray
         finally:
             ray.shutdown()
+
+
+def _mark_session() -> None:
+    """Note in Ray's folder of this session whose it is: pipelines.clean removes only our own."""
+    from ray._private import worker
+
+    node = worker._global_node
+    if node is None:
+        return
+    with suppress(OSError):
+        Path(node.get_session_dir_path(), MARK).write_text(str(dvc_root()))
 
 
 def _keep_token_in_memory() -> None:
@@ -92,13 +107,13 @@ def _keep_token_in_memory() -> None:
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
 
 
-def _check_address(address: str) -> None:
+def check_address(address: str, patience_s: float = 5.0) -> None:
     """Raise ClusterError if nothing answers at host:port; Ray itself would wait for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if address == "auto" or not port.isdigit():
         return
     try:
-        socket.create_connection((host, int(port)), timeout=5).close()
+        socket.create_connection((host, int(port)), timeout=patience_s).close()
     except OSError as error:
         raise ClusterError(
             f"cluster.address {address!r} does not answer ({error}): start Ray there "

@@ -15,6 +15,8 @@ EMA = Path("outputs/ema")
 
 EVALUATE = Path("outputs/evaluate")
 
+UNUSED = Path("outputs/unused")
+
 REPORTS = Path("reports")
 
 KINDS = Path("outputs/kinds")

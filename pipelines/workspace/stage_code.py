@@ -36,6 +36,7 @@ NO_RESULT: dict[str, str] = {
     "foundation.did_you_mean": "spelling hints of error messages",
     "foundation.json_files": "reads what a JSON file holds, or refuses it",
     "pipelines.console": "what a stage prints",
+    "pipelines.forecast": "how long a stage will take",
     "pipelines.params": "reads params.yaml, whose values count as params",
     "pipelines.settings.cluster": "where a stage runs",
     "pipelines.settings.cross_checks": "refuses params, and changes none",

@@ -6,6 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+import yaml
+
+import pipelines.doctor
+from pipelines.settings.dotted_keys import with_values
+from pipelines.settings.yaml_file import read_yaml
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -26,7 +33,7 @@ def test_a_downloaded_archive_runs_without_git(workspace):
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    printed = run("python", "-m", "pipelines.doctor").splitlines()
+    printed = run("python", "-m", "pipelines.doctor", "--quick").splitlines()
     notes = [line for line in printed if line.startswith("note") and "git" in line]
     assert len(notes) == 2
     assert "core.no_scm = true written to .dvc/config.local" in notes[0]
@@ -34,3 +41,82 @@ def test_a_downloaded_archive_runs_without_git(workspace):
     assert "git init && git add -A && git commit" in notes[1]
     run("dvc", "repro", "kinds")
     assert (workspace / "outputs" / "kinds").is_dir()
+
+
+def doctor(monkeypatch, capsys, *words):
+    """(exit message or None, the lines it printed)"""
+    monkeypatch.setattr(sys, "argv", ["doctor", *words])
+    try:
+        pipelines.doctor.main()
+        told = None
+    except SystemExit as stop:
+        told = stop.code
+    return told, capsys.readouterr().out.splitlines()
+
+
+def of(heading, lines):
+    return [line[11:] for line in lines if line.split()[0] == heading]
+
+
+@pytest.fixture
+def tiny(workspace, monkeypatch):
+    """A workspace with a tiny network; `tiny(changes)` writes params.yaml."""
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+
+    def write(**changes):
+        raw = read_yaml(ROOT / "presets" / "digits.yaml")
+        small = {"model.channels": 8, "model.structural_blocks": [], "structure.width": 8}
+        small |= {"train.batch_size": 16, "structure.batch_size": 8}
+        named = {key.replace("__", "."): value for key, value in changes.items()}
+        text = yaml.safe_dump(with_values(raw, small | named), sort_keys=False)
+        (workspace / "params.yaml").write_text(text)
+
+    return write
+
+
+def test_a_data_folder_that_does_not_exist_is_refused_before_anything_is_measured(
+    tiny, monkeypatch, capsys
+):
+    tiny(dataset__source="image_folder", dataset__path="photos", train__init_from="w.safetensors")
+    told, lines = doctor(monkeypatch, capsys)
+    assert told == "error: 2 problems: nothing was started"
+    missing, weights = of("problem", lines)
+    assert "photos does not exist: correct the path in params.yaml" in missing
+    assert "train.init_from: w.safetensors does not exist" in weights
+    assert not of("speed", lines)
+
+
+def test_speed_time_disk_and_precision_are_told(tiny, workspace, monkeypatch, capsys):
+    tiny()
+    told, lines = doctor(monkeypatch, capsys)
+    assert told is None and not of("problem", lines)
+    (speed,), (time,), (precision,) = (of(h, lines) for h in ("speed", "time", "precision"))
+    assert speed.startswith("a step of 16 images takes ") and speed.endswith("(processors, fp32)")
+    assert " with a play" in speed
+    assert time.startswith("training about ") and "images for 5 evaluations about" in time
+    assert precision.startswith("fp32; bf16")
+    assert "GB free, about 2" in of("disk", lines)[0]
+    assert (workspace / ".runs" / "speed.json").is_file()
+
+
+def test_quick_measures_nothing_and_names_what_params_do_not(tiny, workspace, monkeypatch, capsys):
+    tiny()
+    for name in ("outputs/unused/0.3-heun18", "outputs/evaluate/0.1-old"):
+        (workspace / name).mkdir(parents=True)
+        (workspace / name / "metrics.json").write_text("x" * 1500)
+    told, lines = doctor(monkeypatch, capsys, "--quick")
+    assert told is None and not of("speed", lines)
+    assert not (workspace / ".runs" / "speed.json").exists()
+    left = next(note for note in of("note", lines) if "do not name" in note)
+    assert left == (
+        "params do not name 2 results in outputs/ (0.3-heun18, 0.1-old; 3.0 kB): "
+        "python -m pipelines.clean --stale  removes them"
+    )
+
+
+def test_a_full_disk_is_a_problem(tiny, monkeypatch, capsys):
+    tiny()
+    monkeypatch.setattr("pipelines.doctor.disk_free", lambda: 1e9)
+    told, lines = doctor(monkeypatch, capsys, "--quick")
+    assert told == "error: 1 problem: nothing was started"
+    assert "1.0 GB are free, and this run needs about 2.0 GB: make room" in of("problem", lines)[0]

@@ -47,6 +47,14 @@ def test_a_game_for_the_deployed_sampler_goes_through(tmp_path, dvc_cache):
     )
     assert off["metrics"]["fd"]["value"] != on["metrics"]["fd"]["value"]
     assert off["metrics"]["fd"]["floor"] == on["metrics"]["fd"]["floor"]
+    # What params name no more makes nothing dirty, and git is not offered it.
+    work.edit("samplers", ["off"])
+    said = work.run("dvc", "repro")
+    assert "0.1-on any more: moved to outputs/unused/0.1-on" in said
+    assert "Data and pipelines are up to date" in work.run("dvc", "status")
+    work.commit("one sampler")
+    assert work.run("git", "ls-files", "outputs") == ""
+    assert (work.folder / "outputs/unused/0.1-on/metrics.json").is_file()
 
 
 def test_a_folder_of_mixed_modes_goes_through(tmp_path, dvc_cache):

@@ -17,6 +17,7 @@ from training.events import (
     Message,
     SamplesDrawn,
     Started,
+    Stepped,
 )
 
 
@@ -121,9 +122,47 @@ def test_plain_lines_are_rare_and_count_from_the_resumed_point(capsys):
             monitor(log(50_000 + 100 * second))
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "resumed at 50.0 of 100.0 kimg"
-    # 1,500 images in 15 s: the 50,000 shown before the resume are no part of the speed.
-    assert lines[1] == "51.5/100.0 kimg  loss 0.5000  100 img/s  8:05 left"
+    # 300 images in 3 s: the 50,000 shown before the resume are no part of the speed.
+    assert lines[1] == "50.4/100.0 kimg  loss 0.5000  100 img/s  8:16 left"
+    assert lines[2] == "51.9/100.0 kimg  loss 0.5000  100 img/s  8:01 left"
     assert len(lines) == 3
+
+
+def test_the_first_seconds_of_steps_tell_the_time_left(capsys):
+    """Before anything is logged; the slow first step is no part of the speed."""
+    monitor, _, clock = plain_monitor()
+    with monitor:
+        monitor(Started(0, total_nimg=100_000, resumed=False))
+        clock.now += 60
+        monitor(Stepped(128))
+        for second in range(1, 4):  # 1,280 images a second
+            clock.now += 1
+            monitor(Stepped(128 + 1280 * second))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "0.1/100.0 kimg  starting"  # a minute without a line
+    assert lines[1] == "4.0/100.0 kimg  1280 img/s  1:15 left"
+
+
+def test_work_that_comes_later_counts(capsys):
+    """A game that begins at the half and doubles the work of an image."""
+
+    class Doubles:
+        def between(self, before, after):
+            return max(after, 50_000) + after - max(before, 50_000) - before
+
+    monitor, _, clock = plain_monitor(work=Doubles())
+    with monitor:
+        monitor(Started(0, total_nimg=100_000, resumed=False))
+        monitor(Stepped(0))
+        clock.now += 10
+        monitor(Stepped(10_000))  # 40 s to the half, and 100 s after it
+    assert monitor.figures() == "1000 img/s  2:20 left"
+    monitor, _, clock = plain_monitor(work=Doubles())
+    with monitor:  # in the game, where each second brings two seconds' worth of work
+        monitor(Stepped(60_000))
+        clock.now += 10
+        monitor(Stepped(70_000))
+    assert monitor.figures() == "1000 img/s  0:30 left"
 
 
 def test_figures_show_the_games_share():

@@ -104,7 +104,11 @@ def project(tmp_path):
 @pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
 def test_make_clean_leaves_the_environment_and_nothing_that_runs_made(project):
     folder, before = project
-    subprocess.run(["make", "clean"], cwd=folder, check=True, capture_output=True)
+    said = subprocess.run(["make", "clean"], cwd=folder, capture_output=True, text=True)
+    assert said.returncode != 0 and "make clean YES=1  removes outputs" in said.stdout
+    assert (folder / "outputs").exists(), "nobody was asked"
+    clean = ["make", "clean", "YES=1"]
+    subprocess.run(clean, cwd=folder, check=True, capture_output=True)
     assert ignored(folder) - before == {".venv/", "tmp/"}
     assert (folder / ".venv" / "lib" / "__pycache__" / "a.pyc").exists()
 
@@ -115,8 +119,23 @@ def test_make_clean_removes_nothing_while_a_run_is_trained(project):
     folder, _ = project
     before = ignored(folder)
     with locked(folder / ".runs" / RUN):
-        done = subprocess.run(["make", "clean"], cwd=folder, capture_output=True, text=True)
+        clean = ["make", "clean", "YES=1"]
+        done = subprocess.run(clean, cwd=folder, capture_output=True, text=True)
         assert done.returncode != 0 and f"{RUN}: stop it first" in done.stdout
         assert ignored(folder) == before
-    subprocess.run(["make", "clean"], cwd=folder, check=True, capture_output=True)
+    subprocess.run(clean, cwd=folder, check=True, capture_output=True)
     assert not (folder / ".runs").exists()
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
+def test_make_clean_calls_the_command_where_an_environment_is(project):
+    folder, _ = project
+    program = folder / ".venv" / "bin" / "python"
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\necho "called: $@"\n')
+    program.chmod(0o755)
+    for words, called in (((), "called: -m pipelines.clean\n"), (("YES=1",), "clean --yes\n")):
+        command = ["make", "-s", "clean", *words]
+        said = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+        assert said.stdout.endswith(called)
+    assert (folder / "outputs").exists()

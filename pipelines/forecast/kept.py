@@ -1,0 +1,82 @@
+"""Keeps a measurement under .runs/, so that the training which follows need not repeat it."""
+
+import json
+import os
+import platform
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from dataset.store import ImageDataset
+from foundation.atomic_files import write_text
+from foundation.json_files import read_object
+from foundation.json_hash import json_hash
+from pipelines.forecast.duration import Costs
+from pipelines.forecast.measure import Measured, measure, prepared_or_none, training_device
+from pipelines.forecast.stand_in import write_stand_in
+from pipelines.settings.schema import Params
+from pipelines.workspace.paths import DATASET, grid_cache
+from pipelines.workspace.weights_files import with_init_file
+
+if TYPE_CHECKING:
+    import torch
+
+FILE = Path(".runs") / "speed.json"
+
+
+def measured(params: Params, root: Path, *, anew: bool = False) -> Measured:
+    """What a few steps of this training cost here; from .runs/speed.json if it stands there.
+
+    anew: measure in any case. Raises ValueError for settings that do not fit each other.
+    """
+    device = training_device(params.cluster.use_gpu, params.cluster.fewest_workers)
+    workers = max(1, params.cluster.most_workers)
+    key = _key(params, workers, device)
+    kept = None if anew else _read(root / FILE, key)
+    if kept is not None:
+        return kept
+    settings = params.run_settings().model_copy(
+        update={"grid_cache": str(grid_cache()), "train": with_init_file(params)}
+    )
+    dataset = prepared_or_none(DATASET, params.dataset.resolution)
+    if dataset is not None:
+        found = measure(settings, dataset, workers, device)
+    else:
+        with TemporaryDirectory(prefix="sadm-speed-") as folder:
+            write_stand_in(params.dataset, Path(folder))
+            found = measure(settings, ImageDataset(folder), workers, device)
+    write_text(root / FILE, json.dumps({"key": key, **asdict(found)}, indent=1) + "\n")
+    return found
+
+
+def kept_costs(params: Params, root: Path) -> Costs | None:
+    """The costs of an earlier measurement of this training; None if there is none."""
+    device = training_device(params.cluster.use_gpu, params.cluster.fewest_workers)
+    kept = _read(root / FILE, _key(params, max(1, params.cluster.most_workers), device))
+    return None if kept is None else kept.costs
+
+
+def _key(params: Params, workers: int, device: "torch.device") -> str:
+    """Stands for all that the costs depend on: network, batches, precision and machine."""
+    import torch
+
+    settings = params.run_settings().model_dump(mode="json")
+    name = torch.cuda.get_device_name() if device.type == "cuda" else platform.processor()
+    sections = {part: settings[part] for part in ("model", "structure", "micro_batch")}
+    train = {part: settings["train"][part] for part in ("batch_size", "precision", "method")}
+    data = {part: getattr(params.dataset, part) for part in ("resolution", "channels", "source")}
+    machine = [platform.node(), os.cpu_count(), device.type, name, torch.__version__]
+    return json_hash(
+        [sections, train, data, settings["train"]["held_out_images"], machine, workers]
+    )
+
+
+def _read(path: Path, key: str) -> Measured | None:
+    try:
+        found = read_object(path)
+        if found.pop("key") != key:
+            return None
+        return Measured(**{**found, "costs": Costs(**found["costs"])})
+    except (OSError, ValueError, KeyError, TypeError):  # none, or of another version
+        return None

@@ -1,0 +1,194 @@
+"""Measures the seconds of single steps, with this network, batch and precision, on this machine."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dataset.store import ImageDataset
+from pipelines.forecast.duration import Costs
+from training.run_settings import RunSettings
+
+if TYPE_CHECKING:
+    import torch
+
+BUDGET_S = 4.0
+"""Seconds that the timed steps should take; a slow network is measured on fewer images."""
+FEW = 2
+"""Images of the first steps, which tell how many can be afforded."""
+ROUNDS = 2
+SLOW_S = 1.0
+"""A call that takes longer is not repeated."""
+STEPS = 12
+"""A measurement takes about as long as so many steps, plays included."""
+NEVER = 1e9
+"""structure.start_kimg until the game is opened."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a measurement found."""
+
+    costs: Costs
+    checkpoint_bytes: int
+    parameter_bytes: int
+
+
+def measure(
+    settings: RunSettings, dataset: ImageDataset, workers: int, device: "torch.device"
+) -> Measured:
+    """Train a throw-away network for a few steps on a worker's share of the batch.
+
+    Args:
+        dataset: its images' shape counts, its pixels do not.
+        workers: that share the batch on this machine; on processors each has its share of threads.
+
+    Raises ValueError for settings that do not fit each other, as training would.
+    """
+    share = max(1, settings.train.batch_size // workers)
+    fakes = max(2, (settings.structure.batch_size or settings.train.batch_size) // workers)
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    with _threads(threads if device.type == "cpu" else None):
+        trial = _Trial(settings, dataset, device)
+        few = min(share, FEW)
+        first = trial.time(lambda: trial.step(few))
+        affordable = max(2 * FEW, int(few * BUDGET_S / STEPS / max(first, 1e-9)))
+        images = min(share, affordable)
+        step = trial.time(lambda: trial.step(images))
+        play = 0.0
+        if trial.game is not None:
+            some = min(fakes, affordable)
+            trial.open(some)
+            with_play = trial.time(lambda: trial.step(images))
+            play = max(0.0, with_play - step) * fakes / some
+        if images > few:  # part of a step does not depend on the number of images
+            step += max(0.0, step - first) / (images - few) * (share - images)
+        # Held-out images and previews are computed without gradient.
+        pictures = min(affordable, 64)
+        forward = trial.time(lambda: trial.evaluate(pictures)) / pictures
+    costs = Costs(
+        step=step,
+        play=play,
+        held_out=2 * settings.train.held_out_images * forward / workers,
+        evaluation=forward / workers,
+    )
+    return Measured(costs, *trial.sizes())
+
+
+class _Trial:
+    """A throw-away run, whose numbers of images per step and per play may be chosen."""
+
+    def __init__(self, settings: RunSettings, dataset: ImageDataset, device: "torch.device"):
+        from foundation.workers import World
+        from training.methods.build import build_method
+        from training.state.train_state import TrainState
+
+        self.device, self.world = device, World(device=device)
+        small = {"compile": False, "lr_ramp_kimg": 0.0, "held_out_images": 8, "sigma_bins": 1}
+        game: dict[str, Any] = {"start_kimg": NEVER, "every": 1, "statistics_images": 16}
+        sampler = settings.structure.sampler
+        if sampler is not None and sampler.grid == "optimized":  # its search can take minutes
+            game["sampler"] = sampler.model_copy(update={"grid": "karras"})
+        self.settings = settings.model_copy(
+            update={
+                "train": settings.train.model_copy(update=small),
+                "structure": settings.structure.model_copy(update=game),
+            }
+        )
+        self.state = TrainState(build_method(self.settings, dataset, self.world))
+        self.game: Any = getattr(self.state.method, "game", None)
+
+    def step(self, images: int) -> None:
+        """One optimiser step over so many images."""
+        from training.loop import step
+
+        train = self.settings.train.model_copy(update={"batch_size": images})
+        step(self.settings.model_copy(update={"train": train}), self.state, self.world)
+
+    def open(self, fakes: int) -> None:
+        """From now on each step has a play of so many fakes, with the gate open."""
+        self.game.batch_size = fakes
+        self.game.config = self.game.config.model_copy(update={"start_kimg": 0.0})
+        self.step(2)
+        self.game.gate = _OpenGate(self.game.gate)
+
+    def evaluate(self, images: int) -> None:
+        """One evaluation of the network, as in sampling."""
+        import torch
+
+        network: Any = self.state.deployed.network
+        noise = torch.randn(images, *network.image_shape, device=self.device)
+        with torch.no_grad():
+            network(noise, torch.ones(images, device=self.device))
+
+    def time(self, call: Callable[[], object]) -> float:
+        """Seconds of a call: the least of some after the first, or a slow first one."""
+        first = self._once(call)
+        return first if first > SLOW_S else min(self._once(call) for _ in range(ROUNDS))
+
+    def _once(self, call: Callable[[], object]) -> float:
+        self._wait()
+        begin = time.perf_counter()
+        call()
+        self._wait()
+        return time.perf_counter() - begin
+
+    def sizes(self) -> tuple[int, int]:
+        """Bytes of a checkpoint, and of one set of weights."""
+        tensors, _ = self.state.saved()
+        total = sum(t.numel() * t.element_size() for t in tensors.values())
+        network = self.state.deployed.network
+        return total, sum(p.numel() * p.element_size() for p in network.parameters())
+
+    def _wait(self) -> None:
+        if self.device.type == "cuda":
+            import torch
+
+            torch.cuda.synchronize(self.device)
+
+
+class _OpenGate:
+    """A gate that is always open, since a play then costs most."""
+
+    open, wins, reason, explanation = True, False, "", ""
+
+    def __init__(self, gate: Any):
+        self._gate = gate
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._gate, name)
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """Context in which torch uses so many threads; None: as many as before."""
+    import torch
+
+    before = torch.get_num_threads()
+    if count is not None:
+        torch.set_num_threads(count)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def training_device(settings_use_gpu: bool | None, fewest_workers: int) -> "torch.device":
+    """Where workers of this machine train: on GPUs if there is one for each of them."""
+    import torch
+
+    gpus = torch.cuda.device_count() if settings_use_gpu is not False else 0
+    return torch.device("cuda" if gpus >= max(1, fewest_workers) else "cpu")
+
+
+def prepared_or_none(folder: Path, resolution: int) -> ImageDataset | None:
+    """The prepared data set if it is there and has this resolution."""
+    try:
+        found = ImageDataset(folder)
+    except ValueError:
+        return None
+    return found if found.image_shape[1] == resolution else None

@@ -1,0 +1,111 @@
+"""What params name and is not there is a problem, with its mend; what is there is none."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from pipelines.checkup.machine import disk_needed, disk_problem
+from pipelines.checkup.places import problems, remarks
+from pipelines.forecast.duration import Costs
+from pipelines.forecast.measure import Measured
+from pipelines.params import check_params
+from pipelines.settings.dotted_keys import with_values
+from pipelines.settings.yaml_file import read_yaml
+
+ROOT = Path(__file__).parents[3]
+FOLDER = {"dataset.source": "image_folder", "dataset.path": "photos"}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+
+
+def params_with(changes):
+    raw = with_values(read_yaml(ROOT / "presets" / "digits.yaml"), {"cluster.num_workers": 1})
+    return check_params(with_values(raw, changes))
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_the_default_has_no_problem():
+    params = params_with({})
+    assert list(problems(params)) == [] and list(remarks(params)) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (FOLDER, "photos does not exist: correct the path"),
+        ({"train.init_from": "base.safetensors"}, "train.init_from: base.safetensors does not"),
+        (
+            {"evaluation.extractor": "inception", "evaluation.inception_path": "nowhere"},
+            "evaluation.inception_path: nowhere does not exist: download",
+        ),
+        ({"cluster.num_workers": 4096, "train.batch_size": 4096, "structure.batch_size": 4096},
+         "set cluster.num_workers to"),
+        (
+            {"sampling.heun18.guidance": [{"kind": "autoguidance", "weights": "w.safetensors"}]},
+            "sampling.heun18.guidance: w.safetensors does not exist",
+        ),
+    ],
+)  # fmt: skip
+def test_a_path_that_is_not_there_is_one_line_with_its_mend(changes, told):
+    found = list(problems(params_with(changes)))
+    assert len(found) == 1 and told in found[0] and "\n" not in found[0]
+
+
+def test_a_folder_of_nothing_and_a_file_that_is_no_zip(tmp_path):
+    (tmp_path / "photos" / "cats").mkdir(parents=True)
+    assert "photos holds no files" in next(problems(params_with(FOLDER)))
+    (tmp_path / "photos" / "cats" / "a.png").touch()
+    assert list(problems(params_with(FOLDER))) == []
+    (tmp_path / "photos.txt").touch()
+    other = FOLDER | {"dataset.path": "photos.txt"}
+    assert "neither a folder nor a zip" in next(problems(params_with(other)))
+
+
+def test_a_lost_folder_is_no_problem_once_the_images_are_prepared(tmp_path):
+    (tmp_path / "outputs" / "dataset").mkdir(parents=True)
+    (tmp_path / "outputs" / "dataset" / "dataset.json").touch()
+    params = params_with(FOLDER)
+    assert list(problems(params)) == []
+    assert "cannot be prepared again: dataset.path" in next(remarks(params))
+
+
+def test_what_would_be_downloaded_is_said():
+    params = params_with({"dataset.source": "torchvision", "dataset.name": "CIFAR10",
+                          "dataset.path": "files", "dataset.resolution": 32})  # fmt: skip
+    assert list(problems(params)) == []
+    assert list(remarks(params)) == ["CIFAR10 is not in files: the stage prepare downloads it"]
+
+
+def test_a_cluster_must_answer():
+    port = free_port()
+    params = params_with({"cluster.address": f"127.0.0.1:{port}"})
+    assert f"127.0.0.1:{port}' does not answer" in next(problems(params))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        here = params_with({"cluster.address": f"127.0.0.1:{server.getsockname()[1]}"})
+        assert list(problems(here)) == []
+
+
+def test_a_store_that_does_not_answer_stops_no_stage():
+    params = params_with({"tracking.uri": f"http://127.0.0.1:{free_port()}"})
+    assert list(problems(params)) == []
+    assert "does not answer" in next(remarks(params))
+
+
+def test_the_disk_must_hold_snapshots_twice_and_three_checkpoints():
+    params = params_with({"ema.snapshots": 10})
+    found = Measured(Costs(1, 1, 1, 1), checkpoint_bytes=int(5e9), parameter_bytes=int(1e9))
+    needed = disk_needed(params, found)
+    # 2 GB in any case, 3 checkpoints, 10 snapshots of 2 lengths in 2 places, 5 averages
+    assert needed == 2e9 + 3 * 5e9 + (40 + 5) * 1e9
+    assert disk_problem(needed, 70e9) is None
+    assert "10.0 GB are free, and this run needs about 62.0 GB" in disk_problem(needed, 10e9)
