@@ -10,6 +10,7 @@ import numpy as np
 
 from dataset.store import ImageDataset
 from evaluation.pictures import nearest_grid, sample_grid
+from evaluation.sheets.real_images import classes_without, real_counterparts
 from models.weights import load_description
 from pipelines.console.command import parser, run_stage
 from pipelines.console.progress import phases, progress
@@ -82,13 +83,14 @@ def main() -> None:
             "network_evaluations": sampler.network_evaluations(grid_cache()),
             "sigmas": sampler.time_grid(grid_cache()).tolist(),
             "num_images": count,
+            **unseen_classes(labels, params.evaluation.picture_images, dataset.label_names),
         }
         result = about | result
         write_outputs(
             out, result, images, labels, dataset, reference, params.evaluation.picture_images
         )
         run.log_metrics(flat_metrics(result["metrics"]))
-        for picture in ("samples.png", "nearest.png"):
+        for picture in ("samples.png", "real.png", "nearest.png"):
             run.log_artifact(out / picture)
     headline = result["metrics"]
     print(
@@ -124,6 +126,19 @@ def asked_images(
     )
 
 
+def unseen_classes(labels: np.ndarray, shown: int, names: list[str]) -> dict[str, list[str]]:
+    """Names of the classes of which no image is drawn, and of those that no picture shows.
+
+    labels: of all generated images; all -1 (no classes were asked for) gives empty lists.
+    """
+    if labels.max(initial=-1) < 0:
+        names = []
+    return {
+        "classes_without_image": classes_without(labels, names),
+        "classes_without_picture": classes_without(labels[:shown], names),
+    }
+
+
 def write_outputs(
     out: Path,
     result: dict,
@@ -133,11 +148,16 @@ def write_outputs(
     reference: "Reference",
     shown: int,
 ) -> None:
-    """Write samples.png, nearest.png and, last of all, metrics.json into `out`."""
+    """Write samples.png, real.png, nearest.png and, last of all, metrics.json into `out`.
+
+    real.png has real images of the classes of samples.png, at the same places.
+    """
     out.mkdir(parents=True)
     chosen = images[:shown]
-    grid = sample_grid(chosen, labels=labels[:shown], label_names=dataset.label_names)
-    grid.save(out / "samples.png")
+    real = dataset.images[real_counterparts(dataset, labels[:shown])]
+    for name, pixels in (("samples", chosen), ("real", real)):
+        grid = sample_grid(pixels, labels=labels[:shown], label_names=dataset.label_names)
+        grid.save(out / f"{name}.png")
     nearest_grid(
         chosen,
         dataset.images,
