@@ -20,11 +20,11 @@ def class_counts(manifest: Mapping[str, Any]) -> list[str]:
     if not found:
         return []
     if len(found) <= SHOWN:
-        parts = [f"{name} {count:,}" for name, count in zip(names, counts, strict=True)]
+        parts = [f"{name} ({count:,})" for name, count in zip(names, counts, strict=True)]
         lines = [f"images of each class: {', '.join(parts)}"]
     else:
-        few = ", ".join(f"{name} {count:,}" for count, name in found[:ENDS])
-        many = ", ".join(f"{name} {count:,}" for count, name in reversed(found[-ENDS:]))
+        few = ", ".join(f"{name} ({count:,})" for count, name in found[:ENDS])
+        many = ", ".join(f"{name} ({count:,})" for count, name in reversed(found[-ENDS:]))
         lines = [
             f"{len(found):,} classes of {found[0][0]:,} to {found[-1][0]:,} images; fewest: {few}; "
             f"most: {many}"

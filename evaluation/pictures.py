@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw
 from evaluation.fonts import default_font
 from evaluation.sheets.tiles import GAP, INK, MARGIN, PAPER, RULE, as_tiles, row_names
 
+
 def sample_grid(
     images: np.ndarray,
     columns: int | None = None,

@@ -9,7 +9,9 @@ from foundation.atomic_files import write_text
 from pipelines.console.command import parser, run_stage
 from pipelines.params import load_params
 from pipelines.reporting.figures import read_curves
-from pipelines.reporting.report_page import Inputs, length_charts, render
+from pipelines.reporting.inputs import UNKNOWN, Inputs, Origin
+from pipelines.reporting.report_page import render
+from pipelines.reporting.sections.results import length_charts
 from pipelines.reporting.stage_outputs import (
     best_item,
     read_item,
@@ -18,10 +20,12 @@ from pipelines.reporting.stage_outputs import (
     write_csv,
     write_report,
 )
+from pipelines.settings.dotted_keys import flatten
 from pipelines.settings.schema import Params
 from pipelines.tracking.length_steps import length_scale, length_step
-from pipelines.tracking.run_names import gate_tags
-from pipelines.tracking.stage_run import StageRun, stage_run
+from pipelines.tracking.provenance import git_tags
+from pipelines.tracking.run_names import closest_preset, dataset_name, gate_tags
+from pipelines.tracking.stage_run import StageRun, load_presets, stage_run
 from pipelines.workspace.fingerprint import (
     item_fingerprint,
     outcome,
@@ -47,7 +51,7 @@ def main() -> None:
     tag, fingerprint = pipeline_tag(params), stage_fingerprint("summarize", params)
     with stage_run("summarize", params, tag, fingerprint, root=dvc_root()) as run:
         names = [item_name(n, s) for n in params.ema.lengths for s in params.samplers]
-        inputs = read_inputs(names)
+        inputs = read_inputs(names, run_origin(params))
         report = summary(inputs.items, inputs.train, inputs.dataset)
         write_report(report, REPORTS / "metrics.json")
         write_csv(inputs.items, REPORTS / "fid_by_ema.csv")
@@ -57,11 +61,19 @@ def main() -> None:
     print(f"summarize: best by {best['by']}: {best['item']}; look at {REPORTS / 'report.html'}")
 
 
-def read_inputs(names: list[str]) -> Inputs:
+def run_origin(params: Params) -> Origin:
+    """What the run was made from: data set, difference from the closest preset, git state."""
+    flat = flatten(params.model_dump(mode="json"))
+    preset, changes = closest_preset(flat, load_presets()) or ("", {})
+    return Origin(dataset_name(flat), preset, changes, git_tags())
+
+
+def read_inputs(names: list[str], origin: Origin = UNKNOWN) -> Inputs:
     """Read what the earlier stages wrote about these items. Raises ResultsError."""
     pictures = {}
     for name in names:
-        files = {kind: EVALUATE / name / f"{kind}.png" for kind in ("samples", "nearest")}
+        kinds = ("samples", "real", "nearest")
+        files = {kind: EVALUATE / name / f"{kind}.png" for kind in kinds}
         pictures[name] = {kind: f.read_bytes() for kind, f in files.items() if f.is_file()}
     return Inputs(
         items=[read_item(EVALUATE / name) for name in names],
@@ -71,6 +83,8 @@ def read_inputs(names: list[str]) -> Inputs:
         reference=read_json(REFERENCE / "reference.json", "reference"),
         reconstruct=read_json(EMA / "reconstruct.json", "reconstruct"),
         pictures=pictures,
+        sheet=sheet.read_bytes() if (sheet := DATASET / "sheet.png").is_file() else None,
+        origin=origin,
     )
 
 

@@ -37,13 +37,14 @@ class _Row:
 
 def shown_classes(count: int) -> list[int]:
     """The labels that a sheet shows of `count` classes, ascending: all, or MOST_CLASSES of them."""
-    return np.unique(np.linspace(0, count - 1, min(count, MOST_CLASSES)).round()).astype(int).tolist()
+    steps = np.linspace(0, count - 1, min(count, MOST_CLASSES))
+    return [int(label) for label in steps.round()]
 
 
 def data_set_sheet(
     images: np.ndarray, labels: np.ndarray, label_names: Sequence[str]
 ) -> Image.Image:
-    """Some images of each class, taken at equal steps through it, so that equal data give one sheet.
+    """Some images of each class, taken at equal steps through it: equal data give one sheet.
 
     Images without a class come last, under "no class"; if none has a class, they stand alone.
 

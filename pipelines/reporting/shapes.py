@@ -21,7 +21,7 @@ class _Protocol(_Part):
 
 class _Gate(_Part):
     open_fraction: float | None = None
-    shut_reasons: Mapping = None
+    shut_reasons: dict[str, NonNegativeInt] | None = None
 
 
 class _Train(_Part):
@@ -29,7 +29,11 @@ class _Train(_Part):
     structure_kind: str = "none"
     gate: _Gate | None = None
     final: Mapping = None
-    settings: Mapping = None
+    batch_size: NonNegativeInt | None = None
+    num_parameters: NonNegativeInt | None = None
+    skipped_steps: NonNegativeInt | None = None
+    structure_plays: NonNegativeInt | None = None
+    sigma_bin_edges: list[float] | None = None
 
 
 class _Dataset(_Part):
@@ -40,7 +44,9 @@ class _Dataset(_Part):
     channels: NonNegativeInt = 0
     num_classes: NonNegativeInt = 0
     label_names: list[str] | None = None
-    class_counts: list[Any] | Mapping = None
+    class_counts: list[NonNegativeInt] | None = None
+    num_unlabelled: NonNegativeInt = 0
+    empty_classes: list[str] | None = None
     skipped: list[Any] | Mapping = None
     untrained_classes: Mapping = None
     other_files: dict[str, NonNegativeInt] | None = None

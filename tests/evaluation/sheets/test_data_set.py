@@ -1,5 +1,7 @@
 """The sheet of a data set shows the right images beside the right names and counts."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -10,15 +12,16 @@ from evaluation.sheets.data_set import MOST_CLASSES, data_set_sheet, shown_class
 def painted(labels, side, channels=3):
     """Images in one shade a class, from which a sheet's rows can be read."""
     shades = (np.asarray(labels) % 5 + 1) * 40
-    return np.broadcast_to(
-        shades[:, None, None, None], (len(labels), side, side, channels)
-    ).astype(np.uint8)
+    return np.broadcast_to(shades[:, None, None, None], (len(labels), side, side, channels)).astype(
+        np.uint8
+    )
 
 
 def shades_of_rows(sheet):
     """The shades of tiles met from top to bottom at the right end of the first column."""
     pixels = np.asarray(sheet.convert("L"))
-    column = pixels[:, [x for x in range(pixels.shape[1]) if (pixels[:, x] < 215).mean() > 0.5][0]]
+    dark = (pixels < 215).mean(axis=0) > 0.5
+    column = pixels[:, int(dark.argmax())]
     found = [value for value in column.tolist() if value in (40, 80, 120, 160, 200)]
     return [value for i, value in enumerate(found) if i == 0 or value != found[i - 1]]
 
@@ -46,7 +49,7 @@ def test_rows_are_the_classes_in_order_and_readable(side, monkeypatch):
         *("no class", "9 images"),
     ]
     heights = [place[1] for _, place in written]
-    assert all(later - earlier >= 13 for earlier, later in zip(heights, heights[1:], strict=False))
+    assert all(later - earlier >= 13 for earlier, later in pairwise(heights))
     assert 100 < sheet.width < 1400 and sheet.height < 1200
 
 
