@@ -90,14 +90,21 @@ def main() -> None:
             out, result, images, labels, dataset, reference, params.evaluation.picture_images
         )
         run.log_metrics(flat_metrics(result["metrics"]))
-        for picture in ("samples.png", "real.png", "nearest.png"):
+        pictures = {
+            "samples.png": "generated images",
+            "real.png": "real images of the same classes",
+            "nearest.png": "each generated image beside its nearest training images",
+        }
+        for picture in pictures:
             run.log_artifact(out / picture)
-    headline = result["metrics"]
-    print(
-        f"evaluate {item}: {result['metric_name']} {headline['fd']['value']:.4g} "
-        f"(floor {headline['fd']['floor']:.4g}), KID {headline['kid']['value']:.4g} "
-        f"(floor {headline['kid']['floor']:.4g})"
-    )
+        numbers = result["metrics"]
+        headline = (
+            f"{result['metric_name']} {numbers['fd']['value']:.4g} (floor "
+            f"{numbers['fd']['floor']:.4g}), KID {numbers['kid']['value']:.4g} (floor "
+            f"{numbers['kid']['floor']:.4g})"
+        )
+        run.describe(headline, pictures)
+    print(f"evaluate {item}: {headline}")
 
 
 def asked_images(

@@ -6,9 +6,11 @@ from PIL import Image
 
 from evaluation.metric_table import shown
 from foundation.atomic_files import write_text
+from foundation.number_names import number_name
 from pipelines.console.command import parser, run_stage
 from pipelines.params import load_params
 from pipelines.reporting.figures import read_curves
+from pipelines.reporting.headline import metrics_headline
 from pipelines.reporting.inputs import UNKNOWN, Inputs, Origin
 from pipelines.reporting.report_page import render
 from pipelines.reporting.sections.results import length_charts
@@ -43,7 +45,7 @@ from pipelines.workspace.paths import (
     item_name,
 )
 
-CARD = "the slider is\n{scale} x EMA length:\nmove it"  # shown at step 0, which has no picture
+OPENING = "EMA length {length}, the best here; the slider is {scale:,} x EMA length"
 
 
 def main() -> None:
@@ -105,6 +107,11 @@ def track(run: StageRun, params: Params, inputs: Inputs) -> None:
     )
     parent.log_metrics({**best.flat(), "best_ema_length": best.ema_length})
     scale = length_scale(item.ema_length for item in inputs.items)
+    by_sampler = {
+        sampler: [item for item in inputs.items if item.sampler == sampler]
+        for sampler in {item.sampler for item in inputs.items}
+    }
+    opens = {sampler: best_item(items)[1] for sampler, items in by_sampler.items()}
     # By length, since a run leaves out numbers of a step below its last one.
     for item in sorted(inputs.items, key=lambda item: item.ema_length):
         step = length_step(item.ema_length, scale)
@@ -113,9 +120,14 @@ def track(run: StageRun, params: Params, inputs: Inputs) -> None:
         picture = inputs.pictures[item.item].get("samples")
         if picture:
             image = Image.open(io.BytesIO(picture))
-            parent.log_image(image, f"samples {item.sampler}", step, CARD.format(scale=scale))
+            opening = OPENING.format(length=number_name(item.ema_length), scale=scale)
+            first = opens[item.sampler] is item
+            parent.log_image(image, f"samples {item.sampler}", step, opening if first else "")
             if item is best:
                 parent.log_image(image, "samples")
+                real = inputs.pictures[item.item].get("real")
+                if real:
+                    parent.log_image(Image.open(io.BytesIO(real)), "real images")
     for name in shown("MLflow curve"):
         for nimg, value in zip(*inputs.curves.get(name, ((), ())), strict=True):
             parent.log_metrics({name: float(value)}, int(nimg))
@@ -124,6 +136,12 @@ def track(run: StageRun, params: Params, inputs: Inputs) -> None:
     parent.log_dataset(inputs.dataset)
     for file in ("report.html", "metrics.json", "fid_by_ema.csv"):
         parent.log_artifact(REPORTS / file)
+    pictures = {"samples": "generated images", "real": "real images of the same classes"}
+    pictures = {kind: what for kind, what in pictures.items() if kind in inputs.pictures[best.item]}
+    for kind in pictures:
+        parent.log_artifact(EVALUATE / best.item / f"{kind}.png")
+    described = {f"{kind}.png": what for kind, what in pictures.items()}
+    parent.describe(metrics_headline(best), described, report=True)
     for stage in ("prepare", "reference", "train", "reconstruct"):
         run.add_restored(stage, stage_fingerprint(stage, params))
     for item in inputs.items:

@@ -10,6 +10,7 @@ from typing import Any
 
 from pipelines.tracking.provenance import is_dead
 from pipelines.tracking.run_names import child_name
+from pipelines.tracking.run_note import NOTE, results_of, with_results
 from pipelines.workspace.user import user_name
 
 
@@ -207,8 +208,10 @@ class RunStore:
         note = (
             f"Trained to the same bytes as [{maker.info.run_name}]({link}): these are its results."
         )
-        note = "\n\n".join(filter(None, [own.get("mlflow.note.content"), note]))
-        tags |= {"results_of": maker.info.run_id, "mlflow.note.content": note}
+        note = "\n\n".join(filter(None, [own.get(NOTE), note]))
+        if results := results_of(maker.data.tags.get(NOTE)):
+            note = with_results(note, results)
+        tags |= {"results_of": maker.info.run_id, NOTE: note}
         self.write(parent_id, metrics=metrics, tags=tags)
         for name in ("metrics.json", "report.html", "fid_by_ema.csv"):
             content = self.artifact(maker.info.run_id, name)

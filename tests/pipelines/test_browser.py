@@ -78,7 +78,7 @@ def write_runs(root: Path) -> SimpleNamespace:
             run.parent.log_metrics({"kid": kid, "kid_floor": 0.001})
             for step in (50, 140):  # 1000 x EMA length
                 picture = Image.fromarray(noise[0, :, :, 0])
-                run.parent.log_image(picture, "samples heun18", step, "move the slider")
+                run.parent.log_image(picture, "samples heun18", step, "the best")
             run.parent.log_image(picture, "samples")
             runs.parent[kind] = run.parent.run_id
         client = open_run_store(params.tracking, root).client
