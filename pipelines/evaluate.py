@@ -90,12 +90,7 @@ def main() -> None:
             out, result, images, labels, dataset, reference, params.evaluation.picture_images
         )
         run.log_metrics(flat_metrics(result["metrics"]))
-        pictures = {
-            "samples.png": "generated images",
-            "real.png": "real images of the same classes",
-            "nearest.png": "each generated image beside its nearest training images",
-        }
-        for picture in pictures:
+        for picture in ("samples.png", "real.png", "nearest.png"):
             run.log_artifact(out / picture)
         numbers = result["metrics"]
         headline = (
@@ -103,7 +98,8 @@ def main() -> None:
             f"{numbers['fd']['floor']:.4g}), KID {numbers['kid']['value']:.4g} (floor "
             f"{numbers['kid']['floor']:.4g})"
         )
-        run.describe(headline, pictures)
+        sides = {"samples.png": "generated images (left)", "real.png": "real images (right)"}
+        run.describe(headline, {out / name: what for name, what in sides.items()})
     print(f"evaluate {item}: {headline}")
 
 

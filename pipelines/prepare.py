@@ -31,7 +31,7 @@ def main() -> None:
         run.log_dataset(manifest)
         run.log_artifact(DATASET / "dataset.json")
         run.log_artifact(DATASET / "sheet.png")
-        run.describe("; ".join(class_counts(manifest)), {"sheet.png": "the data set"})
+        run.describe("; ".join(class_counts(manifest)), {DATASET / "sheet.png": "the data set"})
     print(
         f"prepare: {manifest['num_train']} training and {manifest['num_held_out']} held-out images "
         f"of {manifest['resolution']}x{manifest['resolution']}x{manifest['channels']}, "

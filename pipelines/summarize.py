@@ -10,7 +10,7 @@ from foundation.number_names import number_name
 from pipelines.console.command import parser, run_stage
 from pipelines.params import load_params
 from pipelines.reporting.figures import read_curves
-from pipelines.reporting.headline import metrics_headline
+from pipelines.reporting.headline import metrics_headline, metrics_listing
 from pipelines.reporting.inputs import UNKNOWN, Inputs, Origin
 from pipelines.reporting.report_page import render
 from pipelines.reporting.sections.results import length_charts
@@ -136,12 +136,15 @@ def track(run: StageRun, params: Params, inputs: Inputs) -> None:
     parent.log_dataset(inputs.dataset)
     for file in ("report.html", "metrics.json", "fid_by_ema.csv"):
         parent.log_artifact(REPORTS / file)
-    pictures = {"samples": "generated images", "real": "real images of the same classes"}
-    pictures = {kind: what for kind, what in pictures.items() if kind in inputs.pictures[best.item]}
-    for kind in pictures:
-        parent.log_artifact(EVALUATE / best.item / f"{kind}.png")
-    described = {f"{kind}.png": what for kind, what in pictures.items()}
-    parent.describe(metrics_headline(best), described, report=True)
+    pictures = {
+        EVALUATE / best.item / f"{kind}.png": what
+        for kind, what in (
+            ("samples", "generated images (left)"),
+            ("real", "real images of the same classes (right)"),
+        )
+        if kind in inputs.pictures[best.item]
+    }
+    parent.describe(metrics_headline(best), pictures, metrics_listing(best), report=True)
     for stage in ("prepare", "reference", "train", "reconstruct"):
         run.add_restored(stage, stage_fingerprint(stage, params))
     for item in inputs.items:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.tracking.run_note import NOTE, results_note, with_results
+from pipelines.tracking.run_note import NOTE, PICTURES, results_note, with_results
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -103,11 +103,12 @@ class StageRun:
             if self._images is None:
                 self._images = set(self._store.image_files(self.run_id)) if self.resumed else set()
             if nimg == 0 or (key, int(nimg)) not in self._images:
-                self._store.client.log_image(self.run_id, image, key=key, step=int(nimg))
+                path = PICTURES + key
+                self._store.client.log_image(self.run_id, image, key=path, step=int(nimg))
                 self._images.add((key, int(nimg)))
                 if opening and nimg != 0:  # of several pictures at a step, MLflow shows the newest
                     shown = captioned(image, opening)
-                    self._store.client.log_image(self.run_id, shown, key=key, step=0)
+                    self._store.client.log_image(self.run_id, shown, key=path, step=0)
                     self._images.add((key, 0))
 
     def log_artifact(self, path: str | Path, folder: str | None = None) -> None:
@@ -117,19 +118,27 @@ class StageRun:
                 self._store.client.log_artifact(self.run_id, str(path), folder)
 
     def describe(
-        self, headline: str, pictures: Mapping[str, str] | None = None, report: bool = False
+        self,
+        headline: str,
+        pictures: Mapping[Path, str] | None = None,
+        more: str = "",
+        report: bool = False,
     ) -> None:
         """Put numbers and pictures into the description, with which MLflow opens the run's page.
 
-        headline: markdown. pictures: {path among the run's files: what it shows}. report: whether
-        report.html is among the files.
+        headline, more: markdown before and after the pictures. pictures: {PNG: what it shows}.
+        report: whether report.html is among the run's files.
         """
         if self._store is not None:
             with self._guarded():
-                note = self._store.client.get_run(self.run_id).data.tags.get(NOTE)
-                results = results_note(
-                    self.run_id, self._store.experiment_id, headline, pictures or {}, report
-                )
+                client, shown = self._store.client, {}
+                for file, what in (pictures or {}).items():
+                    path = f"overview/{file.name}"
+                    client.log_image(self.run_id, thumbnail(file), artifact_file=path)
+                    shown[path] = what
+                note = client.get_run(self.run_id).data.tags.get(NOTE)
+                page = f"#/experiments/{self._store.experiment_id}/runs/{self.run_id}"
+                results = results_note(self.run_id, page, headline, shown, more, report)
                 self.set_tags({NOTE: with_results(note, results)})
 
     def log_dict(self, data: Mapping[str, Any], name: str) -> None:
@@ -205,6 +214,16 @@ def one_line(error: BaseException, limit: int = 200) -> str:
     """The class of an error and the first line of its message."""
     text = str(error).strip().split("\n")[0]
     return f"{type(error).__name__}: {text}"[:limit]
+
+
+def thumbnail(file: Path, width: int = 360) -> "Image.Image":
+    """A picture averaged down to at most `width` pixels, so that two stand side by side."""
+    from PIL import Image
+
+    with Image.open(file) as image:
+        small = image.convert("RGB")
+    small.thumbnail((width, 4 * width), Image.Resampling.BOX)
+    return small
 
 
 def captioned(image: Any, text: str, width: int = 320) -> "Image.Image":

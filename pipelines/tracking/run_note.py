@@ -1,39 +1,46 @@
 """The description with which a run's page opens in MLflow: main numbers, pictures, where more is.
 
 MLflow opens every run on its tab Overview, and no tag chooses another. Of the description it shows
-the first lines there, so numbers come first and pictures next. They are files of the run.
+the first 120 pixels there, so one line of numbers comes first and pictures next.
 """
 
 from collections.abc import Mapping
 from urllib.parse import quote
 
 NOTE = "mlflow.note.content"
+PICTURES = "all pictures/"
+"""Section of the page with charts that holds the pictures: sections come in alphabetic order."""
 END = "<!-- end of results -->"
 """Stands between the results and what else a description says; MLflow does not show it."""
 
 
 def results_note(
     run_id: str,
-    experiment_id: str,
+    page: str,
     headline: str,
     pictures: Mapping[str, str],
+    more: str = "",
     report: bool = False,
 ) -> str:
     """Markdown: a line of numbers, pictures, and links to the run's charts and files.
 
-    pictures: {path among the run's files: what it shows}. report: whether report.html is there.
+    Args:
+        page: address of the run's page.
+        headline, more: markdown before and after the pictures.
+        pictures: {path among the run's files: what it shows}.
+        report: whether report.html is among these files.
     """
-    page = f"#/experiments/{experiment_id}/runs/{run_id}"
     drawn = [
         f"![{_plain(what)}](get-artifact?path={quote(path, safe='')}&run_uuid={run_id})"
         for path, what in pictures.items()
     ]
-    links = [f"[charts and picture sliders]({page}/model-metrics)"]
+    links = [f"[charts and larger pictures]({page}/model-metrics)"]
     if report:
         links.append(f"[the whole report]({page}/artifacts/report.html)")
     captions = "; ".join(_plain(what) for what in pictures.values())
     said = [f"Pictures: {captions}." if captions else "", f"More: {', '.join(links)}."]
-    return "\n\n".join(filter(None, [headline, " ".join(drawn), " ".join(filter(None, said))]))
+    parts = [headline, " ".join(drawn), more, " ".join(filter(None, said))]
+    return "\n\n".join(filter(None, parts))
 
 
 def with_results(note: str | None, results: str) -> str:

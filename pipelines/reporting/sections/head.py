@@ -15,6 +15,8 @@ from pipelines.reporting.html import (
 from pipelines.reporting.inputs import Inputs
 from pipelines.reporting.stage_outputs import Item, Metric
 
+FEW_IMAGES = 100
+"""With fewer images on each side the page says at its top that numbers are rough."""
 MOST_UNFOLDED = 8
 """More changed params than this are folded away."""
 
@@ -36,8 +38,20 @@ def header(inputs: Inputs, by: str, best: Item) -> str:
     lead = " ".join(filter(None, [_best_setting(inputs, by, best), _against_floor(by, best)]))
     return (
         f'<header><p class="kicker">{text(kicker)}</p><h1>{text(title(inputs))}</h1>'
-        f'<p class="lead">{text(lead)}</p></header>'
+        f'<p class="lead">{text(lead)}</p>{_warning(best)}</header>'
     )
+
+
+def _warning(best: Item) -> str:
+    """A line on top where there are too few images for numbers to say much."""
+    if best.n is None or best.n >= FEW_IMAGES:
+        return ""
+    said = (
+        f"Only {best.n} images stand on each side of every comparison (as many as are generated, "
+        "but at most half of the held-out ones), so all numbers here are rough, and noise may look "
+        "good. More held-out images make them sharper: add images, or raise dataset.held_out."
+    )
+    return f'<p class="warn">{text(said)}</p>'
 
 
 def _best_setting(inputs: Inputs, by: str, best: Item) -> str:
@@ -71,13 +85,14 @@ def _against_floor(by: str, best: Item) -> str:
     if not chosen.floor_std:
         return f"{found}."
     apart = (chosen.value - chosen.floor) / chosen.floor_std
+    images = f"{best.n:,} images" if best.n else "so many images"
     if abs(apart) < 2:
         return (
-            f"{found}. They lie {abs(apart):.1f} standard deviations apart: with "
-            f"{best.n or 'so few'} images on each side, {name} cannot tell the generated from real "
-            "ones."
+            f"{found}. {name} does not resolve this difference: with {images} on each side it sees "
+            f"only differences above about {number(2 * chosen.floor_std, 2)} (two standard "
+            "deviations). So look at the pictures and at the other metrics too."
         )
-    return f"{found}. They lie {abs(apart):.1f} standard deviations apart."
+    return f"{found}. They lie {abs(apart):.1f} standard deviations apart ({images} on each side)."
 
 
 def headline_tiles(best: Item) -> str:
@@ -89,7 +104,7 @@ def headline_tiles(best: Item) -> str:
             floor = with_deviation(metric.floor, metric.floor_std)
             remark = "" if metric.floor is None else f"real: {floor}"
             if metric.resolvable is False:
-                remark = "no difference from real images can be seen"
+                remark = "not resolved with so few images"
             about = metric_entry(name, best.metric_name)
             entries.append((about.title, number(metric.value), remark))
     return tiles(entries)

@@ -19,7 +19,7 @@ def samples(inputs: Inputs, best: Item) -> str:
     made = figure(
         pictures.get("samples"),
         f"Generated: the first of {best.num_images:,} images of {_setting(best)}, none picked by "
-        "hand" + ("; one row a class where classes have at least 4." if labelled else "."),
+        "hand.",
         "generated images",
     )
     real = figure(

@@ -36,12 +36,15 @@ def protocol(inputs: Inputs, best: Item) -> str:
         versions |= source.get("versions") or {}
     notes = [f'<p class="note">{text(note)}</p>' for note in found.get("notes") or []]
     found = {key: value for key, value in found.items() if key not in ("versions", "notes")}
+    listed = {
+        key: str(value) if key.endswith("seed") else value for key, value in flatten(found).items()
+    }
     return section(
         "How it was measured",
         "To compare these numbers with others, all of this must be equal: network of the features, "
         "resize, pixel format and number of images.",
         *notes,
-        facts({"images generated": best.num_images, "n on each side": best.n} | flatten(found)),
+        facts({"images generated": best.num_images, "n on each side": best.n} | listed),
         details("Data set", facts(about)),
         details("Versions", facts(dict(sorted(versions.items())))),
     )

@@ -8,12 +8,11 @@ from foundation.number_names import number_name
 from pipelines.reporting.figures import grid_chart, length_chart
 from pipelines.reporting.html import Html, figure, grid, number, section, table, with_deviation
 from pipelines.reporting.inputs import Inputs
+from pipelines.reporting.rough_averages import rough_averages
 from pipelines.reporting.stage_outputs import Item, Metric
 
 FAR = 3.0
 """From so many deviations of its floor on, a metric is told to lie off it."""
-ROUGH_PROFILE = 0.05
-"""From this relative error on, an average made from snapshots is told to be rough."""
 
 
 def metrics(best: Item) -> str:
@@ -24,7 +23,7 @@ def metrics(best: Item) -> str:
         about = metric_entry(name, best.metric_name)
         words = [about.says, better_sentence(about.better)]
         if metric.resolvable is False:
-            words.append("Here no difference from real images can be seen.")
+            words.append(f"Not resolved with {best.n} images on each side.")
         said = escape(" ".join(filter(None, words)))
         title = Html(f"{escape(about.title)}<small>{said}</small>")
         value = with_deviation(metric.value, metric.std)
@@ -113,16 +112,16 @@ def _note(inputs: Inputs) -> str:
 def _rough_averages(inputs: Inputs) -> list[str]:
     """A sentence on lengths whose average the snapshots give only roughly; [] if there is none."""
     errors = {
-        length: entry.get("relative_profile_error") or 0.0
+        length: entry.get("relative_profile_error")
         for length, entry in (inputs.reconstruct.get("lengths") or {}).items()
     }
-    rough = [f"{length} ({e:.0%})" for length, e in errors.items() if e >= ROUGH_PROFILE]
+    rough = rough_averages(errors)
     if not rough:
         return []
     return [
         "Averages are put together from snapshots taken while training. At some lengths the weight "
-        "that each moment of the training gets is off by a good deal (relative error of the "
-        f"profile): {', '.join(rough)}. More ema.snapshots make them more exact."
+        "that each moment of the training gets is off by a good deal (relative error): "
+        f"{', '.join(rough)}. More ema.snapshots make them more exact."
     ]
 
 

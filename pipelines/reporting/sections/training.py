@@ -133,9 +133,9 @@ def game(inputs: Inputs) -> str:
         ),
     ]
     note = (
-        "Every few steps a discriminator that sees the neighbourhoods inside a batch plays against "
-        "the denoiser. A gate lets its gradient reach the denoiser only while it has learned "
-        "something, does not win by far, and the held-out loss does not worsen."
+        f"Every few steps a discriminator (structure.kind: {inputs.train['structure_kind']}) plays "
+        "against the denoiser. A gate lets its gradient reach the denoiser only while it has "
+        "learned something, does not win by far, and the held-out loss does not worsen."
     )
     lines = "".join(f"<p>{text(line)}</p>" for line in _told(inputs.train))
     return section("The structure game", note, lines, grid(*drawn))

@@ -261,14 +261,21 @@ def test_a_description_begins_with_numbers_and_pictures(root, client):
     with start("evaluate", root, "nnnn11", item="a") as run:
         run.parent.set_tags({"mlflow.note.content": "Changed against x."})
         for kid in (1, 2):  # a stage that is run again
-            run.parent.describe(f"**KID {kid}**", {"best/a b.png": "generated [x]"}, report=True)
-    (note,) = (client.get_run(run.parent.run_id).data.tags["mlflow.note.content"],)
+            Image.new("RGB", (900, 300), (kid, 0, 0)).save("a b.png")
+            run.parent.describe(
+                f"**KID {kid}**", {Path("a b.png"): "generated [x]"}, "other numbers", report=True
+            )
+    note = client.get_run(run.parent.run_id).data.tags["mlflow.note.content"]
     first, picture, *rest = note.split("\n\n")
     assert first == "**KID 2**" and "KID 1" not in note
-    path = f"get-artifact?path=best%2Fa%20b.png&run_uuid={run.parent.run_id}"
+    path = f"get-artifact?path=overview%2Fa%20b.png&run_uuid={run.parent.run_id}"
     assert picture == f"![generated \\[x\\]]({path})"
-    assert f"runs/{run.parent.run_id}/model-metrics" in rest[0]
-    assert f"runs/{run.parent.run_id}/artifacts/report.html" in rest[0]
+    assert rest[0] == "other numbers" and rest[1].startswith("Pictures: generated \\[x\\].")
+    assert f"runs/{run.parent.run_id}/model-metrics" in rest[1]
+    assert f"runs/{run.parent.run_id}/artifacts/report.html" in rest[1]
+    small = Path(client.download_artifacts(run.parent.run_id, "overview/a b.png", "."))
+    with Image.open(small) as image:
+        assert image.size == (360, 120) and image.getpixel((5, 5)) == (2, 0, 0)
     assert rest[-1] == "Changed against x."
 
 

@@ -25,7 +25,10 @@ def test_title_names_the_data_and_the_lead_the_result():
     assert "16×16 colour · 128,000 images seen in training · no structure game" in said
     assert "Of 2 evaluated settings, the best by KID is EMA length 0.1 with sampler “fast”" in said
     assert "real images compared with other real images give 0.0010 ± 0.0020" in said
-    assert said.endswith("They lie 9.5 standard deviations apart.")
+    assert "They lie 9.5 standard deviations apart (20 images on each side)." in said
+    assert "Only 20 images stand on each side" in said
+    many = words(head.header(made.inputs(), "kid", made.item(n=5000)))
+    assert "Only" not in many and many.endswith("(5,000 images on each side).")
     one = words(head.header(made.inputs(), "kid", made.item()))
     assert "One setting was evaluated: EMA length 0.1" in one and "best" not in one
 
@@ -34,7 +37,8 @@ def test_title_names_the_data_and_the_lead_the_result():
 def test_within_two_deviations_of_the_floor_no_difference_is_claimed(kid, told):
     metrics = {"kid": {"value": kid, "floor": 0.001, "floor_std": 0.002}}
     said = words(head.header(made.inputs(), "kid", made.item(metrics=metrics)))
-    assert ("KID cannot tell the generated from real ones" in said) == told
+    assert ("KID does not resolve this difference: with 20 images" in said) == told
+    assert ("only differences above about 0.0040 (two" in said) == told
 
 
 def test_commit_changed_params_and_uncommitted_files_are_named():
