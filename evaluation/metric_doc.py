@@ -5,14 +5,7 @@ Usage: python -m evaluation.metric_doc, then replace the tables there by what it
 
 from collections.abc import Iterator, Mapping
 
-from evaluation.metric_table import CURVES, METRICS, Better, MetricEntry
-
-WAYS: dict[Better | None, str] = {
-    "down": "down",
-    "up": "up, to its floor",
-    "floor": "near its floor",
-    None: "-",
-}
+from evaluation.metric_table import BETTER_WORDS, CURVES, METRICS, MetricEntry
 
 
 def render() -> str:
@@ -26,7 +19,7 @@ def _rows(head: str, part: Mapping[str, MetricEntry]) -> Iterator[str]:
     yield "|---|---|---|---|---|"
     for key, row in part.items():
         title, says = row.title.replace("|", "\\|"), row.says.rstrip(".")
-        yield f"| `{key}` | {title} | {says} | {WAYS[row.better]} | {row.why} |"
+        yield f"| `{key}` | {title} | {says} | {BETTER_WORDS[row.better] or '-'} | {row.why} |"
 
 
 if __name__ == "__main__":

@@ -213,12 +213,18 @@ CURVES: dict[str, MetricEntry] = {
 
 TABLE = METRICS | CURVES
 
-BETTER_TEXT: dict[Better | None, str] = {
-    "down": "Lower is better.",
-    "up": "Higher is better, up to the floor.",
-    "floor": "Best near the floor.",
+BETTER_WORDS: dict[Better | None, str] = {
+    "down": "lower",
+    "up": "higher, up to its floor",
+    "floor": "near its floor",
     None: "",
 }
+"""Which way is better, as every page, table and chart writes it. No other place words it."""
+
+
+def better_sentence(better: Better | None) -> str:
+    """ "Better: lower." and so on; "" if no way is better."""
+    return f"Better: {BETTER_WORDS[better]}." if better else ""
 
 
 def metric_entry(key: str, fd_name: str = "FD") -> MetricEntry:

@@ -1,22 +1,12 @@
 """Contact sheets of generated images, alone or beside the training images nearest to them."""
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from evaluation.fonts import Font, default_font, fonts_for
-
-TILE = 56
-"""Small images are enlarged, by a whole factor without smoothing, to about this many pixels."""
-LARGEST_TILE = 256
-"""Larger images are averaged down by a whole factor, so that a sheet stays a few megabytes."""
-GAP = 4
-MARGIN = 8
-ROW_FONT = 13
-"""Height of the names of rows, in pixels."""
-PAPER, INK, RULE = (255, 255, 255), (40, 40, 48), (208, 208, 214)
+from evaluation.fonts import default_font
+from evaluation.sheets.tiles import GAP, INK, MARGIN, PAPER, RULE, as_tiles, row_names
 
 
 def sample_grid(
@@ -37,7 +27,7 @@ def sample_grid(
         label_names: names of the labels; default: their numbers. Where no font on this machine has
             the letters of a name, its row says "class" and the number.
     """
-    tiles = _tiles(images, scale)
+    tiles = as_tiles(images, scale)
     rows: list[tuple[int, np.ndarray]] = []
     if labels is not None:
         rows = _class_rows(np.asarray(labels), columns)
@@ -45,7 +35,7 @@ def sample_grid(
         columns = columns or int(np.ceil(np.sqrt(len(tiles))))
         numbers = np.arange(len(tiles))
         rows = [(-1, numbers[i : i + columns]) for i in range(0, len(tiles), columns)]
-    names, fonts = _row_names([label for label, _ in rows], label_names)
+    names, fonts = row_names([label for label, _ in rows], label_names)
     lengths = (font.getlength(name) for name, font in zip(names, fonts, strict=True) if name)
     left = max((int(length) + 8 for length in lengths), default=0)
     height, width = tiles.shape[1] + GAP, tiles.shape[2] + GAP
@@ -93,7 +83,7 @@ def nearest_grid(
     if sample_features is not None and train_features is not None:
         found.append(images[indices[nearest_feature(sample_features, train_features)]])
         captions.append("features")
-    parts = [_tiles(part, scale) for part in (samples, *found)]  # 2 or 3 of [N, h, w, 3]
+    parts = [as_tiles(part, scale) for part in (samples, *found)]  # 2 or 3 of [N, h, w, 3]
     count, height, width, _ = parts[0].shape
     across = len(parts)
     columns = min(count, columns or max(1, round(np.sqrt(count / across))))
@@ -160,23 +150,6 @@ def _row_of_nearest(queries: np.ndarray, chunks: Iterable[np.ndarray]) -> np.nda
     return row.numpy()
 
 
-def _tiles(images: np.ndarray, scale: int | None) -> np.ndarray:
-    """uint8 [N, H, W, C] -> enlarged RGB uint8 [N, h, w, 3]."""
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3):
-        raise ValueError(
-            f"pictures need uint8 images [N, H, W, 1 or 3], got {images.dtype} {list(images.shape)}"
-        )
-    if len(images) == 0:
-        raise ValueError("pictures need at least one image")
-    tiles = np.broadcast_to(images, (*images.shape[:3], 3))
-    side = max(images.shape[1:3])
-    if scale is None and side > LARGEST_TILE:
-        factor = -(-side // LARGEST_TILE)
-        return np.stack([np.asarray(Image.fromarray(tile).reduce(factor)) for tile in tiles])
-    scale = scale or max(1, round(TILE / side))
-    return np.ascontiguousarray(np.repeat(np.repeat(tiles, scale, axis=1), scale, axis=2))
-
-
 def _class_rows(labels: np.ndarray, columns: int | None) -> list[tuple[int, np.ndarray]]:
     """(label, image numbers) per row; [] if all labels are -1 or there are too many classes."""
     present = np.unique(labels)
@@ -184,27 +157,3 @@ def _class_rows(labels: np.ndarray, columns: int | None) -> list[tuple[int, np.n
         return []
     columns = columns or max(4, int(np.median(np.unique(labels, return_counts=True)[1])))
     return [(int(label), np.flatnonzero(labels == label)[:columns]) for label in present]
-
-
-def _row_names(
-    labels: Sequence[int], label_names: Sequence[str] | None
-) -> tuple[list[str], list[Font]]:
-    """What stands before the row of each label, and the font that has its letters.
-
-    A name of letters that no font on this machine has gives way to "class" and its number.
-    """
-    names = [_name(label, label_names) for label in labels]
-    fonts = fonts_for(names, ROW_FONT)
-    shown = [
-        name if font else f"class {label}"
-        for name, font, label in zip(names, fonts, labels, strict=True)
-    ]
-    return shown, [font or default_font(ROW_FONT) for font in fonts]
-
-
-def _name(label: int, label_names: Sequence[str] | None) -> str:
-    if label < 0:
-        return ""
-    name = label_names[label] if label_names and label < len(label_names) else str(label)
-    name = unicodedata.normalize("NFC", name)
-    return name if len(name) <= 18 else name[:17] + "…"

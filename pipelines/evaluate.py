@@ -12,6 +12,7 @@ import numpy as np
 from dataset.store import ImageDataset
 from evaluation.judged_alike import judged_by
 from evaluation.pictures import nearest_grid, sample_grid
+from evaluation.sheets.real_images import classes_without, real_counterparts
 from models.weights import load_description
 from pipelines.console.command import parser, run_stage
 from pipelines.console.progress import phases
@@ -87,19 +88,23 @@ def main() -> None:
             "network_evaluations": sampler.network_evaluations(grid_cache()),
             "sigmas": sampler.time_grid(grid_cache()).tolist(),
             "num_images": count,
+            **unseen_classes(labels, params.evaluation.picture_images, dataset.label_names),
         }
         result = about | result
         write_outputs(out, result, shown, shown_features, labels, dataset, reference)
         run.log_metrics(flat_metrics(result["metrics"]))
         run.set_tags({JUDGED_BY: json.dumps(judged_by(result["protocol"], dataset.manifest))})
-        for picture in ("samples.png", "nearest.png"):
+        for picture in ("samples.png", "real.png", "nearest.png"):
             run.log_artifact(out / picture)
-    headline = result["metrics"]
-    print(
-        f"evaluate {item}: {result['metric_name']} {headline['fd']['value']:.4g} "
-        f"(floor {headline['fd']['floor']:.4g}), KID {headline['kid']['value']:.4g} "
-        f"(floor {headline['kid']['floor']:.4g})"
-    )
+        numbers = result["metrics"]
+        headline = (
+            f"{result['metric_name']} {numbers['fd']['value']:.4g} (floor "
+            f"{numbers['fd']['floor']:.4g}), KID {numbers['kid']['value']:.4g} (floor "
+            f"{numbers['kid']['floor']:.4g})"
+        )
+        sides = {"samples.png": "generated images (left)", "real.png": "real images (right)"}
+        run.describe(headline, {out / name: what for name, what in sides.items()})
+    print(f"evaluate {item}: {headline}")
 
 
 def asked_images(
@@ -128,6 +133,19 @@ def asked_images(
     )
 
 
+def unseen_classes(labels: np.ndarray, shown: int, names: list[str]) -> dict[str, list[str]]:
+    """Names of the classes of which no image is drawn, and of those that no picture shows.
+
+    labels: of all generated images; all -1 (no classes were asked for) gives empty lists.
+    """
+    if labels.max(initial=-1) < 0:
+        names = []
+    return {
+        "classes_without_image": classes_without(labels, names),
+        "classes_without_picture": classes_without(labels[:shown], names),
+    }
+
+
 def write_outputs(
     out: Path,
     result: dict,
@@ -137,13 +155,17 @@ def write_outputs(
     dataset: ImageDataset,
     reference: "Reference",
 ) -> None:
-    """Write samples.png, nearest.png and, last of all, metrics.json into `out`.
+    """Write samples.png, real.png, nearest.png and, last of all, metrics.json into `out`.
 
     shown: the first of the images that have `labels`; shown_features: of the reference's extractor.
+    real.png has real images of the classes of samples.png, at the same places.
     """
     out.mkdir(parents=True)
-    grid = sample_grid(shown, labels=labels[: len(shown)], label_names=dataset.label_names)
-    grid.save(out / "samples.png")
+    classes = labels[: len(shown)]
+    real = dataset.images[real_counterparts(dataset, classes)]
+    for name, pixels in (("samples", shown), ("real", real)):
+        grid = sample_grid(pixels, labels=classes, label_names=dataset.label_names)
+        grid.save(out / f"{name}.png")
     nearest_grid(
         shown,
         dataset.images,

@@ -15,13 +15,13 @@ import json
 from pathlib import Path
 
 from evaluation.config import EvaluationConfig
-from evaluation.metric_table import METRICS
+from evaluation.metric_table import BETTER_WORDS, METRICS
 from foundation.atomic_files import write_text
 from pipelines.console.command import run_stage
 from pipelines.console.progress import phases
+from pipelines.reporting.html import with_deviation
 
 FULL = "FD, all images"
-BETTER = {"up": "higher", "down": "lower", "floor": "near its floor"}
 EXTRACTORS = ("efficientnet_lite0", "inception")
 
 
@@ -98,7 +98,7 @@ def show(result: dict) -> None:
             title.replace("FD", result["metric_name"], 1) if name.startswith("fd") else title,
             _number(entry["value"], entry.get("std")),
             _number(entry.get("floor"), entry.get("floor_std")),
-            BETTER[row.better] if row and row.better else "",
+            BETTER_WORDS[row.better if row else None],
         )
     Console().print(table)
     for path, files in result["skipped"].items():
@@ -108,9 +108,7 @@ def show(result: dict) -> None:
 
 
 def _number(value: float | None, deviation: float | None = None) -> str:
-    if value is None:
-        return ""
-    return f"{value:.4g}" if deviation is None else f"{value:.4g} ± {deviation:.2g}"
+    return "" if value is None else with_deviation(value, deviation)
 
 
 if __name__ == "__main__":

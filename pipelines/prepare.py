@@ -1,12 +1,17 @@
-"""Stage prepare: turn a source of images into outputs/dataset/ (uint8 array, labels, split)."""
+"""Stage prepare: turn a source of images into outputs/dataset/: pixels, labels, split, a sheet."""
 
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from dataset.class_counts import class_counts
 from dataset.prepare import prepare_dataset
 from dataset.suffixes import count_by_suffix, in_words
+from evaluation.sheets.data_set import data_set_sheet
+from foundation.atomic_files import replacing
 from pipelines.console.command import parser, run_stage
 from pipelines.console.progress import progress
 from pipelines.params import load_params
@@ -20,19 +25,35 @@ def main() -> None:
     params = load_params(args.params)
     with progress("prepare: reading images") as bar:
         manifest = prepare_dataset(params.dataset, DATASET, bar, roots=(Path(), dvc_root()))
+    draw_sheet(DATASET, manifest)
     tag, fingerprint = pipeline_tag(params), stage_fingerprint("prepare", params)
     with stage_run("prepare", params, tag, fingerprint, root=dvc_root()) as run:
         run.log_dataset(manifest)
         run.log_artifact(DATASET / "dataset.json")
+        run.log_artifact(DATASET / "sheet.png")
+        run.describe("; ".join(class_counts(manifest)), {DATASET / "sheet.png": "the data set"})
     print(
         f"prepare: {manifest['num_train']} training and {manifest['num_held_out']} held-out images "
         f"of {manifest['resolution']}x{manifest['resolution']}x{manifest['channels']}, "
         f"{manifest['num_classes'] or 'no'} classes, {len(manifest['skipped'])} files skipped"
     )
+    for line in class_counts(manifest):
+        print(f"prepare: {line}")
+    what = "some images of each class" if manifest["num_classes"] else "some images"
+    print(f"prepare: {what}: {DATASET / 'sheet.png'}")
     for remark in manifest["remarks"]:
         print(f"prepare: {remark}")
     for line in left_out(manifest):
         print(f"prepare: {line}")
+
+
+def draw_sheet(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Write sheet.png into the folder of a prepared data set."""
+    images = np.load(folder / "images.npy", mmap_mode="r")
+    labels = np.load(folder / "labels.npy")
+    sheet = data_set_sheet(images, labels, manifest["label_names"])
+    with replacing(folder / "sheet.png") as temporary:
+        sheet.save(temporary, "PNG")
 
 
 def left_out(manifest: Mapping[str, Any]) -> list[str]:

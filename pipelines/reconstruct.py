@@ -8,6 +8,7 @@ from models.weights import WeightsError, save_weights
 from pipelines.console.command import parser, run_stage
 from pipelines.console.progress import progress
 from pipelines.params import load_params
+from pipelines.reporting.rough_averages import rough_averages
 from pipelines.tracking.stage_run import stage_run
 from pipelines.workspace.fingerprint import pipeline_tag, stage_fingerprint
 from pipelines.workspace.finished_run import AGAIN, check_snapshots
@@ -45,11 +46,12 @@ def main() -> None:
             }
             run.log_metrics({f"profile_error/{length_name(length)}": errors[length]})
         write_text(EMA / "reconstruct.json", json.dumps(report, indent=1) + "\n")
-    worst = max(errors, key=lambda length: errors[length])
-    print(
-        f"reconstruct: {len(lengths)} lengths from {len(found)} snapshots; largest relative "
-        f"profile error {errors[worst]:.3g} at {length_name(worst)}"
-    )
+    print(f"reconstruct: averages of {len(lengths)} EMA lengths from {len(found)} snapshots")
+    if rough := rough_averages({length_name(n): error for n, error in errors.items()}):
+        print(
+            "reconstruct: rough averages, by how far the weight of each moment of the training is "
+            f"off: {', '.join(rough)}; more ema.snapshots make them more exact"
+        )
 
 
 if __name__ == "__main__":

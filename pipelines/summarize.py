@@ -7,10 +7,14 @@ from PIL import Image
 
 from evaluation.metric_table import shown
 from foundation.atomic_files import write_text
+from foundation.number_names import number_name
 from pipelines.console.command import parser, run_stage
 from pipelines.params import load_params
 from pipelines.reporting.figures import read_curves
-from pipelines.reporting.report_page import Inputs, length_charts, render
+from pipelines.reporting.headline import metrics_headline, metrics_listing
+from pipelines.reporting.inputs import UNKNOWN, Inputs, Origin
+from pipelines.reporting.report_page import render
+from pipelines.reporting.sections.results import length_charts
 from pipelines.reporting.stage_outputs import (
     Report,
     best_item,
@@ -20,10 +24,12 @@ from pipelines.reporting.stage_outputs import (
     write_csv,
     write_report,
 )
+from pipelines.settings.dotted_keys import flatten
 from pipelines.settings.schema import Params
 from pipelines.tracking.length_steps import length_scale, length_step
-from pipelines.tracking.run_names import JUDGED_BY, gate_tags
-from pipelines.tracking.stage_run import StageRun, stage_run
+from pipelines.tracking.provenance import git_tags
+from pipelines.tracking.run_names import JUDGED_BY, closest_preset, dataset_name, gate_tags
+from pipelines.tracking.stage_run import StageRun, load_presets, stage_run
 from pipelines.workspace.fingerprint import (
     item_fingerprint,
     outcome,
@@ -42,7 +48,7 @@ from pipelines.workspace.paths import (
     item_name,
 )
 
-CARD = "the slider is\n{scale} x EMA length:\nmove it"  # shown at step 0, which has no picture
+OPENING = "EMA length {length}, the best here; the slider is {scale:,} x EMA length"
 
 
 def main() -> None:
@@ -52,7 +58,7 @@ def main() -> None:
     tag, fingerprint = pipeline_tag(params), stage_fingerprint("summarize", params)
     with stage_run("summarize", params, tag, fingerprint, root=dvc_root()) as run:
         names = [item_name(n, s) for n in params.ema.lengths for s in params.samplers]
-        inputs = read_inputs(names)
+        inputs = read_inputs(names, run_origin(params))
         report = summary(inputs.items, inputs.train, inputs.dataset)
         write_report(report, REPORTS / "metrics.json")
         write_csv(inputs.items, REPORTS / "fid_by_ema.csv")
@@ -62,11 +68,19 @@ def main() -> None:
     print(f"summarize: best by {best['by']}: {best['item']}; look at {REPORTS / 'report.html'}")
 
 
-def read_inputs(names: list[str]) -> Inputs:
+def run_origin(params: Params) -> Origin:
+    """What the run was made from: data set, difference from the closest preset, git state."""
+    flat = flatten(params.model_dump(mode="json"))
+    preset, changes = closest_preset(flat, load_presets()) or ("", {})
+    return Origin(dataset_name(flat), preset, changes, git_tags())
+
+
+def read_inputs(names: list[str], origin: Origin = UNKNOWN) -> Inputs:
     """Read what the earlier stages wrote about these items. Raises ResultsError."""
     pictures = {}
     for name in names:
-        files = {kind: EVALUATE / name / f"{kind}.png" for kind in ("samples", "nearest")}
+        kinds = ("samples", "real", "nearest")
+        files = {kind: EVALUATE / name / f"{kind}.png" for kind in kinds}
         pictures[name] = {kind: f.read_bytes() for kind, f in files.items() if f.is_file()}
     return Inputs(
         items=[read_item(EVALUATE / name) for name in names],
@@ -76,6 +90,8 @@ def read_inputs(names: list[str]) -> Inputs:
         reference=read_json(REFERENCE / "reference.json", "reference"),
         reconstruct=read_json(EMA / "reconstruct.json", "reconstruct"),
         pictures=pictures,
+        sheet=sheet.read_bytes() if (sheet := DATASET / "sheet.png").is_file() else None,
+        origin=origin,
     )
 
 
@@ -97,6 +113,11 @@ def track(run: StageRun, params: Params, inputs: Inputs, report: Report) -> None
     )
     parent.log_metrics({**best.flat(), "best_ema_length": best.ema_length})
     scale = length_scale(item.ema_length for item in inputs.items)
+    by_sampler = {
+        sampler: [item for item in inputs.items if item.sampler == sampler]
+        for sampler in {item.sampler for item in inputs.items}
+    }
+    opens = {sampler: best_item(items)[1] for sampler, items in by_sampler.items()}
     # By length, since a run leaves out numbers of a step below its last one.
     for item in sorted(inputs.items, key=lambda item: item.ema_length):
         step = length_step(item.ema_length, scale)
@@ -105,9 +126,14 @@ def track(run: StageRun, params: Params, inputs: Inputs, report: Report) -> None
         picture = inputs.pictures[item.item].get("samples")
         if picture:
             image = Image.open(io.BytesIO(picture))
-            parent.log_image(image, f"samples {item.sampler}", step, CARD.format(scale=scale))
+            opening = OPENING.format(length=number_name(item.ema_length), scale=scale)
+            first = opens[item.sampler] is item
+            parent.log_image(image, f"samples {item.sampler}", step, opening if first else "")
             if item is best:
                 parent.log_image(image, "samples")
+                real = inputs.pictures[item.item].get("real")
+                if real:
+                    parent.log_image(Image.open(io.BytesIO(real)), "real images")
     for name in shown("MLflow curve"):
         for nimg, value in zip(*inputs.curves.get(name, ((), ())), strict=True):
             parent.log_metrics({name: float(value)}, int(nimg))
@@ -116,6 +142,15 @@ def track(run: StageRun, params: Params, inputs: Inputs, report: Report) -> None
     parent.log_dataset(inputs.dataset)
     for file in ("report.html", "metrics.json", "fid_by_ema.csv"):
         parent.log_artifact(REPORTS / file)
+    pictures = {
+        EVALUATE / best.item / f"{kind}.png": what
+        for kind, what in (
+            ("samples", "generated images (left)"),
+            ("real", "real images of the same classes (right)"),
+        )
+        if kind in inputs.pictures[best.item]
+    }
+    parent.describe(metrics_headline(best), pictures, metrics_listing(best), report=True)
     for stage in ("prepare", "reference", "train", "reconstruct"):
         run.add_restored(stage, stage_fingerprint(stage, params))
     for item in inputs.items:

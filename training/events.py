@@ -1,5 +1,7 @@
 """The events that rank 0 sends to `report` while training goes on, a class for each kind."""
 
+import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -26,7 +28,7 @@ class Started(Event):
 
 @dataclass(frozen=True)
 class Stepped(Event):
-    """Training goes on; told about once a second, so that the time left can be estimated."""
+    """Training goes on: told at most once a second, for an estimate of the time left."""
 
     kind: ClassVar[str] = "step"
 
@@ -105,5 +107,25 @@ class Ended(Event):
 Report = Callable[[Event], None]
 
 
+class Pulse:
+    """Sends a report `Stepped` at most once in SECONDS."""
+
+    SECONDS = 1.0
+
+    def __init__(self, report: Report) -> None:
+        self.report, self.last = report, -math.inf
+
+    def __call__(self, nimg: int) -> None:
+        """A step has ended at `nimg` images."""
+        if time.monotonic() - self.last >= self.SECONDS:
+            self.last = time.monotonic()
+            self.report(Stepped(nimg))
+
+
 def silent(event: Event) -> None:
     """A report that ignores all events."""
+
+
+def words(report: Report) -> Callable[[str], None]:
+    """A function that sends a line of text to `report`."""
+    return lambda text: report(Message(0, text))

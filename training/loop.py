@@ -1,9 +1,8 @@
 """The training loop.
 
 Progress is counted in images (`nimg`). All that is drawn for image slot j of the global batch
-(image, flip, label dropout, sigma, noise) depends on (seed, nimg + j) alone, so the result does not
-depend on how the batch is split over workers and micro-batches. The method decides what is trained,
-and by which gradients (training/method.py).
+(image, flip, label dropout, sigma, noise) depends on (seed, nimg + j) alone, however the batch is
+split over workers and micro-batches. The method decides what is trained, and by which gradients.
 """
 
 import json
@@ -21,12 +20,12 @@ from training.events import (
     Ended,
     HeldOutMeasured,
     Logged,
-    Message,
+    Pulse,
     Report,
     SnapshotSaved,
     Started,
-    Stepped,
     silent,
+    words,
 )
 from training.methods.build import build_method
 from training.preview import preview
@@ -37,9 +36,6 @@ from training.state.resume import agree_on_start, load_resumable
 from training.state.snapshots import save_snapshots
 from training.state.train_state import TrainState
 from training.state.writer_lock import only_writer
-
-TELL_S = 1.0
-"""Seconds between two events that tell how far training is."""
 
 
 class TrainingDiverged(RuntimeError):
@@ -56,14 +52,14 @@ def train(
     """Begin or resume the training run in `folder`; returns its summary.
 
     Call it on every rank of `world`. The same call after a crash resumes from the newest readable
-    checkpoint. Rank 0 writes snapshots, checkpoints, curves.jsonl and, last, train.json; `report`
-    receives rank 0's events (training/events.py). It holds the folder's lock meanwhile.
-    Raises TrainingDiverged, ValueError for a batch that workers cannot share, CheckpointError for
-    a checkpoint of another version or a lost snapshot, LockHeld if another process trains the run.
+    checkpoint. Rank 0 holds the folder's lock, sends `report` its events (training/events.py), and
+    writes snapshots, checkpoints, curves.jsonl and, last, train.json. Raises TrainingDiverged,
+    ValueError for a batch that workers cannot share, CheckpointError for a checkpoint of another
+    version or a lost snapshot, LockHeld if another process trains the run.
     """
     if world.rank != 0:
         return _train(settings, dataset, Path(folder), world, silent)
-    with only_writer(Path(folder), lambda text: report(Message(0, text))):
+    with only_writer(Path(folder), words(report)):
         sweep(folder)  # of writers that were killed
         return _train(settings, dataset, Path(folder), world, report)
 
@@ -71,11 +67,7 @@ def train(
 def _train(
     settings: RunSettings, dataset: ImageDataset, folder: Path, world: World, tell: Report
 ) -> dict[str, Any]:
-    chief = world.rank == 0
-
-    def warn(text: str) -> None:
-        tell(Message(0, text))
-
+    chief, warn = world.rank == 0, words(tell)
     state = TrainState(build_method(settings, dataset, world, tell))
     resumed = load_resumable(settings, folder, world, warn)
     if resumed is not None:
@@ -85,16 +77,14 @@ def _train(
     curves = Curves(folder / "curves.jsonl", state.nimg, writing=chief, digest=known, warn=warn)
     tell(Started(state.nimg, settings.total_nimg, resumed is not None))
     clock, clock_nimg, last_checkpoint = time.monotonic(), state.nimg, time.monotonic()
-    last_told = -TELL_S
+    pulse = Pulse(tell)
 
     while state.nimg < settings.total_nimg:
         before = state.nimg
         rates = step(settings, state, world)
         after = state.nimg
         done = after == settings.total_nimg
-        if time.monotonic() - last_told >= TELL_S:
-            last_told = time.monotonic()
-            tell(Stepped(after))
+        pulse(after)
 
         # Held-out loss and curves.
         if _crossed(before, after, settings.train.held_out_every_kimg) or done:

@@ -32,3 +32,9 @@ def held_out_sigmas(config: NoiseConfig, bins: int, count: int) -> tuple[Tensor,
     within = (np.arange(count) // bins + 0.5) / max(1, -(-count // bins))
     sigma = sigma_quantile(config, (bin_index + within) / bins)
     return torch.from_numpy(sigma).float(), torch.from_numpy(bin_index)
+
+
+def bin_edges(config: NoiseConfig, bins: int) -> list[float]:
+    """The bins - 1 noise levels between the bins of `held_out_sigmas`, ascending, 6 digits each."""
+    levels = sigma_quantile(config, np.arange(1, bins) / bins)
+    return [float(f"{level:.6g}") for level in levels]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from evaluation.metric_table import metric_entry
 from foundation.number_names import number_name
 from pipelines.console.progress import PlainLines, duration
 from pipelines.tracking.live_run import StageRun
@@ -223,7 +224,8 @@ class Monitor:
         from evaluation.pictures import sample_grid
 
         grid, name = sample_grid(event.images), f"samples ema {number_name(event.sigma_rel)}"
-        self.run.log_image(grid, name, event.nimg, "no picture at step 0:\nmove the slider")
+        seen = f"at {event.nimg:,} images seen, the newest; the slider goes back"
+        self.run.log_image(grid, name, event.nimg, seen)
         self._newest = grid, event.nimg
 
     def _log_gate(self, event: GateChanged) -> None:
@@ -248,6 +250,14 @@ def close_training(run: StageRun, summary: Mapping[str, Any], outcome: str) -> N
     results are copied to this parent.
     """
     run.set_tags(gate_tags(summary))
+    final = summary.get("final") or {}
+    parts = [f"{summary.get('total_nimg', 0):,} images seen"]
+    parts += [
+        f"{metric_entry(name).title.lower()} {final[name]:.4f}"
+        for name in ("denoising_loss", "held_out/loss")
+        if isinstance(final.get(name), float)
+    ]
+    run.describe(", ".join(parts))
     if run.parent is not None:
         run.parent.set_tags(gate_tags(summary))
         run.parent.restore_results(outcome)

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from evaluation.metric_table import Better, cost
+from evaluation.metric_table import BETTER_WORDS, Better, cost
 from foundation.number_names import number_name
 
 if TYPE_CHECKING:
@@ -98,6 +98,7 @@ def length_chart(
     """
     with _figure(title) as (figure, axes):
         draw_lengths(axes, groups, floors or {}, better)
+        axes.set_ylabel(f"better: {BETTER_WORDS[better]}" if better else "")
     return png(figure)
 
 
@@ -152,7 +153,7 @@ def best_point(
 
 def grid_chart(title: str, grids: Mapping[str, Sequence[float]]) -> bytes:
     """Chart of the noise levels of each sampler's time grid, from high to low; as PNG."""
-    figure = new_figure((SIZE[0] * 1.6, 0.9 + 0.45 * len(grids)))
+    figure = new_figure((SIZE[0] * 1.9, 1.0 + 0.4 * len(grids)))
     axes = figure.subplots()
     style(axes, title)
     for row, ((_, levels), colour) in enumerate(zip(grids.items(), _colours(), strict=False)):
@@ -160,9 +161,9 @@ def grid_chart(title: str, grids: Mapping[str, Sequence[float]]) -> bytes:
         axes.plot(above, [row] * len(above), color=colour, marker="o", markersize=5, linewidth=1)
     axes.set_yticks(range(len(grids)), list(grids))
     axes.set_ylim(len(grids) - 0.5, -0.5)
-    axes.set_xscale("log")
+    _log_scale(axes, "x")
     axes.invert_xaxis()
-    axes.set_xlabel("sigma")
+    axes.set_xlabel("noise level sigma, from the first step at the left to the last")
     return png(figure)
 
 
@@ -191,9 +192,31 @@ def style(axes: "Axes", title: str = "") -> None:
     axes.spines["bottom"].set_color(MUTED)
     axes.grid(axis="y", color=GRID)
     axes.set_axisbelow(True)
+    plain_numbers(axes)
     axes.tick_params(colors=INK, labelsize=11, length=0)
     axes.xaxis.label.set(size=11, color=MUTED)
     axes.yaxis.label.set(size=11, color=MUTED)
+
+
+def plain_numbers(axes: "Axes") -> None:
+    """Tick labels that say their number by themselves: no factor "1e-2" or offset apart."""
+    from matplotlib.ticker import ScalarFormatter
+
+    class Plain(ScalarFormatter):
+        """0.0012 as it is; all labels in powers of ten where they are far from 1."""
+
+        def __init__(self) -> None:
+            super().__init__(useOffset=False)
+            self.set_scientific(False)
+
+        def __call__(self, x: float, pos: int | None = None) -> str:
+            largest = max((abs(float(tick)) for tick in self.locs), default=abs(x))
+            if 0 < largest < 1e-4 or largest >= 1e6:
+                return f"{x:g}"
+            return super().__call__(x, pos)
+
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(Plain())
 
 
 def png(figure: "Figure") -> bytes:
@@ -203,14 +226,17 @@ def png(figure: "Figure") -> bytes:
     return buffer.getvalue()
 
 
-def _log_scale(axes: "Axes") -> None:
-    """Logarithmic y axis with plain numbers: 0.05, 0.1, 0.2."""
+def _log_scale(axes: "Axes", which: Literal["x", "y"] = "y") -> None:
+    """A logarithmic axis with plain numbers: 0.05, 0.1, 0.2 over few decades, else 0.01, 0.1, 1."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_locator(NullLocator())
+    axes.set_xscale("log") if which == "x" else axes.set_yscale("log")
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    low, high = sorted(axis.get_view_interval())
+    steps = (1.0, 2.0, 5.0) if high < 300 * low else (1.0,)
+    axis.set_major_locator(LogLocator(subs=steps))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
 
 
 def _colours() -> Iterator[str]:

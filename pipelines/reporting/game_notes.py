@@ -1,4 +1,4 @@
-"""What the report says of the game's gate, and of a game that moved nothing."""
+"""What the report says of a game that moved nothing, and of evaluations that are equal."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,16 +18,6 @@ def game_notes(train: Mapping[str, Any], items: Sequence[Item]) -> str:
             "images"
         )
     return "".join(f"<p><b>{text(line[0].upper() + line[1:])}.</b></p>" for line in lines)
-
-
-def gate_rows(train: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """(what, number) of the plays, and of those with the gate shut by reason."""
-    gate = train.get("gate") or {}
-    rows = [("plays", train.get("structure_plays"))]
-    if gate.get("open_fraction") is not None:
-        rows.append(("share of plays with the gate open", f"{gate['open_fraction']:.0%}"))
-    reasons = gate.get("shut_reasons") or {}
-    return rows + [(f"shut: {reason}", count) for reason, count in reasons.items()]
 
 
 def equal_items(items: Sequence[Item]) -> list[list[str]]:

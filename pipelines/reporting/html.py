@@ -38,6 +38,9 @@ figure { margin: 10px 0 0; min-width: 0; }
 img { display: block; max-width: 100%; height: auto; border-radius: 6px; }
 img.wide { width: 100%; }
 figcaption { margin-top: 6px; }
+.warn { color: #9c4221; }
+ul.facts { margin: .2rem 0 .8rem; padding-left: 1.2rem; }
+h3 { font-size: 1rem; margin: 18px 0 .2rem; }
 .scroll { overflow-x: auto; margin: 8px -22px 0; padding: 0 22px; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums;
   font-size: .93rem; }
@@ -88,6 +91,8 @@ def number(value: float | None, digits: int = 3) -> str:
         return "–"
     if value != value or value in (float("inf"), float("-inf")):
         return str(value)
+    if abs(value) < 1e-12:
+        return "0"
     if abs(value) >= 1000 or float(value).is_integer():
         return f"{value:,.0f}"
     if 0 < abs(value) < 1e-4:
@@ -96,13 +101,27 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def with_deviation(value: float | None, deviation: float | None) -> str:
-    """A number and its standard deviation with as many decimals: 0.0012 ± 0.0007."""
-    if value is None or not deviation or not 0 < deviation < math.inf:
+    """A number and its standard deviation, both to the deviation's second digit: 0.0012 ± 0.0007.
+
+    A deviation that comes from rounding alone, below 1e-9 of the number or 1e-12, is left out.
+    """
+    if value is None or not deviation or not math.isfinite(value) or not 0 < deviation < math.inf:
         return number(value)
-    decimals = max(0, 1 - math.floor(math.log10(deviation)))
-    if decimals > 6:
-        return f"{number(value)} ± {number(deviation, 2)}"
-    return f"{value:,.{decimals}f} ± {deviation:,.{decimals}f}"
+    if deviation < max(1e-9 * abs(value), 1e-12):
+        return number(value)
+    place = _exponent(deviation) - 1  # of the deviation's second digit, as a power of ten
+    if place < -6:
+        power = max(_exponent(value) if value else place, place + 1)
+        decimals = power - place
+        scale = 10.0**power
+        return f"({value / scale:.{decimals}f} ± {deviation / scale:.{decimals}f})e{power:03d}"
+    decimals = max(0, -place)
+    return f"{round(value, -place):,.{decimals}f} ± {round(deviation, -place):,.{decimals}f}"
+
+
+def _exponent(value: float) -> int:
+    """The power of ten of the first of two digits: -2 of 0.0123, and -1 of 0.0996."""
+    return int(f"{value:.1e}".partition("e")[2])
 
 
 def page(title: str, body: Iterable[str]) -> str:

@@ -31,7 +31,10 @@ class _Train(_Part):
     structure_plays: NonNegativeInt = 0
     gate: _Gate | None = None
     final: Mapping = None
-    settings: Mapping = None
+    batch_size: NonNegativeInt | None = None
+    num_parameters: NonNegativeInt | None = None
+    skipped_steps: NonNegativeInt | None = None
+    sigma_bin_edges: list[float] | None = None
 
 
 class _Dataset(_Part):
@@ -42,7 +45,9 @@ class _Dataset(_Part):
     channels: NonNegativeInt = 0
     num_classes: NonNegativeInt = 0
     label_names: list[str] | None = None
-    class_counts: list[Any] | Mapping = None
+    class_counts: list[NonNegativeInt] | None = None
+    num_unlabelled: NonNegativeInt = 0
+    empty_classes: list[str] | None = None
     skipped: list[Any] | Mapping = None
     untrained_classes: Mapping = None
     other_files: dict[str, NonNegativeInt] | None = None

@@ -67,6 +67,10 @@ class Item(BaseModel, extra="ignore", frozen=True):
     network_evaluations: int | None = None
     """Evaluations of networks per image, with guidance; None in files of older versions."""
     sigmas: list[float] = []
+    classes_without_image: list[str] = []
+    """Names of the classes of which no image was generated."""
+    classes_without_picture: list[str] = []
+    """Names of the classes that samples.png does not show."""
     n: int | None = None
     metric_name: str = "FD"
     metrics: dict[str, Metric]

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.tracking.run_note import NOTE, PICTURES, results_note, with_results
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -88,10 +90,11 @@ class StageRun:
                 del self._buffer[: len(batch)]
         del self._buffer[:-KEEP_ENTRIES]
 
-    def log_image(self, image: Any, key: str, nimg: int = 0, card: str = "") -> None:
+    def log_image(self, image: Any, key: str, nimg: int = 0, opening: str = "") -> None:
         """Put a uint8 [H,W,C] array or a PIL image into the image grid, with a slider over nimg.
 
-        card: text shown at step 0, where MLflow's slider opens, if step 0 has no picture.
+        opening: MLflow's slider opens at step 0. With this text the picture is shown there too, in
+        place of an earlier one, with the text under it.
         """
         if self._store is None:
             return
@@ -99,19 +102,44 @@ class StageRun:
         with self._guarded():
             if self._images is None:
                 self._images = set(self._store.image_files(self.run_id)) if self.resumed else set()
-            others = {step for name, step in self._images if name == key} - {int(nimg)}
-            if card and nimg != 0 and others and 0 not in others:
-                self._store.client.log_image(self.run_id, text_card(card), key=key, step=0)
-                self._images.add((key, 0))
             if nimg == 0 or (key, int(nimg)) not in self._images:
-                self._store.client.log_image(self.run_id, image, key=key, step=int(nimg))
+                path = PICTURES + key
+                self._store.client.log_image(self.run_id, image, key=path, step=int(nimg))
                 self._images.add((key, int(nimg)))
+                if opening and nimg != 0:  # of several pictures at a step, MLflow shows the newest
+                    shown = captioned(image, opening)
+                    self._store.client.log_image(self.run_id, shown, key=path, step=0)
+                    self._images.add((key, 0))
 
     def log_artifact(self, path: str | Path, folder: str | None = None) -> None:
         """Keep a copy of a file with the run, at the top or in an artifact folder."""
         if self._store is not None:
             with self._guarded():
                 self._store.client.log_artifact(self.run_id, str(path), folder)
+
+    def describe(
+        self,
+        headline: str,
+        pictures: Mapping[Path, str] | None = None,
+        more: str = "",
+        report: bool = False,
+    ) -> None:
+        """Put numbers and pictures into the description, with which MLflow opens the run's page.
+
+        headline, more: markdown before and after the pictures. pictures: {PNG: what it shows}.
+        report: whether report.html is among the run's files.
+        """
+        if self._store is not None:
+            with self._guarded():
+                client, shown = self._store.client, {}
+                for file, what in (pictures or {}).items():
+                    path = f"overview/{file.name}"
+                    client.log_image(self.run_id, thumbnail(file), artifact_file=path)
+                    shown[path] = what
+                note = client.get_run(self.run_id).data.tags.get(NOTE)
+                page = f"#/experiments/{self._store.experiment_id}/runs/{self.run_id}"
+                results = results_note(self.run_id, page, headline, shown, more, report)
+                self.set_tags({NOTE: with_results(note, results)})
 
     def log_dict(self, data: Mapping[str, Any], name: str) -> None:
         """Keep a mapping as the JSON (or YAML) file `name`."""
@@ -188,12 +216,35 @@ def one_line(error: BaseException, limit: int = 200) -> str:
     return f"{type(error).__name__}: {text}"[:limit]
 
 
-def text_card(text: str, side: int = 480) -> "Image.Image":
-    """A white square with a text, to be shown instead of a picture. side: in pixels."""
+def thumbnail(file: Path, width: int = 360) -> "Image.Image":
+    """A picture averaged down to at most `width` pixels, so that two stand side by side."""
+    from PIL import Image
+
+    with Image.open(file) as image:
+        small = image.convert("RGB")
+    small.thumbnail((width, 4 * width), Image.Resampling.BOX)
+    return small
+
+
+def captioned(image: Any, text: str, width: int = 320) -> "Image.Image":
+    """A picture with a line of text under it, enlarged by a whole factor to about `width` pixels.
+
+    image: uint8 [H,W], [H,W,C] or a PIL image.
+    """
+    import numpy as np
     from PIL import Image, ImageDraw, ImageFont
 
-    card = Image.new("RGB", (side, side), "white")
-    font = ImageFont.load_default(side // 15)
-    middle = (side / 2, side / 2)
-    ImageDraw.Draw(card).text(middle, text, "black", font, anchor="mm", align="center", spacing=12)
-    return card
+    if not isinstance(image, Image.Image):
+        pixels = np.asarray(image)
+        image = Image.fromarray(pixels[..., 0] if pixels.shape[2:] == (1,) else pixels)
+    factor = max(1, round(width / image.width))
+    large = image.convert("RGB").resize(
+        (image.width * factor, image.height * factor), Image.Resampling.NEAREST
+    )
+    font = ImageFont.load_default(max(12, large.width // 32))
+    box = ImageDraw.Draw(large).multiline_textbbox((0, 0), text, font)
+    size = max(large.width, round(box[2]) + 16), large.height + round(box[3]) + 16
+    sheet = Image.new("RGB", size, "white")
+    sheet.paste(large, (0, 0))
+    ImageDraw.Draw(sheet).multiline_text((8, large.height + 8), text, "black", font)
+    return sheet

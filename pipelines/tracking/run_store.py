@@ -10,6 +10,7 @@ from typing import Any
 
 from pipelines.tracking.provenance import is_dead
 from pipelines.tracking.run_names import JUDGED_BY, SHOWN_AGAIN, child_name
+from pipelines.tracking.run_note import NOTE, PICTURES, results_of, with_results
 from pipelines.workspace.user import user_name
 
 
@@ -125,7 +126,10 @@ class RunStore:
             return Path(self.client.download_artifacts(run_id, path, folder)).read_bytes()
 
     def image_files(self, run_id: str) -> dict[tuple[str, int], str]:
-        """{(key, step): the newest file} of the image grid, read from MLflow's file names."""
+        """{(key, step): the newest file} of the image grid, read from MLflow's file names.
+
+        Keys are those of StageRun.log_image, without the section of the page.
+        """
         found: dict[tuple[str, int], tuple[int, str]] = {}
         for file in self.client.list_artifacts(run_id, "images"):
             # MLflow writes "key+step+100+timestamp+..." with "~" for "/"; older versions wrote "%"
@@ -133,7 +137,8 @@ class RunStore:
             name = r"(.*)[+%]step[+%](\d+)[+%]timestamp[+%](\d+)[+%].*\.png"
             match = re.fullmatch(name, Path(file.path).name)
             if match:
-                key_and_step = re.sub("[~#]", "/", match[1]), int(match[2])
+                key = re.sub("[~#]", "/", match[1]).removeprefix(PICTURES)
+                key_and_step = key, int(match[2])
                 newest = max(found.get(key_and_step, (0, "")), (int(match[3]), file.path))
                 found[key_and_step] = newest
         return {key_and_step: path for key_and_step, (_, path) in found.items()}
@@ -207,8 +212,10 @@ class RunStore:
         note = (
             f"Trained to the same bytes as [{maker.info.run_name}]({link}): these are its results."
         )
-        note = "\n\n".join(filter(None, [own.get("mlflow.note.content"), note]))
-        tags |= {"results_of": maker.info.run_id, "mlflow.note.content": note}
+        note = "\n\n".join(filter(None, [own.get(NOTE), note]))
+        if results := results_of(maker.data.tags.get(NOTE)):
+            note = with_results(note, results)
+        tags |= {"results_of": maker.info.run_id, NOTE: note}
         self.write(parent_id, metrics=metrics, tags=tags)
         for name in ("metrics.json", "report.html", "fid_by_ema.csv"):
             content = self.artifact(maker.info.run_id, name)

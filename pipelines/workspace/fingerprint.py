@@ -76,14 +76,15 @@ def item_fingerprint(params: Params, length: float, sampler: str) -> str:
 
 
 def outcome(params: Params) -> str:
-    """Hash of all that the stages after train depend on: equal outcomes have equal reports.
+    """Hash of all that the numbers of a report depend on, besides the training itself.
 
     Code that only training uses is not part of it: if changed code trains to the same bytes, DVC
     runs no later stage again.
     """
     plain = params.model_dump(mode="json")
     stages = ("reconstruct", "evaluate", "summarize")
-    keys = {key for stage in stages for key in STAGE_PARAMS[stage]}
+    # Summarize reads all params, to name those that differ from the preset.
+    keys = {"samplers", *STAGE_PARAMS["reconstruct"], *STAGE_PARAMS["evaluate"]}
     keys |= {f"sampling.{name}" for name in params.samplers}
     code = _code_of(stages, plain)
     # Without hidden files, since DVC puts a .gitignore beside its outputs when the stage is over.

@@ -14,7 +14,11 @@ STAGE_PARAMS: dict[str, tuple[str, ...]] = {
     "train": ("seed", "model", "noise", "train", "structure", "ema.tracked", "ema.snapshots"),
     "reconstruct": ("ema.lengths",),
     "evaluate": ("seed", "evaluation"),
-    "summarize": ("ema.lengths", "samplers", "evaluation"),
+    # All that the report's list of changed params names.
+    "summarize": (
+        *("seed", "dataset", "model", "noise", "train", "structure"),
+        *("ema", "sampling", "samplers", "evaluation"),
+    ),
 }
 
 # Params choose one or a few kinds of each table; the files of the others do not count.

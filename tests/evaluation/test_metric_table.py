@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+import yaml
 
 from evaluation.gap import GAP_TERMS
-from evaluation.metric_doc import WAYS, render
+from evaluation.metric_doc import render
 from evaluation.metric_table import (
+    BETTER_WORDS,
     CURVES,
     METRICS,
     TABLE,
     Better,
     Display,
     best_of,
+    better_sentence,
     cost,
     metric_entry,
     objective,
@@ -92,4 +95,48 @@ def test_the_page_names_every_metric_with_its_direction():
     assert render() in page, "python -m evaluation.metric_doc prints the tables of docs/metrics.md"
     for key, row in TABLE.items():
         (line,) = re.findall(rf"^\| `{re.escape(key)}` \|.*$", page, re.MULTILINE)
-        assert f"| {WAYS[row.better]} |" in line and row.title.replace("|", "\\|") in line
+        assert (
+            f"| {BETTER_WORDS[row.better] or '-'} |" in line
+            and row.title.replace("|", "\\|") in line
+        )
+
+
+DIRECTION = re.compile(
+    r"(lower|higher|smaller|larger|greater|less|more|fewer) (values? )?(is|are) better"
+    r"|the (lower|higher|smaller|larger) the better",
+    re.IGNORECASE,
+)
+MAY_WORD_IT = {"evaluation/metric_table.py", "studies/structure/tradeoff.py"}
+"""The table, and a figure of distances alone ("lower left is better"), which the test checks."""
+
+
+def test_no_other_place_words_a_direction():
+    """Pages, charts, sweeps and docs say which way is better in the table's words alone."""
+    folders = ("evaluation", "pipelines", "studies", "sadm", "training", "docs")
+    files = [f for folder in folders for f in (ROOT / folder).rglob("*.[pm][yd]")]
+    files += [ROOT / name for name in ("README.md", "dvc.yaml", "sweep.yaml")]
+    assert len(files) > 100
+    found = {str(f.relative_to(ROOT)) for f in files if DIRECTION.search(f.read_text())}
+    assert found <= MAY_WORD_IT
+    assert all(METRICS[key].better == "down" for key in shown("study figure"))
+
+
+def test_axes_of_dvcs_plots_say_the_tables_directions():
+    """`dvc plots` draws fid_by_ema.csv and the loss curves."""
+    plots = yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"]
+    drawn = 0
+    for plot in plots:
+        ((title, about),) = plot.items()
+        for columns in about["y"].values():
+            rows = [TABLE[name.removesuffix("_floor")] for name in columns]
+            words = {BETTER_WORDS[row.better] for row in rows}
+            assert [f"better: {word}" for word in words] == [about["y_label"].partition(", ")[2]], (
+                title
+            )
+            drawn += len(rows)
+    assert drawn >= 4
+
+
+def test_words_of_a_direction():
+    assert better_sentence("floor") == "Better: near its floor." and better_sentence(None) == ""
+    assert set(BETTER_WORDS) == {*get_args(Better), None}

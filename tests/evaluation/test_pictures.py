@@ -1,15 +1,13 @@
 import numpy as np
 import pytest
 
-import evaluation.pictures
 from evaluation.pictures import (
-    GAP,
-    MARGIN,
     nearest_feature,
     nearest_grid,
     nearest_image,
     sample_grid,
 )
+from evaluation.sheets.tiles import GAP, LARGEST_TILE, MARGIN
 
 
 def images(n, side=8, channels=1, seed=0):
@@ -31,7 +29,7 @@ def test_grey_tiles_and_default_scale():
     assert sheet.shape == (2 * MARGIN + 2 * 56 + GAP,) * 2 + (3,)
     assert (sheet[..., 0] == sheet[..., 1]).all()
     large = sample_grid(images(1, side=600))
-    assert max(large.size) <= evaluation.pictures.LARGEST_TILE + 2 * MARGIN
+    assert max(large.size) <= LARGEST_TILE + 2 * MARGIN
 
 
 def test_rows_by_class():

@@ -78,8 +78,11 @@ def write_runs(root: Path) -> SimpleNamespace:
             run.parent.log_metrics({"kid": kid, "kid_floor": 0.001})
             for step in (50, 140):  # 1000 x EMA length
                 picture = Image.fromarray(noise[0, :, :, 0])
-                run.parent.log_image(picture, "samples heun18", step, "move the slider")
+                run.parent.log_image(picture, "samples heun18", step, "the best")
             run.parent.log_image(picture, "samples")
+            file = root / "generated.png"
+            picture.resize((720, 720)).save(file)
+            run.parent.describe(f"**KID {kid:g}**", {file: "generated"}, "other numbers")
             runs.parent[kind] = run.parent.run_id
         client = open_run_store(params.tracking, root).client
         runs.name[kind] = client.get_run(runs.parent[kind]).info.run_name
@@ -239,7 +242,7 @@ def test_the_image_grid_shows_the_pictures(browser, runs, level, key, step):
     browser.open(f"{runs.base}/#/experiments/1/runs/{run_id}/model-metrics")
 
     def width(at: int | None) -> int:
-        card = browser.driver.execute_script(FIND_CARD, key)
+        card = browser.driver.execute_script(FIND_CARD, f"all pictures/{key}")
         browser.driver.execute_script("arguments[0].scrollIntoView()", card)
         number = card.find_element("css selector", "input[type=number]")
         if at is not None and number.get_attribute("value") != str(at):
@@ -252,6 +255,20 @@ def test_the_image_grid_shows_the_pictures(browser, runs, level, key, step):
     browser.wait(f"a picture of {key!r} as it opens", lambda: width(None) >= 8)
     if step is not None:
         browser.wait(f"the picture of {key!r} at step {step}", lambda: width(step) >= 8)
+
+
+def test_a_runs_page_opens_with_numbers_and_pictures(browser, runs):
+    browser.open(f"{runs.base}/#/experiments/1/runs/{runs.parent['none']}")
+    browser.wait_text("KID 0.0345", "other numbers")
+    widths = "return [...document.querySelectorAll('img[alt=generated]')].map(i => i.naturalWidth)"
+    browser.wait("the picture", lambda: browser.driver.execute_script(widths) == [360])
+
+
+def test_charts_begin_with_the_pictures(browser, runs):
+    browser.open(f"{runs.base}/#/experiments/1/runs/{runs.train['none']}/model-metrics")
+    card = "[data-testid$=compare-runs-card]"
+    browser.wait("the cards", lambda: browser.all(card))
+    assert browser.all(card)[0].text.startswith("all pictures/")
 
 
 def test_the_experiments_note_can_be_read_whole(browser, runs):

@@ -37,6 +37,8 @@ def test_every_output_is_there(clone):
     folder = clone.folder
     data = json.loads((folder / "outputs/dataset/dataset.json").read_text())
     assert data["num_images"] == 1797 and data["num_classes"] == 10
+    sheet = np.asarray(Image.open(folder / "outputs/dataset/sheet.png"))
+    assert sheet.std() > 5 and sheet.shape[0] > 10 * 50  # a row for each class
     train = json.loads((folder / "outputs/train/train.json").read_text())
     assert train["total_nimg"] == 512 and train["structure_plays"] > 0
     rows = list(csv.DictReader((folder / "outputs/train/curves.csv").open()))
@@ -48,13 +50,13 @@ def test_every_output_is_there(clone):
             assert np.isfinite(metrics["metrics"][name]["value"]), name
         assert metrics["metrics"]["fd"]["floor"] < metrics["metrics"]["fd"]["value"]
         assert "FID" not in metrics["metric_name"]
-        for picture in ("samples.png", "nearest.png"):
+        for picture in ("samples.png", "real.png", "nearest.png"):
             image = np.asarray(Image.open(folder / f"outputs/evaluate/{item}/{picture}"))
             assert image.std() > 5, "a picture with nothing on it"
     report = json.loads((folder / "reports/metrics.json").read_text())
     assert set(report["items"]) == {"0.05-heun3", "0.1-heun3"}
     page = (folder / "reports/report.html").read_text()
-    assert page.count("data:image/png;base64,") >= 3 and "http://" not in page.split("<body")[1]
+    assert page.count("data:image/png;base64,") >= 6 and "http://" not in page.split("<body")[1]
 
 
 def test_mlflow_tells_the_same(clone):

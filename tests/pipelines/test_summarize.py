@@ -164,11 +164,11 @@ def test_page_is_self_contained_and_the_same_each_time(outputs):
     assert not re.search(r"(src|href)\s*=\s*[\"'](?!data:)", text)
     assert "@import" not in text and "url(" not in text and "<script" not in text
     assert "&lt;b&gt;a&lt;/b&gt;" in text and "<b>a</b>" not in text
-    assert "classes without a training image" in text and "&lt;i&gt;rare&lt;/i&gt;" in text
-    assert "The best of 2 settings by KID is EMA length 0.1" in text
-    assert "and 70 network evaluations per image" in text  # with those that guidance adds
+    assert "Classes without a training image" in text and "&lt;i&gt;rare&lt;/i&gt;" in text
+    assert "Of 2 evaluated settings, the best by KID is EMA length 0.1" in text
+    assert "“default”, 70 network evaluations per image." in text  # with those that guidance adds
     assert text.count('<td class="number">70</td>') == 2 and ">35<" not in text
-    assert "not resolvable" in text.lower()
+    assert "Not resolved with 20 images on each side." in text
     words = re.sub(r"data:image/png;base64,[^\"]*", "", text)  # in which any letters may stand
     assert "FD-Classifier" in words and "FID" not in words
     # samples of both items, charts over the length, curves
@@ -180,9 +180,9 @@ def test_page_says_which_way_each_metric_is_better(tmp_path, monkeypatch):
     write_outputs(tmp_path, density=beside, coverage=beside, my_own=beside)
     monkeypatch.chdir(tmp_path)
     text = render(summarize.read_inputs(["0.05-default", "0.1-default"]))
-    assert "over k. Best near the floor." in text
-    assert "a generated image nearby. Higher is better, up to the floor." in text
-    assert "at any number of images. Lower is better." in text
+    assert "over k. Better: near its floor." in text
+    assert "a generated image nearby. Better: higher, up to its floor." in text
+    assert "at any number of images. Better: lower." in text
     assert "<td>my own<small>" in text, "a metric without a row in the table"
 
 
@@ -193,7 +193,7 @@ def test_page_without_labels_game_or_pictures(tmp_path, monkeypatch):
     (tmp_path / "outputs/train/train.json").write_text(json.dumps(train))
     (tmp_path / "outputs/evaluate/0.05-default/samples.png").unlink()
     text = render(summarize.read_inputs(["0.05-default"]))
-    assert "without the structure game" in text
+    assert "no structure game" in text
     assert "Discriminator logits" not in text
 
 
@@ -237,7 +237,12 @@ def test_whatever_a_stages_json_holds_the_report_is_made_or_the_stage_named(
     outputs, odd_variants, monkeypatch, file, stage
 ):
     for chart in ("line_chart", "length_chart", "grid_chart"):  # they take long
-        monkeypatch.setattr(f"pipelines.reporting.report_page.{chart}", lambda *a, **k: b"")
+        for section in ("results", "training"):
+            monkeypatch.setattr(
+                f"pipelines.reporting.sections.{section}.{chart}",
+                lambda *a, **k: b"",
+                raising=False,
+            )
     written = json.loads((outputs / file).read_text())
     if "metrics" in written:
         written["metrics"] = {"kid": written["metrics"]["kid"]}
@@ -258,7 +263,10 @@ def test_main_writes_the_three_files_for_the_items_that_params_name(outputs, mon
         ema=SimpleNamespace(lengths=(0.1,)),  # 0.05 lies there too, from an earlier setting
         samplers=("default",),
         tracking=SimpleNamespace(enabled=False),
+        model_dump=lambda mode: {"train": {"lr": 0.5}, "dataset": {"source": "digits"}},
     )
+    presets = {"small": {"train.lr": 0.25, "dataset.source": "digits"}}
+    monkeypatch.setattr(summarize, "load_presets", lambda: presets)
     monkeypatch.setattr(summarize, "load_params", lambda path: params)
     monkeypatch.setattr(summarize, "pipeline_tag", lambda params: "tag")
     monkeypatch.setattr(summarize, "stage_fingerprint", lambda stage, params: "fingerprint")
@@ -271,12 +279,37 @@ def test_main_writes_the_three_files_for_the_items_that_params_name(outputs, mon
         "fid_by_ema.csv",
         "report.html",
     }
+    page = (outputs / "reports/report.html").read_text()
+    assert "1 param differs from the closest preset, “small”:" in page
+    assert "<code>train.lr</code></td><td>0.25</td><td>0.5</td>" in page
 
 
 def test_numbers_are_short():
-    values = (0.0021234, 12.3456, 45600.0, 3.0, 0.00001234, None, -0.5, float("nan"))
-    shown = ["0.00212", "12.3", "45,600", "3", "1.23e-05", "–", "-0.500", "nan"]
+    values = (0.0021234, 12.3456, 45600.0, 3.0, 0.00001234, None, -0.5, float("nan"), 2.2e-14)
+    shown = ["0.00212", "12.3", "45,600", "3", "1.23e-05", "–", "-0.500", "nan", "0"]
     assert [number(value) for value in values] == shown
     assert with_deviation(0.0001, 0.0007) == "0.00010 ± 0.00070"
     assert with_deviation(0.967, 0.0123) == "0.967 ± 0.012"
     assert with_deviation(None, 0.1) == "–" and with_deviation(0.5, None) == "0.500"
+
+
+@pytest.mark.parametrize(
+    ("value", "deviation", "said"),
+    [
+        (16.9, 2.2e-14, "16.9"),  # of equal draws, by rounding alone
+        (0.0, 3e-17, "0"),
+        (1234567.0, 0.0, "1,234,567"),
+        (12345.0, 678.0, "12,340 ± 680"),
+        (0.123456, 0.0996, "0.12 ± 0.10"),
+        (1.298, 0.0864, "1.298 ± 0.086"),
+        (12.3456, 1.2, "12.3 ± 1.2"),
+        (3.14e-6, 2.06e-6, "(3.1 ± 2.1)e-06"),
+        (2.2e-5, 4.1e-7, "(2.200 ± 0.041)e-05"),
+        (5e-9, 2e-6, "(0.0 ± 2.0)e-06"),
+        (-0.0002, 0.0023, "-0.0002 ± 0.0023"),
+        (float("nan"), 0.1, "nan"),
+        (0.5, float("inf"), "0.500"),
+    ],
+)
+def test_a_number_and_its_deviation_end_at_the_deviations_second_digit(value, deviation, said):
+    assert with_deviation(value, deviation) == said

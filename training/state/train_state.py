@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from training.method import Method
+from training.noise_levels import bin_edges
 from training.players import Player, under
 from training.run_settings import RunSettings
 
@@ -60,6 +61,7 @@ class TrainState:
             "skipped_steps": self.skipped_steps,
             **self.method.summary(),
             "final": self.last_metrics,
+            "sigma_bin_edges": bin_edges(settings.noise, settings.train.sigma_bins),
             "snapshots": list(settings.snapshot_nimgs),
         }
 

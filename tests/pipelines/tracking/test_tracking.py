@@ -237,27 +237,49 @@ def test_gate_is_told_on_child_and_parent_also_when_it_never_opened(root, client
     }
 
 
-def test_a_grid_of_several_pictures_says_so_where_it_opens(root):
-    """MLflow's slider opens at step 0, but for a grid with one picture."""
+def test_a_grid_opens_with_a_picture(root):
+    """MLflow's slider opens at step 0, where the newest picture stands, with a line under it."""
     store = open_run_store(CONFIG, root)
+
+    def opens_with(key):
+        return np.asarray(Image.open(io.BytesIO(store.image(run.run_id, key, 0))).convert("L"))
+
     with start("train", root, "mmmm11") as run:
-        run.log_image(np.full([8, 8, 3], 9, np.uint8), "samples a", 100, "move it")
-        assert set(store.image_files(run.run_id)) == {("samples a", 100)}
-        run.log_image(np.full([8, 8, 3], 9, np.uint8), "samples a", 200, "move it")
-        run.log_image(np.zeros([8, 8, 3], np.uint8), "real", 0)
-        run.log_image(np.zeros([8, 8, 3], np.uint8), "real", 100, "move it")
-    with start("train", root, "mmmm11") as run:  # resumed
-        run.log_image(np.full([8, 8, 3], 9, np.uint8), "samples a", 300, "move it")
-    expected = {("samples a", step) for step in (0, 100, 200, 300)} | {
-        ("real", 0),
-        ("real", 100),
-    }
+        for step, grey in ((100, 9), (200, 99)):
+            run.log_image(np.full([8, 8, 3], grey, np.uint8), "samples a", step, f"at {step}")
+            pixels = opens_with("samples a")
+            assert (pixels[:300, :300] == grey).all(), "the picture, enlarged"
+            assert pixels.shape[0] > 330 and (pixels[325:] < 90).any(), "its line of text"
+        run.log_image(np.zeros([8, 8, 1], np.uint8), "plain", 100)
+    with start("train", root, "mmmm11") as run:  # resumed; the step before is repeated
+        for step, grey in ((200, 99), (300, 199)):
+            run.log_image(np.full([8, 8, 3], grey, np.uint8), "samples a", step, f"at {step}")
+    expected = {("samples a", step) for step in (0, 100, 200, 300)} | {("plain", 100)}
     assert set(store.image_files(run.run_id)) == expected
-    card, picture = (store.image(run.run_id, "samples a", step) for step in (0, 300))
-    assert np.asarray(Image.open(io.BytesIO(picture))).max() == 9
-    pixels = np.asarray(Image.open(io.BytesIO(card)).convert("L"))
-    assert pixels[0].min() == 255 and 0.001 < (pixels < 128).mean() < 0.2
-    assert store.image(run.run_id, "real", 300) is None
+    assert (opens_with("samples a")[:300, :300] == 199).all()
+    assert np.asarray(Image.open(io.BytesIO(store.image(run.run_id, "samples a", 200)))).max() == 99
+
+
+def test_a_description_begins_with_numbers_and_pictures(root, client):
+    with start("evaluate", root, "nnnn11", item="a") as run:
+        run.parent.set_tags({"mlflow.note.content": "Changed against x."})
+        for kid in (1, 2):  # a stage that is run again
+            Image.new("RGB", (900, 300), (kid, 0, 0)).save("a b.png")
+            run.parent.describe(
+                f"**KID {kid}**", {Path("a b.png"): "generated [x]"}, "other numbers", report=True
+            )
+    note = client.get_run(run.parent.run_id).data.tags["mlflow.note.content"]
+    first, picture, *rest = note.split("\n\n")
+    assert first == "**KID 2**" and "KID 1" not in note
+    path = f"get-artifact?path=overview%2Fa%20b.png&run_uuid={run.parent.run_id}"
+    assert picture == f"![generated \\[x\\]]({path})"
+    assert rest[0] == "other numbers" and rest[1].startswith("Pictures: generated \\[x\\].")
+    assert f"runs/{run.parent.run_id}/model-metrics" in rest[1]
+    assert f"runs/{run.parent.run_id}/artifacts/report.html" in rest[1]
+    small = Path(client.download_artifacts(run.parent.run_id, "overview/a b.png", "."))
+    with Image.open(small) as image:
+        assert image.size == (360, 120) and image.getpixel((5, 5)) == (2, 0, 0)
+    assert rest[-1] == "Changed against x."
 
 
 def test_system_load_is_sampled(root, client, monkeypatch):

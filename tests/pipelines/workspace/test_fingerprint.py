@@ -36,15 +36,15 @@ def test_each_stage_changes_with_its_params_only(workspace):
     base = changed()
     before = {stage: stage_identity(stage, base).fingerprint for stage in STAGE_PARAMS}
     for params, touched in (
-        (changed(seed=1), {"train", "evaluate"}),
+        (changed(seed=1), {"train", "evaluate", "summarize"}),
         (changed(cluster={"num_workers": 0}), set()),
         (changed(tracking={"experiment": "x"}), set()),
         (changed(evaluation={"num_images": 65}), {"evaluate", "summarize"}),
         (changed(evaluation={"extractor": "classifier"}), {"reference", "evaluate", "summarize"}),
         (changed(ema={"lengths": [0.1]}), {"reconstruct", "summarize"}),
-        (changed(ema={"snapshots": 8}), {"train"}),
-        (changed(structure={"kind": "none"}), {"train"}),
-        (changed(dataset={"resolution": 16}), {"prepare"}),
+        (changed(ema={"snapshots": 8}), {"train", "summarize"}),
+        (changed(structure={"kind": "none"}), {"train", "summarize"}),
+        (changed(dataset={"resolution": 16}), {"prepare", "summarize"}),
     ):
         after = {stage: stage_identity(stage, params).fingerprint for stage in STAGE_PARAMS}
         assert {s for s in after if after[s] != before[s]} == touched
