@@ -37,7 +37,7 @@ def sample_grid(
         label_names: names of the labels; default: their numbers. Where no font on this machine has
             the letters of a name, its row says "class" and the number.
     """
-    tiles = _tiles(images, scale)
+    tiles = enlarged(images, scale)
     rows: list[tuple[int, np.ndarray]] = []
     if labels is not None:
         rows = _class_rows(np.asarray(labels), columns)
@@ -93,7 +93,7 @@ def nearest_grid(
     if sample_features is not None and train_features is not None:
         found.append(images[indices[nearest_feature(sample_features, train_features)]])
         captions.append("features")
-    parts = [_tiles(part, scale) for part in (samples, *found)]  # 2 or 3 of [N, h, w, 3]
+    parts = [enlarged(part, scale) for part in (samples, *found)]  # 2 or 3 of [N, h, w, 3]
     count, height, width, _ = parts[0].shape
     across = len(parts)
     columns = min(count, columns or max(1, round(np.sqrt(count / across))))
@@ -160,7 +160,7 @@ def _row_of_nearest(queries: np.ndarray, chunks: Iterable[np.ndarray]) -> np.nda
     return row.numpy()
 
 
-def _tiles(images: np.ndarray, scale: int | None) -> np.ndarray:
+def enlarged(images: np.ndarray, scale: int | None) -> np.ndarray:
     """uint8 [N, H, W, C] -> enlarged RGB uint8 [N, h, w, 3]."""
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3):
         raise ValueError(
