@@ -86,6 +86,16 @@ class Denoiser(nn.Module):
         """Weight of the last convolution, where the strengths of two losses are compared."""
         return self.unet.output.weight
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie."""
+        return self.output_conv_weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the weights; what it returns is fp32 at least."""
+        return self.output_conv_weight.dtype
+
     def forward(self, x: Tensor, sigma: Tensor, labels: Tensor | None = None) -> Tensor:
         return self.decode(self.encode(x, sigma, labels))
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from dataset.store import ImageDataset
 from evaluation.pictures import nearest_grid, sample_grid
-from models.weights import load_description
+from models.weights import file_hash, load_description
 from pipelines.console.command import parser, run_stage
 from pipelines.console.progress import phases, progress
 from pipelines.params import Params, load_params
@@ -78,6 +78,7 @@ def main() -> None:
             "item": item,
             "ema_length": args.length,
             "sampler": args.sampler,
+            "weights_sha256": file_hash(EMA / f"{length_name(args.length)}.safetensors"),
             "nfe": sampler.nfe,
             "network_evaluations": sampler.network_evaluations(grid_cache()),
             "sigmas": sampler.time_grid(grid_cache()).tolist(),

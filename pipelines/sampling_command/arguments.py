@@ -28,7 +28,11 @@ def command_line(text: str) -> argparse.ArgumentParser:
     _which(out.add_argument_group("which images"))
     _what(out.add_argument_group("pictures of how images come about, in place of single images"))
     _where(out.add_argument_group("what to write (at least one)"))
-    _how(out.add_argument_group("sampler (default: Heun on the karras grid, 18 steps)"))
+    _how(
+        out.add_argument_group(
+            "sampler (default: that of an exported folder; else Heun on the karras grid, 18 steps)"
+        )
+    )
     _guidance(out.add_argument_group("guidance"))
     run = out.add_argument_group("how to run")
     run.add_argument(

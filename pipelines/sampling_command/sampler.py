@@ -12,14 +12,17 @@ from pipelines.params import load_params
 from pipelines.settings.yaml_file import read_value
 from sampling.config import SamplerConfig
 from sampling.request import GenerationRequest
+from sampling.stored_sampler import load_sampler
 
 
 def chosen_sampler(args: argparse.Namespace) -> SamplerConfig:
-    """The sampler that --sampler names, or the default one, changed by the other options.
+    """The sampler that --sampler names, changed by the other options.
+
+    Without --sampler it is that of an exported folder, and Heun in 18 steps of other weights.
 
     Raises ValueError for an unknown name or value.
     """
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = load_sampler(args.weights).model_dump(exclude_defaults=True)
     if args.sampler:
         known = load_params(args.params).sampling
         if args.sampler not in known:

@@ -158,7 +158,7 @@ def test_labels_by_name_are_those_by_number(tmp_path, monkeypatch):
         (["--seed", "-1"], "--seed -1: a seed is from 0"),
         (["--seed", str(2**63)], "a seed is from 0 to 2.63 - 1"),
         (
-            ["--count", "5", "--seeds", "0-9999999999"],
+            ["--seeds", "0-9999999999"],
             "--seeds '0-9999999999': at most 1,000,000 numbers",
         ),
         (["--seeds", "0-999999,0-999999"], "at most 1,000,000 numbers"),

@@ -13,8 +13,10 @@ from sampling.config import SamplerConfig
 from sampling.guidance.gradient import GradientConfig
 from sampling.request import GenerationRequest
 
+GRADIENT = (GradientConfig(),)
 
-def asked(classifier, guidance=(GradientConfig(),)):
+
+def asked(classifier, guidance=GRADIENT):
     return GenerationRequest(
         sampler=SamplerConfig(guidance=guidance),
         seed=0,
