@@ -32,11 +32,18 @@ class StoredDenoiser(Denoiser):
 
     @classmethod
     def from_pretrained(
-        cls, folder: str | Path, torch_dtype: torch.dtype | None = None, **_: Any
+        cls,
+        folder: str | Path,
+        torch_dtype: torch.dtype | None = None,
+        dtype: torch.dtype | None = None,
+        **_: Any,
     ) -> Denoiser:
-        """The denoiser in `folder`, its weights in `torch_dtype`. Raises WeightsError."""
-        denoiser = load_denoiser(folder)
-        return denoiser if torch_dtype is None else denoiser.to(torch_dtype)
+        """The denoiser in `folder`, its weights in `dtype` (`torch_dtype` of older diffusers).
+
+        Raises WeightsError.
+        """
+        denoiser, wanted = load_denoiser(folder), dtype or torch_dtype
+        return denoiser if wanted is None else denoiser.to(wanted)
 
 
 class StructurePipeline(DiffusionPipeline):
@@ -84,13 +91,15 @@ class StructurePipeline(DiffusionPipeline):
         settings = dict(self.config.sampler if sampler is None else sampler)
         if num_inference_steps is not None:
             settings["steps"] = num_inference_steps
+        chosen = read_sampler(settings)
+        labels = None if class_labels is None else self._numbers(class_labels)
         with self.progress_bar(total=num_images) as bar:
             images = generate(
                 self.denoiser,
                 num_images,
-                sampler=read_sampler(settings),
+                sampler=chosen,
                 seed=seed,
-                labels=None if class_labels is None else self._numbers(class_labels),
+                labels=labels,
                 batch_size=batch_size,
                 progress=lambda done, total: bar.update(done - bar.n),
             )
