@@ -35,6 +35,19 @@ def generate(
     Returns:
         uint8 [count, H, W, C]. Raises ValueError for a label that the denoiser does not have.
     """
+    loaded, request = asked(denoiser, range(count), sampler, seed, labels, batch_size)
+    return generate_pictures(loaded, request, progress)
+
+
+def asked(
+    denoiser: Denoiser | str | Path,
+    numbers: Sequence[int],
+    sampler: SamplerConfig | None,
+    seed: int,
+    labels: Sequence[int] | None,
+    batch_size: int = 256,
+) -> tuple[Denoiser, GenerationRequest]:
+    """The loaded denoiser, and the request for pictures of these numbers; see `generate`."""
     if not isinstance(denoiser, Denoiser):
         sampler = sampler or load_sampler(denoiser)
         denoiser = load_denoiser(denoiser)
@@ -47,8 +60,8 @@ def generate(
     request = GenerationRequest(
         sampler=sampler or SamplerConfig(),
         seed=seed,
-        indices=range(count),
-        labels=np.resize(np.asarray(wanted, np.int64), count),
+        indices=numbers,
+        labels=np.resize(np.asarray(wanted, np.int64), len(numbers)),
         batch_size=batch_size,
     )
-    return generate_pictures(denoiser, request, progress)
+    return denoiser, request
