@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -136,6 +137,23 @@ def test_the_card_shows_code_that_runs(run):
     names: dict = {}
     exec(blocks[0].replace("FOLDER", "toy"), names)
     assert names["images"].shape == (16, 8, 8, 1)
+
+
+def test_the_page_runs(run, tmp_path, monkeypatch):
+    page = (Path(__file__).parents[3] / "docs/sharing.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", page, re.S)
+    assert len(blocks) == 3 and "DiffusionPipeline" in blocks[1]
+    run("--out", "shared/digits")
+    names: dict = {}
+    exec(blocks[0], names)
+    assert names["images"].shape == (16, 8, 8, 1) and names["sampler"] == SamplerConfig(**FEW)
+    pytest.importorskip("diffusers", reason="diffusers is an optional package")
+    from diffusers.utils import dynamic_modules_utils
+
+    monkeypatch.setattr(dynamic_modules_utils, "HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    exec(blocks[1].replace("[3]", "[1]") + blocks[2], names)
+    assert len(names["pictures"]) == 64 and Path("three.png").is_file()
 
 
 def test_what_cannot_be_shared_is_refused_before_anything_is_written(run, tmp_path):
