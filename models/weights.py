@@ -135,6 +135,12 @@ def image_shape(description: Mapping) -> tuple[int, int, int]:
 
 
 def _read_json(path: Path) -> dict:
+    if path.is_dir():
+        inside = sorted(path.glob("*.safetensors"))
+        raise WeightsError(
+            f"{path} is a folder: name a .safetensors file"
+            + (f", such as {inside[0]}" if inside else "")
+        )
     for part in (path, path.with_suffix(".json")):
         if not part.is_file():
             beside = [file.name for file in sorted(path.parent.glob("*.safetensors"))]

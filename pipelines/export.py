@@ -73,11 +73,9 @@ def main() -> None:
         raise ResultsError(f"{picture} is missing: run `dvc repro evaluate` first")
     write_folder(args.out, weights, picture, card, diffusers_files(sampler))
     print(f"export: EMA length {item.ema_length:g}, judged with {item.sampler}{by}")
-    print(
-        f"{args.out}/ ({size_of(args.out)}): read {args.out / CARD}, and fill in what it asks for"
-    )
+    print(f"{args.out}/ ({size_of(args.out)}), with the model card {args.out / CARD}")
     for line in (line for line in card.splitlines() if UNFILLED in line):
-        print(f"still open: {line.strip('*').partition('.**')[0]}")
+        print(f"still open in the card: {line.strip('*').partition('.**')[0]}")
 
 
 def chosen_item(params: Params, length: float | None, sampler: str | None) -> tuple[str, Item]:

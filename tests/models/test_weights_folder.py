@@ -6,7 +6,7 @@ import torch
 from models.config import ModelConfig
 from models.denoiser import Denoiser, describe, load_denoiser
 from models.transfer import initialise_from
-from models.weights import WeightsError, save_weights
+from models.weights import WeightsError, load_tensors, save_weights
 from models.weights_folder import DENOISER, files_by_length, weights_file
 
 
@@ -42,6 +42,14 @@ def test_another_folder_names_what_lies_in_it(tmp_path):
         load_denoiser(tmp_path)
     with pytest.raises(WeightsError, match=r"0\.11\.saf.* not exist: did you mean '0\.1\.safet"):
         load_denoiser(tmp_path / "0.11.safetensors")
+
+
+def test_where_only_a_file_will_do_a_folder_is_told(tmp_path):
+    with pytest.raises(WeightsError, match=r"is a folder: name a \.safetensors file$"):
+        load_tensors(tmp_path)
+    save_toy(tmp_path / "classifier.safetensors")
+    with pytest.raises(WeightsError, match=r"is a folder: .*, such as .*classifier\.safetensors$"):
+        load_tensors(tmp_path)
 
 
 def test_files_by_length_go_by_what_the_files_say(tmp_path):

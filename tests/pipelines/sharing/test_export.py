@@ -115,7 +115,7 @@ def test_the_card_says_what_was_measured_and_leaves_the_licence_open(run, tmp_pa
     assert "120 images at 8x8: 90 for training, 30 held out" in card
     assert "cat (60), dog (40), ox (20)" in card
     assert "license:" not in card and card.count("TO BE FILLED IN") == 2
-    assert capsys.readouterr().out.count("still open: TO BE FILLED IN") == 2
+    assert capsys.readouterr().out.count("still open in the card: TO BE FILLED IN") == 2
     for path in tmp_path.glob("toy/**/*.*"):
         assert str(tmp_path).encode() not in path.read_bytes(), path  # no path of this machine
 
