@@ -45,6 +45,7 @@ from sampling.request import GenerationRequest
 if TYPE_CHECKING:
     from models.denoiser import Denoiser
 
+MOST_ROWS = 100
 IMAGES, ALONG, OVER_LENGTHS, CLASSES_BETWEEN = 64, 3, 8, 8
 """Images, or classes of --interpolate, that are drawn where the command line names none."""
 
@@ -86,6 +87,11 @@ def asked(args: argparse.Namespace, denoiser: "Denoiser", weights: Path) -> Gene
     else:
         count = ALONG if args.trajectory else OVER_LENGTHS if args.lengths else IMAGES
         seeds = chosen_seeds(args, count)
+        if (args.trajectory or args.lengths) and len(seeds) > MOST_ROWS:
+            raise ValueError(
+                f"a sheet shows {MOST_ROWS} images at most, and {len(seeds)} are asked for: give "
+                "fewer --seeds"
+            )
         labels = chosen_labels(args.labels, len(seeds), classes, names)
     return GenerationRequest(
         sampler=sampler,

@@ -131,8 +131,9 @@ def test_labels_by_name_are_those_by_number(tmp_path, monkeypatch):
     a, b = (np.load(tmp_path / f"{name}.npz") for name in "ab")
     assert a["labels"].tolist() == [2, 0, 2, 0] == b["labels"].tolist()
     assert (a["images"] == b["images"]).all()
-    with pytest.raises(ValueError, match="unknown class 'bird'"):
-        run(monkeypatch, named, "--labels", "bird", "--npz", tmp_path / "c.npz")
+    for word, told in (("bird", "unknown class 'bird'"), ("dgo", "did you mean 'dog'")):
+        with pytest.raises(ValueError, match=told):
+            run(monkeypatch, named, "--labels", word, "--npz", tmp_path / "c.npz")
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,7 @@ def test_lengths_of_a_folder_side_by_side(ema, run, name, tmp_path):
     ("words", "told"),
     [
         (["--trajectory", "--out", "x"], "--trajectory draws one sheet: name it by --grid"),
+        (["--trajectory", "--seeds", "0-100"], "shows 100 images at most, and 101 are asked for"),
         (["--trajectory", "--columns", "1"], "--columns 1: give 2 to 1000"),
         (["--lengths", "--animation", "x.gif"], "give --interpolate A B too"),
         (["--interpolate", "0", "1", "--count", "3"], "leave --count and --seeds out"),
