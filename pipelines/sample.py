@@ -39,6 +39,7 @@ from pipelines.sampling_command.targets import (
     write_images,
     write_view,
 )
+from sampling.config import SamplerConfig
 from sampling.drawn_with import drawn_with
 from sampling.request import GenerationRequest
 
@@ -56,6 +57,7 @@ def main() -> None:
     check_counts(args)
     files = files_by_length(args.weights) if args.lengths else []
     weights = files[0][1] if files else weights_file(args.weights)
+    sampler = chosen_sampler(args)
     # These take seconds to import, which --help and a mistyped command do without.
     import torch
 
@@ -63,7 +65,7 @@ def main() -> None:
 
     device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
     denoiser = load_denoiser(weights, device)
-    request = asked(args, denoiser, weights)
+    request = asked(args, sampler, denoiser, weights)
     note = classifier_note(request, denoiser.num_classes)
     if note:
         print(note, file=sys.stderr)
@@ -73,9 +75,10 @@ def main() -> None:
         draw_images(args, denoiser, request)
 
 
-def asked(args: argparse.Namespace, denoiser: "Denoiser", weights: Path) -> GenerationRequest:
+def asked(
+    args: argparse.Namespace, sampler: SamplerConfig, denoiser: "Denoiser", weights: Path
+) -> GenerationRequest:
     """The images that the command line asks for. Raises ValueError for what cannot be drawn."""
-    sampler = chosen_sampler(args)
     classes, names = denoiser.num_classes, denoiser.label_names
     if args.interpolate:
         rows = named_labels(args.labels, classes, names)
