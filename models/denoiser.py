@@ -26,6 +26,7 @@ from models.layers.low_rank_adapter import (
 from models.layers.magnitude_preserving import MPConv, MPFourier, normalize_weights
 from models.unet import Encoded, UNet
 from models.weights import WeightsError, image_shape, load_tensors, whole
+from models.weights_folder import weights_file
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,16 @@ class Denoiser(nn.Module):
         """Weight of the last convolution, where the strengths of two losses are compared."""
         return self.unet.output.weight
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie."""
+        return self.output_conv_weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the weights; what it returns is fp32 at least."""
+        return self.output_conv_weight.dtype
+
     def forward(self, x: Tensor, sigma: Tensor, labels: Tensor | None = None) -> Tensor:
         return self.decode(self.encode(x, sigma, labels))
 
@@ -142,11 +153,13 @@ def described_names(description: Mapping[str, Any]) -> list[str]:
 
 
 def load_denoiser(path: str | Path, device: torch.device | str = "cpu") -> Denoiser:
-    """A denoiser in evaluation mode from `path` (.safetensors, JSON beside it), with its adapters.
+    """A denoiser in evaluation mode, with its adapters.
 
-    Raises WeightsError, naming the file.
+    path: a .safetensors file with its JSON beside it, or a folder that `python -m pipelines.export`
+    wrote. Raises WeightsError, naming the file.
     """
-    tensors, description = load_tensors(Path(path))
+    path = weights_file(path)
+    tensors, description = load_tensors(path)
     tensors = with_named_adapters(tensors)
     try:
         config = ModelConfig.model_validate_json(json.dumps(description["config"]))

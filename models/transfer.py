@@ -8,6 +8,7 @@ from torch import Tensor
 from models.denoiser import Denoiser, described_names
 from models.layers.low_rank_adapter import with_named_adapters
 from models.weights import WeightsError, load_tensors
+from models.weights_folder import weights_file
 
 
 def initialise_from(denoiser: Denoiser, path: str | Path) -> list[str]:
@@ -18,7 +19,7 @@ def initialise_from(denoiser: Denoiser, path: str | Path) -> list[str]:
     the names. Raises WeightsError, naming the first, if any other tensor is missing,
     has another shape, or is unknown here.
     """
-    tensors, description = load_tensors(Path(path))
+    tensors, description = load_tensors(weights_file(path))
     try:
         names = described_names(description)
     except ValueError as error:

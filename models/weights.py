@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from safetensors import SafetensorError
 
 from foundation.atomic_files import replacing, write_text
+from foundation.did_you_mean import spelling_hint
 from foundation.json_files import read_object
 from foundation.json_hash import json_hash
 
@@ -134,10 +135,19 @@ def image_shape(description: Mapping) -> tuple[int, int, int]:
 
 
 def _read_json(path: Path) -> dict:
+    if path.is_dir():
+        inside = sorted(path.glob("*.safetensors"))
+        raise WeightsError(
+            f"{path} is a folder: name a .safetensors file"
+            + (f", such as {inside[0]}" if inside else "")
+        )
     for part in (path, path.with_suffix(".json")):
         if not part.is_file():
+            beside = [file.name for file in sorted(path.parent.glob("*.safetensors"))]
+            hint = spelling_hint(path.name, beside) if part == path else ""
             raise WeightsError(
-                f"{part} does not exist: weights are a .safetensors file with a .json beside it"
+                f"{part} does not exist"
+                f"{hint or ': weights are a .safetensors file with a .json beside it'}"
             )
     try:
         return read_object(path.with_suffix(".json"))

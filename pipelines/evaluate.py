@@ -13,7 +13,7 @@ from dataset.store import ImageDataset
 from evaluation.judged_alike import judged_by
 from evaluation.pictures import nearest_grid, sample_grid
 from evaluation.sheets.real_images import classes_without, real_counterparts
-from models.weights import load_description
+from models.weights import file_hash, load_description
 from pipelines.console.command import parser, run_stage
 from pipelines.console.progress import phases
 from pipelines.params import Params, load_params
@@ -84,6 +84,7 @@ def main() -> None:
             "item": item,
             "ema_length": args.length,
             "sampler": args.sampler,
+            "weights_sha256": file_hash(EMA / f"{length_name(args.length)}.safetensors"),
             "nfe": sampler.nfe,
             "network_evaluations": sampler.network_evaluations(grid_cache()),
             "sigmas": sampler.time_grid(grid_cache()).tolist(),

@@ -58,6 +58,8 @@ def command_line() -> argparse.ArgumentParser:
 
 def main() -> None:
     args = command_line().parse_args()
+    if args.json is not None and args.json.is_dir():
+        raise ValueError(f"--json {args.json} is a folder: name a file")
     inception = None if args.inception is None else str(args.inception)
     config = EvaluationConfig(k=args.k, floor_draws=args.draws, inception_path=inception)
     # These bring torch, which --help does without.

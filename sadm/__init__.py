@@ -21,21 +21,27 @@ if TYPE_CHECKING:
     from models.denoiser import load_denoiser
     from pipelines.params import load_params
     from sadm.pictures import generate
+    from sadm.sheets import interpolation_sheet, lengths_sheet, trajectory_sheet
     from sampling.config import SamplerConfig
     from sampling.solvers.table import solve
+    from sampling.stored_sampler import load_sampler
 
 WHERE = {
     "EvaluationConfig": "evaluation.config",
     "ImageDataset": "dataset.store",
     "SamplerConfig": "sampling.config",
     "generate": "sadm.pictures",
+    "interpolation_sheet": "sadm.sheets",
     "judge": "evaluation.judge",
     "judge_folders": "evaluation.folders.judge_folders",
+    "lengths_sheet": "sadm.sheets",
     "load_denoiser": "models.denoiser",
     "load_params": "pipelines.params",
     "load_reference": "evaluation.reference",
+    "load_sampler": "sampling.stored_sampler",
     "sample_grid": "evaluation.pictures",
     "solve": "sampling.solvers.table",
+    "trajectory_sheet": "sadm.sheets",
 }
 """Public name -> the module that has it."""
 
@@ -44,13 +50,17 @@ __all__ = [
     "ImageDataset",
     "SamplerConfig",
     "generate",
+    "interpolation_sheet",
     "judge",
     "judge_folders",
+    "lengths_sheet",
     "load_denoiser",
     "load_params",
     "load_reference",
+    "load_sampler",
     "sample_grid",
     "solve",
+    "trajectory_sheet",
 ]
 
 

@@ -9,6 +9,7 @@ from models.denoiser import Denoiser, load_denoiser
 from sampling.config import SamplerConfig
 from sampling.from_weights import generate_pictures
 from sampling.request import GenerationRequest
+from sampling.stored_sampler import load_sampler
 
 
 def generate(
@@ -24,8 +25,8 @@ def generate(
     """Draw `count` pictures; picture i depends on (seed, i) and its label alone.
 
     Args:
-        denoiser: from `load_denoiser`, or the path of its .safetensors file.
-        sampler: None: Heun with 18 steps.
+        denoiser: from `load_denoiser`, or the path of its .safetensors file or exported folder.
+        sampler: None: that of the exported folder whose path is given, else Heun with 18 steps.
         labels: class numbers, repeated in turn; -1: unconditional. None: all classes in turn, or
             unconditional where the denoiser has none.
         batch_size: pictures drawn at once; decides no picture but for rounding.
@@ -34,7 +35,21 @@ def generate(
     Returns:
         uint8 [count, H, W, C]. Raises ValueError for a label that the denoiser does not have.
     """
+    loaded, request = asked(denoiser, range(count), sampler, seed, labels, batch_size)
+    return generate_pictures(loaded, request, progress)
+
+
+def asked(
+    denoiser: Denoiser | str | Path,
+    numbers: Sequence[int],
+    sampler: SamplerConfig | None,
+    seed: int,
+    labels: Sequence[int] | None,
+    batch_size: int = 256,
+) -> tuple[Denoiser, GenerationRequest]:
+    """The loaded denoiser, and the request for pictures of these numbers; see `generate`."""
     if not isinstance(denoiser, Denoiser):
+        sampler = sampler or load_sampler(denoiser)
         denoiser = load_denoiser(denoiser)
     classes = denoiser.num_classes
     wanted = list(range(classes) or [-1]) if labels is None else list(labels)
@@ -45,8 +60,8 @@ def generate(
     request = GenerationRequest(
         sampler=sampler or SamplerConfig(),
         seed=seed,
-        indices=range(count),
-        labels=np.resize(np.asarray(wanted, np.int64), count),
+        indices=numbers,
+        labels=np.resize(np.asarray(wanted, np.int64), len(numbers)),
         batch_size=batch_size,
     )
-    return generate_pictures(denoiser, request, progress)
+    return denoiser, request

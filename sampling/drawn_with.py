@@ -9,6 +9,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from dataset.decode import image_suffixes
 from models.weights import file_hash
+from models.weights_folder import weights_file
 from sampling.request import GenerationRequest
 
 if TYPE_CHECKING:
@@ -30,12 +31,13 @@ def drawn_with(request: GenerationRequest) -> dict[str, Any]:
 
     assert request.weights is not None, "the request names no weights"
     sampler = request.sampler
-    files: dict[str, str | Path | None] = {"weights": request.weights}
+    weights = weights_file(request.weights)
+    files: dict[str, str | Path | None] = {"weights": weights}
     for number, entry in enumerate(sampler.guidance):
         if entry.needs.network:
             files[f"guide {number}"] = guiding_file(entry, request)
     files["classifier"] = request.classifier
-    facts: dict[str, Any] = {_FILE: Path(request.weights).name, "seed": request.seed}
+    facts: dict[str, Any] = {_FILE: weights.name, "seed": request.seed}
     facts |= {name: file_hash(file)[:16] for name, file in files.items() if file is not None}
     settings = sampler.model_dump(mode="json")
     for entry in settings["guidance"]:

@@ -9,6 +9,7 @@ import torch
 from foundation.number_names import number_name
 from models.denoiser import Denoiser, load_denoiser
 from models.extractors.classifier import load_classifier
+from models.weights_folder import weights_file
 from sampling.generate import Progress, as_sampled, device_of, generate_batches
 from sampling.guidance.config import GuidanceConfig
 from sampling.guidance.gradient import ClassifierLogProb
@@ -61,10 +62,10 @@ def guiding_file(entry: GuidanceConfig, request: GenerationRequest) -> Path:
     ValueError where the entry names neither a file nor a length.
     """
     if entry.guiding_weights is not None:
-        return Path(entry.guiding_weights)
+        return weights_file(entry.guiding_weights)
     if entry.guiding_length is None or request.weights is None:
         raise ValueError(
             f"guidance {entry.kind} needs weights (a file) or length (an EMA length among "
             "ema.lengths): give one of them"
         )
-    return Path(request.weights).parent / f"{number_name(entry.guiding_length)}.safetensors"
+    return weights_file(request.weights).parent / f"{number_name(entry.guiding_length)}.safetensors"

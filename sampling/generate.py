@@ -1,6 +1,7 @@
 """Draws images from a denoiser: image i depends on (seed, i) and its label alone."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,7 +15,6 @@ from sampling.guidance.base import Guide, Guided, LabelledDenoiser, bind_labels
 from sampling.guidance.table import guide_denoiser
 from sampling.request import GenerationRequest
 from sampling.seeds import image_generators, image_noise
-from sampling.solvers.step import Denoise
 from sampling.solvers.table import solve
 
 Progress = Callable[[int, int | None], None]
@@ -62,26 +62,19 @@ def generate_batches(
     after each batch, and within one as its evaluations go on. Raises ValueError for unusable input
     before the first evaluation.
     """
-    sampler, indices = request.sampler, [int(index) for index in request.indices]
-    labels = _checked_labels(denoiser, request)
-    guided = guide_denoiser(as_sampled(denoiser, sampler), sampler.guidance, guide)
-    sigmas = sampler.time_grid(Path(request.cache_dir) if request.cache_dir else None)
-    target = torch.device(device) if device is not None else device_of(denoiser)
-    options: dict[str, Any] = dict(sampler.solver_options)
+    indices = [int(index) for index in request.indices]
+    labels = checked_labels(denoiser, request)
+    drawing = prepare(denoiser, request, guide=guide, device=device)
 
     def batches() -> Iterator[Tensor]:
         for start in range(0, len(indices), request.batch_size):
             chosen = slice(start, start + request.batch_size)
-            # CPU generators give the same noise whichever device the network runs on.
             generators = image_generators(request.seed, indices[chosen])
-            noise = image_noise(generators, guided.image_shape, device=target)
-            denoise = bind_labels(guided, labels[chosen].to(target))
+            noise = drawing.noise(generators)
+            evaluated = None
             if progress is not None:
-                denoise = _counted(denoise, progress, start, len(indices), sampler.nfe)
-            with torch.no_grad(), _evaluating(guided):
-                images = solve(
-                    sampler.solver, denoise, noise, sigmas, generators=generators, **options
-                )
+                evaluated = _shares(progress, start, len(indices), request.sampler.nfe)
+            images = drawing.solve(noise, labels[chosen], generators, evaluated=evaluated)
             yield images.float().cpu()
             if progress is not None:
                 progress(start + len(images), len(indices))
@@ -89,23 +82,93 @@ def generate_batches(
     return batches()
 
 
-def _counted(
-    denoise: Denoise, progress: Progress, start: int, total: int, evaluations: int
-) -> Denoise:
-    """`denoise`, which tells what share of its batch's evaluations is done, as images."""
+def _shares(progress: Progress, start: int, total: int, evaluations: int) -> Callable[[int], None]:
+    """Tells what share of a batch's evaluations is done, as images after the first `start`."""
     calls, told = 0, 0
 
-    def counted(x: Tensor, sigma: Tensor) -> Tensor:
+    def evaluated(count: int) -> None:
         nonlocal calls, told
-        result = denoise(x, sigma)
         calls += 1
-        done = len(x) * calls // evaluations
-        if told < done < len(x):
+        done = count * calls // evaluations
+        if told < done < count:
             told = done
             progress(start + done, total)
-        return result
 
-    return counted
+    return evaluated
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What one needs to draw images of one request: `prepare` makes it."""
+
+    denoiser: LabelledDenoiser
+    """With its adapter and guidance, as the sampler asks."""
+    sampler: SamplerConfig
+    sigmas: Tensor
+    """The time grid, float64 [steps + 1]."""
+    device: torch.device
+
+    def noise(self, generators: Sequence[torch.Generator]) -> Tensor:
+        """Unit normal noise [B, C, H, W]; CPU generators give the same on every device."""
+        return image_noise(generators, self.denoiser.image_shape, device=self.device)
+
+    def solve(
+        self,
+        noise: Tensor,
+        labels: Tensor,
+        generators: Sequence[torch.Generator] | None = None,
+        callback: Callable[[int, Tensor, Tensor], None] | None = None,
+        evaluated: Callable[[int], None] | None = None,
+    ) -> Tensor:
+        """Images [B, C, H, W] in data units, from noise and labels int64 [B]; see `solve`.
+
+        evaluated(B): called after each evaluation of the denoiser.
+        """
+        bound = bind_labels(self.denoiser, labels.to(self.device))
+
+        def denoise(x: Tensor, sigma: Tensor) -> Tensor:
+            result = bound(x, sigma)
+            if evaluated is not None:
+                evaluated(len(x))
+            return result
+
+        options: dict[str, Any] = dict(self.sampler.solver_options)
+        with torch.no_grad(), _evaluating(self.denoiser):
+            return solve(
+                self.sampler.solver,
+                denoise,
+                noise,
+                self.sigmas,
+                generators=generators,
+                callback=callback,
+                **options,
+            )
+
+    def denoised(self, x: Tensor, sigma: float, labels: Tensor) -> Tensor:
+        """D(x; sigma, labels) [B, C, H, W], with the guidance."""
+        levels = torch.full((len(x),), sigma, device=x.device)
+        with torch.no_grad(), _evaluating(self.denoiser):
+            return self.denoiser(x, levels, labels.to(self.device)).to(x.dtype)
+
+
+def prepare(
+    denoiser: LabelledDenoiser,
+    request: GenerationRequest,
+    *,
+    guide: Guide = None,
+    device: torch.device | str | None = None,
+) -> Drawing:
+    """The guided denoiser and the time grid of a request; for the arguments see generate_batches.
+
+    Raises ValueError where guidance lacks what it needs.
+    """
+    sampler = request.sampler
+    return Drawing(
+        guide_denoiser(as_sampled(denoiser, sampler), sampler.guidance, guide),
+        sampler,
+        sampler.time_grid(Path(request.cache_dir) if request.cache_dir else None),
+        torch.device(device) if device is not None else device_of(denoiser),
+    )
 
 
 def as_sampled(denoiser: LabelledDenoiser, sampler: SamplerConfig) -> LabelledDenoiser:
@@ -152,7 +215,7 @@ class _evaluating:
             module.training = mode
 
 
-def _checked_labels(denoiser: LabelledDenoiser, request: GenerationRequest) -> Tensor:
+def checked_labels(denoiser: LabelledDenoiser, request: GenerationRequest) -> Tensor:
     """The request's labels, int64 [N] on the CPU; ValueError for an unknown class."""
     classes = max(denoiser.num_classes, 1)
     labels = torch.tensor(request.labels, dtype=torch.int64)  # a copy: Ray's arrays are read-only

@@ -61,7 +61,8 @@ class TrainConfig(Settings):
     horizontal_flip: bool = False
     """Mirror half of the training images; wrong for digits and letters."""
     init_from: str | None = None
-    """Weights (.safetensors) to start from, for fine-tuning; null: random."""
+    """Weights to start from, for fine-tuning: a .safetensors file or an exported folder; null:
+    random."""
     log_every_kimg: Annotated[Positive, KIMG] = 4.0
     """Images between two points of the loss curve (kimg)."""
     held_out_every_kimg: Annotated[Positive, KIMG] = 25.0

@@ -73,6 +73,8 @@ class Item(BaseModel, extra="ignore", frozen=True):
     """Names of the classes that samples.png does not show."""
     n: int | None = None
     metric_name: str = "FD"
+    weights_sha256: str | None = None
+    """Of the file that drew the images; None in files of older versions."""
     metrics: dict[str, Metric]
     protocol: dict[str, Any] = {}
 

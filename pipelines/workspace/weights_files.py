@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from models.weights import WeightsError
+from models.weights_folder import weights_file as file_of
 from pipelines.settings.schema import Params
 from pipelines.settings.yaml_file import ParamsError
 from pipelines.workspace.paths import dvc_root
@@ -13,14 +15,20 @@ from training.config import TrainConfig
 def weights_file(path: str, key: str, otherwise: str) -> Path:
     """Full path of a weights file that params name relative to the project or its main checkout.
 
-    Raises ParamsError for a missing file. Its message begins with `key` and ends with `otherwise`,
-    which says what else the key may be.
+    An exported folder means the weights in it. Raises ParamsError for a missing file and for
+    another folder. Its message begins with `key` and ends with `otherwise`, which says what else
+    the key may be.
     """
     for root in (Path(), dvc_root()):
-        if (root / path).is_file():
-            return Path(os.path.abspath(root / path))  # a link keeps the .json beside it
+        try:
+            found = file_of(root / path)
+        except WeightsError as error:
+            raise ParamsError(f"{key}: {error}, or {otherwise}") from None
+        if found.is_file():
+            return Path(os.path.abspath(found))  # a link keeps the .json beside it
     raise ParamsError(
-        f"{key}: {path} does not exist: give the path of a .safetensors file, or {otherwise}"
+        f"{key}: {path} does not exist: give the path of a .safetensors file or of an exported "
+        f"folder, or {otherwise}"
     )
 
 

@@ -65,19 +65,33 @@ def solve(
 
 def evaluated_levels(solver: Solver, sigmas: "Tensor | Sequence[float]") -> list[float]:
     """The noise levels at which the solver calls the denoiser, in the order of the calls."""
+    return _calls(solver, sigmas)[0]
+
+
+def adds_noise(solver: Solver, sigmas: "Tensor | Sequence[float]") -> bool:
+    """Whether the solver draws fresh noise on this time grid, so that it is not deterministic."""
+    return _calls(solver, sigmas)[1] > 0
+
+
+def _calls(solver: Solver, sigmas: "Tensor | Sequence[float]") -> tuple[list[float], int]:
+    """(noise levels of the denoiser's calls, number of draws of fresh noise) of a run."""
     import torch
 
     levels: list[float] = []
+    draws = 0
 
     def record(x: "Tensor", sigma: "Tensor") -> "Tensor":
         levels.append(float(sigma[0]))
         return x
 
-    # A separate generator, so that a solver that adds noise does not advance torch's global one.
-    normal = normal_source([torch.Generator()], 1)
-    nothing = torch.zeros(1, 1, dtype=torch.float64)
-    solver.run(record, nothing, check_sigmas(sigmas), normal, _no_report)
-    return levels
+    def nothing(x: "Tensor") -> "Tensor":
+        nonlocal draws
+        draws += 1
+        return torch.zeros_like(x)
+
+    one = torch.zeros(1, 1, dtype=torch.float64)
+    solver.run(record, one, check_sigmas(sigmas), nothing, _no_report)
+    return levels, draws
 
 
 def _no_report(step: int, x: "Tensor", denoised: "Tensor") -> None:

@@ -45,6 +45,11 @@ def test_two_folders_give_a_table_and_a_file(tmp_path, monkeypatch, capsys):
     assert kept["protocol"]["extractor"] == "efficientnet_lite0"
 
 
+def test_a_file_that_cannot_be_written_is_told_first(tmp_path, monkeypatch):
+    with pytest.raises(SystemExit, match=r"--json .* is a folder: name a file"):
+        typed(monkeypatch, tmp_path / "made", tmp_path / "real", "--json", tmp_path)
+
+
 def test_a_reference_judges_by_its_own_network(tmp_path, monkeypatch, capsys, labelled):
     build_reference(labelled, EvaluationConfig(), tmp_path / "reference")
     pixels = pictures(tmp_path / "made", 30, 3)

@@ -11,6 +11,8 @@ from models.config import ModelConfig
 from models.denoiser import Denoiser, describe
 from models.weights import save_weights
 from pipelines import sample
+from pipelines.sampling_command.arguments import command_line
+from pipelines.sampling_command.sampler import chosen_sampler
 
 
 def save_toy(path, classes, names=(), seed=0):
@@ -111,9 +113,10 @@ def test_a_used_folder_takes_more_of_the_same_generation_and_no_other(
 def test_what_cannot_be_written_is_told_before_anything_is_drawn(weights, tmp_path, monkeypatch):
     monkeypatch.setattr(sample, "progress", None)  # it would begin the drawing
     for words, told in (
-        (("--grid", tmp_path / "g.pgn"), r"g\.pgn is no name of an image file: name a \.png"),
+        (("--grid", tmp_path / "g.pgn"), r"g\.pgn: name a file that ends in \.png or"),
         (("--grid", tmp_path / "no" / "g.png"), "make the folder .*no first"),
         (("--npz", tmp_path), "is a folder: name a file"),
+        (("--npz", tmp_path / "a.np"), r"a\.np: name a file that ends in \.npz"),
         (("--out", weights), "is a file: name a folder"),
     ):
         with pytest.raises(ValueError, match=told):
@@ -128,8 +131,9 @@ def test_labels_by_name_are_those_by_number(tmp_path, monkeypatch):
     a, b = (np.load(tmp_path / f"{name}.npz") for name in "ab")
     assert a["labels"].tolist() == [2, 0, 2, 0] == b["labels"].tolist()
     assert (a["images"] == b["images"]).all()
-    with pytest.raises(ValueError, match="unknown class 'bird'"):
-        run(monkeypatch, named, "--labels", "bird", "--npz", tmp_path / "c.npz")
+    for word, told in (("bird", "unknown class 'bird'"), ("dgo", "did you mean 'dog'")):
+        with pytest.raises(ValueError, match=told):
+            run(monkeypatch, named, "--labels", word, "--npz", tmp_path / "c.npz")
 
 
 @pytest.mark.parametrize(
@@ -140,8 +144,11 @@ def test_labels_by_name_are_those_by_number(tmp_path, monkeypatch):
         (["--solver", "heun", "--solver-option", "eta=1"], "eta"),
         (["--labels", "3"], "classes 0 to 2"),
         (["--labels", "x"], "numbers and ranges"),
-        (["--guide", "gradient=1"], "--classifier"),
-        (["--guide", "autoguidance=2"], "needs weights"),
+        (["--guide", "gradient=1"], "give --classifier FILE, such as outputs/reference/classif"),
+        (["--classifier", "c.safetensors"], r"guidance of this sampler \(none\) does not use it"),
+        (["--guide-weights", "g.safetensors"], "give --guide KIND=WEIGHT too, or leave it out"),
+        (["--seeds", "0-9"], "--seeds 0-9 names 10 images and --count asks for 2: give one"),
+        (["--guide", "autoguidance=2"], "give --guide-weights FILE"),
         (["--solver-option", "order"], "KEY=VALUE"),
         (["--count", "-3"], "at least one"),
         (
@@ -151,7 +158,10 @@ def test_labels_by_name_are_those_by_number(tmp_path, monkeypatch):
         (["--batch-size", "0"], "--batch-size 0: give 1 or more"),
         (["--seed", "-1"], "--seed -1: a seed is from 0"),
         (["--seed", str(2**63)], "a seed is from 0 to 2.63 - 1"),
-        (["--seeds", "0-9999999999"], "--seeds '0-9999999999': at most 1,000,000 numbers"),
+        (
+            ["--seeds", "0-9999999999"],
+            "--seeds '0-9999999999': at most 1,000,000 numbers",
+        ),
         (["--seeds", "0-999999,0-999999"], "at most 1,000,000 numbers"),
         (["--seeds", "1" * 5000], r"\(5000 characters\)': give numbers and ranges"),
         (["--labels", "0-9999999999"], "--labels '0-9999999999': at most"),
@@ -185,7 +195,7 @@ def test_nothing_to_write_and_unlabelled_models(weights, tmp_path, monkeypatch):
 def test_another_solver_or_grid_leaves_the_named_settings_own_options_behind():
     def chosen(*words):
         line = ["w", "--sampler", "fast8", "--params", "presets/digits.yaml", *words]
-        return sample.chosen_sampler(sample.command_line().parse_args(line))
+        return chosen_sampler(command_line("").parse_args(line))
 
     assert chosen().solver_options == {"order": 2}
     assert chosen("--solver", "unipc").solver_options == {"order": 2}  # the same one keeps them
@@ -197,8 +207,8 @@ def test_guidance_from_the_command_line(weights, tmp_path, monkeypatch):
     save_toy(tmp_path / "0.2.safetensors", 3)
 
     def chosen(*words):
-        line = sample.command_line().parse_args([str(weights), *words])
-        return sample.chosen_sampler(line).guidance
+        line = command_line("").parse_args([str(weights), *words])
+        return chosen_sampler(line).guidance
 
     words = "--guide autoguidance=2 --guide classifier_free=1.5 --guide-weights g.safetensors"
     guided = chosen(*words.split())

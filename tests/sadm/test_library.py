@@ -50,12 +50,13 @@ def project(tmp_path_factory):
 def test_the_page_runs_from_top_to_bottom(project, monkeypatch, capsys):
     monkeypatch.chdir(project)
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/library.md").read_text(), re.S)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     names: dict = {}
     for block in blocks:
         exec(block, names)
     assert names["images"].shape == (20, 8, 8, 1) and names["images"].dtype == np.uint8
-    assert np.asarray(Image.open("samples.png")).std() > 5
+    for name in ("samples", "trajectory", "between"):
+        assert np.asarray(Image.open(f"{name}.png")).std() > 5
     assert not np.array_equal(names["images"], names["fast"])
     assert float(names["pixels"].std()) == pytest.approx(0.5, rel=0.05)
     assert "KID" in capsys.readouterr().out and names["result"]["num_real"] == 12

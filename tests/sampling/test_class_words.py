@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.sample import chosen_labels, numbers
+from pipelines.sampling_command.images import chosen_labels, numbers
 from sampling.class_words import asked_classes
 
 PETS = ["cat", "dog", "guinea pig", "fish, large", "cafe\u0301"]

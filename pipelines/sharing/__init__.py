@@ -1,0 +1,1 @@
+"""A folder of weights for others: model card, loading by name, and by diffusers."""

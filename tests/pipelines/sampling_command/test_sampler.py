@@ -1,0 +1,50 @@
+"""What a command line says about guidance: which classifier it uses, and where that comes from."""
+
+import numpy as np
+import pytest
+import torch
+
+from models.config import ModelConfig
+from models.denoiser import Denoiser, describe
+from models.extractors.classifier import ClassifierExtractor
+from models.weights import WeightsError, save_weights
+from pipelines.sampling_command.sampler import classifier_note
+from sampling.config import SamplerConfig
+from sampling.guidance.gradient import GradientConfig
+from sampling.request import GenerationRequest
+
+GRADIENT = (GradientConfig(),)
+
+
+def asked(classifier, guidance=GRADIENT):
+    return GenerationRequest(
+        sampler=SamplerConfig(guidance=guidance),
+        seed=0,
+        indices=[0],
+        labels=np.zeros(1, np.int64),
+        classifier=None if classifier is None else str(classifier),
+    )
+
+
+def test_the_note_names_the_classifier_and_its_origin(tmp_path):
+    path = tmp_path / "classifier.safetensors"
+    classifier = ClassifierExtractor((1, 8, 8), 3, 16)
+    classifier.description = {"images": 120, "held_out_accuracy": 0.91}
+    classifier.save(path)
+    note = classifier_note(asked(path), 3)
+    assert str(path) in note and "on 120 images, accuracy 0.910 on held-out ones" in note
+    assert "do not judge these images by conditional accuracy" in note
+    assert classifier_note(asked(None, ()), 3) is None
+    with pytest.raises(ValueError, match="knows 3 classes and the denoiser 10"):
+        classifier_note(asked(path), 10)
+
+
+def test_weights_that_hold_no_classifier_are_refused(tmp_path):
+    torch.manual_seed(0)
+    config = ModelConfig(channels=8, attention_resolutions=(), structural_blocks=())
+    denoiser = Denoiser((1, 8, 8), 3, config)
+    save_weights(tmp_path / "0.1.safetensors", denoiser.state_dict(), describe(denoiser))
+    with pytest.raises(ValueError, match="holds no classifier of images"):
+        classifier_note(asked(tmp_path / "0.1.safetensors"), 3)
+    with pytest.raises(WeightsError, match="does not exist"):
+        classifier_note(asked(tmp_path / "no.safetensors"), 3)
