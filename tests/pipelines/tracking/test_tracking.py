@@ -25,23 +25,10 @@ runs = SimpleNamespace(**run_path(str(Path(__file__).with_name("tracked_stages.p
 CONFIG, FakeParams, start = runs.CONFIG, runs.FakeParams, runs.start
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    """One store for the module; creating it takes seconds."""
-    folder = tmp_path_factory.mktemp("root")
-    open_run_store(CONFIG, folder)
-    return folder
-
-
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path, monkeypatch):
     """A folder without presets and without git."""
     monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def client(root):
-    return open_run_store(CONFIG, root).client
 
 
 def steps(client, run_id, key):
