@@ -193,7 +193,7 @@ def test_ctrl_c_under_ray_is_told_and_tracked_as_such(clone, tmp_path):
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGINT)
     said, _ = process.communicate(timeout=120)
-    assert process.returncode == 1
+    assert process.returncode == 130
     assert "interrupted: the same command goes on" in said and "Traceback" not in said, said
     client = MlflowClient(f"sqlite:///{work.folder}/mlflow.db")
     runs = client.search_runs(["1"], "tags.stage = 'train'")
