@@ -57,6 +57,18 @@ def test_every_output_is_there(clone):
     assert page.count("data:image/png;base64,") >= 3 and "http://" not in page.split("<body")[1]
 
 
+def test_floors_are_measured_once_for_all_items_and_starts(clone):
+    (floors,) = (clone.folder / ".runs" / "floors").iterdir()  # of both items
+    os.utime(floors, ns=(0, 0))  # floors that are measured are written
+    for length in ("0.05", "0.1"):
+        file = clone.folder / f"outputs/evaluate/{length}-heun3/metrics.json"
+        before = file.read_text()
+        clone.run("python", "-m", "pipelines.evaluate", "--length", length, "--sampler", "heun3")
+        assert file.read_text() == before
+    (again,) = (clone.folder / ".runs" / "floors").iterdir()
+    assert again == floors and again.stat().st_mtime_ns == 0
+
+
 def test_mlflow_tells_the_same(clone):
     from mlflow.tracking import MlflowClient
 
