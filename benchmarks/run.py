@@ -8,33 +8,31 @@ machine, ratios much less.
 
 import argparse
 import json
-from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import date
+from importlib import import_module
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import frechet, imports, judging, neighbours
 from benchmarks.side_by_side import Row, machine
 from foundation.atomic_files import write_text
 
-BENCHMARKS: dict[str, tuple[Callable[[], Iterator[Row]], str]] = {
-    "frechet": (frechet.rows, "Frechet distance beside clean-fid's (2 minutes)"),
-    "imports": (imports.rows, "processor seconds of imports, params and --help (4 minutes)"),
-    "judging": (judging.rows, "judging with kept floors, beside measuring them (1 minute)"),
-    "neighbours": (neighbours.rows, "nearest neighbours beside scikit-learn's (1 minute)"),
+BENCHMARKS = {
+    "extractor": "EfficientNet-Lite0 on a processor, by batch (3 minutes)",
+    "frechet": "Frechet distance beside clean-fid's (2 minutes)",
+    "imports": "processor seconds of imports, params and --help (4 minutes)",
+    "judging": "judging with kept floors, beside measuring them (1 minute)",
+    "neighbours": "nearest neighbours beside scikit-learn's (1 minute)",
 }
-"""Name -> (function that measures, what it measures)."""
+"""Name of a module here, whose function `rows` measures -> what it measures."""
 RESULTS = Path("benchmarks/results.json")
 
 
 def table_of(name: str, rows: list[Row], about: dict) -> Table:
     """The rows, under a title that tells on what machine, and how busy it was."""
-    title = f"{BENCHMARKS[name][1]}\n" + "{processor}, {threads} threads, load {load}".format(
-        **about
-    )
+    title = f"{BENCHMARKS[name]}\n" + "{processor}, {threads} threads, load {load}".format(**about)
     headings = ("what", "ours", "theirs", "ratio", "quartiles", "aim", "")
     table = Table(*headings, title=title)
     for row in rows:
@@ -66,7 +64,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    listed = "; ".join(f"{name}: {what}" for name, (_, what) in BENCHMARKS.items())
+    listed = "; ".join(f"{name}: {what}" for name, what in BENCHMARKS.items())
     arguments.add_argument("names", metavar="NAME", nargs="*", help=f"(default: all) {listed}")
     names = arguments.parse_args().names or list(BENCHMARKS)
     for name in names:
@@ -74,7 +72,7 @@ def main() -> None:
             arguments.error(f"there is no benchmark {name!r}: choose from {', '.join(BENCHMARKS)}")
     for name in names:
         about = machine()
-        rows = list(BENCHMARKS[name][0]())
+        rows = list(import_module(f"benchmarks.{name}").rows())
         Console().print(table_of(name, rows, about))
         keep(name, rows, about)
 

@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import torch
-
 
 @dataclass(frozen=True)
 class Row:
@@ -75,6 +73,8 @@ def compared(
 
 def machine() -> dict[str, str | int | float]:
     """What one must know to read times: processor, threads, and how busy the machine is."""
+    import torch  # which --help does without
+
     model = platform.processor() or platform.machine()
     if os.path.exists("/proc/cpuinfo"):
         with open("/proc/cpuinfo") as stream:

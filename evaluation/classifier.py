@@ -103,11 +103,11 @@ def train_classifier(
         statistics.update(network.features(chunk))
     network.standardise(statistics.mean, statistics.cov)
     accuracy = classifier_accuracy(network, images, labels, held_out_indices)
-    network.description = {
-        "seed": seed,
+    network.description = {  # in the order in which its file gives it back
+        "held_out_accuracy": accuracy,
         "images": len(chosen),
         "images_seen": total * BATCH,
-        "held_out_accuracy": accuracy,
+        "seed": seed,
     }
     return network, accuracy
 

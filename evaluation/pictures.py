@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from evaluation.fonts import default_font
+from evaluation.sheets.fonts import default_font
 from evaluation.sheets.tiles import GAP, INK, MARGIN, PAPER, RULE, as_tiles, row_names
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 from zipfile import BadZipFile
@@ -16,6 +17,7 @@ from evaluation.classifier import train_classifier
 from evaluation.config import EvaluationConfig
 from evaluation.copies import near_copies
 from evaluation.features import write_features
+from evaluation.unfinished_reference import keep_classifier, kept_classifier, unfinished_work
 from foundation.atomic_files import replacing, write_text
 from foundation.json_files import read_object
 from models.extractors.classifier import ClassifierExtractor, load_classifier
@@ -78,6 +80,8 @@ def build_reference(
     config: EvaluationConfig,
     out: Path,
     progress: Callable[[str, int, int], None] | None = None,
+    unfinished: Path | None = None,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> dict:
     """Write the reference of a data set into the folder `out`, reference.json last.
 
@@ -89,6 +93,9 @@ def build_reference(
     Args:
         config: only `extractor` and `inception_path` are read.
         progress: called with (what is done, done, total).
+        unfinished: folder for the classifier and the features so far, with which the next call for
+            the same goes on if this one is interrupted; to the same result. None: none are kept.
+        tell: called with a line if there is something to go on with.
 
     Returns:
         The content of reference.json. Raises ValueError, which says what to do, if the data set is
@@ -113,65 +120,69 @@ def build_reference(
     extractor: Extractor | None = None
     if name != "classifier":
         extractor = load_extractor(name, inception_path=config.inception_path)
-    classifier, accuracy = None, None
-    if name == "classifier" or _can_classify(dataset):
-        classifier, accuracy = train_classifier(
-            dataset.images,
-            dataset.labels,
-            dataset.num_classes,
+    decides = {
+        "dataset": dataset.content_hash,
+        "images": [sha256(side.tobytes()).hexdigest() for side in (train, held_out)],
+        "extractor": name if extractor is None else extractor.protocol(),
+        "device": [device.type, torch.get_num_threads()],  # sums are rounded in another order
+    }
+    with unfinished_work(unfinished, decides, tell) as work:
+        classifier = None
+        if name == "classifier" or _can_classify(dataset):
             # A picture that has two labels is an image of each class.
-            *(
+            labelled = [
                 side[first_of_each(key, dataset.labels[side])]
                 for side, key in zip(sides, keys, strict=True)
-            ),
-            device=device,
-            progress=_step(progress, "training the classifier"),
+            ]
+            said = _step(progress, "training the classifier")
+            about = dataset.images, dataset.labels, dataset.num_classes
+            classifier = kept_classifier(work)
+            if classifier is None:
+                classifier, _ = train_classifier(*about, *labelled, device=device, progress=said)
+                keep_classifier(work, classifier)
+            classifier.save(out / "classifier.safetensors")
+        if extractor is None:
+            assert classifier is not None
+            extractor = classifier
+        weights = extractor.to(device).protocol()["weights_sha256"]
+        statistics = {}
+        for split, indices in (("train", train), ("held_out", held_out)):
+            statistics[split] = write_features(
+                extractor,
+                dataset.images,
+                indices,
+                out / f"{split}_features.npy",
+                _step(progress, f"features of the {split.replace('_', '-')} split"),
+                None if work is None else work / f"{split}-{weights[:16]}.npy",
+            )
+        found = near_copies(dataset.images, train, held_out, _step(progress, "finding near-copies"))
+        _write_statistics(
+            out / "statistics.npz",
+            mean=statistics["train"].mean,
+            cov=statistics["train"].cov,
+            train_indices=train,
+            held_out_indices=held_out,
         )
-        classifier.save(out / "classifier.safetensors")
-    if extractor is None:
-        assert classifier is not None
-        extractor = classifier
-    extractor.to(device)
-    statistics = write_features(
-        extractor,
-        dataset.images,
-        train,
-        out / "train_features.npy",
-        _step(progress, "features of the train split"),
-    )
-    write_features(
-        extractor,
-        dataset.images,
-        held_out,
-        out / "held_out_features.npy",
-        _step(progress, "features of the held-out split"),
-    )
-    found = near_copies(dataset.images, train, held_out, _step(progress, "finding near-copies"))
-    _write_statistics(
-        out / "statistics.npz",
-        mean=statistics.mean,
-        cov=statistics.cov,
-        train_indices=train,
-        held_out_indices=held_out,
-    )
-    manifest = {
-        "schema": SCHEMA,
-        "extractor": name,
-        "metric_name": extractor.metric_name,
-        "protocol": extractor.protocol(),
-        "classifier": None if classifier is None else classifier.protocol(),
-        "held_out_accuracy": accuracy,
-        "num_train": len(train),
-        "num_held_out": len(held_out),
-        "copies": {
-            "merged_train": len(sides[0]) - len(train),
-            "merged_held_out": len(sides[1]) - len(held_out),
-            **found,
-        },
-        "num_features": extractor.num_features,
-        "dataset_hash": dataset.content_hash,
-    }
-    write_text(out / "reference.json", json.dumps(manifest, indent=1) + "\n")
+        manifest = {
+            "schema": SCHEMA,
+            "extractor": name,
+            "metric_name": extractor.metric_name,
+            "protocol": extractor.protocol(),
+            "classifier": None if classifier is None else classifier.protocol(),
+            "held_out_accuracy": (
+                None if classifier is None else classifier.description["held_out_accuracy"]
+            ),
+            "num_train": len(train),
+            "num_held_out": len(held_out),
+            "copies": {
+                "merged_train": len(sides[0]) - len(train),
+                "merged_held_out": len(sides[1]) - len(held_out),
+                **found,
+            },
+            "num_features": extractor.num_features,
+            "dataset_hash": dataset.content_hash,
+        }
+        write_text(out / "reference.json", json.dumps(manifest, indent=1) + "\n")
     return manifest
 
 

@@ -9,7 +9,7 @@ from pipelines.params import load_params
 from pipelines.ray_jobs.session import hide_gpus
 from pipelines.tracking.stage_run import stage_run
 from pipelines.workspace.fingerprint import pipeline_tag, stage_fingerprint
-from pipelines.workspace.paths import DATASET, REFERENCE, dvc_root
+from pipelines.workspace.paths import DATASET, REFERENCE, dvc_root, unfinished_references
 
 
 def main() -> None:
@@ -25,11 +25,17 @@ def main() -> None:
     shutil.rmtree(REFERENCE, ignore_errors=True)
     with stage_run("reference", params, tag, fingerprint, root=dvc_root()) as run:
         with phases("reference") as report:
-            manifest = build_reference(dataset, params.evaluation, REFERENCE, report)
+            manifest = build_reference(
+                dataset, params.evaluation, REFERENCE, report, unfinished_references(), say
+            )
         run.log_dict(manifest, "reference.json")
-    print(f"reference: {manifest['metric_name']}")
+    say(manifest["metric_name"])
     for note in copy_notes(manifest["copies"]):
-        print(f"reference: {note}")
+        say(note)
+
+
+def say(text: str) -> None:
+    print(f"reference: {text}", flush=True)
 
 
 if __name__ == "__main__":

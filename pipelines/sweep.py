@@ -6,6 +6,7 @@ The same command continues a stopped sweep, and shows the result of a finished o
 """
 
 import argparse
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,16 @@ from pipelines.ray_jobs.waiting import told_while_waiting
 from pipelines.reporting.stage_outputs import read_json
 from pipelines.settings.cross_checks import remarks
 from pipelines.settings.yaml_file import ParamsError
+from pipelines.sweeps.announcement import announce
+from pipelines.sweeps.lines import (
+    begun_line,
+    ended_line,
+    expected,
+    header,
+    rung_line,
+    stopping_line,
+)
+from pipelines.sweeps.pace import seconds_per_image
 from pipelines.sweeps.record import (
     BROKEN,
     Record,
@@ -32,7 +43,7 @@ from pipelines.sweeps.record import (
     environment_for_tune,
     lock_text,
 )
-from pipelines.sweeps.report import announce, outcome, write_report
+from pipelines.sweeps.report import write_report
 from pipelines.sweeps.space import Sweep, load_sweep
 from pipelines.sweeps.tracked import SweepRuns
 from pipelines.sweeps.trial import TrialTask, run_trial
@@ -78,6 +89,10 @@ def main() -> None:
 
 def run_sweep(sweep: Sweep, folder: Path, root: Path, retry_broken: bool = False) -> None:
     """Begin or continue a sweep and write its report. Raises KeyboardInterrupt when stopped."""
+    begun = Record(sweep, folder)
+    if begun.done() < sweep.config.trials:
+        for line in header(sweep, begun):
+            print(f"sweep: {line}", flush=True)
     if not (folder / "sweep.json").is_file() or not (REFERENCE / "reference.json").is_file():
         prepare_data(sweep)
     facts = sweep_facts(sweep)
@@ -90,10 +105,10 @@ def run_sweep(sweep: Sweep, folder: Path, root: Path, retry_broken: bool = False
         if record.done() < sweep.config.trials or broken:
             search(sweep, folder, root, Observer(record, runs), retry_broken)
         out = REPORTS / SWEEPS / sweep.config.name
-        files = write_report(sweep, record, out)
-        for path in files:
+        written = write_report(sweep, record, out)
+        for path in written.files:
             runs.parent.log_artifact(path)
-        announce(sweep, record, out, runs.parent)
+        announce(sweep, record, out, written, runs.parent)
         status = "FINISHED"
     except KeyboardInterrupt:
         status = "KILLED"
@@ -141,27 +156,35 @@ class Observer:
 
     def __init__(self, record: Record, runs: SweepRuns):
         self.record, self.runs = record, runs
+        self.at_a_time = record.sweep.config.max_concurrent
+        self.timed = seconds_per_image(list(record.trials.values())) is not None
 
     def started(self, trial_id: str, sample: dict[str, Any]) -> None:
-        self.runs.started(self.record.started(trial_id, sample))
+        trial = self.record.started(trial_id, sample)
+        self.say(begun_line(self.record.sweep, trial))
+        self.runs.started(trial)
 
     def reported(self, trial_id: str, result: dict[str, Any]) -> None:
         trial = self.record.rung(trial_id, result)
-        if trial is not None:
-            self.runs.rung(trial)
-            self.say(
-                f"trial {trial.number}: {trial.nimg / 1000:g} kimg, "
-                f"{outcome(self.record.sweep, trial)}"
-            )
+        if trial is None:
+            return
+        self.say(rung_line(self.record.sweep, trial))
+        if not self.timed and trial.timed_images:
+            self.timed = True
+            self.say(f"time: {expected(self.record.sweep, self.record, self.at_a_time)}")
+        self.runs.rung(trial)
 
     def ended(self, trial_id: str, error: str | None = None) -> None:
         trial = self.record.ended(trial_id, error)
+        self.say(ended_line(self.record.sweep, trial, self.record, self.at_a_time))
         self.runs.ended(trial)
-        total = self.record.sweep.config.trials
-        self.say(
-            f"trial {trial.number}: {trial.status}{': ' if error else ''}{error or ''} "
-            f"({self.record.done()} of {total} trials)"
-        )
+
+    def stopping(self) -> None:
+        """Ctrl-C was pressed."""
+        try:
+            self.say(stopping_line(self.record))
+        except RuntimeError:  # Ctrl-C came while a line was being printed
+            os.write(2, f"sweep: {stopping_line(self.record)}\n".encode())
 
     def say(self, text: str) -> None:
         print(f"sweep: {text}", flush=True)
@@ -186,12 +209,12 @@ def search(sweep: Sweep, folder: Path, root: Path, observer: Observer, retry_bro
         observer.say(f"note: {note}")
     # Without the dashboard's state API, Tune with Ray Train inside hangs after a trial.
     with ray_session(threads, dashboard=config.workers > 0) as ray:
-        from pipelines.sweeps.tuner import make_tuner, was_interrupted
+        from pipelines.sweeps.tuner import make_tuner, soon_after_ctrl_c, was_interrupted
 
-        concurrent = fitting(sweep, ray.cluster_resources())
+        concurrent = observer.at_a_time = fitting(sweep, ray.cluster_resources())
         tuner = make_tuner(sweep, folder, run_trial, task, observer, concurrent, retry_broken)
         try:
-            with told_while_waiting(ray, observer.say, "trials"):
+            with told_while_waiting(ray, observer.say, "trials"), soon_after_ctrl_c():
                 tuner.fit()
         except Exception as error:
             raise ClusterError(f"the sweep stopped: {root_cause(error)}") from error

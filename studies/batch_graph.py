@@ -21,8 +21,8 @@ from matplotlib.lines import Line2D
 
 from dataset.store import ImageDataset
 from discriminators.knn_graph import knn_graph
-from evaluation.fonts import has_letters, matplotlib_font
 from evaluation.reference import Reference, load_reference
+from evaluation.sheets.fonts import has_letters, matplotlib_font
 from models.denoiser import load_denoiser
 from pipelines.console.command import check_images, check_seed
 from pipelines.params import load_params

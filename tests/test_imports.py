@@ -37,10 +37,11 @@ SETTINGS = (
 )
 PARAMS = ("params.yaml", *sorted(f"presets/{path.name}" for path in ROOT.glob("presets/*.yaml")))
 COMMANDS = sorted(
-    path.stem
+    f"pipelines.{path.stem}"
     for path in ROOT.glob("pipelines/*.py")
-    if '__name__ == "__main__"' in path.read_text()
+    if '__name__ == "__main__"' in path.read_text() or "def main(" in path.read_text()
 )
+MEASURED = ["benchmarks.run", "benchmarks.sweep"]
 
 # Params with every kind of sampling, and a game that plays one of them.
 SAMPLING = {
@@ -88,7 +89,7 @@ for command in commands:
     sys.argv = [command, "--help"]
     with contextlib.redirect_stdout(io.StringIO()) as text:
         try:
-            runpy.run_module(f"pipelines.{command}", run_name="__main__")
+            runpy.run_module(command, run_name="__main__")
         except SystemExit as end:
             assert not end.code, (command, end.code)
     assert text.getvalue().startswith("usage:"), (command, text.getvalue())
@@ -100,7 +101,7 @@ print(json.dumps(loaded))
 @pytest.fixture(scope="module")
 def loaded() -> dict[str, list[str]]:
     """{what was done: slow modules that were there after it and not before}."""
-    given = json.dumps([SLOW, SETTINGS, PARAMS, SAMPLING, COMMANDS])
+    given = json.dumps([SLOW, SETTINGS, PARAMS, SAMPLING, COMMANDS + MEASURED])
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, given], cwd=ROOT, capture_output=True, text=True
     )
@@ -118,6 +119,6 @@ def test_reading_and_checking_params_loads_nothing_slow(loaded, what):
     assert len(PARAMS) > 3 and loaded[what] == []
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", COMMANDS + MEASURED)
 def test_help_loads_nothing_slow(loaded, command):
     assert len(COMMANDS) > 10 and loaded[f"{command} --help"] == []

@@ -67,7 +67,7 @@ def folder_features(
                 else:
                     names.append(record.name)
                     batch.append(prepared)
-                if len(batch) == extractor.max_batch:
+                if len(batch) == extractor.at_once:
                     embed()
                 if progress is not None:
                     progress(number, source.count)

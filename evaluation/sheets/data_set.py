@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from evaluation.fonts import default_font
+from evaluation.sheets.fonts import default_font
 from evaluation.sheets.tiles import (
     GAP,
     INK,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from evaluation.fonts import Font, default_font, fonts_for
+from evaluation.sheets.fonts import Font, default_font, fonts_for
 from evaluation.sheets.tiles import GAP, INK, MARGIN, PAPER, RULE, as_tiles
 
 LARGEST = 128

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from evaluation.fonts import Font, default_font, fonts_for
+from evaluation.sheets.fonts import Font, default_font, fonts_for
 
 TILE = 56
 """Small images are enlarged, by a whole factor without smoothing, to about this many pixels."""

@@ -29,6 +29,8 @@ class Extractor(nn.Module):
     """(C, H, W) of the only images that it takes; None: any size, in grey or colour."""
     max_batch: int = 1024
     """Images put through the network at once, at most."""
+    max_batch_on_cpu: int | None = None
+    """The same on a processor; None: max_batch."""
 
     def train(self, mode: bool = True) -> "Extractor":
         return super().train(False)
@@ -36,6 +38,12 @@ class Extractor(nn.Module):
     @property
     def device(self) -> torch.device:
         return next(self.parameters()).device
+
+    @property
+    def at_once(self) -> int:
+        """Most images that go through the network at once on the device that it is on."""
+        on_cpu = self.device.type == "cpu" and self.max_batch_on_cpu
+        return on_cpu or self.max_batch
 
     def forward(self, x: Tensor) -> Tensor:
         """Float [B, C, H, W] in [-1, 1] -> features [B, F], differentiable."""
@@ -83,7 +91,7 @@ class Extractor(nn.Module):
                 f"{self.name}: expected uint8 images [N, H, W, C], "
                 f"got {images.dtype} {list(images.shape)}"
             )
-        size = max(1, min(batch_size, self.max_batch))
+        size = max(1, min(batch_size, self.at_once))
         out: np.ndarray | None = None
         for start in range(0, len(images), size):
             part = self.embed_batch(network, self.prepare(np.asarray(images[start : start + size])))

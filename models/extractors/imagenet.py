@@ -68,6 +68,7 @@ class EfficientNetLite0(ImageNetExtractor):
     metric_name = "FD-EffNetLite0"
     num_features = 1280
     side = 224
+    max_batch_on_cpu = 4  # the fastest in `python -m benchmarks.run extractor`
 
     def __init__(self) -> None:
         super().__init__()

@@ -12,6 +12,8 @@ from pipelines.workspace.paths import dvc_root
 from pipelines.workspace.user import settle_user
 
 MOST_IMAGES = 1_000_000
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it: 128 and the number of SIGINT."""
 USER_ERRORS = (ValueError, FileNotFoundError, RuntimeError, OSError)
 
 
@@ -49,6 +51,8 @@ def check_seed(name: str, seed: int) -> None:
 def run_stage(main: Callable[[], None]) -> None:
     """Run a command's main; an error of USER_ERRORS becomes a one-line message and exit code 1.
 
+    Ctrl-C becomes a one-line message and exit code INTERRUPTED.
+
     With the environment variable SADM_TRACEBACK=1 the traceback is shown instead.
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
@@ -59,7 +63,8 @@ def run_stage(main: Callable[[], None]) -> None:
     try:
         main()
     except KeyboardInterrupt:
-        sys.exit("interrupted: the same command goes on where this one stopped")
+        print("interrupted: the same command goes on where this one stopped", file=sys.stderr)
+        sys.exit(INTERRUPTED)
     except USER_ERRORS as error:
         if os.environ.get("SADM_TRACEBACK") == "1":
             raise

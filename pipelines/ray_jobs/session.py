@@ -161,8 +161,10 @@ def root_cause(error: BaseException) -> str:
         if not isinstance(cause, BaseException):
             break
         inner = cause
-    text = str(inner).strip()
-    return f"training failed: {text.splitlines()[-1] if text else type(inner).__name__}"
+    lines = [line.strip() for line in str(inner).strip().splitlines()] or [type(inner).__name__]
+    # A message may have several lines; of an error that Ray passes on as text the last one counts.
+    text = lines[-1] if any(line.startswith("Traceback") for line in lines) else " ".join(lines)
+    return f"training failed: {text}"
 
 
 def describe_cluster(cluster: ClusterConfig) -> str:

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from evaluation.fonts import fonts_for
 from evaluation.pictures import sample_grid
+from evaluation.sheets.fonts import fonts_for
 from evaluation.sheets.labelled import labelled_sheet
 from models.denoiser import Denoiser, load_denoiser
 from sampling.from_weights import generate_pictures, make_guides

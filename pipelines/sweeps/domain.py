@@ -41,6 +41,17 @@ class Domain:
             return (low, low + (high - low) // self.step * self.step)
         return self.values
 
+    def words(self) -> str:
+        """What the key may be: "0.002 to 0.05, logarithmic", "16 or 32", "8 in all trials"."""
+        if self.kind == "fixed":
+            return f"{json.dumps(self.values[0])} in all trials"
+        if self.kind == "choice":
+            *others, last = (json.dumps(value) for value in self.values)
+            return f"{', '.join(others)} or {last}"
+        steps = f", in steps of {self.step}" if self.step > 1 else ""
+        logarithmic = ", logarithmic" if self.log or self.kind == "loguniform" else ""
+        return f"{self.values[0]:g} to {self.values[1]:g}{steps}{logarithmic}"
+
     def value(self, sampled: Any) -> Any:
         """The value of params.yaml for a searcher's sample."""
         if self.kind == "fixed":

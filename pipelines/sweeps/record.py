@@ -4,7 +4,8 @@ import json
 import logging
 import os
 import re
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,10 @@ class Trial(BaseModel, extra="forbid"):
     status: str = OPEN
     fingerprint: str = ""
     error: str = ""
+    timed_images: int = 0
+    """Images whose training was timed; not those of an earlier run that the trial goes on from."""
+    timed_seconds: float = 0.0
+    """Seconds that they took, start of the trial and judging included."""
 
     @property
     def nimg(self) -> int:
@@ -53,9 +58,10 @@ def _damaged(path: Path, error: object) -> ParamsError:
 class Record:
     """Trials by Ray's id, in `trials.json`; every change is written at once."""
 
-    def __init__(self, sweep: Sweep, folder: Path):
-        self.sweep, self.path = sweep, Path(folder) / "trials.json"
+    def __init__(self, sweep: Sweep, folder: Path, clock: Callable[[], float] = time.monotonic):
+        self.sweep, self.path, self.clock = sweep, Path(folder) / "trials.json", clock
         self.trials: dict[str, Trial] = {}
+        self._since: dict[str, float] = {}  # when a trial began or last reported
         if self.path.is_file():
             try:
                 trials = TRIALS.validate_json(self.path.read_bytes())
@@ -76,15 +82,20 @@ class Record:
             self.trials[trial_id] = Trial(number=number, trial_id=trial_id, values=values)
         trial = self.trials[trial_id]
         trial.status, trial.error = OPEN, ""
+        self._since[trial_id] = self.clock()
         self._write()
         return trial
 
     def rung(self, trial_id: str, result: Mapping[str, Any]) -> Trial | None:
         """A trial reports; None where this rung is known already."""
-        trial = self.trials[trial_id]
+        trial, now = self.trials[trial_id], self.clock()
         trial.fingerprint = str(result.get("fingerprint", trial.fingerprint))
+        since, self._since[trial_id] = self._since.get(trial_id, now), now
         if result["nimg"] <= trial.nimg:
             return None
+        if not result.get("earlier"):
+            trial.timed_images += int(result["nimg"]) - trial.nimg
+            trial.timed_seconds += now - since
         known = {"nimg", "evaluation_s", *reported_by_trials()}
         trial.rungs.append({key: float(result[key]) for key in result if key in known})
         self._write()
@@ -109,6 +120,10 @@ class Record:
     def done(self) -> int:
         """How many trials are over."""
         return sum(trial.status != OPEN for trial in self.trials.values())
+
+    def running(self) -> int:
+        """How many trials have begun and are not over."""
+        return len(self.trials) - self.done()
 
     def shortfall(self) -> str:
         """A line on how many trials are over when Tune ends too early, and what to do."""

@@ -1,16 +1,15 @@
-"""Writes what a sweep found: a table, two figures, the best params and the command for them."""
+"""Writes the files of what a sweep found: a table, two figures, the best params, a command."""
 
 import csv
 import io
 import json
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from evaluation.metric_table import reported_by_trials
 from foundation.atomic_files import write_text
@@ -20,9 +19,15 @@ from pipelines.settings.yaml_file import yaml_text
 from pipelines.sweeps.domain import Domain
 from pipelines.sweeps.record import BROKEN, FINISHED, Record, Trial
 from pipelines.sweeps.space import Sweep
-from pipelines.tracking.live_run import StageRun
 
 MIN_FOR_IMPORTANCE = 4
+FILES = (
+    "trials.csv",
+    "best_params.yaml",
+    "command.txt",
+    "parallel_coordinates.png",
+    "importance.png",
+)
 
 
 def ranked(trials: Sequence[Trial], objective: str, mode: str) -> list[Trial]:
@@ -46,83 +51,59 @@ def ranked(trials: Sequence[Trial], objective: str, mode: str) -> list[Trial]:
     return sorted(trials, key=order)
 
 
-def write_report(sweep: Sweep, record: Record, out: Path) -> list[Path]:
-    """Write trials.csv, params and command of the best trial, and figures; returns the files."""
-    out.mkdir(parents=True, exist_ok=True)
+@dataclass(frozen=True)
+class Written:
+    """What a report consists of."""
+
+    files: list[Path]
+    missing: dict[str, str]
+    """Name of each file that could not be made -> why."""
+
+
+def judged_first(record: Record) -> list[Trial]:
+    """Trials that have a result and did not break, best first."""
+    sweep = record.sweep
     trials = ranked(list(record.trials.values()), sweep.objective, sweep.mode)
-    judged = [t for t in trials if t.status != BROKEN and t.rungs]
+    return [trial for trial in trials if trial.status != BROKEN and trial.rungs]
+
+
+def write_report(sweep: Sweep, record: Record, out: Path) -> Written:
+    """Write trials.csv, params and command of the best trial, and figures.
+
+    Files of an earlier report are removed first, since this one may be unable to make them.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    for name in FILES:
+        (out / name).unlink(missing_ok=True)
+    trials = ranked(list(record.trials.values()), sweep.objective, sweep.mode)
+    judged = judged_first(record)
     files = [out / "trials.csv"]
     write_text(files[0], trials_csv(sweep, trials))
     if not judged:
-        return files
+        return Written(files, dict.fromkeys(FILES[1:], "no trial was judged"))
     best = judged[0]
     files += [out / "best_params.yaml", out / "command.txt"]
     write_text(files[1], best_params(sweep, best))
     write_text(files[2], command(sweep, best) + "\n")
     files.append(out / "parallel_coordinates.png")
     files[-1].write_bytes(parallel_coordinates(sweep, judged, best))
-    shares = importance(sweep, judged)
-    if shares:
-        files.append(out / "importance.png")
-        files[-1].write_bytes(importance_chart(shares, sweep.objective))
-    return files
-
-
-def announce(sweep: Sweep, record: Record, out: Path, run: StageRun) -> None:
-    """Print the table and the winner; the winner's numbers go to the sweep's run."""
-    console = Console()
-    trials = ranked(list(record.trials.values()), sweep.objective, sweep.mode)
-    console.print(table(sweep, trials))
-    spent, full = images_spent(sweep, trials)
-    console.print(
-        f"images trained: {spent / 1000:g} of the {full / 1000:g} kimg of all trials "
-        f"at full length ({spent / full:.0%})",
-        soft_wrap=True,
-    )
-    judged = [t for t in trials if t.status != BROKEN and t.rungs]
-    if not judged:
-        raise RuntimeError(f"no trial came to an end: {trials[0].error if trials else 'none ran'}")
-    best, line = judged[0], command(sweep, judged[0])
-    for text in (
-        f"best: trial {best.number}, {outcome(sweep, best)}" + against_default(sweep, trials, best),
-        f"params: {out / 'best_params.yaml'}   figures: {out}/",
-        f"run it: {line}",
-    ):
-        console.print(text, soft_wrap=True, highlight=False, markup=False)
-    reported = reported_by_trials()
-    run.log_metrics({f"best/{k}": v for k, v in best.rungs[-1].items() if k in reported})
-    run.log_metrics({"kimg_spent": spent / 1000, "kimg_full": full / 1000})
-    run.set_tags({"best.trial": best.number, "mlflow.note.content": f"Best:\n\n    {line}\n"})
-
-
-def images_spent(sweep: Sweep, trials: Sequence[Trial]) -> tuple[int, int]:
-    """(images that the trials saw, images if all had been trained to their end)."""
-    full = sum(sweep.params(t.values).run_settings().total_nimg for t in trials)
-    return sum(t.nimg for t in trials), full
-
-
-def against_default(sweep: Sweep, trials: Sequence[Trial], best: Trial) -> str:
-    """Words on what the unchanged params.yaml reached; "" if it was not among the trials."""
-    sample = sweep.default_sample()
-    if sample is None:
-        return ""
-    values = sweep.values(sample)
-    for trial in trials:
-        if trial.values == values and trial.rungs:
-            if trial is best:
-                return ", which is params.yaml as it is"
-            reached = outcome(sweep, trial)
-            return f" (params.yaml as it is: {reached} at {trial.nimg / 1000:g} kimg)"
-    return ""
+    shares, why_not = importance(sweep, judged)
+    if why_not:
+        return Written(files, {"importance.png": why_not})
+    files.append(out / "importance.png")
+    files[-1].write_bytes(importance_chart(shares, sweep.objective))
+    return Written(files, {})
 
 
 def outcome(sweep: Sweep, trial: Trial) -> str:
     """A trial's metric at its last rung: "kid 0.0012", "density 0.93 (0.05 from its floor)"."""
     metric = sweep.config.metric
-    text = f"{metric} {_text(trial.last(metric))}"
+    if not trial.rungs:
+        return f"no {metric}, since it was never judged"
+    text = f"{metric} {as_text(trial.last(metric))}"
     if sweep.objective == metric:
         return text
-    return f"{text} ({_text(trial.last(sweep.objective))} from its floor)"
+    return f"{text} ({as_text(trial.last(sweep.objective))} from its floor)"
 
 
 def command(sweep: Sweep, trial: Trial) -> str:
@@ -139,35 +120,6 @@ def best_params(sweep: Sweep, trial: Trial) -> str:
     return head + yaml_text(with_values(sweep.raw, trial.values))
 
 
-def table(sweep: Sweep, trials: Sequence[Trial]) -> Table:
-    """Table of all trials, given best first."""
-    out = Table(
-        title=f"sweep {sweep.config.name}, best first",
-        title_justify="left",
-        box=None,
-        header_style="bold",
-    )
-    out.add_column("trial", justify="right")
-    numbers = {sweep.config.metric: sweep.config.metric}
-    if sweep.objective != sweep.config.metric:
-        numbers[sweep.objective] = "from its floor"
-    for title in (*numbers.values(), "kimg"):
-        out.add_column(title, justify="right")
-    for key in sweep.varying:
-        out.add_column(key, justify="right", overflow="fold")
-    out.add_column("")
-    for trial in trials:
-        reached = [trial.last(name) for name in numbers]
-        cells = [
-            str(trial.number),
-            *("" if value is None else _text(value) for value in reached),
-            f"{trial.nimg / 1000:g}",
-            *(_text(trial.values[key]) for key in sweep.varying),
-        ]
-        out.add_row(*cells, trial.error[:80] if trial.status == BROKEN else trial.status)
-    return out
-
-
 def trials_csv(sweep: Sweep, trials: Sequence[Trial]) -> str:
     """One row per trial: values, how it ended, and the metrics at its last rung."""
     stream = io.StringIO()
@@ -179,7 +131,7 @@ def trials_csv(sweep: Sweep, trials: Sequence[Trial]) -> str:
         last = {k: v for k, v in (trial.rungs[-1] if trial.rungs else {}).items() if k in reported}
         row = {"trial": trial.number, "status": trial.status, "nimg": trial.nimg, **last}
         row |= {"fingerprint": trial.fingerprint, "error": trial.error}
-        writer.writerow(row | {k: _text(v) for k, v in trial.values.items()})
+        writer.writerow(row | {k: as_text(v) for k, v in trial.values.items()})
     return stream.getvalue()
 
 
@@ -188,17 +140,19 @@ def comparable(sweep: Sweep, trials: Sequence[Trial]) -> list[tuple[Trial, float
     return [(trial, trial.rungs[0][sweep.objective]) for trial in trials]
 
 
-def importance(sweep: Sweep, trials: Sequence[Trial]) -> dict[str, float]:
-    """Share of the objective's variance at the first rung that each key explains (fANOVA).
+def importance(sweep: Sweep, trials: Sequence[Trial]) -> tuple[dict[str, float], str]:
+    """(share of the objective's variance at the first rung that each key explains, "") by fANOVA.
 
-    {} if there are fewer than MIN_FOR_IMPORTANCE trials or the objective is the same in all.
+    ({}, why) if that cannot be said of these trials.
     """
     varying = sweep.varying
     points = comparable(sweep, trials)
-    if len(points) < MIN_FOR_IMPORTANCE or len({value for _, value in points}) < 2:
-        return {}
+    if len(points) < MIN_FOR_IMPORTANCE:
+        return {}, f"it takes {MIN_FOR_IMPORTANCE} judged trials, there are {len(points)}"
+    if len({value for _, value in points}) < 2:
+        return {}, f"{sweep.objective} is the same in all trials at the first rung"
     if len(varying) == 1:
-        return dict.fromkeys(varying, 1.0)
+        return dict.fromkeys(varying, 1.0), ""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -215,9 +169,9 @@ def importance(sweep: Sweep, trials: Sequence[Trial]) -> dict[str, float]:
         evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
         try:
             found = optuna.importance.get_param_importances(study, evaluator=evaluator)
-        except (ValueError, RuntimeError):  # all trials have the same values
-            return {}
-    return {key: float(found.get(key, 0.0)) for key in varying}
+        except (ValueError, RuntimeError) as error:  # all trials have the same values, say
+            return {}, " ".join(str(error).split()) or "fANOVA finds no shares"
+    return {key: float(found.get(key, 0.0)) for key in varying}, ""
 
 
 def importance_chart(shares: dict[str, float], objective: str) -> bytes:
@@ -266,10 +220,12 @@ def parallel_coordinates(sweep: Sweep, trials: Sequence[Trial], best: Trial) -> 
         marks = (
             [(0.0, f"{low:.4g}"), (1.0, f"{high:.4g}")]
             if x == len(keys)
-            else [(position(sweep.varying[key], v), _text(v)) for v in sweep.varying[key].extremes]
+            else [
+                (position(sweep.varying[key], v), as_text(v)) for v in sweep.varying[key].extremes
+            ]
         )
         for y_mark, text in marks:
-            axes.text(x, y_mark, f" {text[:18]}", color=MUTED, fontsize=9, va="center", zorder=4)
+            axes.text(x, y_mark, f" {text}", color=MUTED, fontsize=9, va="center", zorder=4)
     axes.set_xticks(range(len(keys) + 1), [*keys, objective], fontsize=9)
     axes.set_yticks([])
     axes.set_xlabel("bold: the best; pale: stopped early", fontsize=9)
@@ -286,7 +242,8 @@ def position(domain: Domain, value: Any) -> float:
     return float((value - low) / (high - low))
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """A value as tables and messages show it: numbers to four digits, others as JSON."""
     if isinstance(value, float):
         return f"{value:.4g}"
     return value if isinstance(value, str) else json.dumps(value)

@@ -93,11 +93,13 @@ class Sweep:
                 "whole GPUs"
             )
         base = check_params(with_values(raw, {"cluster.num_workers": config.workers}))
+        self.unchanged = base
         self.sampler = self._sampler(base)
         self.domains = self._domains(base)
         self._check_metric(base)
         self._check_corners()
         self.base = self.params({})
+        """Params with the values that all trials share; `unchanged`: without them."""
 
     @property
     def objective(self) -> str:
@@ -245,7 +247,8 @@ class Sweep:
                 head, *lines = str(error).splitlines()
                 problems |= dict.fromkeys(line.strip() for line in lines or [head])
         if problems:
-            shown = list(problems)[:5] + (["..."] if len(problems) > 5 else [])
+            more = len(problems) - 5
+            shown = list(problems)[:5] + ([f"and {more} more"] if more > 0 else [])
             raise ParamsError(
                 f"{self.where}: the space holds values that cannot run: " + "; ".join(shown)
             )

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from pipelines.sweeps.quick_evaluation import QuickEvaluation
 
 FILE = "rungs.jsonl"
+EARLIER = ""
+"""Path in the event of a snapshot that was there before the trial began."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ def run_trial(sample: Mapping[str, Any], task: TrialTask) -> None:
             sweep.objective,
         )
         for rung in judge.earlier():
-            report(SnapshotSaved(int(rung["nimg"]), "", rung))
+            report(SnapshotSaved(int(rung["nimg"]), EARLIER, rung))
         if not (folder / "train.json").is_file():
             _train(sweep, params, task, folder, judge, report)
 
@@ -187,10 +189,12 @@ def _reporter(tell: Callable[[dict], None], fingerprint: str) -> Report:
 
     def report(event: Event) -> None:
         nonlocal seen
-        rung = event.rung if isinstance(event, SnapshotSaved) else None
-        if rung is not None and rung["nimg"] > seen:
-            seen = rung["nimg"]
-            tell({**rung, "fingerprint": fingerprint})
+        if not isinstance(event, SnapshotSaved) or event.rung is None:
+            return
+        if event.rung["nimg"] > seen:
+            seen = event.rung["nimg"]
+            earlier = event.path == EARLIER
+            tell({**event.rung, "fingerprint": fingerprint, "earlier": earlier})
 
     return report
 

@@ -1,9 +1,11 @@
 """Makes Ray Tune's objects for a sweep: tuner, searcher, scheduler, callbacks."""
 
+import os
 import shutil
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,8 @@ _BROKEN: list[Any] = []
 """Trials that failed in this step of Tune's loop."""
 _INTERRUPTED = threading.Event()
 """Set by the first Ctrl-C, after which `fit` returns as if all trials were done."""
+PATIENCE_SECONDS = 2.0
+"""So long may Tune take to save its state after Ctrl-C; it would then wait for trials to end."""
 
 
 def make_tuner(
@@ -81,7 +85,7 @@ def make_searcher(sweep: Sweep, concurrent: int) -> Any:
     first = sweep.default_sample() if sweep.config.default_first else None
     points = [first] if first is not None else None
     if sweep.config.default_first and first is None:
-        say("sweep: params.yaml as it is lies outside the space and is not among the trials")
+        say("sweep: params.yaml's own values lie outside the space and are not among the trials")
     if sweep.config.searcher == "random":
         return BasicVariantGenerator(
             points_to_evaluate=points,
@@ -126,20 +130,47 @@ def was_interrupted() -> bool:
     return _INTERRUPTED.is_set()
 
 
+@contextmanager
+def soon_after_ctrl_c() -> Iterator[None]:
+    """Context of `fit`, which a Ctrl-C ends by KeyboardInterrupt PATIENCE_SECONDS later.
+
+    Tune itself waits for the running trials, each for as long as it trains. Nothing is lost: trials
+    have checkpoints of their own, and Tune saves its state every second.
+    """
+    over, lock = threading.Event(), threading.Lock()
+    _INTERRUPTED.clear()
+
+    def watch() -> None:
+        while not _INTERRUPTED.wait(0.2):
+            if over.is_set():
+                return
+        if not over.wait(PATIENCE_SECONDS):
+            with lock:
+                if not over.is_set():
+                    os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        with lock:
+            over.set()
+
+
 class Forward(Callback):
     """Passes on what happens to trials. It has no fields, since Tune pickles it."""
 
     def setup(self, *args: Any, **info: Any) -> None:
         """Called when `fit` begins, after Tune has set its own handler of Ctrl-C."""
-        _INTERRUPTED.clear()
         if threading.current_thread() is not threading.main_thread():
             return
         of_tune = signal.getsignal(signal.SIGINT)
 
         def note(number: int, frame: Any) -> None:
-            _INTERRUPTED.set()
+            _OBSERVER[0].stopping()
             if callable(of_tune):
-                of_tune(number, frame)
+                of_tune(number, frame)  # which also leaves a second Ctrl-C to Python
+            _INTERRUPTED.set()
 
         signal.signal(signal.SIGINT, note)
 
@@ -170,7 +201,7 @@ class Forward(Callback):
 
 
 def _message(trial: Any) -> str:
-    """The last line of a trial's error."""
+    """A trial's error in one line."""
     error = trial.get_pickled_error() or trial.get_error()
     if isinstance(error, BaseException):
         return root_cause(error).removeprefix("training failed: ")

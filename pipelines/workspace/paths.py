@@ -32,6 +32,11 @@ def grid_cache() -> Path:
     return dvc_root() / ".runs" / "grids"
 
 
+def unfinished_references() -> Path:
+    """Where the stage reference keeps what it has done until it is done (`reference-*`)."""
+    return dvc_root() / ".runs"
+
+
 def floors_cache() -> Path:
     """Where floors of metrics are kept, which are the same for all items."""
     return dvc_root() / ".runs" / "floors"

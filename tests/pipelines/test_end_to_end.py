@@ -59,6 +59,18 @@ def test_every_output_is_there(clone):
     assert page.count("data:image/png;base64,") >= 6 and "http://" not in page.split("<body")[1]
 
 
+def test_floors_are_measured_once_for_all_items_and_starts(clone):
+    (floors,) = (clone.folder / ".runs" / "floors").iterdir()  # of both items
+    os.utime(floors, ns=(0, 0))  # floors that are measured are written
+    for length in ("0.05", "0.1"):
+        file = clone.folder / f"outputs/evaluate/{length}-heun3/metrics.json"
+        before = file.read_text()
+        clone.run("python", "-m", "pipelines.evaluate", "--length", length, "--sampler", "heun3")
+        assert file.read_text() == before
+    (again,) = (clone.folder / ".runs" / "floors").iterdir()
+    assert again == floors and again.stat().st_mtime_ns == 0
+
+
 def test_mlflow_tells_the_same(clone):
     from mlflow.tracking import MlflowClient
 
@@ -201,7 +213,7 @@ def test_ctrl_c_under_ray_is_told_and_tracked_as_such(clone, tmp_path):
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGINT)
     said, _ = process.communicate(timeout=120)
-    assert process.returncode == 1
+    assert process.returncode == 130
     assert "interrupted: the same command goes on" in said and "Traceback" not in said, said
     client = MlflowClient(f"sqlite:///{work.folder}/mlflow.db")
     runs = client.search_runs(["1"], "tags.stage = 'train'")

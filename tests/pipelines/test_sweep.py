@@ -76,7 +76,7 @@ def test_interrupted_and_continued_by_the_same_command(clone):
     states = [trial["status"] for trial in after]
     assert "finished" in states and "broken" in states and "unfinished" not in states
     assert "nowhere.safetensors does not exist" in out and "Traceback" not in out
-    assert "which is params.yaml as it is" in out or "params.yaml as it is: " in out
+    assert "which has params.yaml's own values" in out or "params.yaml's own values: " in out
 
 
 def test_ctrl_c_and_a_metric_that_is_best_near_its_floor(clone):
@@ -94,8 +94,9 @@ def test_ctrl_c_and_a_metric_that_is_best_near_its_floor(clone):
         said.append(line)
         if "kimg, density" in line:
             os.killpg(process.pid, signal.SIGINT)
-    assert process.wait() == 1
+    assert process.wait() == 130
     assert "interrupted: the same command goes on" in said[-1], said
+    assert any(line.startswith("sweep: stopping: ") for line in said), said
     out = clone.run("python", "-m", "pipelines.sweep")
     assert "from its floor" in out and "Ray Tune ended" not in out
     finished = [trial for trial in trials(clone, "near") if trial["status"] == "finished"]

@@ -209,3 +209,15 @@ def test_inception_path_with_a_stand_in(tmp_path, monkeypatch):
     assert features.shape == (2, 2048)
     np.testing.assert_allclose(features, (192 - 128) / 128, atol=1e-5)
     np.testing.assert_allclose(extractor(as_float(images)).detach(), features, atol=1e-4)
+
+
+def test_lite0_takes_few_images_at_once_on_a_processor(lite0, monkeypatch):
+    images, seen = random_images(9, 32, 3), []
+    original = lite0.embed
+    monkeypatch.setattr(lite0, "embed", lambda x: seen.append(len(x)) or original(x))
+    features = lite0.to("cpu").features(images, 256)
+    assert seen == [4, 4, 1] and lite0.at_once == 4
+    monkeypatch.setattr(type(lite0), "max_batch_on_cpu", None)
+    assert lite0.at_once == 64
+    together = lite0.features(images, 256)
+    np.testing.assert_allclose(features, together, atol=1e-5 * np.abs(together).max())

@@ -10,21 +10,19 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
-from rich.console import Console
 
 from pipelines.params import check_params
 from pipelines.settings.yaml_file import ParamsError, read_yaml
 from pipelines.sweep import fitting, sweep_facts
+from pipelines.sweeps.announcement import announce
 from pipelines.sweeps.record import BROKEN, FINISHED, STOPPED, Record, check_same_sweep
 from pipelines.sweeps.report import (
-    announce,
     best_params,
     command,
     importance,
     outcome,
     position,
     ranked,
-    table,
     write_report,
 )
 from pipelines.sweeps.space import Sweep, SweepConfig
@@ -101,13 +99,15 @@ def test_winner_is_the_best_of_those_trained_to_their_end(sweep, record):
 
 def test_importance_finds_the_key_that_decides(sweep, record):
     judged = [t for t in record.trials.values() if t.status != BROKEN]
-    shares = importance(sweep, judged)
-    assert shares["train.lr"] > 0.8 and sum(shares.values()) == pytest.approx(1)
-    assert importance(sweep, judged[:3]) == {}
+    shares, why_not = importance(sweep, judged)
+    assert shares["train.lr"] > 0.8 and sum(shares.values()) == pytest.approx(1) and not why_not
+    assert importance(sweep, judged[:3]) == ({}, "it takes 4 judged trials, there are 3")
 
 
 def test_files(sweep, record, tmp_path):
-    files = {path.name: path for path in write_report(sweep, record, tmp_path / "out")}
+    written = write_report(sweep, record, tmp_path / "out")
+    files = {path.name: path for path in written.files}
+    assert written.missing == {}
     for name in ("parallel_coordinates.png", "importance.png"):
         assert np.asarray(Image.open(files[name])).std() > 5
     rows = list(csv.DictReader(io.StringIO(files["trials.csv"].read_text())))
@@ -119,24 +119,6 @@ def test_files(sweep, record, tmp_path):
     assert words[:3] == ["dvc", "exp", "run"] and f"train.lr={best.values['train.lr']}" in words
     assert yaml.safe_load(best_params(sweep, best))["seed"] == RAW["seed"]
     assert command(sweep, best) in files["command.txt"].read_text()
-
-
-def test_table_and_announcement(sweep, record, tmp_path, capsys):
-    console = Console(width=160, file=io.StringIO())
-    console.print(table(sweep, list(record.trials.values())))
-    assert "it burnt" in console.file.getvalue() and "train.lr" in console.file.getvalue()
-    announce(sweep, record, tmp_path, StageRun())
-    out = capsys.readouterr().out
-    assert "params.yaml as it is: " in out and "dvc exp run -S train.total_kimg=36" in out
-    assert "of all trials at full length" in out
-
-
-def test_no_trial_at_all_is_an_error(sweep, tmp_path):
-    record = Record(sweep, tmp_path)
-    add(record, 0, {"train.lr": 0.01, "model.channels": 16, "structure.k": 3}, [], "no memory")
-    assert [f.name for f in write_report(sweep, record, tmp_path / "out")] == ["trials.csv"]
-    with pytest.raises(RuntimeError, match="no memory"):
-        announce(sweep, record, tmp_path, StageRun())
 
 
 def test_position_on_an_axis(sweep):
@@ -237,13 +219,15 @@ def test_a_sweep_cannot_reward_density_above_its_floor(density, tmp_path, capsys
     order = [t.number for t in ranked(list(density.trials.values()), sweep.objective, sweep.mode)]
     assert order == [1, 2, 0], "the closest to the floor first, not the densest"
     assert outcome(sweep, density.trials["t1"]) == "density 0.95 (0.05 from its floor)"
-    files = {path.name: path for path in write_report(sweep, density, tmp_path / "out")}
+    written = write_report(sweep, density, tmp_path / "out")
+    files = {path.name: path for path in written.files}
     assert "density 0.95 (0.05 from its floor)" in files["best_params.yaml"].read_text()
     rows = list(csv.DictReader(io.StringIO(files["trials.csv"].read_text())))
     assert [row["density"] for row in rows] == ["0.95", "0.6", "1.6"]
     assert float(rows[0]["density_from_floor"]) == pytest.approx(0.05)
-    announce(sweep, density, tmp_path, StageRun())
+    announce(sweep, density, tmp_path, written, StageRun())
     out = capsys.readouterr().out
+    assert "importance.png is not there: it takes 4 judged trials, there are 3" in out
     assert "from its floor" in out and "best: trial 1, density 0.95 (0.05 from its floor)" in out
 
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from contextlib import contextmanager
 from types import SimpleNamespace
 
@@ -31,8 +32,10 @@ def search(tmp_path, monkeypatch):
     config = {"name": "s", "trials": 3, "workers": 0, "space": SPACE}
     sweep = Sweep(SweepConfig.model_validate(config), read_yaml("presets/digits.yaml"))
     record = Record(sweep, tmp_path)
-    told = SimpleNamespace(record=record, lines=[])
+    told = command.Observer(record, SimpleNamespace())
+    told.lines = []
     told.say = told.lines.append
+    monkeypatch.setattr(tuner, "_OBSERVER", [told])
 
     @contextmanager
     def no_ray(*args, **options):
@@ -52,6 +55,7 @@ def search(tmp_path, monkeypatch):
         command.search(sweep, tmp_path, tmp_path, told, False)
         return told.lines
 
+    run.said = told.lines
     return run
 
 
@@ -82,6 +86,31 @@ def test_ctrl_c_is_one(search, handler):
     with pytest.raises(KeyboardInterrupt):
         search(fit)
     assert handler == [signal.SIGINT], "Tune's own handler has to see it"
+    assert search.said == ["stopping: 1 of 3 trials are over and kept"]
+
+
+def test_ctrl_c_does_not_wait_for_trials_that_train_on(search, monkeypatch):
+    """Tune's handler leaves the next Ctrl-C to Python, as this one does, and then waits."""
+    of_tune = signal.getsignal(signal.SIGINT)
+
+    def handled(number, frame):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def fit(record):
+        over(record, 1)
+        record.started("long", {"train.lr": 0.015})
+        os.kill(os.getpid(), signal.SIGINT)
+        assert len(search.said) == 1, "the answer comes before the wait"
+        time.sleep(60)
+
+    monkeypatch.setattr(tuner, "PATIENCE_SECONDS", 0.05)
+    signal.signal(signal.SIGINT, handled)
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        search(fit)
+    signal.signal(signal.SIGINT, of_tune)
+    assert time.monotonic() - began < 20
+    assert "the 1 that ran goes on" in search.said[0]
 
 
 def test_an_earlier_ctrl_c_counts_no_more(search):

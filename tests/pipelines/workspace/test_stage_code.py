@@ -28,7 +28,6 @@ from pipelines.workspace.stage_code import (
 
 ROOT = Path(__file__).resolve().parents[3]
 NO_KINDS = {
-    ("benchmarks.run", "BENCHMARKS"): "no stage",
     ("evaluation.measures", "MEASURES"): "judging calls all of them",
     ("pipelines.workspace.stage_code", "TABLES"): "tells where the tables are",
 }

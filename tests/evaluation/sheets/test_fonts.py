@@ -6,8 +6,8 @@ import pytest
 from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 
-from evaluation.fonts import fonts_for, has_letters, matplotlib_font
 from evaluation.pictures import sample_grid
+from evaluation.sheets.fonts import fonts_for, has_letters, matplotlib_font
 
 
 def make_font(path, letters, blank=False):
