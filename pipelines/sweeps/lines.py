@@ -25,7 +25,7 @@ def header(sweep: Sweep, record: Record) -> Iterator[str]:
         yield "  the first trial keeps params.yaml's values of the keys that vary"
     ends = [*(sweep.rungs if config.scheduler == "asha" else ()), sweep.total_nimg]
     *early, last = (f"{nimg / 1000:g}" for nimg in ends)
-    way = {"min": "lower is better", "max": "higher is better"}[sweep.mode]
+    way = {"min": "the lowest wins", "max": "the highest wins"}[sweep.mode]
     if sweep.objective != config.metric:
         way = "the closer to its floor the better"
     yield (

@@ -18,7 +18,7 @@ def test_the_header_says_what_is_tried_and_how(tried):
         "  train.lr          0.001 to 0.1, logarithmic  (params.yaml: 0.01)",
         "  model.channels    16 or 32  (params.yaml: 32)",
         "  the first trial keeps params.yaml's values of the keys that vary",
-        "judged by KID of 256 images (lower is better) after 10.016, 20.032 and 40.064 kimg",
+        "judged by KID of 256 images (the lowest wins) after 10.016, 20.032 and 40.064 kimg",
         "a trial goes on from a rung if it is in the best 1/2 of those that reached it; the others "
         "stop there",
         "time: told as soon as the first trial has been judged",
