@@ -1,10 +1,14 @@
 """The events that rank 0 sends to `report` while training goes on, a class for each kind."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+
+TELL_S = 1.0
+"""Seconds between two events that tell only how far training is."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,25 @@ class Ended(Event):
 
 
 Report = Callable[[Event], None]
+
+
+def crossed(before: int, after: int, every_kimg: float) -> bool:
+    """Whether an event of every so many kimg is due: a multiple lies in (before, after]."""
+    every = every_kimg * 1000
+    return int(after // every) > int(before // every)
+
+
+def each_second(report: Report) -> Callable[[int], None]:
+    """A function of the images seen that reports Stepped, at most once in TELL_S seconds."""
+    last = -TELL_S
+
+    def stepped(nimg: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= TELL_S:
+            last = time.monotonic()
+            report(Stepped(nimg))
+
+    return stepped
 
 
 def silent(event: Event) -> None:

@@ -25,7 +25,8 @@ from training.events import (
     Report,
     SnapshotSaved,
     Started,
-    Stepped,
+    crossed,
+    each_second,
     silent,
 )
 from training.methods.build import build_method
@@ -37,9 +38,6 @@ from training.state.resume import agree_on_start, load_resumable
 from training.state.snapshots import save_snapshots
 from training.state.train_state import TrainState
 from training.state.writer_lock import only_writer
-
-TELL_S = 1.0
-"""Seconds between two events that tell how far training is."""
 
 
 class TrainingDiverged(RuntimeError):
@@ -85,24 +83,22 @@ def _train(
     curves = Curves(folder / "curves.jsonl", state.nimg, writing=chief, digest=known, warn=warn)
     tell(Started(state.nimg, settings.total_nimg, resumed is not None))
     clock, clock_nimg, last_checkpoint = time.monotonic(), state.nimg, time.monotonic()
-    last_told = -TELL_S
+    stepped = each_second(tell)
 
     while state.nimg < settings.total_nimg:
         before = state.nimg
         rates = step(settings, state, world)
         after = state.nimg
         done = after == settings.total_nimg
-        if time.monotonic() - last_told >= TELL_S:
-            last_told = time.monotonic()
-            tell(Stepped(after))
+        stepped(after)
 
         # Held-out loss and curves.
-        if _crossed(before, after, settings.train.held_out_every_kimg) or done:
+        if crossed(before, after, settings.train.held_out_every_kimg) or done:
             values = state.method.measure(after).values
             state.last_metrics |= values
             curves.append(after, values)
             tell(HeldOutMeasured(after, values))
-        if _crossed(before, after, settings.train.log_every_kimg) or done:
+        if crossed(before, after, settings.train.log_every_kimg) or done:
             values = state.close_window() | rates | {"skipped_steps": state.skipped_steps}
             state.last_metrics |= values
             curves.append(after, values)
@@ -117,7 +113,7 @@ def _train(
             path = save_snapshots(folder / "snapshots", after, state.method)
             tell(SnapshotSaved(after, str(path)))
         every, sampler = settings.sample_every_kimg, state.method.preview()
-        if every and sampler and (_crossed(before, after, every) or done):
+        if every and sampler and (crossed(before, after, every) or done):
             tell(preview(settings, state.deployed, sampler, after, world.device))
         if done or time.monotonic() - last_checkpoint >= settings.checkpoint_every_s:
             curves.sync()
@@ -180,9 +176,3 @@ def step(settings: RunSettings, state: TrainState, world: World) -> dict[str, fl
         player.average(slots.stop, batch_size)
     state.nimg = slots.stop
     return all_rates
-
-
-def _crossed(before: int, after: int, every_kimg: float) -> bool:
-    """Whether a multiple of every_kimg lies in (before, after]."""
-    every = every_kimg * 1000
-    return int(after // every) > int(before // every)
