@@ -128,7 +128,9 @@ def names(part: Removable, root: Path) -> str:
 def agreed() -> bool:
     """Whether the user says yes. Raises ValueError where nobody can be asked."""
     if not sys.stdin.isatty():
-        raise ValueError("nobody can be asked here: add --yes to remove it, or --dry-run to list")
+        raise ValueError(
+            "nobody can be asked here: --yes removes it (make clean YES=1), --dry-run lists it"
+        )
     try:
         return input("remove all of this? [y/N] ").strip().lower() in ("y", "yes")
     except EOFError:

@@ -1,12 +1,14 @@
 """The events that rank 0 sends to `report` while training goes on, a class for each kind."""
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+
+TELL_S = 1.0
+"""Seconds between two events that tell only how far training is."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Started(Event):
 
 @dataclass(frozen=True)
 class Stepped(Event):
-    """Training goes on: told at most once a second, for an estimate of the time left."""
+    """Training goes on; told about once a second, so that the time left can be estimated."""
 
     kind: ClassVar[str] = "step"
 
@@ -107,25 +109,24 @@ class Ended(Event):
 Report = Callable[[Event], None]
 
 
-class Pulse:
-    """Sends a report `Stepped` at most once in SECONDS."""
+def crossed(before: int, after: int, every_kimg: float) -> bool:
+    """Whether an event of every so many kimg is due: a multiple lies in (before, after]."""
+    every = every_kimg * 1000
+    return int(after // every) > int(before // every)
 
-    SECONDS = 1.0
 
-    def __init__(self, report: Report) -> None:
-        self.report, self.last = report, -math.inf
+def each_second(report: Report) -> Callable[[int], None]:
+    """A function of the images seen that reports Stepped, at most once in TELL_S seconds."""
+    last = -TELL_S
 
-    def __call__(self, nimg: int) -> None:
-        """A step has ended at `nimg` images."""
-        if time.monotonic() - self.last >= self.SECONDS:
-            self.last = time.monotonic()
-            self.report(Stepped(nimg))
+    def stepped(nimg: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= TELL_S:
+            last = time.monotonic()
+            report(Stepped(nimg))
+
+    return stepped
 
 
 def silent(event: Event) -> None:
     """A report that ignores all events."""
-
-
-def words(report: Report) -> Callable[[str], None]:
-    """A function that sends a line of text to `report`."""
-    return lambda text: report(Message(0, text))

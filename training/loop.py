@@ -1,8 +1,9 @@
 """The training loop.
 
 Progress is counted in images (`nimg`). All that is drawn for image slot j of the global batch
-(image, flip, label dropout, sigma, noise) depends on (seed, nimg + j) alone, however the batch is
-split over workers and micro-batches. The method decides what is trained, and by which gradients.
+(image, flip, label dropout, sigma, noise) depends on (seed, nimg + j) alone, so the result does not
+depend on how the batch is split over workers and micro-batches. The method decides what is trained,
+and by which gradients (training/method.py).
 """
 
 import json
@@ -20,12 +21,13 @@ from training.events import (
     Ended,
     HeldOutMeasured,
     Logged,
-    Pulse,
+    Message,
     Report,
     SnapshotSaved,
     Started,
+    crossed,
+    each_second,
     silent,
-    words,
 )
 from training.methods.build import build_method
 from training.preview import preview
@@ -52,14 +54,14 @@ def train(
     """Begin or resume the training run in `folder`; returns its summary.
 
     Call it on every rank of `world`. The same call after a crash resumes from the newest readable
-    checkpoint. Rank 0 holds the folder's lock, sends `report` its events (training/events.py), and
-    writes snapshots, checkpoints, curves.jsonl and, last, train.json. Raises TrainingDiverged,
-    ValueError for a batch that workers cannot share, CheckpointError for a checkpoint of another
-    version or a lost snapshot, LockHeld if another process trains the run.
+    checkpoint. Rank 0 writes snapshots, checkpoints, curves.jsonl and, last, train.json; `report`
+    receives rank 0's events (training/events.py). It holds the folder's lock meanwhile.
+    Raises TrainingDiverged, ValueError for a batch that workers cannot share, CheckpointError for
+    a checkpoint of another version or a lost snapshot, LockHeld if another process trains the run.
     """
     if world.rank != 0:
         return _train(settings, dataset, Path(folder), world, silent)
-    with only_writer(Path(folder), words(report)):
+    with only_writer(Path(folder), lambda text: report(Message(0, text))):
         sweep(folder)  # of writers that were killed
         return _train(settings, dataset, Path(folder), world, report)
 
@@ -67,7 +69,11 @@ def train(
 def _train(
     settings: RunSettings, dataset: ImageDataset, folder: Path, world: World, tell: Report
 ) -> dict[str, Any]:
-    chief, warn = world.rank == 0, words(tell)
+    chief = world.rank == 0
+
+    def warn(text: str) -> None:
+        tell(Message(0, text))
+
     state = TrainState(build_method(settings, dataset, world, tell))
     resumed = load_resumable(settings, folder, world, warn)
     if resumed is not None:
@@ -77,22 +83,22 @@ def _train(
     curves = Curves(folder / "curves.jsonl", state.nimg, writing=chief, digest=known, warn=warn)
     tell(Started(state.nimg, settings.total_nimg, resumed is not None))
     clock, clock_nimg, last_checkpoint = time.monotonic(), state.nimg, time.monotonic()
-    pulse = Pulse(tell)
+    stepped = each_second(tell)
 
     while state.nimg < settings.total_nimg:
         before = state.nimg
         rates = step(settings, state, world)
         after = state.nimg
         done = after == settings.total_nimg
-        pulse(after)
+        stepped(after)
 
         # Held-out loss and curves.
-        if _crossed(before, after, settings.train.held_out_every_kimg) or done:
+        if crossed(before, after, settings.train.held_out_every_kimg) or done:
             values = state.method.measure(after).values
             state.last_metrics |= values
             curves.append(after, values)
             tell(HeldOutMeasured(after, values))
-        if _crossed(before, after, settings.train.log_every_kimg) or done:
+        if crossed(before, after, settings.train.log_every_kimg) or done:
             values = state.close_window() | rates | {"skipped_steps": state.skipped_steps}
             state.last_metrics |= values
             curves.append(after, values)
@@ -107,7 +113,7 @@ def _train(
             path = save_snapshots(folder / "snapshots", after, state.method)
             tell(SnapshotSaved(after, str(path)))
         every, sampler = settings.sample_every_kimg, state.method.preview()
-        if every and sampler and (_crossed(before, after, every) or done):
+        if every and sampler and (crossed(before, after, every) or done):
             tell(preview(settings, state.deployed, sampler, after, world.device))
         if done or time.monotonic() - last_checkpoint >= settings.checkpoint_every_s:
             curves.sync()
@@ -170,9 +176,3 @@ def step(settings: RunSettings, state: TrainState, world: World) -> dict[str, fl
         player.average(slots.stop, batch_size)
     state.nimg = slots.stop
     return all_rates
-
-
-def _crossed(before: int, after: int, every_kimg: float) -> bool:
-    """Whether a multiple of every_kimg lies in (before, after]."""
-    every = every_kimg * 1000
-    return int(after // every) > int(before // every)

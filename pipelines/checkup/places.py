@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
+from zipfile import is_zipfile
 
 from pipelines.ray_jobs.session import check_address
 from pipelines.ray_jobs.waiting import check_room
@@ -85,9 +86,9 @@ def _images(params: Params) -> None:
         if path.is_dir():
             if not any(files for _, _, files in os.walk(path)):
                 raise DatasetError(f"dataset.path: {path} holds no files: name another folder")
-        elif path.suffix.lower() != ".zip":
+        elif not is_zipfile(path):
             raise DatasetError(
-                f"dataset.path: {path} is neither a folder nor a zip: give one of the two"
+                f"dataset.path: {path} is neither a folder nor an intact zip: give one of the two"
             )
     elif config.source == "torchvision" and config.path is not None:
         folder = Path(config.path).expanduser()

@@ -2,6 +2,7 @@
 
 import socket
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -68,7 +69,10 @@ def test_a_folder_of_nothing_and_a_file_that_is_no_zip(tmp_path):
     assert list(problems(params_with(FOLDER))) == []
     (tmp_path / "photos.txt").touch()
     other = FOLDER | {"dataset.path": "photos.txt"}
-    assert "neither a folder nor a zip" in next(problems(params_with(other)))
+    assert "neither a folder nor an intact zip" in next(problems(params_with(other)))
+    with ZipFile(tmp_path / "photos.txt", "w") as archive:
+        archive.writestr("a.png", b"")
+    assert list(problems(params_with(other))) == []
 
 
 def test_a_lost_folder_is_no_problem_once_the_images_are_prepared(tmp_path):
