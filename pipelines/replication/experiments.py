@@ -12,6 +12,7 @@ from pipelines.replication.plan import Experiment
 from pipelines.replication.report import Result
 from pipelines.settings.dotted_keys import set_options
 from pipelines.settings.yaml_file import ParamsError
+from pipelines.tracking.unmoved_game import reasons, unmoved
 from pipelines.workspace.dvc_command import run_dvc
 from pipelines.workspace.paths import REPORTS
 
@@ -72,8 +73,17 @@ def as_result(experiment: Experiment, report: dict[str, Any], item: str | None) 
         chosen(report, item),
         chosen(report, item, "floor"),
         report.get("judged_by") or {},
-        (report.get("train") or {}).get("game_note"),
+        game_note(report),
     )
+
+
+def game_note(report: dict[str, Any]) -> str | None:
+    """A line if the game of this reports/metrics.json moved nothing."""
+    train = report.get("train") or {}
+    if "structure_plays" not in train:  # there was no game
+        return None
+    told = reasons({"shut_reasons": train.get("gate_shut")})
+    return unmoved(train["structure_plays"], train.get("gate_open_fraction"), told)
 
 
 def chosen(metrics_json: dict[str, Any], item: str | None, part: str = "value") -> dict[str, float]:

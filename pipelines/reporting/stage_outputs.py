@@ -14,8 +14,7 @@
     judged_by   what must be equal for metrics of two reports to be compared: data and their hash,
                 extractor, hash of its weights, n, ... (evaluation/judged_alike.py)
     train       total_nimg, num_parameters, skipped_steps, structure_plays, gate_open_fraction,
-                gate_shut ({reason: plays}), game_note (a line, if the game moved nothing), and the
-                last value of each curve
+                gate_shut ({reason: plays}), and the last value of each curve
     dataset     counts and shape of the images
 
 It contains no time and no speed, so equal inputs give equal bytes.
@@ -35,7 +34,6 @@ from evaluation.metric_table import best_of, shown_with_floors
 from foundation.atomic_files import replacing, write_text
 from foundation.json_files import read_object
 from pipelines.reporting.shapes import check_shape
-from pipelines.tracking.unmoved_game import unmoved_game
 
 
 def _finite_or_none(value: Any) -> Any:
@@ -184,9 +182,6 @@ def summary(items: Sequence[Item], train: Mapping[str, Any], dataset: Mapping[st
         trained["gate_open_fraction"] = gate["open_fraction"]
     if gate.get("shut_reasons"):
         trained["gate_shut"] = gate["shut_reasons"]
-    note = unmoved_game(train)
-    if note is not None:
-        trained["game_note"] = note
     trained |= {key: value for key, value in (train.get("final") or {}).items() if _finite(value)}
     shape = ("num_images", "num_train", "num_held_out", "resolution", "channels", "num_classes")
     data = {key: dataset[key] for key in shape if key in dataset}

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from scipy import stats
 from evaluation.paired_statistics import paired_difference
 from pipelines import replicate
 from pipelines.replicate import check_judging, run_all, write_results
-from pipelines.replication.experiments import chosen
+from pipelines.replication.experiments import chosen, game_note
 from pipelines.replication.plan import check_item, parse_option, parse_seeds, plan, plan_remarks
 from pipelines.replication.report import Result, print_tables, summarise, write_figure
 from pipelines.settings.yaml_file import ParamsError, read_yaml
@@ -117,6 +118,23 @@ def test_chosen_item():
     assert chosen(fake_report(4.0), None) == {"kid": 4.0}
     assert chosen(fake_report(4.0), "b") == {"kid": 9.0}
     assert chosen(fake_report(4.0), None, "floor") == {"kid": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("train", "told"),
+    [
+        (
+            {"structure_plays": 5, "gate_open_fraction": 0.0, "gate_shut": {"x": 5}},
+            r"5 plays \(x x5",
+        ),
+        ({"structure_plays": 0}, "ended before its first play"),
+        ({"structure_plays": 5, "gate_open_fraction": 0.2, "gate_shut": {"x": 4}}, None),
+        ({}, None),
+    ],
+)
+def test_a_kept_report_tells_that_its_game_moved_nothing(train, told):
+    found = game_note({"train": train})
+    assert found is None if told is None else re.search(told, found)
     with pytest.raises(ParamsError, match="a, b"):
         chosen(fake_report(4.0), "c")
 

@@ -142,6 +142,21 @@ def test_summary_is_what_the_schema_says():
     assert plain["train"] == {"total_nimg": 5}
 
 
+def test_summary_says_what_its_items_were_judged_by_and_refuses_a_mixture():
+    def judged(*counts):
+        pairs = zip(items(0.3, 0.2), counts, strict=True)
+        return [
+            i.model_copy(update={"protocol": {"n": n, "seed": n} if n else {}}) for i, n in pairs
+        ]
+
+    train = {"structure_plays": 5, "gate": {"open_fraction": 0.0, "shut_reasons": {"too few": 5}}}
+    report = summary(judged(8, None), train, {"source": "digits", "resolution": 8, "channels": 1})
+    assert report.judged_by == {"n": 8, "copies_merged": 0, "data": "digits, 8x8, 1 channel"}
+    assert report.train["gate_shut"] == {"too few": 5}
+    with pytest.raises(ResultsError, match=r"0.05-default, 0.1-default were not .*dvc repro -f"):
+        summary(judged(8, 9), {}, {})
+
+
 def test_table_has_one_row_per_item_and_empty_cells(tmp_path):
     write_csv(items(0.3, None), tmp_path / "table.csv")
     with open(tmp_path / "table.csv", newline="") as stream:
