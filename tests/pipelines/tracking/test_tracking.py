@@ -72,7 +72,10 @@ def test_parent_and_children_of_a_whole_pipeline(root, client):
     assert train.data.tags["mlflow.parentRunId"] == parent_id
     assert train.data.tags["fingerprint"] == "fp-train-aaaa11"
     assert parent.data.params["structure.kind"] == "graph"
-    assert train.data.params == {"seed": "0", "train.lr": "0.01", "train.batch_size": "96"}
+    # MLflow would write them above each picture of the run.
+    assert train.data.params == {} and evaluate.data.params == {"evaluation.k": "5"}
+    kept = Path(client.download_artifacts(train_id, "params.json", ".")).read_text()
+    assert json.loads(kept) == {"seed": 0, "train.lr": 0.01, "train.batch_size": 96}
     assert parent.data.tags["structure.kind"] == "graph"
     assert parent.data.metrics == {"kid": 0.25}
     assert steps(client, train_id, "loss") == [96, 192]
@@ -260,10 +263,11 @@ def test_a_grid_opens_with_a_picture(root):
 def test_a_description_begins_with_numbers_and_pictures(root, client):
     with start("evaluate", root, "nnnn11", item="a") as run:
         run.parent.set_tags({"mlflow.note.content": "Changed against x."})
+        links = {"the report": f"{run.parent.page}/artifacts/report.html"}
         for kid in (1, 2):  # a stage that is run again
             Image.new("RGB", (900, 300), (kid, 0, 0)).save("a b.png")
             run.parent.describe(
-                f"**KID {kid}**", {Path("a b.png"): "generated [x]"}, "other numbers", report=True
+                f"**KID {kid}**", {Path("a b.png"): "generated [x]"}, "other numbers", links
             )
     note = client.get_run(run.parent.run_id).data.tags["mlflow.note.content"]
     first, picture, *rest = note.split("\n\n")
@@ -271,8 +275,7 @@ def test_a_description_begins_with_numbers_and_pictures(root, client):
     path = f"get-artifact?path=overview%2Fa%20b.png&run_uuid={run.parent.run_id}"
     assert picture == f"![generated \\[x\\]]({path})"
     assert rest[0] == "other numbers" and rest[1].startswith("Pictures: generated \\[x\\].")
-    assert f"runs/{run.parent.run_id}/model-metrics" in rest[1]
-    assert f"runs/{run.parent.run_id}/artifacts/report.html" in rest[1]
+    assert f"[the report](#/experiments/1/runs/{run.parent.run_id}/artifacts/rep" in rest[1]
     small = Path(client.download_artifacts(run.parent.run_id, "overview/a b.png", "."))
     with Image.open(small) as image:
         assert image.size == (360, 120) and image.getpixel((5, 5)) == (2, 0, 0)
