@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 NOTE = "mlflow.note.content"
-PICTURES = "all pictures/"
-"""Section of the page with charts that holds the pictures: sections come in alphabetic order."""
+PICTURES = "drawn/"
+"""Section of the page with charts that holds the pictures; sections come in alphabetic order, so
+this is before held_out, and short, since cards cut their titles."""
 END = "<!-- end of results -->"
 """Stands between the results and what else a description says; MLflow does not show it."""
 

@@ -243,7 +243,7 @@ def test_the_image_grid_shows_the_pictures(browser, runs, level, key, step):
 
     def width(at: int | None) -> int:
         card = browser.driver.execute_script(
-            FIND_CARD, key if level == "parent" else f"all pictures/{key}"
+            FIND_CARD, key if level == "parent" else f"drawn/{key}"
         )
         browser.driver.execute_script("arguments[0].scrollIntoView()", card)
         number = card.find_element("css selector", "input[type=number]")
@@ -272,7 +272,7 @@ def test_charts_begin_with_the_pictures(browser, runs):
     card = "[data-testid$=compare-runs-card]"
     browser.wait("the cards", lambda: browser.all(card))
     first = browser.all(card)[0]
-    assert first.text.startswith("all pictures/") and "=" not in first.text, "params stand above"
+    assert first.text.startswith("drawn/") and "=" not in first.text, "params stand above"
     browser.wait("a picture", lambda: first.find_elements("css selector", ".rc-image-img"))
 
 
