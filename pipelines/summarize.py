@@ -16,6 +16,7 @@ from pipelines.reporting.inputs import UNKNOWN, Inputs, Origin
 from pipelines.reporting.report_page import render
 from pipelines.reporting.sections.results import length_charts
 from pipelines.reporting.stage_outputs import (
+    Item,
     Report,
     best_item,
     read_item,
@@ -113,32 +114,16 @@ def track(run: StageRun, params: Params, inputs: Inputs, report: Report) -> None
     )
     parent.log_metrics({**best.flat(), "best_ema_length": best.ema_length})
     scale = length_scale(item.ema_length for item in inputs.items)
-    by_sampler = {
-        sampler: [item for item in inputs.items if item.sampler == sampler]
-        for sampler in {item.sampler for item in inputs.items}
-    }
-    opens = {sampler: best_item(items)[1] for sampler, items in by_sampler.items()}
     # By length, since a run leaves out numbers of a step below its last one.
     for item in sorted(inputs.items, key=lambda item: item.ema_length):
         step = length_step(item.ema_length, scale)
         for name in shown("MLflow by length"):
             parent.log_metrics({f"{name}_by_ema/{item.sampler}": item.value(name)}, step)
-        picture = inputs.pictures[item.item].get("samples")
-        if picture:
-            image = Image.open(io.BytesIO(picture))
-            opening = OPENING.format(length=number_name(item.ema_length), scale=scale)
-            first = opens[item.sampler] is item
-            parent.log_image(image, f"samples {item.sampler}", step, opening if first else "")
-            if item is best:
-                parent.log_image(image, "samples")
-                real = inputs.pictures[item.item].get("real")
-                if real:
-                    parent.log_image(Image.open(io.BytesIO(real)), "real images")
     for name in shown("MLflow curve"):
         for nimg, value in zip(*inputs.curves.get(name, ((), ())), strict=True):
             parent.log_metrics({name: float(value)}, int(nimg))
-    for name, chart in length_charts(inputs.items).items():
-        parent.log_image(Image.open(io.BytesIO(chart)), f"{name} by EMA length")
+    for target in (parent, run):
+        log_pictures(target, inputs, best)
     parent.log_dataset(inputs.dataset)
     for file in ("report.html", "metrics.json", "fid_by_ema.csv"):
         parent.log_artifact(REPORTS / file)
@@ -150,12 +135,44 @@ def track(run: StageRun, params: Params, inputs: Inputs, report: Report) -> None
         )
         if kind in inputs.pictures[best.item]
     }
-    parent.describe(metrics_headline(best), pictures, metrics_listing(best), report=True)
+    links = {
+        "larger pictures, with sliders": f"{run.page}/model-metrics",
+        "charts": f"{parent.page}/model-metrics",
+        "the whole report": f"{parent.page}/artifacts/report.html",
+    }
+    run.describe(metrics_headline(best), pictures)
+    parent.describe(metrics_headline(best), pictures, metrics_listing(best), links)
     for stage in ("prepare", "reference", "train", "reconstruct"):
         run.add_restored(stage, stage_fingerprint(stage, params))
     for item in inputs.items:
         fingerprint = item_fingerprint(params, item.ema_length, item.sampler)
         run.add_restored("evaluate", fingerprint, item.item)
+
+
+def log_pictures(target: StageRun, inputs: Inputs, best: Item) -> None:
+    """Log samples of every EMA length, real images beside those of the best, and charts."""
+    scale = length_scale(item.ema_length for item in inputs.items)
+    by_sampler: dict[str, list[Item]] = {}
+    for item in inputs.items:
+        by_sampler.setdefault(item.sampler, []).append(item)
+    for sampler, items in by_sampler.items():
+        first = best_item(items)[1]  # the picture with which the slider opens
+        for item in items:
+            picture = inputs.pictures[item.item].get("samples")
+            if picture:
+                opening = OPENING.format(length=number_name(item.ema_length), scale=scale)
+                target.log_image(
+                    Image.open(io.BytesIO(picture)),
+                    f"samples {sampler}",
+                    length_step(item.ema_length, scale),
+                    opening if item is first else "",
+                )
+    for kind, name in (("samples", "samples"), ("real", "real images")):
+        picture = inputs.pictures[best.item].get(kind)
+        if picture:
+            target.log_image(Image.open(io.BytesIO(picture)), name)
+    for name, chart in length_charts(inputs.items).items():
+        target.log_image(Image.open(io.BytesIO(chart)), f"{name} by EMA length")
 
 
 if __name__ == "__main__":

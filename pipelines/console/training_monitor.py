@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from evaluation.metric_table import metric_entry
 from foundation.number_names import number_name
 from pipelines.console.progress import PlainLines, duration
 from pipelines.tracking.live_run import StageRun
@@ -243,6 +242,10 @@ class Monitor:
             self._plain.offer(lambda: f"{kimg}  {self.figures() or 'starting'}", force=force)
 
 
+LOSSES = {"denoising_loss": "denoising loss", "held_out/loss": "held-out loss"}
+"""Curves whose last value the description of a training names."""
+
+
 def close_training(run: StageRun, summary: Mapping[str, Any], outcome: str) -> None:
     """Tag the training's run and its parent with what train.json says of the game.
 
@@ -253,8 +256,8 @@ def close_training(run: StageRun, summary: Mapping[str, Any], outcome: str) -> N
     final = summary.get("final") or {}
     parts = [f"{summary.get('total_nimg', 0):,} images seen"]
     parts += [
-        f"{metric_entry(name).title.lower()} {final[name]:.4f}"
-        for name in ("denoising_loss", "held_out/loss")
+        f"{title} {final[name]:.4f}"
+        for name, title in LOSSES.items()
         if isinstance(final.get(name), float)
     ]
     run.describe(", ".join(parts))

@@ -48,6 +48,12 @@ class StageRun:
         self._warned = False
 
     @property
+    def page(self) -> str:
+        """Address of the run's page within MLflow's; "" without a run store."""
+        experiment = "" if self._store is None else self._store.experiment_id
+        return f"#/experiments/{experiment}/runs/{self.run_id}" if experiment else ""
+
+    @property
     def last_step(self) -> int:
         """Largest step (images) that this run already holds; -1 for a new run."""
         if self._store is not None and self.resumed:
@@ -103,7 +109,8 @@ class StageRun:
             if self._images is None:
                 self._images = set(self._store.image_files(self.run_id)) if self.resumed else set()
             if nimg == 0 or (key, int(nimg)) not in self._images:
-                path = PICTURES + key
+                # Of a parent, charts come first: above its pictures MLflow writes all its params.
+                path = key if self.parent is None else PICTURES + key
                 self._store.client.log_image(self.run_id, image, key=path, step=int(nimg))
                 self._images.add((key, int(nimg)))
                 if opening and nimg != 0:  # of several pictures at a step, MLflow shows the newest
@@ -122,12 +129,12 @@ class StageRun:
         headline: str,
         pictures: Mapping[Path, str] | None = None,
         more: str = "",
-        report: bool = False,
+        links: Mapping[str, str] | None = None,
     ) -> None:
         """Put numbers and pictures into the description, with which MLflow opens the run's page.
 
         headline, more: markdown before and after the pictures. pictures: {PNG: what it shows}.
-        report: whether report.html is among the run's files.
+        links: {name: address}; None: to the charts and pictures of this run.
         """
         if self._store is not None:
             with self._guarded():
@@ -137,8 +144,8 @@ class StageRun:
                     client.log_image(self.run_id, thumbnail(file), artifact_file=path)
                     shown[path] = what
                 note = client.get_run(self.run_id).data.tags.get(NOTE)
-                page = f"#/experiments/{self._store.experiment_id}/runs/{self.run_id}"
-                results = results_note(self.run_id, page, headline, shown, more, report)
+                links = links or {"charts and larger pictures": f"{self.page}/model-metrics"}
+                results = results_note(self.run_id, headline, shown, more, links)
                 self.set_tags({NOTE: with_results(note, results)})
 
     def log_dict(self, data: Mapping[str, Any], name: str) -> None:

@@ -8,37 +8,34 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 NOTE = "mlflow.note.content"
-PICTURES = "all pictures/"
-"""Section of the page with charts that holds the pictures: sections come in alphabetic order."""
+PICTURES = "drawn/"
+"""Section of the page with charts that holds the pictures; sections come in alphabetic order, so
+this is before held_out, and short, since cards cut their titles."""
 END = "<!-- end of results -->"
 """Stands between the results and what else a description says; MLflow does not show it."""
 
 
 def results_note(
     run_id: str,
-    page: str,
     headline: str,
     pictures: Mapping[str, str],
-    more: str = "",
-    report: bool = False,
+    more: str,
+    links: Mapping[str, str],
 ) -> str:
-    """Markdown: a line of numbers, pictures, and links to the run's charts and files.
+    """Markdown: a line of numbers, pictures, and links to charts and files.
 
     Args:
-        page: address of the run's page.
         headline, more: markdown before and after the pictures.
         pictures: {path among the run's files: what it shows}.
-        report: whether report.html is among these files.
+        links: {name: address}.
     """
     drawn = [
         f"![{_plain(what)}](get-artifact?path={quote(path, safe='')}&run_uuid={run_id})"
         for path, what in pictures.items()
     ]
-    links = [f"[charts and larger pictures]({page}/model-metrics)"]
-    if report:
-        links.append(f"[the whole report]({page}/artifacts/report.html)")
+    where = ", ".join(f"[{name}]({address})" for name, address in links.items())
     captions = "; ".join(_plain(what) for what in pictures.values())
-    said = [f"Pictures: {captions}." if captions else "", f"More: {', '.join(links)}."]
+    said = [f"Pictures: {captions}." if captions else "", f"More: {where}." if links else ""]
     parts = [headline, " ".join(drawn), more, " ".join(filter(None, said))]
     return "\n\n".join(filter(None, parts))
 

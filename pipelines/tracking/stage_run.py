@@ -28,6 +28,10 @@ from pipelines.tracking.run_names import (
 )
 from pipelines.tracking.run_store import RunStore
 
+WITH_PICTURES = ("train", "summarize")
+"""Stages whose runs hold picture cards. MLflow writes all params of a run above each picture, so
+these keep theirs in the file params.json; the parent has all of them."""
+
 __all__ = ["JUDGED_BY", "RunStore", "StageRun", "TrackingConfig", "stage_run"]
 
 
@@ -57,7 +61,8 @@ def stage_run(
         params: the whole settings; only `.tracking` and `.model_dump(mode="json")` are used.
         root: DVC_ROOT, the folder of mlflow.db. Git tags are those of the current folder.
         notes: markdown for the child's description.
-        param_keys: dotted keys that the child logs; by default stage_code.STAGE_PARAMS[stage].
+        param_keys: dotted keys that the child logs, or keeps as a file if it shows pictures; by
+            default stage_code.STAGE_PARAMS[stage].
     """
     run, ends_parent, monitor = StageRun(), stage == "summarize", None
     if params.tracking.enabled:
@@ -72,7 +77,10 @@ def stage_run(
                 param_keys = STAGE_PARAMS.get(stage, ())
             own = select(flat, param_keys)
             names = {"stage": stage, "item": item, "fingerprint": fingerprint}
-            run = _open_child(store, parent, names, pipeline_tag, own, fresh)
+            logged = {} if stage in WITH_PICTURES else own
+            run = _open_child(store, parent, names, pipeline_tag, logged, fresh)
+            if not logged:
+                run.log_dict(own, "params.json")
             run.set_tags({"mlflow.note.content": notes} if notes else {})
             monitor = system_monitor(store, run) if params.tracking.system_metrics else None
         except Exception as error:

@@ -242,7 +242,9 @@ def test_the_image_grid_shows_the_pictures(browser, runs, level, key, step):
     browser.open(f"{runs.base}/#/experiments/1/runs/{run_id}/model-metrics")
 
     def width(at: int | None) -> int:
-        card = browser.driver.execute_script(FIND_CARD, f"all pictures/{key}")
+        card = browser.driver.execute_script(
+            FIND_CARD, key if level == "parent" else f"drawn/{key}"
+        )
         browser.driver.execute_script("arguments[0].scrollIntoView()", card)
         number = card.find_element("css selector", "input[type=number]")
         if at is not None and number.get_attribute("value") != str(at):
@@ -260,7 +262,8 @@ def test_the_image_grid_shows_the_pictures(browser, runs, level, key, step):
 def test_a_runs_page_opens_with_numbers_and_pictures(browser, runs):
     browser.open(f"{runs.base}/#/experiments/1/runs/{runs.parent['none']}")
     browser.wait_text("KID 0.0345", "other numbers")
-    widths = "return [...document.querySelectorAll('img[alt=generated]')].map(i => i.naturalWidth)"
+    pictures = "[...document.querySelectorAll('img[src*=overview]')]"
+    widths = f"return {pictures}.map(image => image.naturalWidth)"
     browser.wait("the picture", lambda: browser.driver.execute_script(widths) == [360])
 
 
@@ -268,7 +271,9 @@ def test_charts_begin_with_the_pictures(browser, runs):
     browser.open(f"{runs.base}/#/experiments/1/runs/{runs.train['none']}/model-metrics")
     card = "[data-testid$=compare-runs-card]"
     browser.wait("the cards", lambda: browser.all(card))
-    assert browser.all(card)[0].text.startswith("all pictures/")
+    first = browser.all(card)[0]
+    assert first.text.startswith("drawn/") and "=" not in first.text, "params stand above"
+    browser.wait("a picture", lambda: first.find_elements("css selector", ".rc-image-img"))
 
 
 def test_the_experiments_note_can_be_read_whole(browser, runs):

@@ -1,4 +1,4 @@
-"""Numbers as the report shows them."""
+"""Numbers as pages write them."""
 
 import pytest
 
