@@ -19,7 +19,7 @@ FEATURE_BATCH = 256
 
 
 def image_chunks(images: np.ndarray, indices: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """(start, images[indices[start:...]]) in turn, in chunks of at most CHUNK_BYTES and CHUNK_IMAGES."""
+    """(start, images[indices[start:...]]) in turn, within CHUNK_BYTES and CHUNK_IMAGES."""
     for start, stop in _ranges(images, len(indices)):
         yield start, images[indices[start:stop]]
 

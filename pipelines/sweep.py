@@ -161,23 +161,23 @@ class Observer:
 
     def started(self, trial_id: str, sample: dict[str, Any]) -> None:
         trial = self.record.started(trial_id, sample)
-        self.say(begun_line(self.record.sweep, trial))
         self.runs.started(trial)
+        self.say(begun_line(self.record.sweep, trial))
 
     def reported(self, trial_id: str, result: dict[str, Any]) -> None:
         trial = self.record.rung(trial_id, result)
         if trial is None:
             return
+        self.runs.rung(trial)  # a line says what MLflow has
         self.say(rung_line(self.record.sweep, trial))
         if not self.timed and trial.timed_images:
             self.timed = True
             self.say(f"time: {expected(self.record.sweep, self.record, self.at_a_time)}")
-        self.runs.rung(trial)
 
     def ended(self, trial_id: str, error: str | None = None) -> None:
         trial = self.record.ended(trial_id, error)
-        self.say(ended_line(self.record.sweep, trial, self.record, self.at_a_time))
         self.runs.ended(trial)
+        self.say(ended_line(self.record.sweep, trial, self.record, self.at_a_time))
 
     def stopping(self) -> None:
         """Ctrl-C was pressed."""

@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from foundation.durations import duration
+
 PLAIN_SECONDS = 15.0
 SURE_SECONDS = 3.0
 """After so many seconds the first line of a long phase tells the time left."""
@@ -24,13 +26,6 @@ class PlainLines:
             self._last = self.clock()
             self.printed += 1
             print(line(), file=sys.stderr, flush=True)
-
-
-def duration(seconds: float) -> str:
-    """Seconds as 0:05, 12:40 or 3:02:01."""
-    minutes, seconds = divmod(max(0, round(seconds)), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
 @contextmanager

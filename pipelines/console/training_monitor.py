@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from foundation.durations import duration
 from foundation.number_names import number_name
-from pipelines.console.progress import PlainLines, duration
+from pipelines.console.progress import PlainLines
 from pipelines.tracking.live_run import StageRun
 from pipelines.tracking.run_names import gate_tags
 from training.events import (

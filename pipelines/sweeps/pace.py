@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pipelines.console.progress import duration
+from foundation.durations import duration
 from pipelines.sweeps.record import OPEN, Trial
 from pipelines.sweeps.space import Sweep
 

@@ -61,7 +61,7 @@ def test_interrupted_and_continued_by_the_same_command(clone):
     process = clone.start("python", "-m", "pipelines.sweep")
     assert process.stdout is not None
     for line in process.stdout:
-        if "kimg, kid" in line:
+        if ": kid " in line:
             break
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -92,7 +92,7 @@ def test_ctrl_c_and_a_metric_that_is_best_near_its_floor(clone):
     said = []
     for line in process.stdout:
         said.append(line)
-        if "kimg, density" in line:
+        if ": density " in line:
             os.killpg(process.pid, signal.SIGINT)
     assert process.wait() == 130
     assert "interrupted: the same command goes on" in said[-1], said

@@ -5,7 +5,8 @@ import re
 
 import rich.console
 
-from pipelines.console.progress import PlainLines, _plain, duration, phases, progress
+from foundation.durations import duration
+from pipelines.console.progress import PlainLines, _plain, phases, progress
 
 
 def test_plain_lines_are_rare_and_the_last_one_says_done(capsys):
