@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from zipfile import is_zipfile
 
+from foundation.json_files import read_object
 from pipelines.ray_jobs.session import check_address
 from pipelines.ray_jobs.waiting import check_room
 from pipelines.settings.schema import Params
@@ -15,13 +16,15 @@ from pipelines.workspace.paths import DATASET, dvc_root
 from pipelines.workspace.weights_files import guiding_files, init_file
 
 PATIENCE_S = 3.0
+SOURCE_FACTS = ("source", "path", "name", "resolution", "resize", "background", "held_out")
+"""Settings of `dataset` that dataset.json repeats."""
 
 
 def problems(params: Params) -> Iterator[str]:
     """A line, with the mend, for each thing without which a stage would surely fail."""
     if not os.access(".", os.W_OK):
         yield f"{Path.cwd()}: this user may not write here: change its owner, or use a copy"
-    prepared = (DATASET / "dataset.json").is_file()
+    prepared = _is_prepared(params)
     checks: list[Callable[[], object]] = [
         *([] if prepared else [lambda: _images(params)]),
         lambda: _extractors(params),
@@ -42,7 +45,7 @@ def problems(params: Params) -> Iterator[str]:
 
 def remarks(params: Params) -> Iterator[str]:
     """A line for each thing that may be meant, or that goes on without."""
-    if (DATASET / "dataset.json").is_file():
+    if _is_prepared(params):
         try:
             _images(params)
         except (ValueError, RuntimeError, OSError) as error:
@@ -72,6 +75,16 @@ def remarks(params: Params) -> Iterator[str]:
                 f"tracking.uri: {params.tracking.uri} does not answer ({error}): the stages run, "
                 "and MLflow keeps nothing of them; start the server, or correct the address"
             )
+
+
+def _is_prepared(params: Params) -> bool:
+    """Whether outputs/dataset was made from the source that params name, as far as it says so."""
+    try:
+        facts = read_object(DATASET / "dataset.json")
+    except (OSError, ValueError):
+        return False
+    asked = params.dataset.model_dump(mode="json")
+    return all(facts.get(key) == asked[key] for key in SOURCE_FACTS)
 
 
 def _images(params: Params) -> None:

@@ -1,5 +1,6 @@
 """What params name and is not there is a problem, with its mend; what is there is none."""
 
+import json
 import socket
 from pathlib import Path
 from zipfile import ZipFile
@@ -75,12 +76,17 @@ def test_a_folder_of_nothing_and_a_file_that_is_no_zip(tmp_path):
     assert list(problems(params_with(other))) == []
 
 
-def test_a_lost_folder_is_no_problem_once_the_images_are_prepared(tmp_path):
+def test_a_lost_folder_is_no_problem_once_its_images_are_prepared(tmp_path):
     (tmp_path / "outputs" / "dataset").mkdir(parents=True)
-    (tmp_path / "outputs" / "dataset" / "dataset.json").touch()
+    manifest = tmp_path / "outputs" / "dataset" / "dataset.json"
     params = params_with(FOLDER)
+    manifest.write_text(json.dumps(params.dataset.model_dump(mode="json")))
     assert list(problems(params)) == []
     assert "cannot be prepared again: dataset.path" in next(remarks(params))
+    # images of another source lie there, or nobody knows of which
+    for other in (json.dumps(params_with({}).dataset.model_dump(mode="json")), "{", "{}"):
+        manifest.write_text(other)
+        assert "photos does not exist" in next(problems(params))
 
 
 def test_what_would_be_downloaded_is_said():
