@@ -111,7 +111,8 @@ def test_only_what_changed_runs_again(clone):
             {"num_images": 65},
             {"evaluate@0.05-heun3", "evaluate@0.1-heun3", "summarize"},
         ),
-        # --dry compares the outputs as they lie there, so it stops at the first changed stage
+        # --dry compares the outputs as they lie there, so it stops at the first changed stage.
+        # The report lists changed params, so summarize reads all of them.
         ("structure", {"kind": "none"}, {"kinds", "train"}),
     ):
         clone.edit(section, changes)
