@@ -113,7 +113,7 @@ def test_only_what_changed_runs_again(clone):
         ),
         # --dry compares the outputs as they lie there, so it stops at the first changed stage.
         # The report lists changed params, so summarize reads all of them.
-        ("structure", {"kind": "none"}, {"kinds", "train"}),
+        ("structure", {"kind": "none"}, {"kinds", "train", "summarize"}),
     ):
         clone.edit(section, changes)
         told = dry(clone)
