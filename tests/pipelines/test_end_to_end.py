@@ -146,21 +146,6 @@ def test_an_edit_runs_what_uses_the_file_and_nothing_else(clone):
     assert dry(clone) == set(), "the same code, and the same list of it"
 
 
-def test_experiment_with_the_control(clone):
-    clone.edit("cluster", {"num_workers": 0})
-    clone.commit("in process")
-    clone.run("dvc", "exp", "run", "--temp", "-n", "control", "-S", "structure.kind=none")
-    shown = json.loads(clone.run("dvc", "exp", "show", "--json"))
-    names = [e.get("name") for commit in shown for e in commit.get("experiments") or []]
-    assert "control" in names
-    diff = clone.run("dvc", "metrics", "diff", "HEAD", "control", "--json")
-    changed = json.loads(diff[diff.index("{") :])["reports/metrics.json"]
-    assert any(key.endswith("fd.value") for key in changed)
-    clone.run("dvc", "plots", "diff", "HEAD", "control", "-o", "plots")
-    page = (clone.folder / "plots" / "index.html").read_text()
-    assert "Denoising loss" in page and "FD against EMA length" in page
-
-
 def checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob(".runs/train-*/checkpoints/checkpoint-*.safetensors"))
 
