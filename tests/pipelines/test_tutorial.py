@@ -1,5 +1,6 @@
 """The commands of docs/tutorial.md, as they stand there, in a clone with tiny settings."""
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -75,6 +76,9 @@ def test_a_comparison(clone):
         if line.startswith("dvc exp run"):
             shell(clone, "git checkout . && dvc checkout")  # as the text says
             assert "up to date" in clone.run("dvc", "status")
+    shown = json.loads(clone.run("dvc", "exp", "show", "--json"))
+    names = [e.get("name") for commit in shown for e in commit.get("experiments") or []]
+    assert "control" in names
     assert "fd.value" in said["dvc metrics diff HEAD control"]
     page = (clone.folder / "dvc_plots" / "index.html").read_text()
     assert "Denoising loss" in page and "FD against EMA length" in page
