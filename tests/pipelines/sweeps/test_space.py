@@ -8,7 +8,6 @@ import pytest
 import yaml
 
 from evaluation.metric_table import shown
-from pipelines.settings.cross_checks import remarks
 from pipelines.settings.yaml_file import ParamsError, read_yaml
 from pipelines.sweeps.domain import Domain, DomainError, parse_domain
 from pipelines.sweeps.space import Sweep, SweepConfig, load_sweep
@@ -25,22 +24,6 @@ def refused(space, **settings):
         sweep(space, **settings)
     assert "\n" not in str(caught.value), "one line"
     return str(caught.value)
-
-
-def test_the_shipped_sweep_is_in_order():
-    shipped = load_sweep("sweep.yaml")
-    assert shipped.default_sample() is not None, "the default is among the trials"
-    assert len(shipped.rungs) == 2 and shipped.rungs[-1] < shipped.total_nimg
-
-
-def test_what_is_shipped_asks_for_no_game_that_its_trials_are_too_short_for():
-    page = Path("docs/sweeps.md").read_text()
-    example = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])
-    for made in (load_sweep("sweep.yaml"), sweep(example.pop("space"), **example)):
-        assert made.default_sample() is not None and remarks(made.base) == []
-        without = {**made.config.space, "structure.kind": "graph"}
-        (said,) = remarks(sweep(without).base)
-        assert said.startswith("structure: the game will move nothing")
 
 
 @pytest.mark.parametrize(
