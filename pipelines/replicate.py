@@ -42,7 +42,9 @@ from pipelines.reporting.terminal_tables import print_by_run
 from pipelines.settings.dotted_keys import with_values
 from pipelines.settings.yaml_file import DEFAULT_PATH, ParamsError, read_yaml
 from pipelines.workspace.dvc_command import git_problem, run_dvc
+from pipelines.workspace.fingerprint import train_params_hash
 from pipelines.workspace.paths import DATASET, REPORTS, dvc_root
+from pipelines.workspace.wanted_runs import no_longer_wanted, want
 
 
 def main() -> None:
@@ -95,7 +97,14 @@ def main() -> None:
     (root / ".runs").mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(root / ".runs" / "replicate.lock", timeout=0):
+            options = [f"-S {option}" for option in args.set_param]
+            who = " ".join(["python -m pipelines.replicate --seeds", args.seeds, *options])
+            for experiment in experiments:  # pipelines.clean keeps runs of these
+                params = check_params(with_values(raw, experiment.values))
+                want(root, train_params_hash(params), who)
             results, failures = run_all(experiments, raw, root, args.item)
+            if not failures:
+                no_longer_wanted(root, who)
     except Timeout:
         raise RuntimeError("another replicate is running here: wait for it, or stop it") from None
     if results:
