@@ -97,14 +97,7 @@ def main() -> None:
     (root / ".runs").mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(root / ".runs" / "replicate.lock", timeout=0):
-            options = [f"-S {option}" for option in args.set_param]
-            who = " ".join(["python -m pipelines.replicate --seeds", args.seeds, *options])
-            for experiment in experiments:  # pipelines.clean keeps runs of these
-                params = check_params(with_values(raw, experiment.values))
-                want(root, train_params_hash(params), who)
             results, failures = run_all(experiments, raw, root, args.item)
-            if not failures:
-                no_longer_wanted(root, who)
     except Timeout:
         raise RuntimeError("another replicate is running here: wait for it, or stop it") from None
     if results:
@@ -136,6 +129,12 @@ def run_all(
 ) -> tuple[list[Result], list[str]]:
     """Run what is not done yet: (results of all that succeeded, messages of those that failed)."""
     results, failures = [], []
+    seeds = ",".join(dict.fromkeys(str(e.seed) for e in experiments))
+    variants = "; ".join(dict.fromkeys(e.variant for e in experiments))
+    who = f"the replicate of {variants} with seeds {seeds}"
+    for experiment in experiments:  # pipelines.clean keeps runs of these
+        params = check_params(with_values(raw, experiment.values))
+        want(root, train_params_hash(params), who)
     done = {e.tag: content for e in experiments if (content := kept(result_file(root, e)))}
     times = times_before(experiments, raw, root, done)
     for count, experiment in enumerate(experiments, 1):
@@ -161,6 +160,8 @@ def run_all(
             rest = [e.variant for e in experiments[count:] if e.tag not in done]
             print(f"{where}: done in {duration(seconds)}{_to_go(times, rest)}", flush=True)
         results.append(as_result(experiment, content, item))
+    if not failures:
+        no_longer_wanted(root, who)
     return results, failures
 
 

@@ -106,6 +106,17 @@ def test_dvcs_cache_goes_only_when_it_is_named(project, monkeypatch):
     assert left(project) == {".venv/lib/__pycache__/a.pyc"}
 
 
+def test_dvcs_cache_stays_while_results_that_stay_are_links_into_it(project, monkeypatch):
+    (project / "outputs" / "ema" / "0.1.safetensors").unlink()
+    (project / "outputs" / "ema" / "0.1.safetensors").symlink_to(project / ".dvc/cache/files/a")
+    for words in (("--caches",), ("--stale",), ("--ray",)):
+        with pytest.raises(ValueError, match=r"0\.1\.safetensors' would lose the content"):
+            call(monkeypatch, "--dvc-cache", *words, "--yes")
+        assert left(project) == set(MADE)
+    call(monkeypatch, "--dvc-cache", "--yes")
+    assert left(project) == {".venv/lib/__pycache__/a.pyc"}
+
+
 @pytest.mark.parametrize("name", ["outputs", ".runs", "outputs/ema"])
 def test_a_link_to_another_disk_stays_with_what_it_names(
     project, tmp_path, monkeypatch, capsys, name

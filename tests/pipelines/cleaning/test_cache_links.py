@@ -16,7 +16,7 @@ def project(tmp_path):
 
 
 def test_links_into_it_keep_it_unless_they_go_too(project):
-    with pytest.raises(ValueError, match="'outputs/ema/0.1.safetensors' would lose the content"):
+    with pytest.raises(ValueError, match=r"'outputs/ema/0\.1\.safetensors' would lose the content"):
         check_cache_unused(project, [project / ".dvc" / "cache", project / "reports"])
     check_cache_unused(project, [project / ".dvc" / "cache", project / "outputs"])
 
