@@ -21,6 +21,7 @@ it.
 import argparse
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -172,14 +173,20 @@ def contents(found: list[Removable]) -> dict[Path, tuple[int, int, int] | None]:
 
 
 def _content(path: Path) -> tuple[int, int, int]:
-    """Number of files and folders, bytes, time of the last change in ns; links are not followed."""
+    """Number of files and folders, bytes, last change of a file in ns; links are not followed.
+
+    Lock files do not count, since `unused` touches them and writes notes beside them.
+    """
     count, size, last = 0, 0, 0
     below = (os.path.join(at, name) for at, dirs, files in os.walk(path) for name in dirs + files)
     for name in (str(path), *below):
+        if name.endswith((".lock", ".lock.holder")):
+            continue
         with suppress(OSError):
             facts = os.lstat(name)
-            count, last = count + 1, max(last, facts.st_mtime_ns)
-            size += 0 if os.path.isdir(name) else facts.st_size
+            count += 1
+            if not stat.S_ISDIR(facts.st_mode):
+                last, size = max(last, facts.st_mtime_ns), size + facts.st_size
     return count, size, last
 
 

@@ -60,7 +60,9 @@ def results(root: Path) -> Iterator[Removable]:
     plots = [name for name in ("plots", "dvc_plots") if (root / name / "index.html").is_file()]
     yield Removable("plots of DVC", _there(root, plots))
     kept = [path for path in _in(root / ".runs") if path.name not in KEPT_IN_RUNS]
-    trained = [p for p in kept if p.name.startswith("train-") and p.suffix != ".lock"]
+    # Who holds a lock removes the note beside it.
+    kept = [p for p in kept if p.suffix != ".holder" or gone(p.with_suffix(""))]
+    trained = [p for p in kept if p.name.startswith("train-") and ".lock" not in p.name]
     yield Removable("runs with their checkpoints", _own(trained))
     rest = _own(path for path in kept if path not in trained)
     yield Removable("time grids, floors, sweeps and locks under .runs", rest)

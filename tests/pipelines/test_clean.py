@@ -101,6 +101,19 @@ def test_parts(project, monkeypatch, capsys, words, gone):
         assert "1 finished runs of other params" in capsys.readouterr().out
 
 
+def test_it_does_not_take_its_own_locks_for_a_change(project, monkeypatch, capsys):
+    for run in ("train-0123456789abcdef", "train-fedcba9876543210", "reference-0123456789abcdef"):
+        (project / ".runs" / run).mkdir(exist_ok=True)
+        for lock in (f"{run}.lock", f"{run}/writing.lock", "mlflow.lock"):
+            (project / ".runs" / lock).touch()
+    (project / ".runs" / "gone.lock.holder").touch()
+    for words in (("--stale",), ()):
+        call(monkeypatch, *words, answer="y")
+        assert "files and folders removed" in capsys.readouterr().out
+    assert left(project) == KEPT
+    assert sorted(os.listdir(project / ".runs")) == ["use.lock"]
+
+
 def test_dvcs_cache_goes_only_when_it_is_named(project, monkeypatch):
     call(monkeypatch, "--dvc-cache", "--yes")
     assert left(project) == {".venv/lib/__pycache__/a.pyc"}
