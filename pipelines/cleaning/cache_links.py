@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pipelines.settings.yaml_file import ParamsError, read_yaml
+from pipelines.workspace.removable import links
 
 APART = (".venv", ".git", ".dvc")
 
@@ -27,7 +28,8 @@ def check_cache_unused(root: Path, going: Iterable[Path]) -> None:
 
 def _needing(root: Path) -> Iterator[Path]:
     cache = os.path.realpath(root / ".dvc" / "cache") + os.sep
-    for where, folders, files in os.walk(root):
+    tops = [root, *links(root)]  # also results that lie on another disk
+    for where, folders, files in (entry for top in tops for entry in os.walk(top)):
         folders[:] = [name for name in folders if name not in APART]
         for name in (*folders, *files):
             path = Path(where, name)

@@ -34,6 +34,14 @@ def test_data_of_the_users_own_keeps_it(project):
         check_cache_unused(project, everything)
 
 
+def test_results_on_another_disk_keep_it(project, tmp_path_factory):
+    disk = tmp_path_factory.mktemp("disk") / "outputs"
+    (project / "outputs").rename(disk)
+    (project / "outputs").symlink_to(disk)
+    with pytest.raises(ValueError, match="'outputs/ema/"):
+        check_cache_unused(project, [project / ".dvc" / "cache"])
+
+
 def test_other_links_do_not_keep_it(project):
     (project / "data").symlink_to(project.parent)
     (project / "cache").mkdir()
