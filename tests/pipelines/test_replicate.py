@@ -14,15 +14,11 @@ from scipy import stats
 
 from evaluation.paired_statistics import paired_difference
 from pipelines import replicate
-from pipelines.params import check_params
 from pipelines.replicate import check_judging, run_all, write_results
 from pipelines.replication.experiments import chosen, game_note
 from pipelines.replication.plan import check_item, parse_option, parse_seeds, plan, plan_remarks
 from pipelines.replication.report import Result, print_tables, summarise, write_figure
-from pipelines.settings.dotted_keys import with_values
 from pipelines.settings.yaml_file import ParamsError, read_yaml
-from pipelines.workspace.fingerprint import train_params_hash
-from pipelines.workspace.wanted_runs import wanted
 
 sys.path.insert(0, str(Path(__file__).parent))
 from clone import Clone
@@ -116,28 +112,6 @@ def test_done_experiments_are_not_run_again_and_failures_do_not_end_it(tmp_path,
         ("structure.kind=graph", 2),
     ]
     assert len(failures) == 1 and len(results) == 5
-
-
-def test_runs_of_a_stopped_replication_are_wanted_until_all_is_done(tmp_path, monkeypatch):
-    """So that pipelines.clean keeps them."""
-    experiments = plan(RAW, "2", ["train.lr=0.01,0.02"])
-    hashes = {train_params_hash(check_params(with_values(RAW, e.values))) for e in experiments}
-    assert len(hashes) == 4
-
-    def stopped(experiment, raw, show):
-        assert wanted(tmp_path).keys() == hashes
-        if experiment.seed == 1:
-            raise KeyboardInterrupt
-        return fake_report(0), True
-
-    monkeypatch.setattr(replicate, "run", stopped)
-    with pytest.raises(KeyboardInterrupt):
-        run_all(experiments, RAW, tmp_path, None)
-    assert wanted(tmp_path).keys() == hashes
-    assert "replicate of train.lr=0.01; train.lr=0.02 with" in next(iter(wanted(tmp_path).values()))
-    monkeypatch.setattr(replicate, "run", lambda *args: (fake_report(1), True))
-    run_all(experiments, RAW, tmp_path, None)
-    assert wanted(tmp_path) == {}
 
 
 def test_chosen_item():
