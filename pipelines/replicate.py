@@ -42,7 +42,9 @@ from pipelines.reporting.terminal_tables import print_by_run
 from pipelines.settings.dotted_keys import with_values
 from pipelines.settings.yaml_file import DEFAULT_PATH, ParamsError, read_yaml
 from pipelines.workspace.dvc_command import git_problem, run_dvc
+from pipelines.workspace.fingerprint import train_params_hash
 from pipelines.workspace.paths import DATASET, REPORTS, dvc_root
+from pipelines.workspace.wanted_runs import no_longer_wanted, want
 
 
 def main() -> None:
@@ -127,6 +129,12 @@ def run_all(
 ) -> tuple[list[Result], list[str]]:
     """Run what is not done yet: (results of all that succeeded, messages of those that failed)."""
     results, failures = [], []
+    seeds = ",".join(dict.fromkeys(str(e.seed) for e in experiments))
+    variants = "; ".join(dict.fromkeys(e.variant for e in experiments))
+    who = f"the replicate of {variants} with seeds {seeds}"
+    for experiment in experiments:  # pipelines.clean keeps runs of these
+        params = check_params(with_values(raw, experiment.values))
+        want(root, train_params_hash(params), who)
     done = {e.tag: content for e in experiments if (content := kept(result_file(root, e)))}
     times = times_before(experiments, raw, root, done)
     for count, experiment in enumerate(experiments, 1):
@@ -152,6 +160,8 @@ def run_all(
             rest = [e.variant for e in experiments[count:] if e.tag not in done]
             print(f"{where}: done in {duration(seconds)}{_to_go(times, rest)}", flush=True)
         results.append(as_result(experiment, content, item))
+    if not failures:
+        no_longer_wanted(root, who)
     return results, failures
 
 

@@ -24,6 +24,7 @@ from pipelines.sweeps.judging_basis import judging_basis
 from pipelines.sweeps.space import Sweep, SweepConfig
 from pipelines.workspace.fingerprint import stage_identity
 from pipelines.workspace.paths import grid_cache
+from pipelines.workspace.wanted_runs import want, who_wants
 from sampling.config import SamplerConfig
 from training.events import Event, Report, SnapshotSaved
 
@@ -126,6 +127,7 @@ def run_trial(sample: Mapping[str, Any], task: TrialTask) -> None:
     folder = identity.folder(Path(task.root))
     report = _reporter(tune.report, identity.fingerprint)
     folder.parent.mkdir(parents=True, exist_ok=True)
+    want(Path(task.root), identity.params, who_wants(sweep.config.name))
     with FileLock(str(folder) + ".lock"):  # a trial of equal params waits for the first
         identity.save(folder)
         evaluation = replace(task.evaluation, basis=judging_basis(params, sweep.sampler))

@@ -56,9 +56,19 @@ def stage_identity(stage: str, params: Params, *, sampler: str | None = None) ->
     """
     plain = params.model_dump(mode="json")
     keys = STAGE_PARAMS[stage] + (() if sampler is None else (f"sampling.{sampler}",))
-    chosen = {key: _dotted(plain, key) for key in keys}
     code = stage_files(stage, chosen_kinds(stage, plain, sampler))
-    return Identity(stage, hash_of(chosen), hash_of(_inputs(stage, params)), code_hash(code))
+    return Identity(
+        stage, _params_hash(plain, keys), hash_of(_inputs(stage, params)), code_hash(code)
+    )
+
+
+def train_params_hash(params: Params) -> str:
+    """`params` of the Identity of a training run, which data and code do not change."""
+    return _params_hash(params.model_dump(mode="json"), STAGE_PARAMS["train"])
+
+
+def _params_hash(plain: dict, keys: Iterable[str]) -> str:
+    return hash_of({key: _dotted(plain, key) for key in keys})
 
 
 def stage_fingerprint(stage: str, params: Params) -> str:
