@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from rich.console import Console
 
 from evaluation.judged_alike import refusal
 from foundation.atomic_files import write_text
@@ -38,6 +37,7 @@ from pipelines.replication.report import (
     write_figure,
 )
 from pipelines.replication.time_left import TimeLeft, by_earlier_run
+from pipelines.reporting.terminal import terminal
 from pipelines.reporting.terminal_tables import print_by_run
 from pipelines.settings.dotted_keys import with_values
 from pipelines.settings.yaml_file import DEFAULT_PATH, ParamsError, read_yaml
@@ -117,7 +117,7 @@ def check_judging(experiments: Sequence[Experiment], raw: dict[str, Any], anyway
     if rows:
         variants = list(dict.fromkeys(experiment.variant for experiment in experiments))
         title = "judged differently"
-        print_by_run(Console(), title, ["judged by", *variants], rows, len(variants))
+        print_by_run(terminal(), title, ["judged by", *variants], rows, len(variants))
         if not anyway:
             raise ParamsError(refusal(rows, "variants"))
 
