@@ -1,0 +1,63 @@
+"""The disk must hold what a run still writes; what it has written already takes no more."""
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.checkup import disk
+from pipelines.checkup.disk import disk_needed, disk_problem
+from pipelines.forecast.duration import Costs
+from pipelines.forecast.measure import Measured
+from pipelines.params import check_params
+from pipelines.settings.dotted_keys import with_values
+from pipelines.settings.yaml_file import read_yaml
+from pipelines.workspace.fingerprint import stage_identity
+
+ROOT = Path(__file__).parents[3]
+KB = 1000
+FOUND = Measured(Costs(1, 1, 1, 1), checkpoint_bytes=5 * KB, parameter_bytes=KB)
+ANYWAY = 2e9
+
+
+@pytest.fixture
+def params(workspace, monkeypatch):
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    return check_params(
+        with_values(read_yaml(ROOT / "presets" / "digits.yaml"), {"ema.snapshots": 10})
+    )
+
+
+def written(path, size):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x" * size)
+
+
+def test_the_disk_must_hold_snapshots_twice_and_three_checkpoints(params):
+    # 3 checkpoints, 10 snapshots of 2 lengths in 2 places, 5 averages
+    assert disk_needed(params, FOUND) == ANYWAY + (3 * 5 + 40 + 5) * KB
+    assert disk_problem(62e9, 70e9) is None
+    assert "10.0 GB are free, and this run needs about 62.0 GB" in disk_problem(62e9, 10e9)
+
+
+def test_what_the_run_has_written_is_not_needed_again(params, workspace):
+    folder = stage_identity("train", params).folder(workspace)
+    written(workspace / ".runs" / "train-other" / "snapshots" / "s", 9 * KB)
+    for number in range(2):
+        written(folder / "checkpoints" / str(number), 5 * KB)
+    written(folder / "snapshots" / "s", 4 * KB)
+    # The third checkpoint, the 16 other snapshots, and the copies and averages as before.
+    assert disk_needed(params, FOUND) == ANYWAY + (5 + 16 + 20 + 5) * KB
+    written(folder / "train.json", 7)
+    written(workspace / "outputs" / "train" / "train.json", 8)  # of another run
+    written(workspace / "outputs" / "ema" / "0.1.safetensors", KB)
+    assert disk_needed(params, FOUND) == ANYWAY + (20 + 5) * KB
+    written(workspace / "outputs" / "train" / "train.json", 7)
+    assert disk_needed(params, FOUND) == ANYWAY + 4 * KB
+
+
+def test_a_fault_that_another_line_names_is_none_of_the_disk(params, monkeypatch):
+    def broken(stage, params):
+        raise ValueError("outputs/dataset/dataset.json is damaged")
+
+    monkeypatch.setattr(disk, "stage_identity", broken)
+    assert disk_needed(params, FOUND) == ANYWAY + (3 * 5 + 40 + 5) * KB
