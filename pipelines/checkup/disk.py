@@ -4,10 +4,10 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipelines.checkup.run_so_far import finished, published, run_folder
 from pipelines.settings.schema import Params
-from pipelines.workspace.fingerprint import stage_identity
 from pipelines.workspace.leftovers import size_of
-from pipelines.workspace.paths import EMA, TRAIN, dvc_root, length_name
+from pipelines.workspace.paths import EMA, dvc_root, length_name
 
 if TYPE_CHECKING:
     from pipelines.forecast.measure import Measured
@@ -16,7 +16,6 @@ LEAST_DISK_GB = 2.0
 """Free disk that Ray, MLflow and small outputs need in any case."""
 KEPT_CHECKPOINTS = 3
 """The last two, and the one that is being written."""
-SUMMARY = "train.json"
 
 
 def disk_needed(params: Params, found: "Measured | None") -> float:
@@ -27,7 +26,7 @@ def disk_needed(params: Params, found: "Measured | None") -> float:
     snapshots = params.ema.snapshots * len(params.ema.tracked) * found.parameter_bytes
     folder = run_folder(params)
     averages = [EMA / f"{length_name(length)}.safetensors" for length in params.ema.lengths]
-    if folder is None or not (folder / SUMMARY).is_file():
+    if folder is None or not finished(folder):
         whole = KEPT_CHECKPOINTS * found.checkpoint_bytes + snapshots
         needed += max(0.0, whole - (size_of([folder]) if folder is not None else 0))
     elif published(folder):
@@ -35,23 +34,6 @@ def disk_needed(params: Params, found: "Measured | None") -> float:
         averages = [path for path in averages if not path.exists()]
     # The snapshots that lie in .runs are copied to outputs/train.
     return needed + snapshots + len(averages) * found.parameter_bytes
-
-
-def run_folder(params: Params) -> Path | None:
-    """The folder in .runs of the training of these params; None before there is one."""
-    try:
-        folder = stage_identity("train", params).folder(dvc_root())
-    except ValueError:  # a file that params name is missing or damaged: another line says so
-        return None
-    return folder if folder.is_dir() else None
-
-
-def published(folder: Path) -> bool:
-    """Whether outputs/train holds the results of the finished run in this folder."""
-    try:
-        return (TRAIN / SUMMARY).read_bytes() == (folder / SUMMARY).read_bytes()
-    except OSError:
-        return False
 
 
 def disk_free() -> float:

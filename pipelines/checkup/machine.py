@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from pipelines.checkup.run_so_far import finished, run_folder, trained_nimg
 from pipelines.forecast.duration import TrainingWork, about, sampling_seconds
 from pipelines.settings.schema import Params
 
@@ -24,10 +25,18 @@ def speed_lines(params: Params, found: "Measured") -> Iterator[tuple[str, str]]:
         f"a step of {settings.train.batch_size} images takes {_seconds(costs.step)}{game} "
         f"({where}, {settings.train.precision})",
     )
+    folder = run_folder(params)
+    if folder is not None and finished(folder):
+        training = "the training is done"
+    elif nimg := trained_nimg(folder):
+        left = work.between(min(nimg, work.total_nimg), work.total_nimg)
+        training = f"training {about(left)} from {nimg / 1000:g} kimg on, where it stopped"
+    else:
+        training = f"training {about(work.until(work.total_nimg))}"
     items = len(params.ema.lengths) * len(params.samplers)
     yield (
         "time",
-        f"training {about(work.until(work.total_nimg))}, images for {items} evaluations "
+        f"{training}, images for {items} evaluations "
         f"{about(sampling_seconds(params, costs))}; reading images and judging come on top",
     )
 

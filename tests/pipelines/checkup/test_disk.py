@@ -1,12 +1,13 @@
-"""The disk must hold what a run still writes; what it has written already takes no more."""
+"""A run needs the disk and the time that it still takes, not what it has written already."""
 
 from pathlib import Path
 
 import pytest
 
-from pipelines.checkup import disk
+from pipelines.checkup import run_so_far
 from pipelines.checkup.disk import disk_needed, disk_problem
-from pipelines.forecast.duration import Costs
+from pipelines.checkup.machine import speed_lines
+from pipelines.forecast.duration import Costs, TrainingWork, about
 from pipelines.forecast.measure import Measured
 from pipelines.params import check_params
 from pipelines.settings.dotted_keys import with_values
@@ -59,5 +60,21 @@ def test_a_fault_that_another_line_names_is_none_of_the_disk(params, monkeypatch
     def broken(stage, params):
         raise ValueError("outputs/dataset/dataset.json is damaged")
 
-    monkeypatch.setattr(disk, "stage_identity", broken)
+    monkeypatch.setattr(run_so_far, "stage_identity", broken)
     assert disk_needed(params, FOUND) == ANYWAY + (3 * 5 + 40 + 5) * KB
+
+
+def test_the_time_is_that_of_the_images_to_come(params, workspace):
+    def time():
+        return dict(speed_lines(params, FOUND))["time"].partition(", images")[0]
+
+    settings = params.run_settings()
+    steps = settings.total_nimg // settings.train.batch_size
+    assert time().startswith("training about")
+    folder = stage_identity("train", params).folder(workspace) / "checkpoints"
+    half = settings.train.batch_size * (steps // 2)
+    written(folder / f"checkpoint-{half:012d}.safetensors", KB)
+    left = TrainingWork(settings, FOUND.costs).between(half, settings.total_nimg)
+    assert time() == f"training {about(left)} from {half / 1000:g} kimg on, where it stopped"
+    written(folder.parent / "train.json", 7)
+    assert time() == "the training is done"
