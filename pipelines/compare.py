@@ -20,9 +20,9 @@ from pipelines.comparison.page import draw, render
 from pipelines.comparison.runs import judging_rows, read_run
 from pipelines.comparison.terminal import print_difference, print_judging, print_runs
 from pipelines.console.command import run_stage
+from pipelines.console.terminal import terminal
 from pipelines.params import load_params
 from pipelines.reporting.html import number
-from pipelines.reporting.terminal import terminal
 from pipelines.settings.yaml_file import DEFAULT_PATH
 from pipelines.tracking.connection import open_run_store
 from pipelines.tracking.run_store import RunStore

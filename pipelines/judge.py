@@ -88,7 +88,7 @@ def show(result: dict) -> None:
     """Print the table, and what one must know beside it."""
     from rich.table import Table
 
-    from pipelines.reporting.terminal import terminal
+    from pipelines.console.terminal import terminal
 
     count, n = result["num_generated"], result["n"]
     table = Table(title=f"{count:,} images; n = {n:,} on either side in each draw")

@@ -20,6 +20,7 @@ from evaluation.judged_alike import refusal
 from foundation.atomic_files import write_text
 from pipelines.console.command import run_stage
 from pipelines.console.progress import duration
+from pipelines.console.terminal import terminal
 from pipelines.params import check_params
 from pipelines.replication.experiments import SECONDS, as_result, keep, kept, result_file, run
 from pipelines.replication.plan import (
@@ -37,7 +38,6 @@ from pipelines.replication.report import (
     write_figure,
 )
 from pipelines.replication.time_left import TimeLeft, by_earlier_run
-from pipelines.reporting.terminal import terminal
 from pipelines.reporting.terminal_tables import print_by_run
 from pipelines.settings.dotted_keys import with_values
 from pipelines.settings.yaml_file import DEFAULT_PATH, ParamsError, read_yaml

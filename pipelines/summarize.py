@@ -29,8 +29,14 @@ from pipelines.settings.dotted_keys import flatten
 from pipelines.settings.schema import Params
 from pipelines.tracking.length_steps import length_scale, length_step
 from pipelines.tracking.provenance import git_tags
-from pipelines.tracking.run_names import JUDGED_BY, closest_preset, dataset_name, gate_tags
-from pipelines.tracking.stage_run import StageRun, load_presets, stage_run
+from pipelines.tracking.run_names import (
+    JUDGED_BY,
+    closest_preset,
+    dataset_name,
+    gate_tags,
+    load_presets,
+)
+from pipelines.tracking.stage_run import StageRun, stage_run
 from pipelines.workspace.fingerprint import (
     item_fingerprint,
     outcome,

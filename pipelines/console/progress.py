@@ -64,7 +64,7 @@ def _shown(
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Callable[[str, int | None], Callable[[int, int | None], None]]]:
     """Yields `begin(description, total)`, which begins a bar and returns report(done, total)."""
-    from pipelines.reporting.terminal import terminal
+    from pipelines.console.terminal import terminal
 
     console = terminal(stderr=True)
     if not console.is_terminal:

@@ -119,7 +119,7 @@ class Monitor:
         console: "Console | None" = None,
         clock: Callable[[], float] = time.monotonic,
     ):
-        from pipelines.reporting.terminal import terminal
+        from pipelines.console.terminal import terminal
 
         self.total_nimg = total_nimg
         self.run = run or StageRun()

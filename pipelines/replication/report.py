@@ -20,9 +20,9 @@ from evaluation.paired_statistics import (
     mean_text,
     paired_difference,
 )
+from pipelines.console.terminal import terminal
 from pipelines.reporting.figures import COLOURS, INK, MUTED, new_figure, png, style
 from pipelines.reporting.html import number
-from pipelines.reporting.terminal import terminal
 from pipelines.reporting.terminal_tables import print_by_run
 
 

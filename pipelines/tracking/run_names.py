@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pipelines.settings.dotted_keys import flatten
 from pipelines.tracking.unmoved_game import reasons, unmoved_game
+from pipelines.workspace.paths import preset_files
 
 # No result depends on these sections, so they never count as changed.
 UNIMPORTANT_SECTIONS = ("tracking", "cluster")
@@ -155,3 +157,16 @@ def gate_tags(train: Mapping[str, Any]) -> dict[str, str]:
         "gate.shut_reasons": reasons(gate) or ("never shut" if plays else "never played"),
         **({"gate.note": note} if note else {}),
     }
+
+
+def load_presets() -> dict[str, dict[str, Any]]:
+    """The presets that load, flattened, by name."""
+    found = {}
+    for path in sorted(preset_files()):
+        from pipelines.params import load_params
+
+        try:
+            found[path.stem] = flatten(load_params(path).model_dump(mode="json"))
+        except ValueError:
+            continue
+    return found

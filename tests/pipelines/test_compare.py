@@ -21,8 +21,8 @@ from pipelines.comparison.runs import (
     read_run,
 )
 from pipelines.comparison.terminal import print_difference, print_judging, print_runs
+from pipelines.console.terminal import terminal
 from pipelines.reporting.figures import new_figure, png
-from pipelines.reporting.terminal import terminal
 from pipelines.tracking.connection import open_run_store
 from pipelines.tracking.stage_run import JUDGED_BY, TrackingConfig, stage_run
 

@@ -13,11 +13,11 @@ from scipy import stats
 
 from evaluation.paired_statistics import paired_difference
 from pipelines import replicate
+from pipelines.console.terminal import terminal
 from pipelines.replicate import check_judging, run_all, write_results
 from pipelines.replication.experiments import chosen, game_note
 from pipelines.replication.plan import check_item, parse_option, parse_seeds, plan, plan_remarks
 from pipelines.replication.report import Result, print_tables, summarise, write_figure
-from pipelines.reporting.terminal import terminal
 from pipelines.settings.yaml_file import ParamsError, read_yaml
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.reporting.terminal import terminal
+from pipelines.console.terminal import terminal
 from pipelines.reporting.terminal_tables import print_by_run
 
 
@@ -58,6 +58,6 @@ def test_names_are_printed_letter_by_letter():
 def test_every_command_prints_by_this_console():
     files = {path: path.read_text() for path in Path("pipelines").rglob("*.py")}
     makers = [path for path, code in files.items() if re.search(r"\bConsole\(", code)]
-    assert makers == [Path("pipelines/reporting/terminal.py")]
+    assert makers == [Path("pipelines/console/terminal.py")]
     columns = [c for code in files.values() for c in re.findall(r"\bTextColumn\(.*", code)]
     assert len(columns) >= 3 and all("markup=False" in call for call in columns)

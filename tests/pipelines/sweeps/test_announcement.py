@@ -69,7 +69,7 @@ def test_a_wide_table_folds_on_a_narrow_screen(tried, said):
 def _table(tried):
     import io
 
-    from pipelines.reporting.terminal import terminal
+    from pipelines.console.terminal import terminal
     from pipelines.sweeps.announcement import table
 
     console = terminal(width=60, file=io.StringIO())

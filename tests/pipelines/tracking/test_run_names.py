@@ -10,9 +10,9 @@ from pipelines.tracking.run_names import (
     child_name,
     closest_preset,
     differences,
+    load_presets,
     parent_name,
 )
-from pipelines.tracking.stage_run import load_presets
 
 
 def test_params_are_flattened_and_selected():
