@@ -207,7 +207,7 @@ def test_results_that_were_not_judged_alike_have_floors_and_no_differences(tmp_p
 
 
 def test_a_game_that_moved_nothing_is_a_line_and_no_rows_of_zero():
-    note = "the game never played: its gate was shut in all 5 plays (too few plays x5)"
+    note = "the gate never opened in 5 plays (too few plays x5)"
     results = [
         of_variant(kind, seed, 0.5 + seed, game_note=note if kind == "k=graph" else None)
         for seed in range(2)
