@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.settings.dotted_keys import flatten
+from pipelines.tracking.run_note import plain
 from pipelines.tracking.unmoved_game import reasons, unmoved_game
 from pipelines.workspace.paths import preset_files
 
@@ -68,10 +69,16 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tup
 
 def change_note(changed: Mapping[str, tuple[str, str]], previous: str) -> str:
     """Markdown: what differs from the run named `previous`."""
+    run = plain(previous)
     if not changed:
-        return f"Same params as *{previous}* (data or code differ)."
-    rows = [f"| `{name}` | {old} | {new} |" for name, (old, new) in changed.items()]
-    head = [f"Changed against *{previous}*:", "", "| param | before | now |", "|---|---|---|"]
+        return f"Same params as *{run}* (data or code differ)."
+    rows = [f"| `{name}` | {plain(old)} | {plain(new)} |" for name, (old, new) in changed.items()]
+    head = [
+        f"Changed against *{run}*:",
+        "",
+        "| param | before | now |",
+        "|---|---|---|",
+    ]
     return "\n".join(head + rows)
 
 
