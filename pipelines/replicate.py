@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from rich.console import Console
 
 from evaluation.judged_alike import refusal
 from foundation.atomic_files import write_text
 from pipelines.console.command import run_stage
 from pipelines.console.progress import duration
+from pipelines.console.terminal import terminal
 from pipelines.params import check_params
 from pipelines.replication.experiments import SECONDS, as_result, keep, kept, result_file, run
 from pipelines.replication.plan import (
@@ -119,7 +119,7 @@ def check_judging(experiments: Sequence[Experiment], raw: dict[str, Any], anyway
     if rows:
         variants = list(dict.fromkeys(experiment.variant for experiment in experiments))
         title = "judged differently"
-        print_by_run(Console(), title, ["judged by", *variants], rows, len(variants))
+        print_by_run(terminal(), title, ["judged by", *variants], rows, len(variants))
         if not anyway:
             raise ParamsError(refusal(rows, "variants"))
 

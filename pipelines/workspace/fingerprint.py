@@ -16,7 +16,15 @@ from foundation.atomic_files import write_text
 from foundation.json_files import read_object
 from pipelines.settings.schema import Params
 from pipelines.workspace.chosen_kinds import chosen_kinds
-from pipelines.workspace.paths import DATASET, EMA, REFERENCE, TRAIN, item_name, length_name
+from pipelines.workspace.paths import (
+    DATASET,
+    EMA,
+    REFERENCE,
+    TRAIN,
+    item_name,
+    length_name,
+    preset_files,
+)
 from pipelines.workspace.stage_code import (
     STAGE_PARAMS,
     code_hash,
@@ -157,6 +165,8 @@ def _inputs(stage: str, params: Params) -> dict[str, Any]:
         inputs["train"] = content_hash(TRAIN / "train.json")
     if stage in ("evaluate", "summarize") and (REFERENCE / "reference.json").is_file():
         inputs["reference"] = content_hash(REFERENCE / "reference.json")
+    if stage == "summarize":  # the report names the closest preset
+        inputs["presets"] = {path.name: content_hash(path) for path in preset_files()}
     return inputs
 
 

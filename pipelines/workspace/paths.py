@@ -60,3 +60,8 @@ def length_name(length: float) -> str:
 def item_name(length: float, sampler: str) -> str:
     """Name of one item of the evaluate matrix."""
     return f"{length_name(length)}-{sampler}"
+
+
+def preset_files() -> list[Path]:
+    """The presets of the project, by name."""
+    return sorted(Path("presets").glob("*.yaml"))
