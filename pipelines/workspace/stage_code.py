@@ -52,6 +52,7 @@ NO_RESULT: dict[str, str] = {
     "pipelines.tracking.connection": "what MLflow keeps",
     "pipelines.tracking.live_run": "what MLflow keeps",
     "pipelines.tracking.stage_run": "what MLflow keeps",
+    "pipelines.tracking.run_note": "what MLflow keeps",
     "pipelines.tracking.run_store": "what MLflow keeps",
     "pipelines.workspace": "names of files, and fingerprints",
 }
