@@ -20,6 +20,7 @@ from foundation.atomic_files import write_text
 from pipelines.comparison.page import draw, render
 from pipelines.comparison.runs import judging_rows, read_run
 from pipelines.comparison.terminal import print_difference, print_judging, print_runs
+from pipelines.comparison.views import views
 from pipelines.console.command import run_stage
 from pipelines.params import load_params
 from pipelines.reporting.html import number
@@ -45,6 +46,12 @@ def main() -> None:
         help="(default: %(default)s)",
     )
     arguments.add_argument(
+        "--item",
+        metavar="LENGTH-SAMPLER",
+        help="compare this item of the evaluation, such as 0.1-heun18; without: the best of each "
+        "run by KID and, where these do not use the denoiser's adapter, the best that use it",
+    )
+    arguments.add_argument(
         "--anyway",
         action="store_true",
         help="show runs that were not judged alike (other data, extractor, number of images) side "
@@ -65,15 +72,16 @@ def main() -> None:
         raise ValueError("give two runs or more; without any, the runs are listed")
     found = [find_run(store, name) for name in args.runs]
     runs = [read_run(store, run) for run in found]
+    views(runs, args.item)  # refuses an unknown item before anything is printed
     apart = judging_rows(runs)
     print_runs(console, runs)
     print_judging(console, runs)
     if apart and not args.anyway:
         raise ValueError(refusal(apart, "runs"))
-    print_difference(console, runs, bool(apart))
+    print_difference(console, runs, bool(apart), args.item)
     args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "compare.png").write_bytes(draw(runs))
-    write_text(args.out / "compare.html", render(runs))
+    (args.out / "compare.png").write_bytes(draw(runs, args.item))
+    write_text(args.out / "compare.html", render(runs, args.item))
     console.print(f"drawn: {args.out / 'compare.png'}, {args.out / 'compare.html'}", soft_wrap=True)
 
 

@@ -89,3 +89,11 @@ def test_charts_over_the_ema_length_say_which_way_is_better(monkeypatch):
     ticks = [label.get_text() for label in seen[-1].axes[0].get_xticklabels()]
     assert {"10", "0.1"} <= set(ticks)
     assert line_chart("t", []) == b""
+
+
+@pytest.mark.parametrize("curves", [1, 2])
+def test_a_chart_of_one_point_has_one_tick(curves):
+    axes = new_figure((4, 3)).subplots()
+    style(axes)
+    draw_lines(axes, [Line("a", [4000], [0.5])] * curves)
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["4"]
