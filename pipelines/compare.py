@@ -26,6 +26,7 @@ from pipelines.params import load_params
 from pipelines.reporting.html import number
 from pipelines.settings.yaml_file import DEFAULT_PATH
 from pipelines.tracking.connection import open_run_store
+from pipelines.tracking.run_status import status_word
 from pipelines.tracking.run_store import RunStore
 from pipelines.tracking.stage_run import TrackingConfig
 from pipelines.workspace.paths import dvc_root
@@ -119,24 +120,30 @@ def find_run(store: RunStore, name: str) -> Any:
 def listing(store: RunStore) -> Table:
     """Table of the latest runs: name, status, headline metric, its floor, experiment, commit.
 
-    A star: the game of that run moved nothing.
+    A star: the game of that run moved nothing. A plus: its files differed from that commit.
     """
     table = Table(box=None, header_style="bold", padding=(0, 1, 0, 0), pad_edge=False)
-    table.title = "runs, newest first; *: the game never played, or its gate never opened"
-    table.title_justify = "left"
     headline = shown("choice")[0]
     title = metric_entry(headline).title
     table.add_column("name", no_wrap=True)
     for column in ("status", title, "floor", "experiment", "git"):
         table.add_column(column, overflow="fold")
+    marks: dict[str, str] = {}
     for run in store.search({"level": "parent"})[:SHOWN]:
         tags, metrics = run.data.tags, run.data.metrics
-        git = tags.get("git.commit", "")[:7] + ("*" if tags.get("git.dirty") == "true" else "")
+        git, name = tags.get("git.commit", "")[:7], str(run.info.run_name)
+        if tags.get("git.dirty") == "true":
+            git += "+"
+            marks["+"] = "code or settings differed from the commit"
+        if "gate.note" in tags:
+            name += " *"
+            marks["*"] = "the game never played, or its gate never opened"
         keys = (headline, f"{headline}_floor")
         numbers = [number(metrics[key], 2) if key in metrics else "" for key in keys]
-        named = [tags.get("dvc.experiment", ""), git]
-        star = " *" if "gate.note" in tags else ""
-        table.add_row(f"{run.info.run_name}{star}", run.info.status.lower(), *numbers, *named)
+        table.add_row(name, status_word(run), *numbers, tags.get("dvc.experiment", ""), git)
+    said = [f"{mark}: {meaning}" for mark, meaning in sorted(marks.items())]
+    table.title = "; ".join(["runs, newest first", *said])
+    table.title_justify = "left"
     return table
 
 

@@ -117,14 +117,16 @@ def render(runs: Sequence[Compared], item: str | None = None) -> str:
 def _about(runs: Sequence[Compared], short: Sequence[str]) -> str:
     """What each run is, what it is called on the page, and whether its game moved nothing."""
     head = ("called", "run", "status", "game", "preset", "experiment", "commit", "id")
-    rows = []
+    rows, changed = [], []
     for run, name in zip(runs, short, strict=True):
         tags = ("structure.kind", "preset", "dvc.experiment", "git.commit")
         facts = [(run.tags.get(tag) or "-")[:12] for tag in tags]
-        facts[-1] += "*" if run.tags.get("git.dirty") == "true" else ""
-        rows.append((name, run.name, run.status.lower(), *facts, run.run_id[:8]))
+        if run.tags.get("git.dirty") == "true":
+            facts[-1] += "+"
+            changed.append(f"{name}: {run.tags.get('git.changed') or 'not known which'}")
+        rows.append((name, run.name, run.status, *facts, run.run_id[:8]))
     notes = [f'<p class="note">{text(note)}</p>' for note in run_notes(runs)]
-    note = "*: code that was not committed." if any(row[-2].endswith("*") for row in rows) else ""
+    note = f"+: files that differed from the commit ({'; '.join(changed)})." if changed else ""
     return section("Runs", note, f'<div class="words">{table(head, rows)}</div>', *notes)
 
 

@@ -13,6 +13,7 @@ from pipelines.reporting.html import number, with_deviation
 from pipelines.reporting.stage_outputs import flat_metrics
 from pipelines.tracking.length_steps import length_scale, length_step
 from pipelines.tracking.run_names import JUDGED_BY, UNIMPORTANT_SECTIONS, importance
+from pipelines.tracking.run_status import status_word
 from pipelines.tracking.run_store import RunStore
 
 Curve = tuple[Sequence[float], Sequence[float]]
@@ -82,7 +83,7 @@ def read_run(store: RunStore, parent: Any) -> Compared:
     return Compared(
         parent.info.run_name,
         parent.info.run_id,
-        parent.info.status,
+        status_word(parent),
         parent.data.params,
         parent.data.tags,
         dict(sorted(items.items())),
@@ -116,8 +117,14 @@ def judging_rows(runs: Sequence[Compared]) -> list[list[str]]:
 
 
 def run_notes(runs: Sequence[Compared]) -> list[str]:
-    """A line for each run whose game moved nothing."""
-    return [f"{run.name}: {run.tags['gate.note']}" for run in runs if run.tags.get("gate.note")]
+    """A line for each run that holds no metrics, or whose game moved nothing."""
+    out = []
+    for run in runs:
+        if not run.items:
+            out.append(f"{run.name}: it holds no metrics, since it was never evaluated")
+        if run.tags.get("gate.note"):
+            out.append(f"{run.name}: {run.tags['gate.note']}")
+    return out
 
 
 def equal_throughout(runs: Sequence[Compared]) -> bool:

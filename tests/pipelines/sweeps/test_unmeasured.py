@@ -32,8 +32,8 @@ def test_a_sampler_without_the_adapter_measures_no_game(space):
 def test_a_sampler_may_get_the_adapter_and_the_denoiser_may_lose_it():
     sweep(LR | {"sampling.heun18.adapter": True})
     sweep(LR | {"sampling.heun18.adapter": {"choice": [False, True]}})
-    sweep(LR | {"model.adapter_rank": {"choice": [0, 8]}})
     without = {"sampling.few5_game.adapter": False}
+    sweep(LR | {"model.adapter_rank": {"choice": [0, 8]}}, without)
     sweep(LR, without | {"model.adapter_rank": 0})
     with pytest.raises(ParamsError, match="add a sampler with adapter: true under `sampling`, and"):
         sweep(LR, without)
