@@ -141,8 +141,8 @@ def game(inputs: Inputs) -> str:
     played = f"a discriminator (structure.kind: {inputs.train['structure_kind']}) plays against"
     note = (
         f"Every few steps {played} the denoiser's adapter, which samplers with adapter: true use. "
-        "A gate lets its gradient reach the adapter only while it has learned something and does not "
-        "win by far; the game's weight, lambda, is 1 then. The denoiser itself, and so its "
+        "A gate lets its gradient reach the adapter only while it has learned something and does "
+        "not win by far; the game's weight, lambda, is 1 then. The denoiser itself, and so its "
         "held-out loss, is what it is without a game."
         if moves_adapter(curves)
         else f"Every few steps {played} the denoiser. A gate lets its gradient reach the denoiser "
