@@ -38,6 +38,7 @@ from pipelines.replication.report import (
     write_figure,
 )
 from pipelines.replication.time_left import TimeLeft, by_earlier_run
+from pipelines.replication.variant_names import short_variants
 from pipelines.reporting.terminal_tables import print_by_run
 from pipelines.settings.dotted_keys import with_values
 from pipelines.settings.yaml_file import DEFAULT_PATH, ParamsError, read_yaml
@@ -119,7 +120,8 @@ def check_judging(experiments: Sequence[Experiment], raw: dict[str, Any], anyway
     if rows:
         variants = list(dict.fromkeys(experiment.variant for experiment in experiments))
         title = "judged differently"
-        print_by_run(terminal(), title, ["judged by", *variants], rows, len(variants))
+        head = ["judged by", *short_variants(variants)]
+        print_by_run(terminal(), title, head, rows, len(variants))
         if not anyway:
             raise ParamsError(refusal(rows, "variants"))
 

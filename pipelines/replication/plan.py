@@ -39,6 +39,8 @@ class Experiment:
     values: dict[str, Any]
     tag: str
     """Hash of all params, data and code that its result depends on."""
+    game: bool = True
+    """Whether it plays a game; False: it is a control."""
 
     @property
     def name(self) -> str:
@@ -68,7 +70,8 @@ def plan(raw: dict[str, Any], seeds: str, options: Sequence[str]) -> list[Experi
             name = " ".join(f"{k}={override_text(v)}" for k, v in variant.items()) or "params.yaml"
             values = variant | {"seed": seed}
             params = check_params(with_values(raw, values), f"params.yaml with {name}")
-            found.append(Experiment(name, seed, values, pipeline_tag(params)))
+            game = params.structure.kind != "none"
+            found.append(Experiment(name, seed, values, pipeline_tag(params), game))
     return found
 
 

@@ -70,6 +70,9 @@ def draw_lines(axes: "Axes", lines: Sequence[Line]) -> None:
     positive = positive[np.isfinite(positive)]
     if len(positive) and positive.min() > 0 and positive.max() > 8 * positive.min():
         _log_scale(axes)
+    places = {float(x) / 1000 for line in lines for x in line.x}
+    if len(places) == 1:  # ticks around it would be places where nothing was measured
+        axes.set_xticks(list(places), [f"{place:g}" for place in places])
     axes.set_xlabel("images seen, thousands")
     if len(lines) > 1 or (lines and lines[0].colour):
         legend_below(axes)

@@ -18,6 +18,7 @@ from pipelines.settings.schema import Params
 from pipelines.settings.yaml_file import LISTED, ParamsError, read_yaml
 from pipelines.settings.yaml_scalars import shortened
 from pipelines.sweeps.domain import Domain, DomainError, parse_domain
+from pipelines.sweeps.unmeasured import unmeasured_game
 from pipelines.workspace.stage_code import STAGE_PARAMS
 
 MAX_CORNERS = 256
@@ -101,6 +102,10 @@ class Sweep:
         self._check_corners()
         self.base = self.params({})
         """Params with the values that all trials share; `unchanged`: without them."""
+        named = config.evaluation.sampler is not None
+        lost = unmeasured_game(self.base, self.domains, self.sampler, config.metric, named)
+        if lost is not None:
+            raise ParamsError(f"{where}: {lost}")
 
     @property
     def objective(self) -> str:

@@ -15,7 +15,7 @@ from evaluation.paired_statistics import paired_difference
 from pipelines import replicate
 from pipelines.console.terminal import terminal
 from pipelines.replicate import check_judging, run_all, write_results
-from pipelines.replication.experiments import chosen, game_note
+from pipelines.replication.experiments import as_result, chosen, game_note
 from pipelines.replication.plan import check_item, parse_option, parse_seeds, plan, plan_remarks
 from pipelines.replication.report import Result, print_tables, summarise, write_figure
 from pipelines.settings.yaml_file import ParamsError, read_yaml
@@ -75,6 +75,13 @@ def test_mistakes_are_told_before_anything_runs(seeds, options, said):
     with pytest.raises(ParamsError) as caught:
         plan(RAW, seeds, options)
     assert said in str(caught.value)
+
+
+def test_a_control_is_no_game_that_never_played():
+    control, game = plan(RAW, "1", ["structure.kind=none,graph"])
+    report = fake_report(4.0) | {"train": {"structure_plays": 0}}
+    assert as_result(control, report, None).game_note is None
+    assert "before its first play" in as_result(game, report, None).game_note
 
 
 def test_an_item_that_some_variant_lacks_is_told_before_anything_runs():

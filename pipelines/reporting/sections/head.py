@@ -38,7 +38,7 @@ def header(inputs: Inputs, by: str, best: Item) -> str:
     lead = " ".join(filter(None, [_best_setting(inputs, by, best), _against_floor(by, best)]))
     return (
         f'<header><p class="kicker">{text(kicker)}</p><h1>{text(title(inputs))}</h1>'
-        f'<p class="lead">{text(lead)}</p>{_warning(best)}</header>'
+        f'<p class="lead">{text(lead)}</p>{_warning(best)}{_near_copies(inputs)}</header>'
     )
 
 
@@ -50,6 +50,22 @@ def _warning(best: Item) -> str:
         f"Only {best.n} images stand on each side of every comparison (as many as are generated, "
         "but at most half of the held-out ones), so all numbers here are rough, and noise may look "
         "good. More held-out images make them sharper: add images, or raise dataset.held_out."
+    )
+    return f'<p class="warn">{text(said)}</p>'
+
+
+def _near_copies(inputs: Inputs) -> str:
+    """A line on top where real images resemble each other so closely that floors are flattered."""
+    copies = inputs.reference.get("copies") or {}
+    near = copies.get("near_copies") or 0
+    if not near:
+        return ""
+    across = copies.get("near_copies_across_split", 0)
+    said = (
+        f"{near:,} of {copies.get('looked_at', 0):,} real images looked at have a near-copy among "
+        f"the data, {across:,} of them on the other side of the split. They count as independent "
+        "images, though they are not, so the values of real images are less to be trusted. Leave "
+        "near-copies out of the data."
     )
     return f'<p class="warn">{text(said)}</p>'
 

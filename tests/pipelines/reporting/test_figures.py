@@ -99,3 +99,11 @@ def test_names_are_drawn_letter_by_letter():
     axes = new_figure((4, 3)).subplots()
     axes.set_xticks([0, 1], ["a $\\frac{$", "b"])
     assert figures.png(axes.figure) and not axes.get_xticklabels()[0].get_parse_math()
+
+
+@pytest.mark.parametrize("curves", [1, 2])
+def test_a_chart_of_one_point_has_one_tick(curves):
+    axes = new_figure((4, 3)).subplots()
+    style(axes)
+    draw_lines(axes, [Line("a", [4000], [0.5])] * curves)
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["4"]
