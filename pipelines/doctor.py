@@ -52,7 +52,7 @@ def main() -> None:
     needed, free = disk_needed(params, measured), disk_free()
     say("disk", f"{free / 1e9:.0f} GB free, about {needed / 1e9:.1f} GB needed besides the images")
     say("afterwards", "reports/report.html, outputs/evaluate/*/samples.png, and `make ui`")
-    for note in notes(params):
+    for note in notes(params, measured is not None):
         say("note", note)
     full = disk_problem(needed, free)
     found += [full] if full else []
@@ -88,13 +88,17 @@ def plan(params: Params) -> Iterator[tuple[str, str]]:
     )
 
 
-def notes(params: Params) -> Iterator[str]:
-    """What a user should know, although the stages run."""
+def notes(params: Params, precision_told: bool) -> Iterator[str]:
+    """What a user should know, although the stages run.
+
+    precision_told: that of the speed of bf16 a line has been printed already.
+    """
     yield from place()
     yield from remarks_on_places(params)
-    slow = local_precision_note(params.train.precision, params.cluster)
-    if slow:
-        yield slow
+    if not precision_told:
+        slow = local_precision_note(params.train.precision, params.cluster)
+        if slow:
+            yield slow
     if params.cluster.address:
         yield (
             f"the speed is not measured here, since training runs on {params.cluster.address}: "

@@ -16,6 +16,8 @@ LEAST_DISK_GB = 2.0
 """Free disk that Ray, MLflow and small outputs need in any case."""
 KEPT_CHECKPOINTS = 3
 """The last two, and the one that is being written."""
+MEND = {"bf16": ": set train.precision to fp32", "fp32": ""}
+"""What to do where bf16 is the slower one, by train.precision."""
 
 
 def speed_lines(params: Params, found: "Measured") -> Iterator[tuple[str, str]]:
@@ -67,28 +69,20 @@ def disk_problem(needed: float, free: float) -> str | None:
 
 
 def precision_line(params: Params) -> str:
-    """Which precision this machine computes faster."""
+    """Which precision this machine computes faster, and the mend if the chosen one is slower."""
     import torch
 
     from pipelines.forecast.kept import training_device
-    from training.precision_speed import TOLERATED, bf16_slowdown
+    from training.precision_speed import TOLERATED, bf16_slowdown, compared
 
     chosen = params.train.precision
     if training_device(params.cluster.use_gpu, params.cluster.fewest_workers).type == "cuda":
         if torch.cuda.is_bf16_supported(including_emulation=False):
             return f"{chosen}; this GPU has bf16 units"
-        return f"{chosen}; this GPU has no bf16 units and emulates them: fp32 is faster"
+        return f"{chosen}; this GPU has no bf16 units and emulates them{MEND[chosen]}"
     times = bf16_slowdown()
-    if times > TOLERATED:
-        return f"{chosen}; bf16 is {_times(times)} times slower than fp32 on this processor"
-    if times < 1 / TOLERATED:
-        return f"{chosen}; bf16 is {_times(1 / times)} times faster than fp32 on this processor"
-    return f"{chosen}; bf16 and fp32 are equally fast on this processor"
+    return f"{chosen}; {compared(times)}{MEND[chosen] if times > TOLERATED else ''}"
 
 
 def _seconds(seconds: float) -> str:
     return f"{seconds:.2g} s" if seconds < 10 else about(seconds).removeprefix("about ")
-
-
-def _times(number: float) -> str:
-    return f"{number:.0f}" if number >= 10 else f"{number:.1f}"

@@ -99,6 +99,17 @@ def test_speed_time_disk_and_precision_are_told(tiny, workspace, monkeypatch, ca
     assert (workspace / ".runs" / "speed.json").is_file()
 
 
+@pytest.mark.parametrize("words", [(), ("--quick",)])
+def test_the_speed_of_bf16_is_measured_and_told_once(tiny, monkeypatch, capsys, words):
+    tiny(train__precision="bf16")
+    timings = iter((1.9, 1.5))
+    monkeypatch.setattr("training.precision_speed.bf16_slowdown", lambda: next(timings))
+    _, lines = doctor(monkeypatch, capsys, *words)
+    (told,) = (line for line in lines if "bf16 is" in line)
+    assert "bf16 is 1.9 times slower" in told and told.endswith("set train.precision to fp32")
+    assert next(timings) == 1.5
+
+
 def test_quick_measures_nothing_and_names_what_params_do_not(tiny, workspace, monkeypatch, capsys):
     tiny()
     for name in ("outputs/unused/0.3-heun18", "outputs/evaluate/0.1-old"):
