@@ -15,4 +15,4 @@ def busy_remark() -> str:
     processors = os.cpu_count() or 1
     if load <= processors:
         return ""
-    return f"a rough figure, since this machine is busy: load {load:.1f} on {processors} processors"
+    return f"rough, since this machine is busy: load {load:.1f} on {processors} processors"

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 
+from foundation.machine_load import busy_remark
 from pipelines.checkup.machine import (
     disk_free,
     disk_needed,
@@ -80,7 +81,9 @@ def plan(params: Params) -> Iterator[tuple[str, str]]:
         "judging",
         f"{params.evaluation.num_images} images for each of {items} (EMA length, sampler) pairs",
     )
-    yield "machine", f"{os.cpu_count()} processors"
+    busy = busy_remark()
+    rough = f"; speed and time below are {busy}" if busy else ""
+    yield "machine", f"{os.cpu_count()} processors{rough}"
     yield (
         "stages",
         "prepare, reference, train, reconstruct, evaluate, summarize; what is up to date is not "

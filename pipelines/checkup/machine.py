@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.forecast.duration import TrainingWork, about, sampling_seconds
 from pipelines.settings.schema import Params
-from pipelines.workspace.paths import dvc_root
+from pipelines.workspace.paths import DATASET, dvc_root
 
 if TYPE_CHECKING:
     from pipelines.forecast.measure import Measured
@@ -38,7 +38,25 @@ def speed_lines(params: Params, found: "Measured") -> Iterator[tuple[str, str]]:
     yield (
         "time",
         f"training {about(work.until(work.total_nimg))}, images for {items} evaluations "
-        f"{about(sampling_seconds(params, costs))}; reading images and judging come on top",
+        f"{about(sampling_seconds(params, costs))}",
+    )
+    yield "time", f"{_judging(params)}; reading images and starting each stage come on top"
+
+
+def _judging(params: Params) -> str:
+    """Words for the time that judging takes."""
+    from pipelines.forecast.judging import measure_judging
+    from pipelines.forecast.measure import prepared_or_none
+
+    items, config = len(params.ema.lengths) * len(params.samplers), params.evaluation
+    try:
+        found = measure_judging(params, prepared_or_none(DATASET, params.dataset.resolution))
+    except ValueError as error:
+        return f"judging {items} items was not measured ({error})"
+    n = f"{found.n} on either side" if found.known else f"at most {found.n} on either side"
+    return (
+        f"judging {items} items of {config.num_images} images ({config.floor_draws} draws of {n}) "
+        f"{'' if found.known else 'at most '}{about(found.seconds)}, roughly"
     )
 
 

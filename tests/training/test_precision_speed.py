@@ -32,7 +32,7 @@ def test_on_a_busy_machine_the_figure_is_called_rough(monkeypatch):
     monkeypatch.setattr(os, "getloadavg", lambda: (8.25, 0.0, 0.0))
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     assert precision_note("bf16", CPU, lambda: 2.0) == (
-        "bf16 is 2.0 times slower than fp32 on this processor (a rough figure, since this machine "
+        "bf16 is 2.0 times slower than fp32 on this processor (rough, since this machine "
         "is busy: load 8.2 on 2 processors): set train.precision to fp32"
     )
 
