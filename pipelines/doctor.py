@@ -31,7 +31,10 @@ from pipelines.workspace.user import missing_for_dvc
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument(
-        "--quick", action="store_true", help="do not measure the speed of training"
+        "--quick",
+        action="store_true",
+        help="do not measure the speed of training and judging, nor try whether the weights of "
+        "train.init_from fit the network (their files are checked)",
     )
     args = arguments.parse_args()
     params = load_params(args.params)
