@@ -42,9 +42,7 @@ def check_files(args: argparse.Namespace) -> None:
     if args.out:
         if args.out.exists() and not args.out.is_dir():
             raise ValueError(f"--out {args.out} is a file: name a folder")
-        there = next(p for p in (args.out, *args.out.absolute().parents) if p.exists())
-        if not os.access(there, os.W_OK | os.X_OK):
-            raise ValueError(f"--out {args.out}: {there} cannot be written to: name another folder")
+        _check_place("--out", args.out)
 
 
 def view_of(args: argparse.Namespace) -> str | None:
@@ -58,10 +56,16 @@ def _check_file(option: str, path: Path, suffixes: Sequence[str]) -> None:
         raise ValueError(f"{option} {path} is a folder: name a file")
     if path.suffix.lower() not in suffixes:
         raise ValueError(f"{option} {path}: name a file that ends in {' or '.join(suffixes)}")
-    if not path.parent.is_dir():
-        raise ValueError(f"{option} {path}: make the folder {path.parent} first")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise ValueError(f"{option} {path} cannot be written: name another file")
+    _check_place(option, path)
+
+
+def _check_place(option: str, path: Path) -> None:
+    """Raise ValueError unless `path` can be written; missing folders are made later."""
+    there = next(p for p in (path, *path.absolute().parents) if p.exists())
+    if there != path and not there.is_dir():
+        raise ValueError(f"{option} {path}: {there} is a file: name another folder")
+    if not os.access(there, os.W_OK | (os.X_OK if there.is_dir() else 0)):
+        raise ValueError(f"{option} {path}: {there} cannot be written to: name another place")
 
 
 def check_out(args: argparse.Namespace, facts: dict[str, Any]) -> None:
@@ -86,8 +90,9 @@ def write_images(
         args.out.mkdir(parents=True, exist_ok=True)
         for image, seed, label in zip(images, seeds, labels, strict=True):
             name = f"{seed:06d}.png" if label < 0 else f"{seed:06d}-class{label}.png"
+            class_name = names[label] if 0 <= label < len(names) else ""
             picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
-            picture.save(args.out / name, pnginfo=png_text(facts))
+            picture.save(args.out / name, pnginfo=png_text(facts, class_name))
         print(f"{len(images)} images in {args.out}/")
     if args.grid:
         _write_sheet(args.grid, sample_grid(images, labels=labels, label_names=names))

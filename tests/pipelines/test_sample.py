@@ -114,7 +114,8 @@ def test_what_cannot_be_written_is_told_before_anything_is_drawn(weights, tmp_pa
     monkeypatch.setattr(sample, "progress", None)  # it would begin the drawing
     for words, told in (
         (("--grid", tmp_path / "g.pgn"), r"g\.pgn: name a file that ends in \.png or"),
-        (("--grid", tmp_path / "no" / "g.png"), "make the folder .*no first"),
+        (("--grid", weights / "g.png"), r"0\.1\.safetensors is a file: name another folder"),
+        (("--out", weights / "deep"), r"0\.1\.safetensors is a file: name another folder"),
         (("--npz", tmp_path), "is a folder: name a file"),
         (("--npz", tmp_path / "a.np"), r"a\.np: name a file that ends in \.npz"),
         (("--out", weights), "is a file: name a folder"),
@@ -125,6 +126,11 @@ def test_what_cannot_be_written_is_told_before_anything_is_drawn(weights, tmp_pa
 
 def test_labels_by_name_are_those_by_number(tmp_path, monkeypatch):
     named = save_toy(tmp_path / "named.safetensors", 3, ["cat", "dog", "big, bird"])
+    deep = tmp_path / "made" / "deeply"  # missing folders are made, whatever is written there
+    words = "--out", deep / "out", "--grid", deep / "grids" / "g.png"
+    run(monkeypatch, named, "--count", 1, "--steps", 2, "--labels", "big, bird", *words)
+    assert Image.open(deep / "out" / "000000-class2.png").info["class"] == "big, bird"
+    assert (deep / "grids" / "g.png").is_file()
     for name, labels in (("a", "big, bird,cat"), ("b", "2,0")):
         words = "--count", 4, "--labels", labels, "--steps", 2, "--npz", tmp_path / f"{name}.npz"
         run(monkeypatch, named, *words, "--grid", tmp_path / f"{name}.png")
@@ -170,7 +176,7 @@ def test_labels_by_name_are_those_by_number(tmp_path, monkeypatch):
         (["--grid-option", "rho=1e-9"], "rho is 1e-09"),
         (["--grid-option", "rho=010"], "010 is 8 to one reader"),
         (["--grid-option", "rho=[1"], "is not a value"),
-        (["--guide", "classifier_free=[1]"], "sampler.guidance.0.weight|valid number"),
+        (["--guide", "classifier_free=[1]"], "the weight must be a number"),
         (["--guide", "classifier_free=null"], "valid number"),
     ],
 )

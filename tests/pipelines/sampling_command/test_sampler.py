@@ -7,8 +7,9 @@ import torch
 from models.config import ModelConfig
 from models.denoiser import Denoiser, describe
 from models.extractors.classifier import ClassifierExtractor
-from models.weights import WeightsError, save_weights
-from pipelines.sampling_command.sampler import classifier_note
+from models.weights import save_weights
+from pipelines.sampling_command.arguments import command_line
+from pipelines.sampling_command.sampler import chosen_sampler, classifier_note
 from sampling.config import SamplerConfig
 from sampling.guidance.gradient import GradientConfig
 from sampling.request import GenerationRequest
@@ -46,5 +47,28 @@ def test_weights_that_hold_no_classifier_are_refused(tmp_path):
     save_weights(tmp_path / "0.1.safetensors", denoiser.state_dict(), describe(denoiser))
     with pytest.raises(ValueError, match="holds no classifier of images"):
         classifier_note(asked(tmp_path / "0.1.safetensors"), 3)
-    with pytest.raises(WeightsError, match="does not exist"):
+    with pytest.raises(ValueError, match=r"^--classifier: .*does not exist"):
         classifier_note(asked(tmp_path / "no.safetensors"), 3)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ["--guide", "interval=2"],
+            r"is set in the params file \(sampling.NAME.guidance, .*takes ",
+        ),
+        (["--guide", "classifier=2"], "there is no kind 'classifier': --guide takes classifier_f"),
+        (["--guide", "gradient=much"], "the weight must be a number, such as gradient=2"),
+        (
+            ["--guide", "autoguidance=2", "--guide-weights", "README.md"],
+            "^--guide-weights: README.md is no .safetensors file",
+        ),
+    ],
+)
+def test_guidance_is_refused_in_the_words_of_the_command_line(words, told, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "README.md").touch()
+    with pytest.raises(ValueError, match=told) as refused:
+        chosen_sampler(command_line("").parse_args(["w.safetensors", *words]))
+    assert "guidance.0" not in str(refused.value)
