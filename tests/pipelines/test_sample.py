@@ -177,7 +177,7 @@ def test_labels_by_name_are_those_by_number(tmp_path, monkeypatch):
         (["--grid-option", "rho=010"], "010 is 8 to one reader"),
         (["--grid-option", "rho=[1"], "is not a value"),
         (["--guide", "classifier_free=[1]"], "the weight must be a number"),
-        (["--guide", "classifier_free=null"], "valid number"),
+        (["--guide", "classifier_free=null"], "the weight must be a number"),
     ],
 )
 def test_bad_input_is_one_clear_error(weights, tmp_path, monkeypatch, words, told):
