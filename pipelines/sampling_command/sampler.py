@@ -57,6 +57,8 @@ def chosen_sampler(args: argparse.Namespace) -> SamplerConfig:
         problem = error.errors()[0]
         key = ".".join(map(str, problem["loc"]))
         message = problem["msg"].removeprefix("Value error, ")
+        if args.guide and len(problem["loc"]) > 1 and problem["loc"][0] == "guidance":
+            raise ValueError(f"--guide {args.guide[problem['loc'][1]]}: {message}") from None
         raise ValueError(f"sampler{'.' + key if key else ''}: {message}") from None
     return _guided(sampler, args)
 
@@ -104,7 +106,9 @@ def _weighted(word: str) -> tuple[str, float]:
             f"(sampling.NAME.guidance, for --sampler NAME); {takes}"
         )
     if kind not in KINDS:
-        raise ValueError(f"--guide {word}: there is no kind {kind!r}: {takes}")
+        hint = spelling_hint(kind, weighted_kinds())
+        meant = f"{hint[1:]} " if hint.endswith("?") else " "
+        raise ValueError(f"--guide {word}: there is no kind {kind!r}:{meant}{takes}")
     if isinstance(weight, bool) or not isinstance(weight, int | float):
         raise ValueError(f"--guide {word}: the weight must be a number, such as {kind}=2")
     return kind, weight

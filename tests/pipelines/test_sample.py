@@ -216,17 +216,18 @@ def test_guidance_from_the_command_line(weights, tmp_path, monkeypatch):
         line = command_line("").parse_args([str(weights), *words])
         return chosen_sampler(line).guidance
 
-    words = "--guide autoguidance=2 --guide classifier_free=1.5 --guide-weights g.safetensors"
-    guided = chosen(*words.split())
+    guide = str(tmp_path / "0.2.safetensors")
+    words = "--guide autoguidance=2 --guide classifier_free=1.5 --guide-weights"
+    guided = chosen(*words.split(), guide)
     assert [(entry.kind, entry.weight) for entry in guided] == [
         ("autoguidance", 2.0),
         ("classifier_free", 1.5),
     ]
-    assert [entry.guiding_weights for entry in guided] == ["g.safetensors", None]
+    assert [entry.guiding_weights for entry in guided] == [guide, None]
     for word, told in (
-        ("interval=2", "weight belongs to kind .* not interval"),
+        ("interval=2", "interval has no weight and is set in the params file"),
         ("gradeint=2", "did you mean 'gradient'"),
-        ("gradient=-1", r"sampler\.guidance\.0\.weight.* greater than or equal to 0"),
+        ("gradient=-1", "--guide gradient=-1: .*greater than or equal to 0"),
     ):
         with pytest.raises(ValueError, match=told):
             chosen("--guide", word)
