@@ -2,5 +2,6 @@
 
 
 def counted(number: int, noun: str) -> str:
-    """Words such as "1 file", "1,024 files"; the noun takes an s."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    """Words such as "1 file", "1,024 files"; the noun takes an s, or es after an s."""
+    ending = "es" if noun.endswith("s") else "s"
+    return f"{number:,} {noun}{'' if number == 1 else ending}"

@@ -38,7 +38,7 @@ def test_two_folders_give_a_table_and_a_file(tmp_path, monkeypatch, capsys):
     said = capsys.readouterr().out
     assert "6 images; n = 6" in said and "FD-EffNetLite0, all images" in said
     assert "Coverage" in said and "near its floor" in said
-    assert "made: 1 files could not be read, the first cut.png: not an image" in said
+    assert "made: 1 file could not be read, the first cut.png: not an image" in said
     kept = json.loads(out.read_text())
     assert kept["metrics"]["fd"].keys() == {"value", "std", "floor", "floor_std"}
     assert kept["metrics"]["fd_full"]["value"] > 0 and kept["num_real"] == 12

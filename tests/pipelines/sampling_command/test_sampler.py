@@ -58,7 +58,10 @@ def test_weights_that_hold_no_classifier_are_refused(tmp_path):
             ["--guide", "interval=2"],
             r"is set in the params file \(sampling.NAME.guidance, .*takes ",
         ),
-        (["--guide", "classifier=2"], "there is no kind 'classifier': did you .* --guide takes classif"),
+        (
+            ["--guide", "classifier=2"],
+            "there is no kind 'classifier': did you .* --guide takes classif",
+        ),
         (["--guide", "gradient=much"], "the weight must be a number, such as gradient=2"),
         (
             ["--guide", "autoguidance=2", "--guide-weights", "README.md"],
