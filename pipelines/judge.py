@@ -104,6 +104,8 @@ def show(result: dict) -> None:
             BETTER_WORDS[row.better if row else None],
         )
     Console().print(table)
+    for note in result["notes"]:
+        print(f"note: {note}")
     for path, files in result["skipped"].items():
         if files:
             first = f"{files[0]['file']}: {files[0]['reason']}"

@@ -11,6 +11,7 @@ from PIL import Image
 
 from evaluation.pictures import sample_grid
 from foundation.atomic_files import replacing
+from foundation.counted import counted
 from sampling.drawn_with import check_folder, png_text
 from sampling.request import GenerationRequest
 
@@ -93,10 +94,10 @@ def write_images(
             class_name = names[label] if 0 <= label < len(names) else ""
             picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
             picture.save(args.out / name, pnginfo=png_text(facts, class_name))
-        print(f"{len(images)} images in {args.out}/")
+        print(f"{counted(len(images), 'image')} in {args.out}/")
     if args.grid:
         _write_sheet(args.grid, sample_grid(images, labels=labels, label_names=names))
-        print(f"{len(images)} images on {args.grid}")
+        print(f"{counted(len(images), 'image')} on {args.grid}")
     if args.npz:
         _write_arrays(args.npz, {"images": images, "labels": labels, "seeds": np.asarray(seeds)})
 
@@ -106,7 +107,7 @@ def write_view(args: argparse.Namespace, sheet: Image.Image, arrays: dict[str, n
     if args.grid:
         _write_sheet(args.grid, sheet)
         rows, columns = arrays["images"].shape[:2]
-        print(f"{rows} rows of {columns} images on {args.grid}")
+        print(f"{counted(rows, 'row')} of {counted(columns, 'image')} on {args.grid}")
     if args.npz:
         _write_arrays(args.npz, arrays)
 
