@@ -13,7 +13,7 @@ from pipelines.ray_jobs.waiting import check_room
 from pipelines.settings.schema import Params
 from pipelines.tracking.store_address import DATABASE
 from pipelines.workspace.paths import DATASET, dvc_root
-from pipelines.workspace.weights_files import guiding_files, init_file
+from pipelines.workspace.weights_files import check_guiding, check_init
 
 PATIENCE_S = 3.0
 SOURCE_FACTS = ("source", "path", "name", "resolution", "resize", "background", "held_out")
@@ -28,9 +28,9 @@ def problems(params: Params) -> Iterator[str]:
     checks: list[Callable[[], object]] = [
         *([] if prepared else [lambda: _images(params)]),
         lambda: _extractors(params),
-        lambda: init_file(params),
+        lambda: check_init(params),
         *(
-            lambda name=name: guiding_files(params.sampling[name], name)  # type: ignore[misc]
+            lambda name=name: check_guiding(params.sampling[name], name)  # type: ignore[misc]
             for name in params.samplers
         ),
         lambda: _cluster(params),

@@ -68,6 +68,13 @@ def _what(facts: CardFacts) -> str:
     classes = facts.description["num_classes"]
     kind = facts.train.get("structure_kind", "none")
     game = "" if kind == "none" else f", with the {kind} structure game beside it"
+    if game and facts.description.get("config", {}).get("adapter_rank"):
+        game = (
+            f", with the adapter that the {kind} structure game trained"
+            if facts.sampler.get("adapter")
+            else f" without a game (the file also holds an adapter that the {kind} structure game "
+            "trained; the sampler of this card does not use it)"
+        )
     lines = [
         f"A denoising diffusion model (EDM preconditioning, magnitude-preserving U-Net) of {images}"
         + (f" in {classes} classes." if classes else ".")

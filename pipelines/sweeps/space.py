@@ -175,18 +175,23 @@ class Sweep:
     def _domains(self, base: Params) -> dict[str, Domain]:
         known = known_keys(base)
         measured = (*STAGE_PARAMS["train"], f"sampling.{self.sampler}")
-        domains = {}
+        domains, problems = {}, []
         for key, raw in self.config.space.items():
-            check_key(key, known, f"{self.where}: space")
-            if not any(key == name or key.startswith(f"{name}.") for name in measured):
-                raise ParamsError(
-                    f"{self.where}: space: {key} changes nothing that a trial's training and quick "
-                    f"evaluation measure alike: sweep keys of {', '.join(measured)}"
-                )
             try:
+                check_key(key, known, "space")
                 domains[key] = parse_domain(raw)
             except DomainError as error:
-                raise ParamsError(f"{self.where}: space: {key}: {error}") from None
+                problems.append(f"space: {key}: {error}")
+            except ParamsError as error:
+                problems.append(str(error))
+                continue
+            if not any(key == name or key.startswith(f"{name}.") for name in measured):
+                problems.append(
+                    f"space: {key} changes nothing that a trial's training and quick evaluation "
+                    f"measure alike: sweep keys of {', '.join(measured)}"
+                )
+        if problems:
+            raise ParamsError(f"{self.where}: " + "; ".join(problems[:LISTED]))
         if not any(domain.varies for domain in domains.values()):
             fixed = next(iter(domains), None)
             if fixed is not None:

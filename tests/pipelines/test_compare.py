@@ -274,7 +274,7 @@ def test_a_mark_has_one_meaning(store):
     parent = compare.find_run(store, "dddd1")
     tags = {"git.commit": "9ade979" * 5, "git.dirty": "true", "git.changed": "params.yaml"}
     store.write(parent.info.run_id, tags=tags)
-    said = printed((Console.print, compare.listing(store)), width=200)
+    said = printed((type(terminal()).print, compare.listing(store)), width=200)
     (row,) = [line for line in said.splitlines() if "digits affinity s0 dddd" in line]
     assert "digits affinity s0 dddd *" in row and row.rstrip().endswith("9ade979+")
     head = " ".join(said.split("name ")[0].split())

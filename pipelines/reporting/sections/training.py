@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 from evaluation.metric_table import TABLE, better_sentence, metric_entry
+from foundation.counted import counted
 from pipelines.reporting.figures import Line, line_chart
 from pipelines.reporting.game_notes import game_notes
 from pipelines.reporting.html import details, facts, figure, grid, section, table, text
@@ -169,7 +170,9 @@ def _told(train: Mapping[str, Any]) -> list[str]:
         lines[0] += f" The gate was open in {gate['open_fraction']:.0%} of the plays."
     reasons = {reason: count for reason, count in (gate.get("shut_reasons") or {}).items() if count}
     if reasons:
-        told = ", ".join(f"{reason} ({count} plays)" for reason, count in reasons.items())
+        told = ", ".join(
+            f"{reason} ({counted(count, 'play')})" for reason, count in reasons.items()
+        )
         lines.append(f"It was shut because: {told}.")
     return lines
 

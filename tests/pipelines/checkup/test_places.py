@@ -60,6 +60,32 @@ def test_a_path_that_is_not_there_is_one_line_with_its_mend(changes, told):
     assert len(found) == 1 and told in found[0] and "\n" not in found[0]
 
 
+@pytest.mark.parametrize(
+    ("file", "told"),
+    [
+        ("README.md", "README.md is no .safetensors file: weights are a .safetensors file with"),
+        ("w.safetensors", "w.json does not exist: weights are a .safetensors file with a .json"),
+        ("damaged.safetensors", "damaged.safetensors is damaged, or its .json is of other weights"),
+    ],
+)
+def test_files_that_are_no_weights_are_told_with_the_setting(tmp_path, file, told):
+    import torch
+
+    from models.weights import save_weights
+
+    (tmp_path / "README.md").write_text("hello")
+    (tmp_path / "w.safetensors").write_bytes(b"12")
+    save_weights(tmp_path / "damaged.safetensors", {"a": torch.zeros(2)}, {})
+    (tmp_path / "damaged.safetensors").write_bytes(b"12")
+    guided = {"sampling.heun18.guidance": [{"kind": "autoguidance", "weights": file}]}
+    for key, changes in (
+        ("train.init_from", {"train.init_from": file}),
+        ("sampling.heun18.guidance", guided),
+    ):
+        (problem,) = problems(params_with(changes))
+        assert problem.startswith(f"{key}: ") and told in problem and "\n" not in problem
+
+
 def test_a_folder_of_nothing_and_a_file_that_is_no_zip(tmp_path):
     (tmp_path / "photos" / "cats").mkdir(parents=True)
     assert "photos holds no files" in next(problems(params_with(FOLDER)))

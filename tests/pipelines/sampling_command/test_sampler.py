@@ -9,7 +9,7 @@ import torch
 from models.config import ModelConfig
 from models.denoiser import Denoiser, describe
 from models.extractors.classifier import ClassifierExtractor
-from models.weights import WeightsError, save_weights
+from models.weights import save_weights
 from pipelines.sampling_command.arguments import command_line
 from pipelines.sampling_command.sampler import chosen_sampler, classifier_note
 from sampling.config import SamplerConfig
@@ -51,7 +51,7 @@ def test_weights_that_hold_no_classifier_are_refused(tmp_path):
     save_weights(tmp_path / "0.1.safetensors", denoiser.state_dict(), describe(denoiser))
     with pytest.raises(ValueError, match="holds no classifier of images"):
         classifier_note(asked(tmp_path / "0.1.safetensors"), 3)
-    with pytest.raises(WeightsError, match="does not exist"):
+    with pytest.raises(ValueError, match=r"^--classifier: .*does not exist"):
         classifier_note(asked(tmp_path / "no.safetensors"), 3)
 
 
@@ -71,3 +71,29 @@ def test_an_exported_folder_keeps_the_options_of_the_solver_and_grid_it_has(
     (tmp_path / INDEX).write_text(json.dumps({"sampler": sampler_settings(OWN)}))
     args = command_line("").parse_args([str(tmp_path), *words])
     assert chosen_sampler(args) == OWN.model_copy(update=changes)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ["--guide", "interval=2"],
+            r"is set in the params file \(sampling.NAME.guidance, .*takes ",
+        ),
+        (
+            ["--guide", "classifier=2"],
+            "there is no kind 'classifier': did you .* --guide takes classif",
+        ),
+        (["--guide", "gradient=much"], "the weight must be a number, such as gradient=2"),
+        (
+            ["--guide", "autoguidance=2", "--guide-weights", "README.md"],
+            "^--guide-weights: README.md is no .safetensors file",
+        ),
+    ],
+)
+def test_guidance_is_refused_in_the_words_of_the_command_line(words, told, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "README.md").touch()
+    with pytest.raises(ValueError, match=told) as refused:
+        chosen_sampler(command_line("").parse_args(["w.safetensors", *words]))
+    assert "guidance.0" not in str(refused.value)

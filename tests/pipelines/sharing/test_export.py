@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from models.denoiser import Denoiser, describe
 from models.weights import file_hash, save_weights
 from pipelines import export, sample
 from pipelines.reporting.stage_outputs import ResultsError
+from pipelines.sharing.model_card import _what
 from sampling.config import SamplerConfig
 from sampling.stored_sampler import load_sampler
 
@@ -102,6 +104,27 @@ def test_the_best_length_is_shared_and_loads_by_its_name(run, tmp_path, monkeypa
     monkeypatch.setattr(sys, "argv", words)
     sample.main()
     np.testing.assert_array_equal(np.load("a.npz")["images"], there)
+
+
+@pytest.mark.parametrize(
+    ("rank", "adapter", "told"),
+    [
+        (0, False, "with the graph structure game beside it; EMA"),
+        (8, True, "with the adapter that the graph structure game trained; EMA"),
+        (8, False, "without a game (the file also holds an adapter that the graph structure game "),
+    ],
+)
+def test_the_card_says_whether_the_sampler_uses_the_adapter_of_the_game(rank, adapter, told):
+    item = SimpleNamespace(ema_length=0.1)
+    description = {"image_shape": [1, 8, 8], "num_classes": 0, "nimg": 4096}
+    facts = SimpleNamespace(
+        description=description | {"config": {"adapter_rank": rank}},
+        dataset={},
+        train={"structure_kind": "graph", "num_parameters": 12},
+        sampler={"adapter": True} if adapter else {},
+        item=item,
+    )
+    assert told in _what(facts)
 
 
 def test_the_card_says_what_was_measured_and_leaves_the_licence_open(run, tmp_path, capsys):
