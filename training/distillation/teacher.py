@@ -44,12 +44,15 @@ def copy_player(
 ) -> Player:
     """A copy of the teacher with an Adam of its own; adapters stay as they are, and off.
 
-    lr: peak rate, in place of train.lr. averaged: whether the tracked averages are kept.
+    lr: peak rate, in place of train.lr. averaged: it is the student, whose tracked averages are
+    kept, and whose loss has no learned uncertainty: that stays the teacher's.
     """
     network = copy.deepcopy(teacher).train()
-    of_adapters = {id(parameter) for parameter in adapter_parameters(network)}
+    still = {id(parameter) for parameter in adapter_parameters(network)}
+    if averaged:
+        still |= {id(p) for n, p in network.named_parameters() if n.startswith("uncertainty")}
     for parameter in network.parameters():
-        parameter.requires_grad_(id(parameter) not in of_adapters)
+        parameter.requires_grad_(id(parameter) not in still)
     own = [p for p in network.parameters() if p.requires_grad]
     train = settings.train
     scale = 1.0 if lr is None else lr / train.lr

@@ -119,7 +119,7 @@ def descend(with_critic: bool, steps=400, rate=0.1, count=4096):
             mu -= rate * 2 * of_mu
             k -= rate * 2 * of_k
             k.clamp_(min=1e-3)
-    return float(mu), float(k)
+    return mu.item(), k.item()
 
 
 def test_with_its_critic_a_student_finds_the_data_and_without_it_collapses():

@@ -160,12 +160,12 @@ def test_images_of_k_evaluations_are_the_samplers(made, digits):
 
 
 def test_the_adversarial_term_moves_the_student(made, digits, tmp_path, game):
-    plain = made("distribution_matching", 0.064, critic_steps=2)
-    played = made("distribution_matching", 0.064, critic_steps=2, structure=game)
+    plain = made("distribution_matching", 0.192, critic_steps=2)
+    played = made("distribution_matching", 0.192, critic_steps=2, structure=game)
     for name, config in (("plain", plain), ("played", played)):
         train(config, digits, tmp_path / name, World())
     summary = json.loads((tmp_path / "played" / "train.json").read_text())
-    assert summary["structure_plays"] == 2 and summary["student"] == "distribution_matching"
+    assert summary["structure_plays"] == 6 and summary["student"] == "distribution_matching"
     one, other = (final(tmp_path / name)[0] for name in ("plain", "played"))
     key = "players.student.network.unet.output.weight"
     assert not torch.equal(one[key], other[key])
