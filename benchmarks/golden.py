@@ -20,15 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import yaml
 from safetensors.numpy import load_file
 
 from dataset.prepare import prepare_dataset
 from dataset.store import ImageDataset
-from foundation.workers import World
 from pipelines.params import load_params
-from training.loop import train
 
 STEPS, BATCH = 50, 128
 INTERRUPTED_AT = 23 * BATCH
@@ -87,6 +84,9 @@ class Interrupted(BaseException):
 
 def trace(name: str, folder: Path) -> dict[str, Any]:
     """Train one of TRACES, interrupted once, and return all its numbers as plain data."""
+    from foundation.workers import World
+    from training.loop import train
+
     raw = yaml.safe_load(Path(f"presets/{name}.yaml").read_text())
     raw = _merged(_merged(raw, SHARED), TRACES[name])
     (folder / "params.yaml").write_text(yaml.safe_dump(raw))
@@ -172,6 +172,8 @@ def main() -> None:
     arguments.add_argument("what", choices=("record", "compare"))
     arguments.add_argument("file", type=Path)
     args = arguments.parse_args()
+    import torch  # which --help does without
+
     torch.set_num_threads(1)
     found = {}
     for name in TRACES:

@@ -55,10 +55,16 @@ def beyond_torch(modules: Sequence[str], runs: int) -> float:
     return statistics.median(map(float, printed))
 
 
-def commands() -> list[str]:
-    """The modules of pipelines/ that one types."""
-    paths = sorted(Path("pipelines").glob("*.py"))
-    return [path.stem for path in paths if '__name__ == "__main__"' in path.read_text()]
+def commands(root: Path = Path()) -> list[str]:
+    """What one types after `python -m`: the modules in packages of `root` that are commands."""
+    packages = [path.parent for path in root.glob("*/__init__.py")]
+    files = [
+        path.relative_to(root).with_suffix("")
+        for package in packages
+        for path in package.rglob("*.py")
+        if path.name == "__main__.py" or '\nif __name__ == "__main__"' in path.read_text()
+    ]
+    return sorted(".".join(file.parts).removesuffix(".__main__") for file in files)
 
 
 def imports_of_a_run(module: str) -> list[str]:
@@ -86,5 +92,4 @@ def rows() -> Iterator[Row]:
         everything = beyond_torch(imports_of_a_run(module), RUNS)
         yield Row("  with what its run imports", everything, aim=STAGE)
     for command in commands():
-        words = ["-m", f"pipelines.{command}", "--help"]
-        yield started(f"python -m pipelines.{command} --help", words, HELP)
+        yield started(f"python -m {command} --help", ["-m", command, "--help"], HELP)

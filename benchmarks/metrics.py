@@ -14,8 +14,6 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from evaluation.manifold import structure_metrics
-
 CLUSTERS, LATENT = 100, 16
 
 
@@ -45,6 +43,8 @@ def main() -> None:
     arguments.add_argument("--features", type=int, default=2048)
     arguments.add_argument("--k", type=int, default=5)
     args = arguments.parse_args()
+    from evaluation.manifold import structure_metrics  # needs torch, which --help does without
+
     real, generated = (mixture(args.images, args.features, seed) for seed in (0, 1))
     before, start = peak_memory(), time.perf_counter()
     found = structure_metrics(real, generated, args.k)

@@ -22,7 +22,7 @@ from foundation.atomic_files import write_text
 BENCHMARKS = {
     "extractor": "EfficientNet-Lite0 on a processor, by batch (3 minutes)",
     "frechet": "Frechet distance beside clean-fid's (2 minutes)",
-    "imports": "processor seconds of imports, params and --help (4 minutes)",
+    "imports": "processor seconds of imports, params and --help (5 minutes)",
     "judging": "judging with kept floors, beside measuring them (1 minute)",
     "neighbours": "nearest neighbours beside scikit-learn's (1 minute)",
 }

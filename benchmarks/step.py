@@ -11,23 +11,20 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
 from rich.console import Console
 from rich.table import Table
 
 from dataset.prepare import prepare_dataset
 from dataset.store import ImageDataset
-from foundation.workers import World
 from pipelines.console.progress import progress
 from pipelines.params import load_params
-from training.averaged_weights import ema_denoiser
-from training.loop import step
-from training.methods.build import build_method
-from training.methods.structure_game import WithStructureGame
 from training.run_settings import RunSettings
-from training.state.train_state import TrainState
 from training.structure.gate import Gate
+
+if TYPE_CHECKING:
+    from foundation.workers import World
 
 
 class OpenGate(Gate):
@@ -37,9 +34,15 @@ class OpenGate(Gate):
 
 
 def make_runner(
-    settings: RunSettings, dataset: ImageDataset, world: World
+    settings: RunSettings, dataset: ImageDataset, world: "World"
 ) -> Callable[[int], None]:
     """A function that does one optimiser step, with the game, if any, from the first step on."""
+    from training.averaged_weights import ema_denoiser
+    from training.loop import step
+    from training.methods.build import build_method
+    from training.methods.structure_game import WithStructureGame
+    from training.state.train_state import TrainState
+
     state = TrainState(build_method(settings, dataset, world))
     if isinstance(state.method, WithStructureGame):
         game = state.method.game
@@ -66,6 +69,10 @@ def main() -> None:
         "--dataset", type=Path, default=Path("outputs/dataset"), metavar="FOLDER"
     )
     args = arguments.parse_args()
+    import torch  # which --help does without
+
+    from foundation.workers import World
+
     params = load_params(args.params)
     folder = args.dataset
     if not (folder / "dataset.json").exists():

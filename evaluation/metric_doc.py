@@ -1,8 +1,9 @@
 """Prints the tables of docs/metrics.md: every metric, its meaning and which way is better.
 
-Usage: python -m evaluation.metric_doc, then replace the tables there by what it prints.
+Run as: python -m evaluation.metric_doc, then replace the tables there by what it prints.
 """
 
+import argparse
 from collections.abc import Iterator, Mapping
 
 from evaluation.metric_table import BETTER_WORDS, CURVES, METRICS, MetricEntry
@@ -22,5 +23,14 @@ def _rows(head: str, part: Mapping[str, MetricEntry]) -> Iterator[str]:
         yield f"| `{key}` | {title} | {says} | {BETTER_WORDS[row.better] or '-'} | {row.why} |"
 
 
-if __name__ == "__main__":
+def main() -> None:
+    argparse.ArgumentParser(
+        prog="python -m evaluation.metric_doc",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).parse_args()
     print(render())
+
+
+if __name__ == "__main__":
+    main()

@@ -12,26 +12,22 @@ lines join each image to its k nearest neighbours in the full feature space. A s
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import matplotlib
 import numpy as np
-import torch
-from matplotlib.collections import LineCollection
-from matplotlib.lines import Line2D
 
 from dataset.store import ImageDataset
-from discriminators.knn_graph import knn_graph
-from evaluation.reference import Reference, load_reference
 from evaluation.sheets.fonts import has_letters, matplotlib_font
-from models.denoiser import load_denoiser
 from pipelines.console.command import check_images, check_seed
 from pipelines.params import load_params
 from pipelines.reporting.figures import INK, MUTED, new_figure, png
 from pipelines.workspace.paths import grid_cache
 from sampling.config import SamplerConfig
-from sampling.from_weights import generate_pictures
 from sampling.labels import generation_labels
 from sampling.request import GenerationRequest
+
+if TYPE_CHECKING:
+    from evaluation.reference import Reference
 
 
 def matching_rows(own: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -52,16 +48,19 @@ def matching_rows(own: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.asarray(rows)
 
 
-def real_batch(dataset: ImageDataset, reference: Reference, labels: np.ndarray) -> np.ndarray:
+def real_batch(dataset: ImageDataset, reference: "Reference", labels: np.ndarray) -> np.ndarray:
     """Features [N, F] of held-out images with the given labels, in their order."""
     rows = matching_rows(np.asarray(dataset.labels)[reference.held_out_indices], labels)
     return np.asarray(reference.held_out_features[rows], np.float64)
 
 
 def generated_batch(
-    weights: Path, sampler: SamplerConfig, reference: Reference, labels: np.ndarray, seed: int
+    weights: Path, sampler: SamplerConfig, reference: "Reference", labels: np.ndarray, seed: int
 ) -> np.ndarray:
     """Features [N, F] of generated images with the given labels."""
+    from models.denoiser import load_denoiser
+    from sampling.from_weights import generate_pictures
+
     denoiser = load_denoiser(weights)
     request = GenerationRequest(
         sampler=sampler,
@@ -86,6 +85,13 @@ def draw(
         k: neighbours.
         names: of the labels, for the key (default: their numbers).
     """
+    import matplotlib
+    import torch
+    from matplotlib.collections import LineCollection
+    from matplotlib.lines import Line2D
+
+    from discriminators.knn_graph import knn_graph
+
     first = batches[0][1]
     centre = first.mean(0)
     axes_of = np.linalg.svd(first - centre, full_matrices=False)[2][:2]  # [2, F]
@@ -159,6 +165,8 @@ def main(arguments: list[str] | None = None) -> None:
         check_seed("--seed", options.seed)
         params = load_params(options.params)
         settings = [params.sampling[name] for name in samplers]
+        from evaluation.reference import load_reference  # needs torch
+
         dataset = ImageDataset(options.dataset)
         reference = load_reference(options.reference, params.evaluation.inception_path)
         labels = generation_labels(dataset, options.seed, options.images)

@@ -12,46 +12,50 @@ Writes guidance.csv, guidance.md and guidance.png, a heat map of weight x EMA le
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-import torch
-from matplotlib.figure import Figure
 from pydantic import ValidationError
 
-from evaluation.classifier import classifier_accuracy
-from evaluation.frechet import frechet_from_features
 from evaluation.kid import kernel_distance
 from evaluation.metric_table import METRICS, metric_entry
-from evaluation.reference import Reference, load_reference
-from models.denoiser import load_denoiser
 from pipelines.console.command import check_images, check_seed
 from pipelines.console.progress import progress
 from pipelines.reporting.figures import INK
 from sampling.config import SamplerConfig
-from sampling.generate import generate
 from sampling.guidance.config import GuidanceConfig
 from sampling.guidance.interval import IntervalConfig
 from sampling.guidance.table import DEFAULT_KIND, KINDS, weighted_kinds
 from studies.labels import dataset_beside, study_labels
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+
+    from evaluation.reference import Reference
 
 
 def sweep(
     models: dict[str, Path],
     weights: list[float],
     sampler: SamplerConfig,
-    reference: Reference,
+    reference: "Reference",
     guide: Path | None,
     dataset: Path,
     images: int,
     seed: int,
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """One row per EMA length and weight: length, weight, kid, fd and, with labels,
     conditional_accuracy.
 
     The first entry of the sampler's guidance takes each weight in turn. dataset: the folder of the
     images whose labels are drawn.
     """
+    import pandas as pd
+
+    from models.denoiser import load_denoiser
+    from sampling.generate import generate
+
     helper = None if guide is None else load_denoiser(guide)
     rows, judged = [], reference.train_indices if reference else None
     with progress("guidance", len(models) * len(weights)) as report:
@@ -72,8 +76,11 @@ def sweep(
 
 
 def _judge(
-    reference: Reference, pixels: np.ndarray, labels: torch.Tensor | None
+    reference: "Reference", pixels: np.ndarray, labels: "torch.Tensor | None"
 ) -> dict[str, float | None]:
+    from evaluation.classifier import classifier_accuracy
+    from evaluation.frechet import frechet_from_features
+
     features = reference.extractor.features(pixels, 256)
     real = reference.held_out_features
     row: dict[str, float | None] = {
@@ -88,8 +95,10 @@ def _judge(
     return row
 
 
-def write_report(table: pd.DataFrame, out: Path) -> None:
+def write_report(table: "pd.DataFrame", out: Path) -> None:
     """guidance.csv, guidance.md and guidance.png in `out`."""
+    from matplotlib.figure import Figure
+
     out.mkdir(parents=True, exist_ok=True)
     table.to_csv(out / "guidance.csv", index=False, float_format="%.6g")
     metrics = [metric for metric in METRICS if metric in table]
@@ -126,7 +135,7 @@ def write_report(table: pd.DataFrame, out: Path) -> None:
     figure.savefig(out / "guidance.png", dpi=120)
 
 
-def _markdown(grid: pd.DataFrame, best: float) -> str:
+def _markdown(grid: "pd.DataFrame", best: float) -> str:
     lines = [["weight", *map(str, grid.columns)], ["---"] * (1 + len(grid.columns))]
     for weight, row in grid.iterrows():
         cells = [f"**{value:.3g}**" if value == best else f"{value:.3g}" for value in row]
@@ -214,6 +223,8 @@ def main(arguments: list[str] | None = None) -> None:
         sampler = SamplerConfig(
             solver=options.solver, grid=options.grid, steps=options.steps, guidance=guidance
         )
+        from evaluation.reference import load_reference  # needs torch
+
         table = sweep(
             models,
             options.weights,

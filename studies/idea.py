@@ -12,30 +12,24 @@ adversarial loss would change each generated image. All numbers in it are of the
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import matplotlib
 import numpy as np
-import torch
-from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
-from matplotlib.colors import TwoSlopeNorm
-from matplotlib.offsetbox import AnnotationBbox, OffsetImage
-from torch import Tensor
 
 from dataset.slots import GroupPools, unpaired_batch
 from dataset.store import ImageDataset
-from discriminators.knn_graph import knn_graph
-from foundation.workers import World
-from models.denoiser import Denoiser, load_denoiser
 from pipelines.console.command import check_argument
 from pipelines.console.progress import progress
 from pipelines.reporting.figures import INK, MUTED, new_figure, png
 from sampling.config import SamplerConfig
-from sampling.generate import generate
 from sampling.labels import generation_labels
 from training.structure.config import StructureConfig
-from training.structure.features import make_psi
-from training.structure.opponent import Opponent
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from torch import Tensor
+
+    from models.denoiser import Denoiser
 
 GENERATED = 512  # images that the discriminator learns from
 SEED = 40_000
@@ -46,15 +40,22 @@ SETTINGS = StructureConfig(kind="graph", k=5, gamma=1.0, lr=0.002, feature_sigma
 class Batch:
     """One batch as the discriminator sees it; images in data units [N, C, H, W]."""
 
-    images: Tensor
-    features: Tensor  # [N, F]
-    logits: Tensor  # [N]
+    images: "Tensor"
+    features: "Tensor"  # [N, F]
+    logits: "Tensor"  # [N]
 
 
 def play(
-    denoiser: Denoiser, dataset: ImageDataset, size: int, evaluations: int, steps: int
-) -> tuple[Batch, Batch, Tensor]:
+    denoiser: "Denoiser", dataset: ImageDataset, size: int, evaluations: int, steps: int
+) -> "tuple[Batch, Batch, Tensor]":
     """Train a discriminator; returns a real batch, a generated one, and its gradient by pixels."""
+    import torch
+
+    from foundation.workers import World
+    from sampling.generate import generate
+    from training.structure.features import make_psi
+    from training.structure.opponent import Opponent
+
     psi = make_psi(SETTINGS, denoiser, dataset.image_shape)
     sampler = SamplerConfig(solver="ddim", grid="karras", steps=evaluations)
     labels = torch.from_numpy(
@@ -97,8 +98,16 @@ def play(
     return batches[0], batches[1], gradient
 
 
-def draw(real: Batch, fake: Batch, gradient: Tensor, k: int, names: tuple[str, str]) -> bytes:
+def draw(real: Batch, fake: Batch, gradient: "Tensor", k: int, names: tuple[str, str]) -> bytes:
     """PNG of the two batches, their graphs and logits, and the step on the generated images."""
+    import matplotlib
+    import torch
+    from matplotlib.collections import LineCollection
+    from matplotlib.colors import TwoSlopeNorm
+    from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+
+    from discriminators.knn_graph import knn_graph
+
     both = torch.cat([real.features, fake.features]).double().numpy()
     centre = both.mean(0)
     plane = np.linalg.svd(both - centre, full_matrices=False)[2][:2]
@@ -168,13 +177,13 @@ def draw(real: Batch, fake: Batch, gradient: Tensor, k: int, names: tuple[str, s
     return png(figure)
 
 
-def _pictures(images: Tensor) -> np.ndarray:
+def _pictures(images: "Tensor") -> np.ndarray:
     """Data units [N, C, H, W] -> [N, H, W, 3] in [0, 1]."""
     pictures = (images.clamp(-1, 1) + 1) / 2
     return pictures.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()
 
 
-def _grid(axes: Axes, pictures: np.ndarray) -> None:
+def _grid(axes: "Axes", pictures: np.ndarray) -> None:
     """Draw pictures [N, H, W, c] as a square of tiles with a gap between them."""
     side = int(np.ceil(len(pictures) ** 0.5))
     height, width, colours = pictures.shape[1:]
@@ -207,6 +216,8 @@ def main(arguments: list[str] | None = None) -> None:
         check_argument("--images", options.images, 9, 256, "more cannot be seen")
         check_argument("--evaluations", options.evaluations, 2, 1000, "a sampler's evaluations")
         check_argument("--steps", options.steps, 1, 100_000, "it has learned long before")
+        from models.denoiser import load_denoiser  # needs torch
+
         dataset = ImageDataset(options.dataset)
         denoiser = load_denoiser(options.weights)
         real, fake, gradient = play(

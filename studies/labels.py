@@ -1,19 +1,22 @@
 """Draws the labels of a study's images, as `evaluate` does."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from dataset.store import ImageDataset
-from models.denoiser import Denoiser
 from sampling.labels import generation_labels
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.denoiser import Denoiser
 
 
 def study_labels(
-    denoiser: Denoiser, dataset: Path, seed: int, count: int, rows: np.ndarray | None = None
-) -> Tensor | None:
+    denoiser: "Denoiser", dataset: Path, seed: int, count: int, rows: np.ndarray | None = None
+) -> "Tensor | None":
     """Labels int64 [count], as frequent as in the data set; None for an unconditional denoiser.
 
     dataset: folder of the images on which the denoiser was trained. rows: the training images
@@ -40,6 +43,8 @@ def study_labels(
                 f"{dataset} calls {name!r} class {number} and the weights class {trained[name]}: "
                 "give the data set that they were trained on, --dataset FOLDER"
             )
+    import torch
+
     return torch.from_numpy(generation_labels(images, seed, count, images=rows))
 
 

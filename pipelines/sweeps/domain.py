@@ -44,9 +44,9 @@ class Domain:
     def words(self) -> str:
         """What the key may be: "0.002 to 0.05, logarithmic", "16 or 32", "8 in all trials"."""
         if self.kind == "fixed":
-            return f"{json.dumps(self.values[0])} in all trials"
+            return f"{_word(self.values[0])} in all trials"
         if self.kind == "choice":
-            *others, last = (json.dumps(value) for value in self.values)
+            *others, last = map(_word, self.values)
             return f"{', '.join(others)} or {last}"
         steps = f", in steps of {self.step}" if self.step > 1 else ""
         logarithmic = ", logarithmic" if self.log or self.kind == "loguniform" else ""
@@ -141,6 +141,11 @@ def parse_domain(raw: Any) -> Domain:
     if low + step > high:
         raise DomainError(f"int [{low}, {high}] with step {step} holds one value only")
     return Domain("int", (low, high), step, log)
+
+
+def _word(value: Any) -> str:
+    """A value as YAML has it; a text stands without quotes."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _bounds(kind: str, bounds: Any) -> tuple[Any, Any]:

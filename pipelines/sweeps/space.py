@@ -67,7 +67,8 @@ class SweepConfig(Settings):
     """ASHA keeps the best 1/reduction of trials at each rung; the next rung is reduction times
     later."""
     default_first: bool = True
-    """Make the unchanged params.yaml the first trial, if it lies in the space."""
+    """Give the first trial the values of params.yaml for the keys that vary, if they lie in the
+    space."""
     seed: Annotated[int, Field(ge=0), AtMost(2**32 - 1, "searchers take 32 bits")] = 0
     """Seed of the searcher."""
     evaluation: QuickConfig = QuickConfig()
@@ -145,7 +146,7 @@ class Sweep:
         return check_params(with_values(self.raw, fixed | dict(values)), "this trial")
 
     def default_sample(self) -> dict[str, Any] | None:
-        """The sample for the unchanged params.yaml; None if it lies outside the space."""
+        """The sample with params.yaml's values of the keys that vary; None if one lies outside."""
         present = known_keys(self.base)
         found = {key: d.sample_of(present[key]) for key, d in self.varying.items()}
         return None if None in found.values() else found

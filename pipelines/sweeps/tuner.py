@@ -77,7 +77,7 @@ def make_tuner(
 
 
 def make_searcher(sweep: Sweep, concurrent: int) -> Any:
-    """Random search or Optuna's TPE; the first trial is the unchanged params.yaml if possible.
+    """Random search or Optuna's TPE; the first trial has params.yaml's own values if possible.
 
     concurrent: trials at a time. TuneConfig has the number too, but Ray passes it on to Optuna
     alone.

@@ -1,21 +1,24 @@
 """Tables and figure of the sampling study."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from matplotlib.figure import Figure
 
 from pipelines.reporting.figures import COLOURS, GRID, INK, MUTED
 from sampling.grids.closed_form import CLOSED_FORM
 from sampling.grids.table import time_grid
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 SHOWN_STEPS = 8
 SHOWN_GRIDS = (*CLOSED_FORM, "optimized")
 PARTS = 8
 
 
-def write_report(table: pd.DataFrame, out: Path, grid_cache: Path) -> None:
+def write_report(table: "pd.DataFrame", out: Path, grid_cache: Path) -> None:
     """Write sampling.md and sampling.png beside sampling.csv."""
     runs = table[table.solver != "real"]
     short = runs[runs.steps != 50]
@@ -31,7 +34,7 @@ def write_report(table: pd.DataFrame, out: Path, grid_cache: Path) -> None:
     _figure(short, grid_cache).savefig(out / "sampling.png", dpi=110, bbox_inches="tight")
 
 
-def _winners(runs: pd.DataFrame, metric: str) -> str:
+def _winners(runs: "pd.DataFrame", metric: str) -> str:
     """The best run of each subject and NFE."""
     lines = []
     runs = runs.dropna(subset=[metric])
@@ -49,7 +52,7 @@ def _winners(runs: pd.DataFrame, metric: str) -> str:
     return f"## Winners by {metric}\n\n" + _markdown(head, lines)
 
 
-def _ranking(runs: pd.DataFrame) -> str:
+def _ranking(runs: "pd.DataFrame") -> str:
     """Geometric mean over subjects of a run's RMSE over the best one's: 1 is always the best."""
     best = runs.groupby(["subject", "nfe"]).rmse.transform("min")
     ratio = np.log(runs.rmse / best)
@@ -65,7 +68,7 @@ def _ranking(runs: pd.DataFrame) -> str:
     return "## Over all subjects\n\n" + text + _markdown(head, lines)
 
 
-def _against_long(table: pd.DataFrame) -> str:
+def _against_long(table: "pd.DataFrame") -> str:
     """KID at 8 evaluations beside the 50-step run and the floor."""
     parts = [f"kid_{number}" for number in range(1, PARTS + 1)]
     lines = []
@@ -107,7 +110,7 @@ def _against_long(table: pd.DataFrame) -> str:
     return "## Eight evaluations against fifty steps\n\n" + text + _markdown(head, lines)
 
 
-def _matrix(runs: pd.DataFrame, subject: str, metric: str) -> str:
+def _matrix(runs: "pd.DataFrame", subject: str, metric: str) -> str:
     """All values of one subject: solver x grid down, NFE across, the best of a column in bold."""
     here = runs[runs.subject == subject]
     values = here.pivot_table(index=["solver", "grid"], columns="nfe", values=metric, sort=False)
@@ -128,8 +131,10 @@ def _markdown(head: list[str], rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
-def _figure(runs: pd.DataFrame, grid_cache: Path) -> Figure:
+def _figure(runs: "pd.DataFrame", grid_cache: Path) -> "Figure":
     """RMSE over NFE: subjects down, solvers across, a line per grid; the grids themselves below."""
+    from matplotlib.figure import Figure
+
     subjects, solvers = list(runs.subject.unique()), list(runs.solver.unique())
     grids = SHOWN_GRIDS
     figure = Figure(figsize=(3.0 * len(solvers), 2.5 * len(subjects) + 2.4), layout="constrained")

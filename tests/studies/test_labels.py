@@ -12,7 +12,7 @@ from sampling.guidance.classifier_free import ClassifierFreeConfig
 from sampling.labels import generation_labels
 from studies import guidance
 from studies.labels import dataset_beside, study_labels
-from studies.sampling.__main__ import trained
+from studies.sampling.subjects import trained
 
 COUNT = 64
 

@@ -26,12 +26,6 @@ def refused(space, **settings):
     return str(caught.value)
 
 
-def test_the_shipped_sweep_is_in_order():
-    shipped = load_sweep("sweep.yaml")
-    assert shipped.default_sample() is not None, "the default is among the trials"
-    assert len(shipped.rungs) == 2 and shipped.rungs[-1] < shipped.total_nimg
-
-
 @pytest.mark.parametrize(
     ("raw", "extremes"),
     [
@@ -52,6 +46,11 @@ def test_domains(raw, extremes):
         for value in extremes:
             assert domain.value(domain.sample_of(value)) == value
         assert domain.sample_of("never") is None
+
+
+def test_a_text_is_told_without_quotes():
+    assert parse_domain("none").words() == "none in all trials"
+    assert parse_domain({"choice": ["graph", None]}).words() == "graph or null"
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,10 @@ import torch
 
 from models.analytic import GaussianDenoiser
 from sampling.seeds import image_generators, image_noise
-from studies.sampling import __main__ as study
-from studies.sampling.__main__ import SOLVERS, Subject, main, measure, steps_for
+from studies.sampling import runs, subjects
+from studies.sampling.__main__ import main
+from studies.sampling.runs import SOLVERS, measure, steps_for
+from studies.sampling.subjects import Subject
 
 
 def subject(count=16):
@@ -23,7 +25,7 @@ def test_steps_for_an_exact_number_of_evaluations():
 
 def test_error_is_that_of_the_closed_form(tmp_path, monkeypatch):
     """DDIM on Gaussian data contracts by a known factor, and so does a very long run."""
-    monkeypatch.setattr(study, "GRIDS", ("log_snr",))
+    monkeypatch.setattr(runs, "GRIDS", ("log_snr",))
     table = measure(subject(), (6,), tmp_path)
     row = table[(table.solver == "ddim") & (table.nfe == 6)].iloc[0]
     sigmas = np.append(np.geomspace(80.0, 0.002, 6), 0.0)
@@ -34,9 +36,9 @@ def test_error_is_that_of_the_closed_form(tmp_path, monkeypatch):
 
 
 def test_command_writes_table_and_figure(tmp_path, monkeypatch):
-    monkeypatch.setattr(study, "GRIDS", ("karras", "arctan"))
-    monkeypatch.setattr(study, "REFERENCE_STEPS", 60)
-    monkeypatch.setattr(study, "mixtures", lambda images: [subject(images)])
+    monkeypatch.setattr(runs, "GRIDS", ("karras", "arctan"))
+    monkeypatch.setattr(runs, "REFERENCE_STEPS", 60)
+    monkeypatch.setattr(subjects, "mixtures", lambda images: [subject(images)])
     monkeypatch.setattr("studies.sampling.report.SHOWN_GRIDS", ("karras", "arctan"))
     main(["--nfe", "5,8", "--images", "16", "--out", str(tmp_path), "--grid-cache", str(tmp_path)])
     table = pd.read_csv(tmp_path / "sampling.csv")

@@ -11,7 +11,7 @@ import torch
 from foundation.workers import World
 from training.structure.config import GateConfig, StructureConfig
 from training.structure.game import StructureGame
-from training.structure.gate import CHANCE, WARMING_UP, WINS, WORSENED
+from training.structure.gate import CHANCE, TOO_FEW, WARMING_UP, WINS, WORSENED
 
 toys = SimpleNamespace(**run_path(str(Path(__file__).with_name("game_toys.py"))))
 play = toys.play
@@ -117,11 +117,14 @@ def test_learns_while_at_chance_and_only_then_moves_the_denoiser():
     gradients, logs = play(game, denoiser, data, 0)
     assert logs["structure/gate_open"] == 0.0 and logs["structure/lambda"] == 0.0
     assert all(gradient is None for gradient in gradients)
-    assert game.gate.reason == CHANCE
+    assert game.gate.reason == TOO_FEW
+    reasons = set()
     for number in range(1, 30):
         gradients, logs = play(game, denoiser, data, number)
+        reasons.add(game.gate.reason)
         if game.gate.plays > 1 and logs["structure/gate_open"]:
             break
+    assert reasons <= {TOO_FEW, CHANCE, ""} and "" in reasons
     assert logs["structure/accuracy"] > 0.6 and 0 < logs["structure/lambda"] <= 1
     assert all(gradient is not None for gradient in gradients)
 
