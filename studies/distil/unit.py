@@ -223,9 +223,9 @@ def judged(given: Given, weights: Path, sampler: SamplerConfig, name: str) -> di
         if key in result["metrics"]
     }
     features = torch.from_numpy(np.asarray(real.extractor.features(pixels), np.float32))
-    train = torch.from_numpy(np.asarray(real.train_features, np.float32))
+    train = torch.from_numpy(np.array(real.train_features, np.float32))
     distance = torch.cat([torch.cdist(f, train).amin(1) for f in features.split(256)]).mean()
-    unseen = torch.from_numpy(np.asarray(real.held_out_features, np.float32))
+    unseen = torch.from_numpy(np.array(real.held_out_features, np.float32))
     floor = torch.cat([torch.cdist(f, train).amin(1) for f in unseen.split(256)]).mean()
     found["nearest_train"] = {"value": float(distance), "floor": float(floor), "floor_std": None}
     return found
