@@ -11,7 +11,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from evaluation.judged_alike import refusal
@@ -21,6 +20,7 @@ from pipelines.comparison.page import draw, render
 from pipelines.comparison.runs import judging_rows, read_run
 from pipelines.comparison.terminal import print_difference, print_judging, print_runs
 from pipelines.console.command import run_stage
+from pipelines.console.terminal import terminal
 from pipelines.params import load_params
 from pipelines.reporting.html import number
 from pipelines.settings.yaml_file import DEFAULT_PATH
@@ -57,7 +57,7 @@ def main() -> None:
     )
     args = arguments.parse_args()
     store = existing_run_store(load_params(args.params).tracking, dvc_root())
-    console = Console()
+    console = terminal()
     if not args.runs:
         console.print(listing(store))
         return

@@ -7,13 +7,8 @@ import os
 import sys
 from collections.abc import Iterator
 
-from pipelines.checkup.machine import (
-    disk_free,
-    disk_needed,
-    disk_problem,
-    precision_line,
-    speed_lines,
-)
+from pipelines.checkup.disk import disk_free, disk_needed, disk_problem
+from pipelines.checkup.machine import precision_line, speed_lines
 from pipelines.checkup.places import problems
 from pipelines.checkup.places import remarks as remarks_on_places
 from pipelines.console.command import parser, run_stage

@@ -86,8 +86,9 @@ def main() -> None:
 
 def show(result: dict) -> None:
     """Print the table, and what one must know beside it."""
-    from rich.console import Console
     from rich.table import Table
+
+    from pipelines.console.terminal import terminal
 
     count, n = result["num_generated"], result["n"]
     table = Table(title=f"{count:,} images; n = {n:,} on either side in each draw")
@@ -102,7 +103,7 @@ def show(result: dict) -> None:
             _number(entry.get("floor"), entry.get("floor_std")),
             BETTER_WORDS[row.better if row else None],
         )
-    Console().print(table)
+    terminal().print(table)
     for path, files in result["skipped"].items():
         if files:
             first = f"{files[0]['file']}: {files[0]['reason']}"

@@ -15,6 +15,7 @@ from foundation.atomic_files import replacing
 from pipelines.console.command import parser, run_stage
 from pipelines.console.progress import progress
 from pipelines.params import load_params
+from pipelines.tracking.run_note import plain
 from pipelines.tracking.stage_run import stage_run
 from pipelines.workspace.fingerprint import pipeline_tag, stage_fingerprint
 from pipelines.workspace.paths import DATASET, dvc_root
@@ -31,7 +32,8 @@ def main() -> None:
         run.log_dataset(manifest)
         run.log_artifact(DATASET / "dataset.json")
         run.log_artifact(DATASET / "sheet.png")
-        run.describe("; ".join(class_counts(manifest)), {DATASET / "sheet.png": "the data set"})
+        counts = plain("; ".join(class_counts(manifest)))
+        run.describe(counts, {DATASET / "sheet.png": "the data set"})
     print(
         f"prepare: {manifest['num_train']} training and {manifest['num_held_out']} held-out images "
         f"of {manifest['resolution']}x{manifest['resolution']}x{manifest['channels']}, "

@@ -1,21 +1,14 @@
-"""What this training needs of this machine: time, disk, and the precision that suits it."""
+"""What this training needs of this machine: time, and the precision that suits it."""
 
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipelines.checkup.run_so_far import finished, run_folder, trained_nimg
 from pipelines.forecast.duration import TrainingWork, about, sampling_seconds
 from pipelines.settings.schema import Params
-from pipelines.workspace.paths import dvc_root
 
 if TYPE_CHECKING:
     from pipelines.forecast.measure import Measured
-
-LEAST_DISK_GB = 2.0
-"""Free disk that Ray, MLflow and small outputs need in any case."""
-KEPT_CHECKPOINTS = 3
-"""The last two, and the one that is being written."""
 
 
 def speed_lines(params: Params, found: "Measured") -> Iterator[tuple[str, str]]:
@@ -32,37 +25,19 @@ def speed_lines(params: Params, found: "Measured") -> Iterator[tuple[str, str]]:
         f"a step of {settings.train.batch_size} images takes {_seconds(costs.step)}{game} "
         f"({where}, {settings.train.precision})",
     )
+    folder = run_folder(params)
+    if folder is not None and finished(folder):
+        training = "the training is done"
+    elif nimg := trained_nimg(folder):
+        left = work.between(min(nimg, work.total_nimg), work.total_nimg)
+        training = f"training {about(left)} from {nimg / 1000:g} kimg on, where it stopped"
+    else:
+        training = f"training {about(work.until(work.total_nimg))}"
     items = len(params.ema.lengths) * len(params.samplers)
     yield (
         "time",
-        f"training {about(work.until(work.total_nimg))}, images for {items} evaluations "
+        f"{training}, images for {items} evaluations "
         f"{about(sampling_seconds(params, costs))}; reading images and judging come on top",
-    )
-
-
-def disk_needed(params: Params, found: "Measured | None") -> float:
-    """Bytes that a run of these params writes, as far as they are known."""
-    needed = LEAST_DISK_GB * 1e9
-    if found is not None:
-        snapshots = params.ema.snapshots * len(params.ema.tracked)
-        # Snapshots lie in .runs and, as copies, in outputs/train.
-        weights = 2 * snapshots + len(params.ema.lengths)
-        needed += KEPT_CHECKPOINTS * found.checkpoint_bytes + weights * found.parameter_bytes
-    return needed
-
-
-def disk_free() -> float:
-    """Bytes that are free where runs are kept."""
-    return float(shutil.disk_usage(Path(dvc_root())).free)
-
-
-def disk_problem(needed: float, free: float) -> str | None:
-    """A line if the disk is too full for the run."""
-    if free >= needed:
-        return None
-    return (
-        f"disk: {free / 1e9:.1f} GB are free, and this run needs about {needed / 1e9:.1f} GB: "
-        "make room (python -m pipelines.clean --dry-run lists what lies here)"
     )
 
 

@@ -24,7 +24,7 @@ def problems(params: Params) -> Iterator[str]:
     """A line, with the mend, for each thing without which a stage would surely fail."""
     if not os.access(".", os.W_OK):
         yield f"{Path.cwd()}: this user may not write here: change its owner, or use a copy"
-    prepared = _is_prepared(params)
+    prepared = is_prepared(params)
     checks: list[Callable[[], object]] = [
         *([] if prepared else [lambda: _images(params)]),
         lambda: _extractors(params),
@@ -45,7 +45,7 @@ def problems(params: Params) -> Iterator[str]:
 
 def remarks(params: Params) -> Iterator[str]:
     """A line for each thing that may be meant, or that goes on without."""
-    if _is_prepared(params):
+    if is_prepared(params):
         try:
             _images(params)
         except (ValueError, RuntimeError, OSError) as error:
@@ -77,7 +77,7 @@ def remarks(params: Params) -> Iterator[str]:
             )
 
 
-def _is_prepared(params: Params) -> bool:
+def is_prepared(params: Params) -> bool:
     """Whether outputs/dataset was made from the source that params name, as far as it says so."""
     try:
         facts = read_object(DATASET / "dataset.json")

@@ -20,6 +20,7 @@ from evaluation.paired_statistics import (
     mean_text,
     paired_difference,
 )
+from pipelines.console.terminal import terminal
 from pipelines.reporting.figures import COLOURS, INK, MUTED, new_figure, png, style
 from pipelines.reporting.html import number
 from pipelines.reporting.terminal_tables import print_by_run
@@ -94,7 +95,7 @@ def print_tables(summary: Summary, console: Console | None = None) -> None:
 
     Variants that were not judged alike have their own floors in brackets, and no differences.
     """
-    console = console or Console()
+    console = console or terminal()
     variants, apart = summary.variants, bool(summary.judged_differently)
     rows = []
     for metric, found in summary.spreads.items():
@@ -128,7 +129,7 @@ def print_tables(summary: Summary, console: Console | None = None) -> None:
 def print_judging(summary: Summary, console: Console | None = None) -> None:
     """Print in what the judgements of the variants differ."""
     head, rows = ["judged by", *summary.variants], summary.judged_differently
-    print_by_run(console or Console(), "judged differently", head, rows, len(summary.variants))
+    print_by_run(console or terminal(), "judged differently", head, rows, len(summary.variants))
 
 
 def write_figure(summary: Summary, results: Sequence[Result], path: Path) -> None:

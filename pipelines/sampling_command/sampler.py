@@ -22,7 +22,7 @@ def chosen_sampler(args: argparse.Namespace) -> SamplerConfig:
 
     Raises ValueError for an unknown name or value.
     """
-    settings: dict[str, Any] = load_sampler(args.weights).model_dump(exclude_defaults=True)
+    settings: dict[str, Any] = load_sampler(args.weights).model_dump()
     if args.sampler:
         known = load_params(args.params).sampling
         if args.sampler not in known:

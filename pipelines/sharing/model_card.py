@@ -5,17 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evaluation.metric_table import METRICS, Better, metric_entry
+from evaluation.metric_table import BETTER_WORDS, METRICS, metric_entry
+from pipelines.reporting.html import with_deviation
 from pipelines.reporting.stage_outputs import Item
 
 UNFILLED = "TO BE FILLED IN"
 """Begins each line that only whoever shares the weights can write."""
-_WAYS: dict[Better | None, str] = {
-    "down": "lower",
-    "up": "higher, up to real images",
-    "floor": "near real images",
-    None: "",
-}
 _LISTED = 40
 
 
@@ -119,7 +114,7 @@ first brought here whole: `FOLDER = huggingface_hub.snapshot_download("USER/NAME
 
 def _metrics(item: Item) -> str:
     rows = [
-        "| metric | this model | real images | better |",
+        "| metric | this model | real images (its floor) | better |",
         "|---|---|---|---|",
     ]
     says = []
@@ -129,19 +124,11 @@ def _metrics(item: Item) -> str:
         if metric is not None and metric.value is not None:
             about = metric_entry(name, item.metric_name)
             rows.append(
-                f"| {about.title} | {_number(metric.value, metric.std)} | "
-                f"{_number(metric.floor, metric.floor_std)} | {_WAYS[about.better]} |"
+                f"| {about.title} | {with_deviation(metric.value, metric.std)} | "
+                f"{with_deviation(metric.floor, metric.floor_std)} | {BETTER_WORDS[about.better]} |"
             )
             says.append(f"- {about.title}: {about.says}")
     return "\n\n".join(["\n".join(rows), _protocol(item), "\n".join(says)])
-
-
-def _number(value: float | None, deviation: float | None) -> str:
-    if value is None:
-        return ""
-    if deviation is None or deviation <= 1e-6 * abs(value):
-        return f"{value:.4g}"
-    return f"{value:.4g} ± {deviation:.2g}"
 
 
 def _protocol(item: Item) -> str:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from evaluation.metric_table import reported_by_trials
+from pipelines.console.terminal import terminal
 from pipelines.settings.dotted_keys import known_keys
 from pipelines.settings.yaml_file import DEFAULT_PATH
 from pipelines.sweeps.lines import short_names
@@ -29,12 +29,12 @@ def announce(sweep: Sweep, record: Record, out: Path, written: Written, run: Sta
 
     out: folder of the report. Raises RuntimeError if no trial has a result.
     """
-    console = Console()
+    console = terminal()
     trials = ranked(list(record.trials.values()), sweep.objective, sweep.mode)
     console.print(table(sweep, trials))
 
     def say(text: str) -> None:
-        console.print(text, soft_wrap=True, highlight=False, markup=False)
+        console.print(text, soft_wrap=True, highlight=False)
 
     for trial in trials:
         if trial.status == BROKEN:

@@ -16,7 +16,15 @@ from foundation.atomic_files import write_text
 from foundation.json_files import read_object
 from pipelines.settings.schema import Params
 from pipelines.workspace.chosen_kinds import chosen_kinds
-from pipelines.workspace.paths import DATASET, EMA, REFERENCE, TRAIN, item_name, length_name
+from pipelines.workspace.paths import (
+    DATASET,
+    EMA,
+    REFERENCE,
+    TRAIN,
+    item_name,
+    length_name,
+    preset_files,
+)
 from pipelines.workspace.stage_code import (
     STAGE_PARAMS,
     code_hash,
@@ -56,9 +64,19 @@ def stage_identity(stage: str, params: Params, *, sampler: str | None = None) ->
     """
     plain = params.model_dump(mode="json")
     keys = STAGE_PARAMS[stage] + (() if sampler is None else (f"sampling.{sampler}",))
-    chosen = {key: _dotted(plain, key) for key in keys}
     code = stage_files(stage, chosen_kinds(stage, plain, sampler))
-    return Identity(stage, hash_of(chosen), hash_of(_inputs(stage, params)), code_hash(code))
+    return Identity(
+        stage, _params_hash(plain, keys), hash_of(_inputs(stage, params)), code_hash(code)
+    )
+
+
+def train_params_hash(params: Params) -> str:
+    """`params` of the Identity of a training run, which data and code do not change."""
+    return _params_hash(params.model_dump(mode="json"), STAGE_PARAMS["train"])
+
+
+def _params_hash(plain: dict, keys: Iterable[str]) -> str:
+    return hash_of({key: _dotted(plain, key) for key in keys})
 
 
 def stage_fingerprint(stage: str, params: Params) -> str:
@@ -147,6 +165,8 @@ def _inputs(stage: str, params: Params) -> dict[str, Any]:
         inputs["train"] = content_hash(TRAIN / "train.json")
     if stage in ("evaluate", "summarize") and (REFERENCE / "reference.json").is_file():
         inputs["reference"] = content_hash(REFERENCE / "reference.json")
+    if stage == "summarize":  # the report names the closest preset
+        inputs["presets"] = {path.name: content_hash(path) for path in preset_files()}
     return inputs
 
 

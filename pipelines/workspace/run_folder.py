@@ -10,6 +10,7 @@ from foundation.file_lock import LockHeld, holding
 from foundation.json_files import read_object
 from pipelines.workspace.fingerprint import Identity
 from pipelines.workspace.finished_run import sealed
+from pipelines.workspace.use_lock import using
 from training.state.writer_lock import WRITER_LOCK
 
 ORPHAN_S = 30.0
@@ -30,6 +31,7 @@ def locked(folder: Path, wait_s: float = 0.0) -> Iterator[None]:
     Raises RunInUse, which names the process, if another one trains the run.
     """
     with ExitStack() as stack:
+        stack.enter_context(using(folder.parent))  # pipelines.clean may be at work
         try:
             stack.enter_context(holding(f"{folder}.lock"))
             if (folder / WRITER_LOCK).exists():

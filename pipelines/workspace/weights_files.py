@@ -19,13 +19,17 @@ def weights_file(path: str, key: str, otherwise: str) -> Path:
     another folder. Its message begins with `key` and ends with `otherwise`, which says what else
     the key may be.
     """
+    first: WeightsError | None = None
     for root in (Path(), dvc_root()):
         try:
             found = file_of(root / path)
-        except WeightsError as error:
-            raise ParamsError(f"{key}: {error}, or {otherwise}") from None
+        except WeightsError as error:  # a copy of the project has of a folder what git has of it
+            first = first or error
+            continue
         if found.is_file():
             return Path(os.path.abspath(found))  # a link keeps the .json beside it
+    if first is not None:
+        raise ParamsError(f"{key}: {first}, or {otherwise}")
     raise ParamsError(
         f"{key}: {path} does not exist: give the path of a .safetensors file or of an exported "
         f"folder, or {otherwise}"

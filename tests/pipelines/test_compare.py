@@ -9,7 +9,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
-from rich.console import Console
 
 from pipelines import compare
 from pipelines.comparison.page import _charts, _draw_panel, draw, render
@@ -22,6 +21,7 @@ from pipelines.comparison.runs import (
     read_run,
 )
 from pipelines.comparison.terminal import print_difference, print_judging, print_runs
+from pipelines.console.terminal import terminal
 from pipelines.reporting.figures import new_figure, png
 from pipelines.tracking.connection import open_run_store
 from pipelines.tracking.stage_run import JUDGED_BY, TrackingConfig, stage_run
@@ -150,7 +150,7 @@ def test_runs_are_found_by_name_fingerprint_and_id(store):
 
 
 def test_difference_is_printed_and_drawn(runs, store):
-    console = Console(file=io.StringIO(), width=120)
+    console = terminal(file=io.StringIO(), width=120)
     print_runs(console, runs)
     print_difference(console, runs)
     console.print(compare.listing(store))
@@ -203,7 +203,7 @@ def of(store, *names):
 
 
 def printed(*lines, width=80):
-    console = Console(file=io.StringIO(), width=width)
+    console = terminal(file=io.StringIO(), width=width)
     for line, *arguments in lines:
         line(console, *arguments)
     return console.file.getvalue()

@@ -111,7 +111,7 @@ def headline_tiles(best: Item) -> str:
 
 
 def origin(inputs: Inputs) -> str:
-    """Commit, uncommitted changes, and the params that differ from the closest preset."""
+    """Commit at which the page was drawn, and the params that differ from the closest preset."""
     about = inputs.origin
     parts = [_commit(inputs)]
     rows = [(Html(f"<code>{text(key)}</code>"), *pair) for key, pair in about.changes.items()]
@@ -133,7 +133,7 @@ def _commit(inputs: Inputs) -> str:
     git = inputs.origin.git
     if not git:
         return "<p>The project is not under git, so no commit can be named.</p>"
-    said = f"Git commit <code>{text(git['git.commit'][:12])}</code>"
+    said = f"This page was drawn at Git commit <code>{text(git['git.commit'][:12])}</code>"
     if git.get("git.branch", "HEAD") != "HEAD":
         said += f" of branch {text(git['git.branch'])}"
     if git.get("git.dirty") == "true":

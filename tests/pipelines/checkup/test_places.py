@@ -7,10 +7,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from pipelines.checkup.machine import disk_needed, disk_problem
 from pipelines.checkup.places import problems, remarks
-from pipelines.forecast.duration import Costs
-from pipelines.forecast.measure import Measured
 from pipelines.params import check_params
 from pipelines.settings.dotted_keys import with_values
 from pipelines.settings.yaml_file import read_yaml
@@ -109,13 +106,3 @@ def test_a_store_that_does_not_answer_stops_no_stage():
     params = params_with({"tracking.uri": f"http://127.0.0.1:{free_port()}"})
     assert list(problems(params)) == []
     assert "does not answer" in next(remarks(params))
-
-
-def test_the_disk_must_hold_snapshots_twice_and_three_checkpoints():
-    params = params_with({"ema.snapshots": 10})
-    found = Measured(Costs(1, 1, 1, 1), checkpoint_bytes=int(5e9), parameter_bytes=int(1e9))
-    needed = disk_needed(params, found)
-    # 2 GB in any case, 3 checkpoints, 10 snapshots of 2 lengths in 2 places, 5 averages
-    assert needed == 2e9 + 3 * 5e9 + (40 + 5) * 1e9
-    assert disk_problem(needed, 70e9) is None
-    assert "10.0 GB are free, and this run needs about 62.0 GB" in disk_problem(needed, 10e9)

@@ -106,8 +106,8 @@ def test_the_best_length_is_shared_and_loads_by_its_name(run, tmp_path, monkeypa
 
 def test_the_card_says_what_was_measured_and_leaves_the_licence_open(run, tmp_path, capsys):
     card = run("--out", "toy", "--length", "0.05")
-    assert "| KID | 0.02 ± 0.002 | 0.0012 ± 0.0005 | lower |" in card
-    assert "| FD-Classifier | 16.9 | 3.25 ± 0.1 | lower |" in card  # no deviation of 1e-14
+    assert "| KID | 0.0200 ± 0.0020 | 0.00120 ± 0.00050 | lower |" in card
+    assert "| FD-Classifier | 16.9 | 3.25 ± 0.10 | lower |" in card  # no deviation of 1e-14
     assert "64 images were drawn (few: 3 evaluations each)" in card
     assert "compares 32 of them with 32 held-out real images" in card and "20 random draws" in card
     assert "8x8 grey images in 3 classes" in card and "EMA length 0.05" in card

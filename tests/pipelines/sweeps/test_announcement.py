@@ -69,11 +69,10 @@ def test_a_wide_table_folds_on_a_narrow_screen(tried, said):
 def _table(tried):
     import io
 
-    from rich.console import Console
-
+    from pipelines.console.terminal import terminal
     from pipelines.sweeps.announcement import table
 
-    console = Console(width=60, file=io.StringIO())
+    console = terminal(width=60, file=io.StringIO())
     console.print(table(tried.sweep, list(tried.record.trials.values())))
     return console.file.getvalue()
 

@@ -43,7 +43,7 @@ def test_within_two_deviations_of_the_floor_no_difference_is_claimed(kid, told):
 
 def test_commit_changed_params_and_uncommitted_files_are_named():
     clean = words(head.origin(made.inputs()))
-    assert "Git commit ab12ab12ab12; nothing was uncommitted." in clean
+    assert "This page was drawn at Git commit ab12ab12ab12; nothing was uncommitted." in clean
     assert "All params are those of the preset “digits”." in clean
     git = {"git.commit": "ab12" * 10, "git.branch": "idea", "git.dirty": "true"}
     origin = Origin(

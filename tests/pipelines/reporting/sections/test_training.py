@@ -80,7 +80,7 @@ def test_every_chart_has_a_caption(charts):
     [
         ({"open_fraction": 0.5, "shut_reasons": {"too early": 3}}, 7, "open in 50% of the plays."),
         ({"open_fraction": 0.5, "shut_reasons": {"too early": 3}}, 7, "too early (3 plays)"),
-        ({"open_fraction": 0.0, "shut_reasons": {}}, 7, "its gate was shut in all 7 plays"),
+        ({"open_fraction": 0.0, "shut_reasons": {}}, 7, "The gate never opened in 7 plays, so"),
         ({"open_fraction": 0.0, "shut_reasons": {}}, 0, "never played"),
         ({}, 7, "played 7 times."),
     ],
