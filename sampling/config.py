@@ -110,6 +110,11 @@ class SamplerConfig(Settings):
         return make_solver(self.solver, **self.solver_options)
 
     @property
+    def start(self) -> float:
+        """The first noise level, at which unit noise is scaled."""
+        return self.sigma_max if self.sigmas is None else self.sigmas[0]
+
+    @property
     def step_count(self) -> int:
         """Number of steps of the time grid, also of an explicit one."""
         return self.steps if self.sigmas is None else sum(level != 0 for level in self.sigmas)

@@ -7,6 +7,9 @@ from torch import Tensor
 
 from models.denoiser import Denoiser
 
+Denoise = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+"""(x [B, C, H, W], sigma [B], labels int64 [B]) -> x0 [B, C, H, W]."""
+
 
 def denoising_loss(
     denoiser: Denoiser,
@@ -50,3 +53,112 @@ def fixed_noise_loss(
         parts.append(plain)
     denoiser.train(was_training)
     return torch.cat(parts)
+
+
+def edm_weight(sigma: Tensor, sigma_data: float) -> Tensor:
+    """(sigma^2 + sigma_data^2) / (sigma sigma_data)^2, [B] -> [B] (EDM, table 1)."""
+    return (sigma.square() + sigma_data**2) / (sigma * sigma_data).square()
+
+
+def lower_level(level: Tensor, ratio: float, stage: int) -> Tensor:
+    """The lower noise level r of a pair whose upper one is t, [B] -> [B], 0 <= r < t.
+
+    r = max(0, t (1 - (1 + 8 sigmoid(-t)) / q^(stage + 1))) with q = `ratio` (ECT, arXiv
+    2406.14548, Eq. 20): at stage 0 mostly 0, later nearer and nearer to t.
+    """
+    gap = (1 + 8 * torch.sigmoid(-level)) / ratio ** (stage + 1)
+    return (level * (1 - gap)).clamp_min(0)
+
+
+def consistency_loss(
+    student: Denoise,
+    target: Callable[[Tensor], Tensor],
+    images: Tensor,
+    noise: Tensor,
+    level: Tensor,
+    lower: Tensor,
+    labels: Tensor | None,
+    sigma_data: float,
+    huber: float = 0.0,
+) -> tuple[Tensor, Tensor]:
+    """Loss of each image, and the weighted squared error, each [B].
+
+    With x_t = x0 + t n, e^2 the mean over pixels of (D(x_t; t) - sg(D(x_r; r)))^2 and w that of
+    EDM: w e^2, or w (sqrt(e^2 + c^2) - c) with c = `huber` above 0 (arXiv 2310.14189, section 3.3).
+    Where r = 0 the image itself takes the place of D(x_r; r), so that with huber = 0 it is the
+    denoising loss.
+
+    Args:
+        student: gets a gradient at (x_t, t).
+        target: target(x_t) -> D(x_r; r) of the frozen side; its rows with r = 0 are not used, and
+            may hold anything, also NaN.
+        images, noise: [B, C, H, W]; level (t), lower (r): [B]; labels: int64 [B].
+    """
+    noisy = images + level[:, None, None, None] * noise
+    with torch.no_grad():
+        wanted = torch.where((lower > 0)[:, None, None, None], target(noisy), images)
+    squared = (student(noisy, level, labels) - wanted).square().mean((1, 2, 3))
+    distance = (squared + huber**2).sqrt() - huber if huber else squared
+    weight = edm_weight(level, sigma_data)
+    return weight * distance, (weight * squared).detach()
+
+
+def teacher_step(
+    teacher: Denoise,
+    noisy: Tensor,
+    level: Tensor,
+    lower: Tensor,
+    labels: Tensor | None,
+    heun: bool,
+) -> Tensor:
+    """Where the teacher's probability-flow ODE takes noisy [B, C, H, W] from `level` to `lower`.
+
+    One Euler step of dx/dsigma = (x - D(x; sigma)) / sigma (EDM, Eq. 1), or one of Heun, whose
+    second slope is taken where lower > 0.
+    """
+    high, low = level[:, None, None, None], lower[:, None, None, None]
+    slope = (noisy - teacher(noisy, level, labels)) / high
+    moved = noisy + (low - high) * slope
+    if not heun:
+        return moved
+    inner = low > 0
+    safe = torch.where(lower > 0, lower, level)  # the logarithm of 0 would be no number
+    there = (moved - teacher(moved, safe, labels)) / safe[:, None, None, None]
+    return torch.where(inner, noisy + (low - high) * (slope + there) / 2, moved)
+
+
+@torch.no_grad()
+def distribution_matching_gradient(
+    images: Tensor,
+    noisy: Tensor,
+    sigma: Tensor,
+    teacher: Denoise,
+    critic: Denoise,
+    labels: Tensor | None = None,
+    normalise: bool = True,
+) -> Tensor:
+    """Direction g [B, C, H, W] such that the student's loss is |x - sg(x - g)|^2 / 2.
+
+    C(y) - T(y), which is sigma^2 times the gradient of the divergence KL between the student's and
+    the teacher's distributions of noisy images; with `normalise` divided by the mean of
+    |x - T(y)| over each image (DMD, arXiv 2311.18828, Eq. 7 and 8).
+
+    Args:
+        images: the student's images x [B, C, H, W]; noisy: y = x + sigma n.
+        teacher, critic: denoisers (x, sigma, labels) -> x0.
+    """
+    real = teacher(noisy, sigma, labels)
+    difference = critic(noisy, sigma, labels) - real
+    if not normalise:
+        return difference
+    scale = (images - real).abs().mean((1, 2, 3), keepdim=True)
+    tiny = torch.finfo(scale.dtype).tiny
+    return difference / scale.clamp_min(tiny)
+
+
+def follow(images: Tensor, direction: Tensor) -> Tensor:
+    """Loss [B] whose gradient by images is `direction` over the number of pixels.
+
+    |x - sg(x - g)|^2 / 2, the mean over pixels and channels.
+    """
+    return (images - (images - direction).detach()).square().mean((1, 2, 3)) / 2

@@ -7,11 +7,16 @@ from pydantic import Field
 from foundation.settings_base import Settings
 from models.config import EMAConfig, ModelConfig
 from training.config import NoiseConfig, TrainConfig
+from training.distillation.config import Student
 from training.structure.config import StructureConfig
 
 
 class RunSettings(Settings):
-    """The settings of training. Its result depends on the first six and not on the others."""
+    """The settings of training.
+
+    Its result depends on the first six, on `student`, and on the teacher's weights, and not on the
+    others.
+    """
 
     seed: int
     model: ModelConfig
@@ -24,6 +29,12 @@ class RunSettings(Settings):
     sample_every_kimg: Annotated[float, Field(gt=0)] | None = None
     grid_cache: str | None = None
     """Folder in which optimized time grids are kept."""
+    student: Student | None = None
+    """Settings of a student; None: the run trains a denoiser from data."""
+    teacher: str | None = None
+    """Weights of the student's teacher (.safetensors)."""
+    pairs_cache: str | None = None
+    """Folder in which pairs drawn by teachers are kept."""
 
     @property
     def total_steps(self) -> int:

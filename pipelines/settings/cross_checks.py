@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from foundation.counted import counted
 from foundation.did_you_mean import spelling_hint
 from foundation.number_names import number_name
+from training.distillation.config import STUDENTS
 from training.methods.table import METHODS
 from training.structure.fake_levels import fake_levels
 
@@ -100,8 +101,14 @@ def _sides(params: "Params") -> list[int]:
 
 def _method(params: "Params") -> Iterator[str]:
     method = params.train.method
-    if method not in METHODS:
-        yield f"train.method: {method!r} is no method of training{spelling_hint(method, METHODS)}"
+    if method in STUDENTS:
+        yield (
+            f"train.method: {method!r} trains a student of a teacher (docs/distillation.md), and "
+            "this section trains a denoiser from data: use denoising"
+        )
+    elif method not in METHODS:
+        known = [name for name in METHODS if name not in STUDENTS]
+        yield f"train.method: {method!r} is no method of training{spelling_hint(method, known)}"
 
 
 def _model(params: "Params") -> Iterator[str]:

@@ -17,8 +17,34 @@ def denoising(settings: "RunSettings", dataset: "ImageDataset", world: "World") 
     return Denoising(settings, dataset, world)
 
 
+def regression(settings: "RunSettings", dataset: "ImageDataset", world: "World") -> "Method":
+    """A student that learns its teacher's images of known noise."""
+    from training.methods.regression import Regression
+
+    return Regression(settings, dataset, world)
+
+
+def consistency(settings: "RunSettings", dataset: "ImageDataset", world: "World") -> "Method":
+    """A student that gives one image for all states of a path (ECT)."""
+    from training.methods.consistency import Consistency
+
+    return Consistency(settings, dataset, world)
+
+
+def distribution_matching(
+    settings: "RunSettings", dataset: "ImageDataset", world: "World"
+) -> "Method":
+    """A student that follows the scores of its teacher and of a critic (DMD2)."""
+    from training.methods.distribution_matching import DistributionMatching
+
+    return DistributionMatching(settings, dataset, world)
+
+
 METHODS: dict[str, Callable[["RunSettings", "ImageDataset", "World"], "Method"]] = {
     "denoising": denoising,
+    "regression": regression,
+    "consistency": consistency,
+    "distribution_matching": distribution_matching,
 }
 """{value of train.method: function that makes the method}. A new method is a class that follows
 the protocol of training/method.py."""

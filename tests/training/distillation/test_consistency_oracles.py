@@ -1,0 +1,193 @@
+"""Consistency and few-step sampling beside closed forms for Gaussian data."""
+
+import itertools
+import math
+
+import pytest
+import torch
+
+from models.analytic import GaussianDenoiser
+from sampling.config import SamplerConfig
+from sampling.solvers.table import solve
+from training.distillation.rollout import rollout
+from training.objectives import (
+    consistency_loss,
+    edm_weight,
+    lower_level,
+    teacher_step,
+)
+
+DATA_MEAN, DATA_STD = 0.4, 0.5
+LEVELS = (0.05, 0.5, 3.0, 40.0)
+SHAPE = (1, 1, 1)
+
+
+def gaussian(mean=DATA_MEAN, std=DATA_STD):
+    return GaussianDenoiser(SHAPE, mean, std)
+
+
+def normal(count, seed):
+    return torch.randn(
+        count, *SHAPE, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+    )
+
+
+def full(value, count):
+    return torch.full((count,), value, dtype=torch.float64)
+
+
+def consistency_map(x, sigma):
+    """Where the ODE of the Gaussian data ends: the exact student."""
+    v = DATA_STD**2
+    return DATA_MEAN + (v / (v + sigma.view(-1, 1, 1, 1) ** 2)).sqrt() * (x - DATA_MEAN)
+
+
+def test_the_consistency_map_is_constant_along_the_ode():
+    data = gaussian()
+    x = normal(16, 13) * 80
+    ends = [
+        consistency_map(data.flow(x, 80.0, sigma), full(sigma, 16)) for sigma in (80.0, 5.0, 0.1)
+    ]
+    torch.testing.assert_close(ends[0], data.flow(x, 80.0, 0.0))
+    for end in ends[1:]:
+        torch.testing.assert_close(end, ends[0])
+
+
+def test_the_exact_student_has_the_smallest_expected_consistency_distillation_error():
+    """Along the teacher's own ODE its error vanishes with the step; a scaled map's does not."""
+    data, level = gaussian(), full(2.0, 4096)
+    images = DATA_MEAN + DATA_STD * normal(4096, 14)
+    noise = normal(4096, 15)
+
+    def error(step: float, scale: float, heun: bool) -> float:
+        lower = level - step
+
+        def student(x, sigma, labels=None):
+            return scale * consistency_map(x, sigma)
+
+        def target(noisy):
+            return student(teacher_step(data, noisy, level, lower, None, heun), lower)
+
+        loss, _ = consistency_loss(student, target, images, noise, level, lower, None, DATA_STD)
+        return float(loss.mean())
+
+    euler = [error(step, 1.0, heun=False) for step in (0.2, 0.1, 0.05)]
+    assert euler[0] / euler[1] == pytest.approx(16, rel=0.3), "an Euler step errs by step^2"
+    assert euler[1] / euler[2] == pytest.approx(16, rel=0.3)
+    assert error(0.2, 1.0, heun=True) < 0.05 * euler[0]
+
+
+def test_one_euler_step_is_the_mean_of_the_same_noise():
+    """E[x_r | x_t] = D + (r / t)(x_t - D): consistency training's pairs, seen on average."""
+    data, t, r, count = gaussian(), 1.5, 0.9, 400_000
+    images, noise = DATA_MEAN + DATA_STD * normal(count, 16), normal(count, 17)
+    noisy = images + t * noise
+    state = images + r * noise
+    step = teacher_step(data, noisy, full(t, count), full(r, count), None, heun=False)
+    difference = state - step
+    for weight in (torch.ones_like(noisy), noisy, noisy**2):
+        mean, spread = (difference * weight).mean(), (difference * weight).std() / count**0.5
+        assert abs(float(mean)) < 5 * float(spread)
+
+
+def test_lower_levels_grow_with_the_stage_and_stay_below():
+    t = torch.logspace(-3, 2, 50, dtype=torch.float64)
+    stages = [lower_level(t, 4.0, stage) for stage in range(8)]
+    for before, after in itertools.pairwise(stages):
+        assert (after >= before).all() and (after < t).all() and (before >= 0).all()
+    one = t * (1 - (1 + 8 / (1 + t.exp())) / 4**3)
+    torch.testing.assert_close(stages[2], one.clamp_min(0))
+    assert torch.equal(lower_level(t, 1.0, 3), torch.zeros_like(t)), "ratio 1: always data"
+
+
+def test_at_level_zero_it_is_the_denoising_loss_and_nothing_is_nan():
+    data = gaussian()
+    images, noise = DATA_MEAN + DATA_STD * normal(32, 18), normal(32, 19)
+    level = torch.logspace(-2, 1.5, 32, dtype=torch.float64)
+    none = torch.zeros_like(level)
+
+    def target(noisy):
+        return torch.full_like(noisy, math.nan)  # what a network makes of ln 0
+
+    def student(x, sigma, labels):
+        return 0.9 * data(x, sigma)
+
+    loss, plain = consistency_loss(student, target, images, noise, level, none, None, DATA_STD)
+    noisy = images + level.view(-1, 1, 1, 1) * noise
+    error = (student(noisy, level, None) - images).square().mean((1, 2, 3))
+    torch.testing.assert_close(loss, edm_weight(level, DATA_STD) * error)
+    torch.testing.assert_close(plain, loss)
+
+
+def test_pseudo_huber_is_quadratic_below_and_linear_above():
+    data, count = gaussian(), 16
+    images, noise = normal(count, 20), normal(count, 21)
+    level, none = full(1.0, count), full(0.0, count)
+    args = (lambda noisy: noisy), images, noise, level, none, None, DATA_STD
+
+    def off_by(error):
+        return lambda x, sigma, labels: images + error
+
+    weight = float(edm_weight(level[:1], DATA_STD))
+    small, _ = consistency_loss(off_by(1e-4), *args, huber=0.06)
+    large, _ = consistency_loss(off_by(60.0), *args, huber=0.06)
+    assert float(small.mean()) == pytest.approx(weight * 1e-8 / (2 * 0.06), rel=1e-3)
+    assert float(large.mean()) == pytest.approx(weight * 60, rel=2e-3)
+    assert data.num_classes == 0
+
+
+@pytest.mark.parametrize("levels", [(80.0,), (80.0, 2.0), (80.0, 5.0, 0.8, 0.1)])
+def test_backward_simulation_is_the_samplers_own_path(levels):
+    noises = [normal(8, 30 + step) for step in range(len(levels))]
+    sampler = SamplerConfig(solver="consistency", grid="explicit", sigmas=levels)
+    given = iter(noises[1:])
+
+    def denoise(x, sigma):
+        return consistency_map(x, sigma)
+
+    import sampling.solvers.consistency as module
+
+    x = levels[0] * noises[0]
+    sampled = module.Consistency().run(
+        denoise, x, sampler.time_grid().tolist(), lambda like: next(given), lambda *a: None
+    )
+    found = rollout(
+        lambda x, sigma, labels: consistency_map(x, sigma),
+        levels,
+        len(levels) - 1,
+        lambda step: noises[step],
+        None,
+    )
+    torch.testing.assert_close(found, sampled)
+    if len(levels) == 1:
+        whole = solve("consistency", denoise, noises[0], sampler.time_grid())
+        torch.testing.assert_close(found, whole)
+
+
+def test_variance_of_multistep_sampling_with_the_exact_student():
+    """V_{k+1} - v = (V_k - v) v / (v + tau^2), from V_1 = v S^2 / (v + S^2)."""
+    levels, v = (80.0, 1.0, 0.3), DATA_STD**2
+    count = 400_000
+    images = rollout(
+        lambda x, sigma, labels: consistency_map(x, sigma),
+        levels,
+        2,
+        lambda step: normal(count, 40 + step),
+        None,
+    )
+    variance = v * 80.0**2 / (v + 80.0**2)
+    for tau in levels[1:]:
+        variance = v + (variance - v) * v / (v + tau**2)
+    assert float(images.var()) == pytest.approx(variance, rel=0.01)
+
+
+def test_only_the_last_evaluation_has_a_gradient():
+    scale = torch.tensor(0.9, dtype=torch.float64, requires_grad=True)
+    calls = []
+
+    def student(x, sigma, labels):
+        calls.append(torch.is_grad_enabled())
+        return scale * consistency_map(x, sigma)
+
+    rollout(student, (80.0, 2.0, 0.5), 2, lambda step: normal(4, step), None).sum().backward()
+    assert calls == [False, False, True] and scale.grad is not None

@@ -1,0 +1,1 @@
+"""What the methods that train students of a frozen teacher share."""
