@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks are not installed
 from benchmarks.imports import commands
 
 ROOT = Path(__file__).resolve().parents[1]

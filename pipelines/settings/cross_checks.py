@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from foundation.counted import counted
 from foundation.did_you_mean import spelling_hint
 from foundation.number_names import number_name
 from training.distillation.config import STUDENTS
@@ -87,7 +86,7 @@ def unplayed_game(params: "Params") -> str | None:
         f"structure: the game will move nothing: it starts at {game.start_kimg:g} kimg "
         f"(start_kimg) and its gate is shut for the first {least} plays (gate.min_plays; {least} x "
         f"every {game.every} x batch {batch} = {least * game.every * batch / 1000:g} kimg), but a "
-        f"training of {train.total_kimg:g} kimg has {counted(plays, 'play')}: "
+        f"training of {train.total_kimg:g} kimg has {plays} play{'s' * (plays != 1)}: "
         + ", or ".join(mends)
     )
 

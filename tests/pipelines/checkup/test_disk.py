@@ -66,7 +66,8 @@ def test_a_fault_that_another_line_names_is_none_of_the_disk(params, monkeypatch
 
 def test_the_time_is_that_of_the_images_to_come(params, workspace):
     def time():
-        return dict(speed_lines(params, FOUND))["time"].partition(", images")[0]
+        found = [text for heading, text in speed_lines(params, FOUND) if heading == "time"]
+        return found[0].partition(", images")[0]
 
     settings = params.run_settings()
     steps = settings.total_nimg // settings.train.batch_size
