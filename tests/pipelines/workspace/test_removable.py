@@ -41,6 +41,8 @@ def test_ray_sessions_of_others_and_of_the_living_stay(tmp_path, session):
     session(f"session_2026-01-01_00-00-00_3_{ENDED}", None)
     served = session(f"session_2026-01-01_00-00-00_4_{ENDED}", ours)
     with subprocess.Popen(["sh", "-c", "read line", served.name], stdin=subprocess.PIPE) as other:
+        while served.name.encode() not in Path(f"/proc/{other.pid}/cmdline").read_bytes():
+            time.sleep(0.01)  # it is empty for an instant at the start of a program
         assert ray_sessions(tmp_path, tmp_path).paths == (ended,)
         other.stdin.close()
     assert ray_sessions(tmp_path, tmp_path).paths == (ended, served)
