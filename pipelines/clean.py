@@ -22,7 +22,7 @@ from pipelines.console.command import run_stage
 from pipelines.params import load_params
 from pipelines.settings.schema import Params
 from pipelines.settings.yaml_file import DEFAULT_PATH
-from pipelines.workspace.fingerprint import stage_identity
+from pipelines.workspace.fingerprint import stage_identity, student_identity
 from pipelines.workspace.in_use import check_closed, unused
 from pipelines.workspace.leftovers import in_words, stale
 from pipelines.workspace.paths import dvc_root
@@ -105,6 +105,7 @@ def stale_parts(params: Params, root: Path) -> Iterator[Removable]:
     """Results in outputs/ and unfinished runs that params do not name; tells of finished ones."""
     yield Removable("results that params do not name", tuple(stale(params)))
     current = {stage_identity("train", params).folder(root).name}
+    current |= {student_identity(params, name).folder(root).name for name in params.distil}
     yield unfinished_runs(root, current)
     done = finished_runs(root, current)
     if done.paths:

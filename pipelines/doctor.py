@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 
+from foundation.number_names import number_name
 from pipelines.checkup.machine import (
     disk_free,
     disk_needed,
@@ -80,11 +81,20 @@ def plan(params: Params) -> Iterator[tuple[str, str]]:
         "judging",
         f"{params.evaluation.num_images} images for each of {items} (EMA length, sampler) pairs",
     )
+    for name in params.distil:
+        student, one = params.students[name], params.student_settings(name)
+        pairs = len(student.lengths) * len(student.samplers)
+        yield (
+            "student",
+            f"{name}: {student.kind}, {one.total_nimg / 1000:g} kimg from the teacher of EMA "
+            f"length {number_name(student.teacher)}; {pairs} (EMA length, sampler) "
+            f"pair{'s' if pairs > 1 else ''} judged",
+        )
     yield "machine", f"{os.cpu_count()} processors"
     yield (
         "stages",
-        "prepare, reference, train, reconstruct, evaluate, summarize; what is up to date is not "
-        "run again",
+        "prepare, reference, train, reconstruct, evaluate, distil, evaluate_students, summarize; "
+        "what is up to date is not run again",
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipelines.workspace.in_use import lives, processes_naming
 from pipelines.workspace.leftovers import size_of
+from pipelines.workspace.makers import runs as runs_of
 
 TOOLS = (
     *("mlruns", "plots", "dvc_plots"),
@@ -43,10 +44,12 @@ def results(root: Path) -> Iterator[Removable]:
         yield Removable(what, _there(root, parts))
     runs = root / ".runs"
     if runs.is_dir():
-        trained = tuple(sorted(runs.glob("train-*")))
+        trained = tuple(runs_of(root))
         kept = tuple(path for path in sorted(runs.iterdir()) if path not in trained)
         yield Removable("runs with their checkpoints", trained)
-        yield Removable("time grids, floors, sweeps and locks under .runs", kept)
+        yield Removable(
+            "time grids, floors, pairs, judged items, sweeps and locks under .runs", kept
+        )
 
 
 def caches(root: Path) -> Iterator[Removable]:
@@ -82,15 +85,15 @@ def dvc_cache(root: Path) -> Removable:
 def unfinished_runs(root: Path, current: set[str]) -> Removable:
     """Runs under .runs that never ended and are not one of `current`, with Ray's state of them.
 
-    current: names of folders, such as train-0123456789abcdef.
+    current: names of folders, such as train-0123456789abcdef and distil-quick-0123456789abcdef.
     """
     found = [
         path
-        for path in sorted((root / ".runs").glob("train-*"))
+        for path in runs_of(root)
         if path.is_dir() and path.name not in current and not (path / "train.json").is_file()
     ]
     names = {path.name for path in found}
-    for path in sorted((root / ".runs" / "ray").glob("train-*")):
+    for path in sorted((root / ".runs" / "ray").glob("*-*")):
         if path.name.rpartition("-")[0] in names:
             found.append(path)
     return Removable("unfinished runs of other params, data or code", tuple(found))
@@ -99,9 +102,9 @@ def unfinished_runs(root: Path, current: set[str]) -> Removable:
 def finished_runs(root: Path, current: set[str]) -> Removable:
     """Runs under .runs that ended and are not one of `current`."""
     found = [
-        path.parent
-        for path in sorted((root / ".runs").glob("train-*/train.json"))
-        if path.parent.name not in current
+        path
+        for path in runs_of(root)
+        if (path / "train.json").is_file() and path.name not in current
     ]
     return Removable("finished runs of other params, data or code", tuple(found))
 

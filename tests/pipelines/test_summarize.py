@@ -276,6 +276,7 @@ def test_main_writes_the_three_files_for_the_items_that_params_name(outputs, mon
     params = SimpleNamespace(
         ema=SimpleNamespace(lengths=(0.1,)),  # 0.05 lies there too, from an earlier setting
         samplers=("default",),
+        distil=(),
         tracking=SimpleNamespace(enabled=False),
         model_dump=lambda mode: {"train": {"lr": 0.5}, "dataset": {"source": "digits"}},
     )

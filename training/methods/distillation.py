@@ -11,12 +11,12 @@ from dataset.store import ImageDataset
 from foundation.workers import World
 from models.denoiser import Denoiser
 from sampling.config import SamplerConfig
-from training.distillation.config import StudentConfig
 from training.distillation.pairs import TeacherPairs
 from training.distillation.teacher import copy_player, load_teacher
 from training.method import Extra, Measurement
 from training.players import Player
 from training.run_settings import RunSettings
+from training.students import StudentConfig
 
 
 class Distillation:
