@@ -23,7 +23,12 @@ from pipelines.ray_jobs.session import hide_gpus
 from pipelines.settings.schema import Params
 from pipelines.stages.training_run import check_run, train_run
 from pipelines.tracking.stage_run import StageRun, stage_run
-from pipelines.workspace.fingerprint import pipeline_tag, student_identity, teacher_file
+from pipelines.workspace.fingerprint import (
+    STUDENT_PARAMS,
+    pipeline_tag,
+    student_identity,
+    teacher_file,
+)
 from pipelines.workspace.finished_run import CURVES, SUMMARY, look_over, seal
 from pipelines.workspace.litter import sweep_up
 from pipelines.workspace.paths import (
@@ -35,7 +40,6 @@ from pipelines.workspace.paths import (
     pairs_cache,
 )
 from pipelines.workspace.run_folder import ORPHAN_S, locked, offer_or_adopt
-from pipelines.workspace.stage_code import STAGE_PARAMS
 from training.run_settings import RunSettings
 
 LIST = STUDENTS / "students.json"
@@ -86,9 +90,11 @@ def distil(
     Raises RunInUse if another process trains it, ValueError for an adopted run that does not fit.
     """
     ImageDataset(DATASET)  # raises here, before anything starts, if the data set is damaged
+    teacher = teacher_file(params, name)
+    if not teacher.is_file():
+        raise ValueError(f"{teacher}, the teacher of {name}, is missing: dvc repro reconstruct")
     identity = student_identity(params, name)
     folder, out = identity.folder(root), STUDENTS / name
-    keys = [key for key in STAGE_PARAMS["distil"] if key not in ("students", "distil")]
     with locked(folder, ORPHAN_S):
         if fresh:
             shutil.rmtree(folder, ignore_errors=True)
@@ -103,7 +109,7 @@ def distil(
             root=root,
             item=name,
             fresh=fresh,
-            param_keys=[*keys, f"students.{name}"],
+            param_keys=[*STUDENT_PARAMS, f"students.{name}"],
         ) as run:
             if finished:
                 print(f"distil: {name}, run {identity.fingerprint}, is finished: publishing it")

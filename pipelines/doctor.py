@@ -91,10 +91,11 @@ def plan(params: Params) -> Iterator[tuple[str, str]]:
             f"pair{'s' if pairs > 1 else ''} judged",
         )
     yield "machine", f"{os.cpu_count()} processors"
+    students = "distil, evaluate_students, " if params.distil else ""
     yield (
         "stages",
-        "prepare, reference, train, reconstruct, evaluate, distil, evaluate_students, summarize; "
-        "what is up to date is not run again",
+        f"prepare, reference, train, reconstruct, evaluate, {students}summarize; what is up to "
+        "date is not run again",
     )
 
 

@@ -35,6 +35,11 @@ from pipelines.workspace.stage_code import (
 )
 from pipelines.workspace.weights_files import guiding_files, init_file
 
+STUDENT_PARAMS = (
+    *("seed", "model", "noise", "ema.tracked"),
+    *("train.precision", "train.compile", "train.horizontal_flip", "train.max_bad_steps"),
+)
+"""Params that decide the result of a student's training, besides its own settings."""
 OF_STUDENTS = ("distil", "evaluate_students")
 """Stages that do nothing where no student is trained."""
 
@@ -92,8 +97,7 @@ def student_identity(params: Params, name: str) -> Identity:
     Neither do the samplers and the EMA lengths with which it is judged afterwards.
     """
     plain = params.model_dump(mode="json")
-    keys = set(STAGE_PARAMS["distil"]) - {"students", "distil"}
-    chosen = {key: _dotted(plain, key) for key in sorted(keys)}
+    chosen = {key: _dotted(plain, key) for key in STUDENT_PARAMS}
     chosen["student"] = {
         key: value
         for key, value in plain["students"][name].items()

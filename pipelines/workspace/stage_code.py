@@ -15,11 +15,8 @@ STAGE_PARAMS: dict[str, tuple[str, ...]] = {
     "train": ("seed", "model", "noise", "train", "structure", "ema.tracked", "ema.snapshots"),
     "reconstruct": ("ema.lengths",),
     "evaluate": ("seed", "evaluation"),
-    "distil": (
-        *("seed", "model", "noise"),
-        *("train.precision", "train.compile", "train.horizontal_flip", "train.max_bad_steps"),
-        *("ema.tracked", "students", "distil"),
-    ),
+    # Of `train` a student has but a few keys (fingerprint.py), which a file may leave out.
+    "distil": ("seed", "model", "noise", "train", "ema.tracked", "students", "distil"),
     "evaluate_students": ("seed", "evaluation", "sampling", "students", "distil"),
     # All that the report's list of changed params names.
     "summarize": (
