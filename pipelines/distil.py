@@ -62,7 +62,8 @@ def main() -> None:
     args = arguments.parse_args()
     params, root = load_params(args.params), dvc_root()
     if args.fresh is not None and args.fresh not in params.distil:
-        raise ValueError(f"--fresh {args.fresh}: distil{spelling_hint(args.fresh, params.distil)}")
+        hint = spelling_hint(args.fresh, params.distil)
+        raise ValueError(f"--fresh {args.fresh} is not in distil{hint}")
     adopted = [n for n in params.distil if (root / f".runs/distil-{n}-{args.adopt}").is_dir()]
     if args.adopt and not adopted:
         raise ValueError(

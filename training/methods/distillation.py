@@ -11,6 +11,7 @@ from dataset.store import ImageDataset
 from foundation.workers import World
 from models.denoiser import Denoiser
 from sampling.config import SamplerConfig
+from sampling.for_students import student_sampler
 from training.distillation.pairs import TeacherPairs
 from training.distillation.teacher import copy_player, load_teacher
 from training.method import Extra, Measurement
@@ -82,8 +83,7 @@ class Distillation:
 
     def preview(self) -> SamplerConfig | None:
         """The sampler of the student's own levels."""
-        levels = self.config.levels or (80.0,)
-        return SamplerConfig(solver="consistency", grid="explicit", sigmas=levels)
+        return student_sampler(self.config.levels)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         return {}, {}
