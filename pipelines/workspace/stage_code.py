@@ -25,6 +25,12 @@ STAGE_PARAMS: dict[str, tuple[str, ...]] = {
     ),
 }
 
+# Stages whose command lies in a room.
+IN_ROOMS: dict[str, str] = {
+    "distil": "pipelines.students.distil",
+    "evaluate_students": "pipelines.students.evaluate",
+}
+
 # Params choose one or a few kinds of each table; the files of the others do not count.
 # chosen_kinds.py says which kinds a stage uses; of a table that it does not name, all count.
 TABLES: dict[str, Table] = {
@@ -42,6 +48,7 @@ TABLES: dict[str, Table] = {
 NO_RESULT: dict[str, str] = {
     "foundation.bounds": "refuses params, and changes none",
     "foundation.did_you_mean": "spelling hints of error messages",
+    "foundation.settings_by_kind": "reads entries of params, whose values count as params",
     "foundation.json_files": "reads what a JSON file holds, or refuses it",
     "pipelines.console": "what a stage prints",
     "pipelines.forecast": "how long a stage will take",
@@ -83,13 +90,18 @@ NOT_OF: dict[str, dict[str, str]] = {
 }
 
 
+def stage_module(stage: str) -> str:
+    """The module that is the stage's command: pipelines.STAGE, where it has no room."""
+    return IN_ROOMS.get(stage, f"pipelines.{stage}")
+
+
 def stage_files(stage: str, kinds: Kinds | None = None) -> set[Path]:
     """Python files that decide the stage's result, relative to the project's folder.
 
     kinds: what params choose (`chosen_kinds`); None: every kind of every table.
     """
     left_out = {**RULES.left_out, **NOT_OF.get(stage, {})}
-    return closure(f"pipelines.{stage}", replace(RULES, left_out=left_out), kinds)
+    return closure(stage_module(stage), replace(RULES, left_out=left_out), kinds)
 
 
 def always_files(stage: str) -> set[Path]:

@@ -147,7 +147,7 @@ def test_kill_9_and_the_same_command_goes_on_to_the_same_weights(clone, tmp_path
     kept = next(clone.folder.glob(".runs/distil-quick-*/"))
     for name in ("dataset", "ema"):
         shutil.copytree(clone.folder / "outputs" / name, work.folder / "outputs" / name)
-    process = work.start("python", "-m", "pipelines.distil")
+    process = work.start("python", "-m", "pipelines.students.distil")
     deadline = time.time() + 240
 
     def checkpoints():
@@ -159,7 +159,7 @@ def test_kill_9_and_the_same_command_goes_on_to_the_same_weights(clone, tmp_path
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert int(checkpoints()[-1].stem.split("-")[1]) < 512, "it was over before the kill"
-    out = work.run("python", "-m", "pipelines.distil")
+    out = work.run("python", "-m", "pipelines.students.distil")
     assert "resumed at" in out, out
     (run,) = work.folder.glob(".runs/distil-quick-*/")
     assert run.name == kept.name

@@ -5,18 +5,11 @@ import sys
 import threading
 from pathlib import Path
 
-from pipelines import (
-    distil,
-    evaluate,
-    evaluate_students,
-    prepare,
-    reconstruct,
-    reference,
-    summarize,
-    train,
-)
+from pipelines import evaluate, prepare, reconstruct, reference, summarize, train
 from pipelines.params import check_params, load_params
 from pipelines.settings.dotted_keys import with_values
+from pipelines.students import distil
+from pipelines.students import evaluate as evaluate_students
 from pipelines.workspace.chosen_kinds import chosen_kinds
 from pipelines.workspace.stage_code import (
     CARRIERS,

@@ -17,9 +17,10 @@ from pipelines.workspace.fingerprint import (
     pipeline_tag,
     stage_identity,
 )
+from pipelines.workspace.imports import find_module
 from pipelines.workspace.kind_lists import KIND_PARAMS
 from pipelines.workspace.paths import dvc_root
-from pipelines.workspace.stage_code import STAGE_PARAMS, code_hash
+from pipelines.workspace.stage_code import STAGE_PARAMS, code_hash, stage_module
 from pipelines.workspace.weights_files import with_guiding_files
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -212,7 +213,9 @@ def test_stage_code_reads_only_the_params_that_dvc_names(stage):
     """Every `params.section[.key]` in the stage's own module is a param of its DVC stage."""
     allowed = {re.sub(r"\.\$\{.*", "", p) for p in STAGES[stage]["params"]}
     allowed |= {"cluster", "tracking"}  # decide no result
-    source = (ROOT / "pipelines" / f"{stage}.py").read_text()
+    path = find_module(stage_module(stage), ROOT)
+    assert path is not None
+    source = path.read_text()
     for match in re.finditer(r"\bparams((?:\.[a-z_]+)+)", source):
         path = match.group(1).lstrip(".")
         if path.split(".")[0] not in Params.model_fields:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import distil, evaluate_students
 from pipelines.params import load_params
+from pipelines.students import distil, evaluate
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 STUDENT = {"kind": "consistency", "samplers": ["one"]}
 ONE = {"solver": "consistency", "grid": "explicit", "sigmas": [80.0]}
 
@@ -36,7 +36,7 @@ def test_without_students_both_stages_write_an_empty_list(stage, capsys):
     left = Path("outputs/students/gone")
     left.mkdir(parents=True)
     stage([])
-    stage([], module=evaluate_students)
+    stage([], module=evaluate)
     assert json.loads(Path("outputs/students/students.json").read_text()) == {"students": []}
     items = json.loads(Path("outputs/evaluate_students/items.json").read_text())
     assert items == {"items": []} and not left.exists()
