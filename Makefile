@@ -58,6 +58,7 @@ bench: setup  ## timings, printed as ratios
 	python -m benchmarks.run
 
 clean:  ## list what runs made, ask, remove it (not .venv, not DVC's cache); YES=1 does not ask
+	@[ -f pipelines/clean.py ] || { echo "error: $(CURDIR) does not hold this project: nothing is removed"; exit 1; }
 	@if [ -x $(VENV)/bin/python ]; then python -m pipelines.clean $(if $(YES),--yes); exit; fi; \
 	for lock in .runs/*.lock .runs/*/writing.lock; do \
 	  if [ -f "$$lock" ] && command -v flock >/dev/null && ! flock -n "$$lock" true; then \

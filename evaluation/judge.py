@@ -166,10 +166,7 @@ def _protocol(
     if k < config.k:
         notes.append(f"k reduced from {config.k} to n - 1 = {k}")
     if n <= manifest["num_features"]:
-        notes.append(
-            f"n = {n} is not above the {manifest['num_features']} features: Frechet distances are "
-            f"strongly biased upwards, judge by KID"
-        )
+        notes.append(bias_note(n, manifest["num_features"]))
     return manifest["protocol"] | {
         "quantisation": "uint8, rounded to nearest and clipped, no file format in between",
         "n": n,
@@ -186,6 +183,14 @@ def _protocol(
         "resolution_of_structure_gap": f"{RESOLUTION:g} floor standard deviations",
         "notes": notes,
     }
+
+
+def bias_note(n: int, num_features: int) -> str:
+    """What a reader must know where n images are no more than the features."""
+    return (
+        f"n = {n} is not above the {num_features} features: Frechet distances are strongly biased "
+        "upwards, judge by KID"
+    )
 
 
 def with_floors(drawn: Drawn, floor_drawn: Drawn) -> dict[str, dict]:

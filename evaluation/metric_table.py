@@ -195,7 +195,8 @@ CURVES: dict[str, MetricEntry] = {
     "grad_norm": MetricEntry("Gradient norm", "Norm of the gradient before it is clipped."),
     "structure/lambda": MetricEntry(
         "Weight of the game, lambda",
-        "Factor of the game's loss beside the denoising loss.",
+        "Factor of the game's loss beside the denoising loss: 0 in plays with the gate shut, and "
+        "for an adapter 1 in the others, so that its mean is their share.",
         shown=("comparison curve",),
     ),
     "structure/logit_gap": MetricEntry(

@@ -8,6 +8,9 @@ from PIL import Image, ImageDraw
 from evaluation.sheets.fonts import default_font
 from evaluation.sheets.tiles import GAP, INK, MARGIN, PAPER, RULE, as_tiles, row_names
 
+WIDEST_LINE = 12
+"""Tiles of a class in a line at most; with more, a page would shrink them."""
+
 
 def sample_grid(
     images: np.ndarray,
@@ -20,8 +23,9 @@ def sample_grid(
 
     Args:
         images: uint8 [N, H, W, C], C 1 or 3.
-        columns: default: as many as rows; with labels, the median number of images of a class, at
-            least 4.
+        columns: tiles in a line; default: as many as lines. With labels, images of a class;
+            default: the median number of images of a class, at least 4, and on several lines of at
+            most WIDEST_LINE where they are more.
         scale: enlargement by a whole factor; default: to about TILE pixels.
         labels: int64 [N]. Ignored if all are -1, or if classes have fewer than 4 images on average.
         label_names: names of the labels; default: their numbers. Where no font on this machine has
@@ -31,11 +35,16 @@ def sample_grid(
     rows: list[tuple[int, np.ndarray]] = []
     if labels is not None:
         rows = _class_rows(np.asarray(labels), columns)
+        if columns is None:
+            rows = _wrapped(rows)
     if not rows:
         columns = columns or int(np.ceil(np.sqrt(len(tiles))))
         numbers = np.arange(len(tiles))
         rows = [(-1, numbers[i : i + columns]) for i in range(0, len(tiles), columns)]
     names, fonts = row_names([label for label, _ in rows], label_names)
+    # A class is named before its first line.
+    firsts = [i == 0 or rows[i - 1][0] != label for i, (label, _) in enumerate(rows)]
+    names = [name if first else "" for name, first in zip(names, firsts, strict=True)]
     lengths = (font.getlength(name) for name, font in zip(names, fonts, strict=True) if name)
     left = max((int(length) + 8 for length in lengths), default=0)
     height, width = tiles.shape[1] + GAP, tiles.shape[2] + GAP
@@ -148,6 +157,19 @@ def _row_of_nearest(queries: np.ndarray, chunks: Iterable[np.ndarray]) -> np.nda
         best[closer], row[closer] = distance[closer], found[closer] + start
         start += len(part)
     return row.numpy()
+
+
+def _wrapped(rows: Sequence[tuple[int, np.ndarray]]) -> list[tuple[int, np.ndarray]]:
+    """The rows on lines of equal length, at most WIDEST_LINE; classes begin a line."""
+    most = max((len(members) for _, members in rows), default=0)
+    if most <= WIDEST_LINE:
+        return list(rows)
+    width = -(-most // -(-most // WIDEST_LINE))
+    return [
+        (label, members[i : i + width])
+        for label, members in rows
+        for i in range(0, len(members), width)
+    ]
 
 
 def _class_rows(labels: np.ndarray, columns: int | None) -> list[tuple[int, np.ndarray]]:

@@ -15,7 +15,7 @@ import torch
 from dataset.distinct import first_of_each, pixel_keys
 from evaluation.classifier import train_classifier
 from evaluation.config import EvaluationConfig
-from evaluation.copies import near_copies
+from evaluation.copies import near_copies, write_pairs
 from evaluation.features import write_features
 from evaluation.unfinished_reference import keep_classifier, kept_classifier, unfinished_work
 from foundation.atomic_files import replacing, write_text
@@ -155,7 +155,9 @@ def build_reference(
                 _step(progress, f"features of the {split.replace('_', '-')} split"),
                 None if work is None else work / f"{split}-{weights[:16]}.npy",
             )
-        found = near_copies(dataset.images, train, held_out, _step(progress, "finding near-copies"))
+        said = _step(progress, "finding near-copies")
+        found, pairs = near_copies(dataset.images, train, held_out, said)
+        write_pairs(out, pairs, dataset.images)
         _write_statistics(
             out / "statistics.npz",
             mean=statistics["train"].mean,

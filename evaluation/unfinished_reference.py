@@ -1,6 +1,7 @@
 """Keeps what an interrupted making of a reference has done, for the next start to go on with."""
 
 import hashlib
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from models.extractors.classifier import ClassifierExtractor, load_classifier
 from models.weights import WeightsError
 
 LIBRARIES = ("numpy", "torch", "pillow", "clean-fid")
+ABOUT = "about.json"
+"""File in the folder, by which pipelines.clean knows whether the work is of other data."""
 CLASSIFIER, SUM = "classifier.safetensors", "classifier.sha256"
 
 
@@ -44,8 +47,9 @@ def unfinished_work(
     folder = Path(root) / f"reference-{json_hash(decides)[:16]}"
     try:
         with holding(folder.with_name(f"{folder.name}.lock")):
-            if folder.is_dir():
+            if any(path.name != ABOUT for path in folder.glob("*")):
                 tell("going on with what an interrupted start has made")
+            write_text(folder / ABOUT, json.dumps({"dataset": decides.get("dataset")}) + "\n")
             yield folder
             shutil.rmtree(folder, ignore_errors=True)
     except LockHeld as held:

@@ -99,7 +99,7 @@ class ArrayInParts:
             try:
                 entry = parse_object(line)
                 found[int(entry["start"]), int(entry["stop"])] = str(entry["sha256"])
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, OverflowError):
                 continue  # cut off by a crash, or damaged: its part counts as not written
         return found
 

@@ -20,7 +20,7 @@ NAME = re.compile(r"\.(?P<name>.+)\.(?:(?P<machine>[0-9a-f]{12})-)?(?P<pid>\d+)-
 def unfinished_name(path: Path) -> Path:
     """A new hidden name beside `path`, under which this process may write it."""
     unique = uuid.uuid4().hex[:8]
-    return path.with_name(f".{path.name}.{_machine()}-{os.getpid()}-{unique}.tmp")
+    return path.with_name(f".{path.name}.{machine()}-{os.getpid()}-{unique}.tmp")
 
 
 def sweep(folder: str | Path) -> int:
@@ -37,7 +37,7 @@ def sweep(folder: str | Path) -> int:
             continue
         try:
             facts = path.stat()
-            here = found["machine"] == _machine()
+            here = found["machine"] == machine()
             old = time.time() - facts.st_mtime > FOREIGN_AGE_S
             if _ended(int(found["pid"])) if here else old:
                 path.unlink()
@@ -48,7 +48,7 @@ def sweep(folder: str | Path) -> int:
 
 
 @cache
-def _machine() -> str:
+def machine() -> str:
     """Stands for this start of this machine and its numbering of processes.
 
     A container has a numbering of its own, so a process number means nothing outside of it.

@@ -19,7 +19,10 @@ def initialise_from(denoiser: Denoiser, path: str | Path) -> list[str]:
     the names. Raises WeightsError, naming the first, if any other tensor is missing,
     has another shape, or is unknown here.
     """
-    tensors, description = load_tensors(weights_file(path))
+    try:
+        tensors, description = load_tensors(weights_file(path))
+    except WeightsError as error:
+        raise WeightsError(f"train.init_from: {error}") from None
     try:
         names = described_names(description)
     except ValueError as error:

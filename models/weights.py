@@ -134,6 +134,15 @@ def image_shape(description: Mapping) -> tuple[int, int, int]:
     )
 
 
+def check_suffix(path: Path) -> None:
+    """Raise WeightsError for a file of another kind, such as README.md."""
+    if path.is_file() and path.suffix != ".safetensors":
+        raise WeightsError(
+            f"{path} is no .safetensors file: weights are a .safetensors file with a .json beside "
+            "it, or a folder that python -m pipelines.export wrote"
+        )
+
+
 def _read_json(path: Path) -> dict:
     if path.is_dir():
         inside = sorted(path.glob("*.safetensors"))
@@ -141,6 +150,7 @@ def _read_json(path: Path) -> dict:
             f"{path} is a folder: name a .safetensors file"
             + (f", such as {inside[0]}" if inside else "")
         )
+    check_suffix(path)
     for part in (path, path.with_suffix(".json")):
         if not part.is_file():
             beside = [file.name for file in sorted(path.parent.glob("*.safetensors"))]

@@ -11,7 +11,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from evaluation.judged_alike import refusal
@@ -20,11 +19,14 @@ from foundation.atomic_files import write_text
 from pipelines.comparison.page import draw, render
 from pipelines.comparison.runs import judging_rows, read_run
 from pipelines.comparison.terminal import print_difference, print_judging, print_runs
+from pipelines.comparison.views import views
 from pipelines.console.command import run_stage
+from pipelines.console.terminal import terminal
 from pipelines.params import load_params
 from pipelines.reporting.html import number
 from pipelines.settings.yaml_file import DEFAULT_PATH
 from pipelines.tracking.connection import open_run_store
+from pipelines.tracking.run_status import status_word
 from pipelines.tracking.run_store import RunStore
 from pipelines.tracking.stage_run import TrackingConfig
 from pipelines.workspace.paths import dvc_root
@@ -45,6 +47,12 @@ def main() -> None:
         help="(default: %(default)s)",
     )
     arguments.add_argument(
+        "--item",
+        metavar="LENGTH-SAMPLER",
+        help="compare this item of the evaluation, such as 0.1-heun18; without: the best of each "
+        "run by KID and, where these do not use the denoiser's adapter, the best that use it",
+    )
+    arguments.add_argument(
         "--anyway",
         action="store_true",
         help="show runs that were not judged alike (other data, extractor, number of images) side "
@@ -57,7 +65,7 @@ def main() -> None:
     )
     args = arguments.parse_args()
     store = existing_run_store(load_params(args.params).tracking, dvc_root())
-    console = Console()
+    console = terminal()
     if not args.runs:
         console.print(listing(store))
         return
@@ -65,15 +73,16 @@ def main() -> None:
         raise ValueError("give two runs or more; without any, the runs are listed")
     found = [find_run(store, name) for name in args.runs]
     runs = [read_run(store, run) for run in found]
+    views(runs, args.item)  # refuses an unknown item before anything is printed
     apart = judging_rows(runs)
     print_runs(console, runs)
     print_judging(console, runs)
     if apart and not args.anyway:
         raise ValueError(refusal(apart, "runs"))
-    print_difference(console, runs, bool(apart))
+    print_difference(console, runs, bool(apart), args.item)
     args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "compare.png").write_bytes(draw(runs))
-    write_text(args.out / "compare.html", render(runs))
+    (args.out / "compare.png").write_bytes(draw(runs, args.item))
+    write_text(args.out / "compare.html", render(runs, args.item))
     console.print(f"drawn: {args.out / 'compare.png'}, {args.out / 'compare.html'}", soft_wrap=True)
 
 
@@ -111,24 +120,30 @@ def find_run(store: RunStore, name: str) -> Any:
 def listing(store: RunStore) -> Table:
     """Table of the latest runs: name, status, headline metric, its floor, experiment, commit.
 
-    A star: the game of that run moved nothing.
+    A star: the game of that run moved nothing. A plus: its files differed from that commit.
     """
     table = Table(box=None, header_style="bold", padding=(0, 1, 0, 0), pad_edge=False)
-    table.title = "runs, newest first; *: the game never played, or its gate never opened"
-    table.title_justify = "left"
     headline = shown("choice")[0]
     title = metric_entry(headline).title
     table.add_column("name", no_wrap=True)
     for column in ("status", title, "floor", "experiment", "git"):
         table.add_column(column, overflow="fold")
+    marks: dict[str, str] = {}
     for run in store.search({"level": "parent"})[:SHOWN]:
         tags, metrics = run.data.tags, run.data.metrics
-        git = tags.get("git.commit", "")[:7] + ("*" if tags.get("git.dirty") == "true" else "")
+        git, name = tags.get("git.commit", "")[:7], str(run.info.run_name)
+        if tags.get("git.dirty") == "true":
+            git += "+"
+            marks["+"] = "code or settings differed from the commit"
+        if "gate.note" in tags:
+            name += " *"
+            marks["*"] = "the game never played, or its gate never opened"
         keys = (headline, f"{headline}_floor")
         numbers = [number(metrics[key], 2) if key in metrics else "" for key in keys]
-        named = [tags.get("dvc.experiment", ""), git]
-        star = " *" if "gate.note" in tags else ""
-        table.add_row(f"{run.info.run_name}{star}", run.info.status.lower(), *numbers, *named)
+        table.add_row(name, status_word(run), *numbers, tags.get("dvc.experiment", ""), git)
+    said = [f"{mark}: {meaning}" for mark, meaning in sorted(marks.items())]
+    table.title = "; ".join(["runs, newest first", *said])
+    table.title_justify = "left"
     return table
 
 

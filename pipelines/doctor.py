@@ -7,14 +7,10 @@ import os
 import sys
 from collections.abc import Iterator
 
+from foundation.machine_load import busy_remark
 from foundation.number_names import number_name
-from pipelines.checkup.machine import (
-    disk_free,
-    disk_needed,
-    disk_problem,
-    precision_line,
-    speed_lines,
-)
+from pipelines.checkup.disk import disk_free, disk_needed, disk_problem
+from pipelines.checkup.machine import precision_line, speed_lines
 from pipelines.checkup.places import problems
 from pipelines.checkup.places import remarks as remarks_on_places
 from pipelines.console.command import parser, run_stage
@@ -31,7 +27,10 @@ from pipelines.workspace.user import missing_for_dvc
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument(
-        "--quick", action="store_true", help="do not measure the speed of training"
+        "--quick",
+        action="store_true",
+        help="do not measure the speed of training and judging, nor try whether the weights of "
+        "train.init_from fit the network (their files are checked)",
     )
     args = arguments.parse_args()
     params = load_params(args.params)
@@ -53,7 +52,7 @@ def main() -> None:
     needed, free = disk_needed(params, measured), disk_free()
     say("disk", f"{free / 1e9:.0f} GB free, about {needed / 1e9:.1f} GB needed besides the images")
     say("afterwards", "reports/report.html, outputs/evaluate/*/samples.png, and `make ui`")
-    for note in notes(params):
+    for note in notes(params, measured is not None):
         say("note", note)
     full = disk_problem(needed, free)
     found += [full] if full else []
@@ -90,7 +89,9 @@ def plan(params: Params) -> Iterator[tuple[str, str]]:
             f"length {number_name(student.teacher)}; {pairs} (EMA length, sampler) "
             f"pair{'s' if pairs > 1 else ''} judged",
         )
-    yield "machine", f"{os.cpu_count()} processors"
+    busy = busy_remark()
+    rough = f"; speed and time below are {busy}" if busy else ""
+    yield "machine", f"{os.cpu_count()} processors{rough}"
     students = "distil, evaluate_students, " if params.distil else ""
     yield (
         "stages",
@@ -99,13 +100,17 @@ def plan(params: Params) -> Iterator[tuple[str, str]]:
     )
 
 
-def notes(params: Params) -> Iterator[str]:
-    """What a user should know, although the stages run."""
+def notes(params: Params, precision_told: bool) -> Iterator[str]:
+    """What a user should know, although the stages run.
+
+    precision_told: that of the speed of bf16 a line has been printed already.
+    """
     yield from place()
     yield from remarks_on_places(params)
-    slow = local_precision_note(params.train.precision, params.cluster)
-    if slow:
-        yield slow
+    if not precision_told:
+        slow = local_precision_note(params.train.precision, params.cluster)
+        if slow:
+            yield slow
     if params.cluster.address:
         yield (
             f"the speed is not measured here, since training runs on {params.cluster.address}: "

@@ -17,6 +17,7 @@ from pathlib import Path
 from evaluation.config import EvaluationConfig
 from evaluation.metric_table import BETTER_WORDS, METRICS
 from foundation.atomic_files import write_text
+from foundation.counted import counted
 from pipelines.console.command import run_stage
 from pipelines.console.progress import phases
 from pipelines.reporting.html import with_deviation
@@ -86,11 +87,12 @@ def main() -> None:
 
 def show(result: dict) -> None:
     """Print the table, and what one must know beside it."""
-    from rich.console import Console
     from rich.table import Table
 
+    from pipelines.console.terminal import terminal
+
     count, n = result["num_generated"], result["n"]
-    table = Table(title=f"{count:,} images; n = {n:,} on either side in each draw")
+    table = Table(title=f"{counted(count, 'image')}; n = {n:,} on either side in each draw")
     for heading in ("metric", "value", "real against real", "better"):
         table.add_column(heading)
     for name, entry in result["metrics"].items():
@@ -102,11 +104,13 @@ def show(result: dict) -> None:
             _number(entry.get("floor"), entry.get("floor_std")),
             BETTER_WORDS[row.better if row else None],
         )
-    Console().print(table)
+    terminal().print(table)
+    for note in result["notes"]:
+        print(f"note: {note}")
     for path, files in result["skipped"].items():
         if files:
             first = f"{files[0]['file']}: {files[0]['reason']}"
-            print(f"{path}: {len(files)} files could not be read, the first {first}")
+            print(f"{path}: {counted(len(files), 'file')} could not be read, the first {first}")
 
 
 def _number(value: float | None, deviation: float | None = None) -> str:

@@ -12,9 +12,11 @@ from dataset.prepare import prepare_dataset
 from dataset.suffixes import count_by_suffix, in_words
 from evaluation.sheets.data_set import data_set_sheet
 from foundation.atomic_files import replacing
+from foundation.counted import counted
 from pipelines.console.command import parser, run_stage
 from pipelines.console.progress import progress
 from pipelines.params import load_params
+from pipelines.tracking.run_note import plain
 from pipelines.tracking.stage_run import stage_run
 from pipelines.workspace.fingerprint import pipeline_tag, stage_fingerprint
 from pipelines.workspace.paths import DATASET, dvc_root
@@ -31,11 +33,14 @@ def main() -> None:
         run.log_dataset(manifest)
         run.log_artifact(DATASET / "dataset.json")
         run.log_artifact(DATASET / "sheet.png")
-        run.describe("; ".join(class_counts(manifest)), {DATASET / "sheet.png": "the data set"})
+        counts = plain("; ".join(class_counts(manifest)))
+        run.describe(counts, {DATASET / "sheet.png": "the data set"})
+    number = manifest["num_classes"]
+    classes = counted(number, "class") if number else "no classes"
     print(
         f"prepare: {manifest['num_train']} training and {manifest['num_held_out']} held-out images "
         f"of {manifest['resolution']}x{manifest['resolution']}x{manifest['channels']}, "
-        f"{manifest['num_classes'] or 'no'} classes, {len(manifest['skipped'])} files skipped"
+        f"{classes}, {counted(len(manifest['skipped']), 'file')} skipped"
     )
     for line in class_counts(manifest):
         print(f"prepare: {line}")

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from rich.console import Console
 
 from evaluation.judged_alike import refusal
 from foundation.atomic_files import write_text
 from pipelines.console.command import run_stage
 from pipelines.console.progress import duration
+from pipelines.console.terminal import terminal
 from pipelines.params import check_params
 from pipelines.replication.experiments import SECONDS, as_result, keep, kept, result_file, run
 from pipelines.replication.plan import (
@@ -38,11 +38,14 @@ from pipelines.replication.report import (
     write_figure,
 )
 from pipelines.replication.time_left import TimeLeft, by_earlier_run
+from pipelines.replication.variant_names import short_variants
 from pipelines.reporting.terminal_tables import print_by_run
 from pipelines.settings.dotted_keys import with_values
 from pipelines.settings.yaml_file import DEFAULT_PATH, ParamsError, read_yaml
 from pipelines.workspace.dvc_command import git_problem, run_dvc
+from pipelines.workspace.fingerprint import train_params_hash
 from pipelines.workspace.paths import DATASET, REPORTS, dvc_root
+from pipelines.workspace.wanted_runs import no_longer_wanted, want
 
 
 def main() -> None:
@@ -117,7 +120,8 @@ def check_judging(experiments: Sequence[Experiment], raw: dict[str, Any], anyway
     if rows:
         variants = list(dict.fromkeys(experiment.variant for experiment in experiments))
         title = "judged differently"
-        print_by_run(Console(), title, ["judged by", *variants], rows, len(variants))
+        head = ["judged by", *short_variants(variants)]
+        print_by_run(terminal(), title, head, rows, len(variants))
         if not anyway:
             raise ParamsError(refusal(rows, "variants"))
 
@@ -127,6 +131,12 @@ def run_all(
 ) -> tuple[list[Result], list[str]]:
     """Run what is not done yet: (results of all that succeeded, messages of those that failed)."""
     results, failures = [], []
+    seeds = ",".join(dict.fromkeys(str(e.seed) for e in experiments))
+    variants = "; ".join(dict.fromkeys(e.variant for e in experiments))
+    who = f"the replicate of {variants} with seeds {seeds}"
+    for experiment in experiments:  # pipelines.clean keeps runs of these
+        params = check_params(with_values(raw, experiment.values))
+        want(root, train_params_hash(params), who)
     done = {e.tag: content for e in experiments if (content := kept(result_file(root, e)))}
     times = times_before(experiments, raw, root, done)
     for count, experiment in enumerate(experiments, 1):
@@ -152,6 +162,8 @@ def run_all(
             rest = [e.variant for e in experiments[count:] if e.tag not in done]
             print(f"{where}: done in {duration(seconds)}{_to_go(times, rest)}", flush=True)
         results.append(as_result(experiment, content, item))
+    if not failures:
+        no_longer_wanted(root, who)
     return results, failures
 
 

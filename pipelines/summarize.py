@@ -30,8 +30,14 @@ from pipelines.settings.dotted_keys import flatten
 from pipelines.settings.schema import Params
 from pipelines.tracking.length_steps import length_scale, length_step
 from pipelines.tracking.provenance import git_tags
-from pipelines.tracking.run_names import JUDGED_BY, closest_preset, dataset_name, gate_tags
-from pipelines.tracking.stage_run import StageRun, load_presets, stage_run
+from pipelines.tracking.run_names import (
+    JUDGED_BY,
+    closest_preset,
+    dataset_name,
+    gate_tags,
+    load_presets,
+)
+from pipelines.tracking.stage_run import StageRun, stage_run
 from pipelines.workspace.fingerprint import (
     item_fingerprint,
     outcome,
@@ -60,16 +66,18 @@ OPENING = "EMA length {length}, the best here; the slider is {scale:,} x EMA len
 
 def main() -> None:
     params = load_params(parser(__doc__).parse_args().params)
-    for path in put_aside(params):
-        print(f"summarize: params do not name {path.name} any more: moved to {path}")
     tag, fingerprint = pipeline_tag(params), stage_fingerprint("summarize", params)
     with stage_run("summarize", params, tag, fingerprint, root=dvc_root()) as run:
         names = [item_name(n, s) for n in params.ema.lengths for s in params.samplers]
         inputs = read_inputs(names, run_origin(params), student_items(params))
         report = summary(inputs.items, inputs.train, inputs.dataset, inputs.students)
+        page = render(inputs)
+        # Not before all that params name was read: with wrong params nothing is moved.
+        for path in put_aside(params):
+            print(f"summarize: params do not name {path.name} any more: moved to {path}")
         write_report(report, REPORTS / "metrics.json")
         write_csv(inputs.items, REPORTS / "fid_by_ema.csv")
-        write_text(REPORTS / "report.html", render(inputs))
+        write_text(REPORTS / "report.html", page)
         track(run, params, inputs, report)
     best = report.best
     print(f"summarize: best by {best['by']}: {best['item']}; look at {REPORTS / 'report.html'}")

@@ -51,6 +51,7 @@ from pipelines.workspace.dvc_command import run_dvc
 from pipelines.workspace.fingerprint import dataset_hash
 from pipelines.workspace.paths import DATASET, REFERENCE, REPORTS, dvc_root, grid_cache
 from pipelines.workspace.stage_code import code_hash, stage_files
+from pipelines.workspace.wanted_runs import no_longer_wanted, who_wants
 
 if TYPE_CHECKING:
     from pipelines.sweeps.quick_evaluation import QuickEvaluation
@@ -82,6 +83,7 @@ def main() -> None:
         with FileLock(str(folder) + ".lock", timeout=0):
             if args.fresh:
                 shutil.rmtree(folder, ignore_errors=True)
+                no_longer_wanted(root, who_wants(sweep.config.name))
             run_sweep(sweep, folder, root, args.retry_broken)
     except Timeout:
         raise RuntimeError(lock_text(folder)) from None
@@ -108,6 +110,9 @@ def run_sweep(sweep: Sweep, folder: Path, root: Path, retry_broken: bool = False
         written = write_report(sweep, record, out)
         for path in written.files:
             runs.parent.log_artifact(path)
+        over = record.done() >= sweep.config.trials
+        if over and all(trial.status != BROKEN for trial in record.trials.values()):
+            no_longer_wanted(root, who_wants(sweep.config.name))
         announce(sweep, record, out, written, runs.parent)
         status = "FINISHED"
     except KeyboardInterrupt:

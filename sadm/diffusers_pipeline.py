@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from PIL import Image
 
-from foundation.did_you_mean import check_name
 from models.denoiser import Denoiser, load_denoiser
 from sadm.pictures import generate
 from sampling.stored_sampler import read_sampler
@@ -92,14 +91,13 @@ class StructurePipeline(DiffusionPipeline):
         if num_inference_steps is not None:
             settings["steps"] = num_inference_steps
         chosen = read_sampler(settings)
-        labels = None if class_labels is None else self._numbers(class_labels)
         with self.progress_bar(total=num_images) as bar:
             images = generate(
                 self.denoiser,
                 num_images,
                 sampler=chosen,
                 seed=seed,
-                labels=labels,
+                labels=class_labels,
                 batch_size=batch_size,
                 progress=lambda done, total: bar.update(done - bar.n),
             )
@@ -109,13 +107,6 @@ class StructurePipeline(DiffusionPipeline):
         if output_type == "np":
             shown = images.astype(np.float32) / 255
         return diffusers.ImagePipelineOutput(images=shown) if return_dict else (shown,)
-
-    def _numbers(self, labels: Sequence[int | str]) -> list[int]:
-        names = self.denoiser.label_names
-        for label in labels:
-            if isinstance(label, str):
-                check_name("class", label, names)
-        return [names.index(label) if isinstance(label, str) else label for label in labels]
 
     def save_pretrained(self, *_: Any, **__: Any) -> None:
         """Not offered: an exported folder is copied as it is."""

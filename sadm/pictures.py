@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from models.denoiser import Denoiser, load_denoiser
+from sampling.class_words import class_numbers
 from sampling.config import SamplerConfig
 from sampling.from_weights import generate_pictures
 from sampling.request import GenerationRequest
@@ -18,7 +19,7 @@ def generate(
     *,
     sampler: SamplerConfig | None = None,
     seed: int = 0,
-    labels: Sequence[int] | None = None,
+    labels: Sequence[int | str] | None = None,
     batch_size: int = 256,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> np.ndarray:
@@ -27,14 +28,17 @@ def generate(
     Args:
         denoiser: from `load_denoiser`, or the path of its .safetensors file or exported folder.
         sampler: None: that of the exported folder whose path is given, else Heun with 18 steps.
-        labels: class numbers, repeated in turn; -1: unconditional. None: all classes in turn, or
-            unconditional where the denoiser has none.
+        labels: class numbers or names, repeated in turn; -1: unconditional. None: all classes in
+            turn, or unconditional where the denoiser has none.
         batch_size: pictures drawn at once; decides no picture but for rounding.
         progress: called with (pictures done, count).
 
     Returns:
-        uint8 [count, H, W, C]. Raises ValueError for a label that the denoiser does not have.
+        uint8 [count, H, W, C]. Raises ValueError for a label that the denoiser does not have, and
+        for an argument of another type.
     """
+    if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
+        raise ValueError(f"count {count!r:.80}: give a whole number of pictures, at least 1")
     loaded, request = asked(denoiser, range(count), sampler, seed, labels, batch_size)
     return generate_pictures(loaded, request, progress)
 
@@ -44,19 +48,25 @@ def asked(
     numbers: Sequence[int],
     sampler: SamplerConfig | None,
     seed: int,
-    labels: Sequence[int] | None,
+    labels: Sequence[int | str] | None,
     batch_size: int = 256,
 ) -> tuple[Denoiser, GenerationRequest]:
     """The loaded denoiser, and the request for pictures of these numbers; see `generate`."""
+    if sampler is not None and not isinstance(sampler, SamplerConfig):
+        raise ValueError(
+            f"sampler {sampler!r:.80}: give a sadm.SamplerConfig, such as "
+            f"sadm.SamplerConfig(steps=8), or sadm.load_params().sampling[NAME] for one that "
+            "params.yaml names"
+        )
+    if not isinstance(denoiser, Denoiser | str | Path):
+        raise ValueError(
+            f"denoiser {denoiser!r:.80}: give what sadm.load_denoiser returns, or the path of "
+            "weights"
+        )
     if not isinstance(denoiser, Denoiser):
         sampler = sampler or load_sampler(denoiser)
         denoiser = load_denoiser(denoiser)
-    classes = denoiser.num_classes
-    wanted = list(range(classes) or [-1]) if labels is None else list(labels)
-    unknown = [label for label in wanted if not -1 <= label < classes]
-    if unknown or not wanted:
-        known = f"0 to {classes - 1}, and -1" if classes else "-1 alone"
-        raise ValueError(f"labels {unknown or wanted}: this denoiser knows {known}")
+    wanted = wanted_classes(denoiser, labels)
     request = GenerationRequest(
         sampler=sampler or SamplerConfig(),
         seed=seed,
@@ -65,3 +75,10 @@ def asked(
         batch_size=batch_size,
     )
     return denoiser, request
+
+
+def wanted_classes(denoiser: Denoiser, labels: Sequence[int | str] | None) -> list[int]:
+    """Class numbers of `labels`; None: all classes, or -1 where the denoiser has none."""
+    if labels is None:
+        return list(range(denoiser.num_classes) or [-1])
+    return class_numbers(labels, denoiser.label_names, denoiser.num_classes)

@@ -1,6 +1,6 @@
 """Sheets that show how images come about, as `python -m pipelines.sample` writes them."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from PIL import Image
 from models.denoiser import Denoiser
 from models.weights_folder import files_by_length
 from pipelines.sampling_command import views
-from sadm.pictures import asked
+from sadm.pictures import asked, wanted_classes
 from sampling.config import SamplerConfig
 
 
@@ -20,7 +20,7 @@ def trajectory_sheet(
     *,
     sampler: SamplerConfig | None = None,
     seed: int = 0,
-    labels: Sequence[int] | None = None,
+    labels: Sequence[int | str] | None = None,
     columns: int = 10,
 ) -> Image.Image:
     """Noisy states and denoised predictions of some pictures, at most `columns` noise levels.
@@ -39,15 +39,16 @@ def interpolation_sheet(
     frames: int = 9,
     sampler: SamplerConfig | None = None,
     seed: int = 0,
-    labels: Sequence[int] = (),
+    labels: Sequence[int | str] = (),
 ) -> Image.Image:
     """Pictures between the numbers `first` and `last`, a row for each label (none: each class).
 
     Raises ValueError for a sampler that adds fresh noise. For the other arguments see
     `sadm.generate`.
     """
-    loaded, request = asked(denoiser, (first, last), sampler, seed, labels or None)
-    rows = list(labels) or list(range(loaded.num_classes)) or [-1]
+    given = None if isinstance(labels, Sized) and not len(labels) else labels
+    loaded, request = asked(denoiser, (first, last), sampler, seed, given)
+    rows = wanted_classes(loaded, given)
     request = replace(request, indices=range(len(rows)), labels=np.asarray(rows, np.int64))
     return views.interpolation_view(loaded, request, (first, last), frames).sheet
 
@@ -58,7 +59,7 @@ def lengths_sheet(
     *,
     sampler: SamplerConfig | None = None,
     seed: int = 0,
-    labels: Sequence[int] | None = None,
+    labels: Sequence[int | str] | None = None,
     device: str = "cpu",
 ) -> Image.Image:
     """The same pictures by each EMA length in a folder such as outputs/ema, a column each.

@@ -1,8 +1,9 @@
-"""Classes that a command line asks for, by number or by name."""
+"""Classes that a command line or a program asks for, by number or by name."""
 
+import operator
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from foundation.did_you_mean import spelling_hint
 
@@ -37,6 +38,44 @@ def asked_classes(
         out += _classes_of(word, known, names, num_classes, read_numbers)
         words = words[count:]
     return out
+
+
+def class_numbers(labels: object, names: Sequence[str], num_classes: int) -> list[int]:
+    """Class numbers of a list of numbers and names: [-1, "dog"] -> [-1, 5], if 5 is named dog.
+
+    Args:
+        names: of the classes 0, 1, ...; none where the weights hold none.
+        num_classes: numbers from -1, unconditional, to num_classes - 1 may be asked for.
+
+    Raises a one-line ValueError for anything else.
+    """
+    if isinstance(labels, str) or not isinstance(labels, Iterable):
+        raise ValueError(f"labels {labels!r:.80}: give a list, such as labels=[{labels!r:.80}]")
+    known = {_same_spelling(name): number for number, name in enumerate(names)}
+    numbers, unknown = [], []
+    for label in labels:
+        if isinstance(label, str):
+            if _same_spelling(label) not in known:
+                hint = spelling_hint(label, names, ": the JSON beside the weights lists them")
+                raise ValueError(
+                    f"labels: unknown class {label!r:.80}{hint}"
+                    if names
+                    else f"labels: {label!r:.80}: these weights hold no names of classes"
+                    + (f": give numbers from 0 to {num_classes - 1}" if num_classes else "")
+                )
+            numbers.append(known[_same_spelling(label)])
+            continue
+        try:
+            number = -2 if isinstance(label, bool) else operator.index(label)
+        except TypeError:
+            number = -2
+        numbers.append(number)
+        if not -1 <= number < num_classes:
+            unknown.append(label)
+    if unknown or not numbers:
+        range_ = f"0 to {num_classes - 1}, and -1" if num_classes else "-1 alone"
+        raise ValueError(f"labels {unknown!r:.80}: this denoiser knows {range_}")
+    return numbers
 
 
 def _classes_of(

@@ -48,10 +48,15 @@ def drawn_with(request: GenerationRequest) -> dict[str, Any]:
     return json.loads(json.dumps(facts))  # as it is read back
 
 
-def png_text(facts: dict[str, Any]) -> PngInfo:
-    """The facts as Pillow writes them into a PNG: image.save(path, pnginfo=...)."""
+def png_text(facts: dict[str, Any], class_name: str = "") -> PngInfo:
+    """The facts as Pillow writes them into a PNG: image.save(path, pnginfo=...).
+
+    class_name: of the image's class, a text chunk `class` of its own; "": none.
+    """
     text = PngInfo()
     text.add_text(KEY, json.dumps(facts))
+    if class_name:
+        text.add_itxt("class", class_name)
     return text
 
 

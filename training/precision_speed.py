@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 import torch
 
+from foundation.machine_load import busy_remark
+
 TOLERATED = 1.3
 """bf16 may be so many times slower than fp32 without a word; timings differ by about a tenth."""
 
@@ -27,10 +29,18 @@ def precision_note(
             return None
         return "this GPU has no bf16 units and emulates them: set train.precision to fp32"
     times = (slowdown or bf16_slowdown)()
-    if times <= TOLERATED:
-        return None
-    shown = f"{times:.0f}" if times >= 10 else f"{times:.1f}"
-    return f"bf16 is {shown} times slower on this processor: set train.precision to fp32"
+    return f"{compared(times)}: set train.precision to fp32" if times > TOLERATED else None
+
+
+def compared(times: float) -> str:
+    """Words for bf16 taking `times` as long as fp32; they say so where the figure is rough."""
+    busy = busy_remark()
+    rough = f" ({busy})" if busy else ""
+    if times > TOLERATED:
+        return f"bf16 is {_number(times)} times slower than fp32 on this processor{rough}"
+    if times < 1 / TOLERATED:
+        return f"bf16 is {_number(1 / times)} times faster than fp32 on this processor{rough}"
+    return f"bf16 and fp32 are equally fast on this processor{rough}"
 
 
 def bf16_slowdown(rounds: int = 3) -> float:
@@ -40,6 +50,10 @@ def bf16_slowdown(rounds: int = 3) -> float:
     """
     fp32, bf16 = (min(_seconds(half) for _ in range(rounds)) for half in (False, True))
     return bf16 / fp32
+
+
+def _number(times: float) -> str:
+    return f"{times:.0f}" if times >= 10 else f"{times:.1f}"
 
 
 def _seconds(half: bool) -> float:

@@ -29,6 +29,8 @@ class FolderFeatures:
     """The files' names, [N]."""
     skipped: list[dict[str, str]]
     """Files that could not be read: {"file", "reason"}."""
+    sizes: set[tuple[int, int]]
+    """(width, height) of the images that were read."""
 
 
 def folder_features(
@@ -49,6 +51,7 @@ def folder_features(
     """
     features, names, skipped = [], [], []
     batch: list[Tensor] = []
+    sizes: set[tuple[int, int]] = set()
 
     def embed() -> None:
         if batch:
@@ -59,7 +62,7 @@ def folder_features(
     try:
         with (
             open_image_folder(config, [Path.cwd()]) as source,
-            closing(loaded_ahead(source.records, _loader(extractor))) as images,
+            closing(loaded_ahead(source.records, _loader(extractor, sizes))) as images,
         ):
             for number, (record, prepared) in enumerate(images, 1):
                 if isinstance(prepared, str):
@@ -79,21 +82,26 @@ def folder_features(
             f"{path}: none of its {len(skipped)} images can be read, the first because: "
             f"{skipped[0]['file']}: {skipped[0]['reason']}"
         )
-    return FolderFeatures(np.concatenate(features), names, skipped)
+    return FolderFeatures(np.concatenate(features), names, skipped, sizes)
 
 
-def _loader(extractor: Extractor) -> Callable[[Record], Tensor | str]:
-    """Makes of a record the network's input [1, ...], or the reason why it cannot be read."""
+def _loader(extractor: Extractor, sizes: set[tuple[int, int]]) -> Callable[[Record], Tensor | str]:
+    """Makes of a record the network's input [1, ...], or the reason why it cannot be read.
+
+    The image's (width, height) is added to `sizes`.
+    """
     mode = "L" if extractor.image_shape is not None and extractor.image_shape[0] == 1 else "RGB"
 
     def load(record: Record) -> Tensor | str:
         try:
             with picture():
                 image = flatten(record.load(), "white").convert(mode)
+                size = image.size
                 pixels = np.array(image).reshape(1, image.height, image.width, -1)
                 del image  # its memory is given back
         except DamagedImage as error:
             return str(error)
+        sizes.add(size)
         return extractor.prepare(pixels)
 
     return load

@@ -1,21 +1,18 @@
-"""What this training needs of this machine: time, disk, and the precision that suits it."""
+"""What this training needs of this machine: time, and the precision that suits it."""
 
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipelines.checkup.run_so_far import finished, run_folder, trained_nimg
 from pipelines.forecast.duration import TrainingWork, about, sampling_seconds
 from pipelines.settings.schema import Params
-from pipelines.workspace.paths import dvc_root
+from pipelines.workspace.paths import DATASET
 
 if TYPE_CHECKING:
     from pipelines.forecast.measure import Measured
 
-LEAST_DISK_GB = 2.0
-"""Free disk that Ray, MLflow and small outputs need in any case."""
-KEPT_CHECKPOINTS = 3
-"""The last two, and the one that is being written."""
+MEND = {"bf16": ": set train.precision to fp32", "fp32": ""}
+"""What to do where bf16 is the slower one, by train.precision."""
 
 
 def speed_lines(params: Params, found: "Measured") -> Iterator[tuple[str, str]]:
@@ -32,63 +29,54 @@ def speed_lines(params: Params, found: "Measured") -> Iterator[tuple[str, str]]:
         f"a step of {settings.train.batch_size} images takes {_seconds(costs.step)}{game} "
         f"({where}, {settings.train.precision})",
     )
+    folder = run_folder(params)
+    if folder is not None and finished(folder):
+        training = "the training is done"
+    elif nimg := trained_nimg(folder):
+        left = work.between(min(nimg, work.total_nimg), work.total_nimg)
+        training = f"training {about(left)} from {nimg / 1000:g} kimg on, where it stopped"
+    else:
+        training = f"training {about(work.until(work.total_nimg))}"
     items = len(params.ema.lengths) * len(params.samplers)
     yield (
         "time",
-        f"training {about(work.until(work.total_nimg))}, images for {items} evaluations "
-        f"{about(sampling_seconds(params, costs))}; reading images and judging come on top",
+        f"{training}, images for {items} evaluations {about(sampling_seconds(params, costs))}",
     )
+    yield "time", f"{_judging(params)}; reading images and starting each stage come on top"
 
 
-def disk_needed(params: Params, found: "Measured | None") -> float:
-    """Bytes that a run of these params writes, as far as they are known."""
-    needed = LEAST_DISK_GB * 1e9
-    if found is not None:
-        snapshots = params.ema.snapshots * len(params.ema.tracked)
-        # Snapshots lie in .runs and, as copies, in outputs/train.
-        weights = 2 * snapshots + len(params.ema.lengths)
-        needed += KEPT_CHECKPOINTS * found.checkpoint_bytes + weights * found.parameter_bytes
-    return needed
+def _judging(params: Params) -> str:
+    """Words for the time that judging takes."""
+    from pipelines.forecast.judging import measure_judging
+    from pipelines.forecast.measure import prepared_or_none
 
-
-def disk_free() -> float:
-    """Bytes that are free where runs are kept."""
-    return float(shutil.disk_usage(Path(dvc_root())).free)
-
-
-def disk_problem(needed: float, free: float) -> str | None:
-    """A line if the disk is too full for the run."""
-    if free >= needed:
-        return None
+    items, config = len(params.ema.lengths) * len(params.samplers), params.evaluation
+    try:
+        found = measure_judging(params, prepared_or_none(DATASET, params.dataset.resolution))
+    except ValueError as error:
+        return f"judging {items} items was not measured ({error})"
+    n = f"{found.n} on either side" if found.known else f"at most {found.n} on either side"
     return (
-        f"disk: {free / 1e9:.1f} GB are free, and this run needs about {needed / 1e9:.1f} GB: "
-        "make room (python -m pipelines.clean --dry-run lists what lies here)"
+        f"judging {items} items of {config.num_images} images ({config.floor_draws} draws of {n}) "
+        f"{'' if found.known else 'at most '}{about(found.seconds)}, roughly"
     )
 
 
 def precision_line(params: Params) -> str:
-    """Which precision this machine computes faster."""
+    """Which precision this machine computes faster, and the mend if the chosen one is slower."""
     import torch
 
     from pipelines.forecast.kept import training_device
-    from training.precision_speed import TOLERATED, bf16_slowdown
+    from training.precision_speed import TOLERATED, bf16_slowdown, compared
 
     chosen = params.train.precision
     if training_device(params.cluster.use_gpu, params.cluster.fewest_workers).type == "cuda":
         if torch.cuda.is_bf16_supported(including_emulation=False):
             return f"{chosen}; this GPU has bf16 units"
-        return f"{chosen}; this GPU has no bf16 units and emulates them: fp32 is faster"
+        return f"{chosen}; this GPU has no bf16 units and emulates them{MEND[chosen]}"
     times = bf16_slowdown()
-    if times > TOLERATED:
-        return f"{chosen}; bf16 is {_times(times)} times slower than fp32 on this processor"
-    if times < 1 / TOLERATED:
-        return f"{chosen}; bf16 is {_times(1 / times)} times faster than fp32 on this processor"
-    return f"{chosen}; bf16 and fp32 are equally fast on this processor"
+    return f"{chosen}; {compared(times)}{MEND[chosen] if times > TOLERATED else ''}"
 
 
 def _seconds(seconds: float) -> str:
     return f"{seconds:.2g} s" if seconds < 10 else about(seconds).removeprefix("about ")
-
-
-def _times(number: float) -> str:
-    return f"{number:.0f}" if number >= 10 else f"{number:.1f}"

@@ -13,7 +13,7 @@ from pipelines.ray_jobs.waiting import check_room
 from pipelines.settings.schema import Params
 from pipelines.tracking.store_address import DATABASE
 from pipelines.workspace.paths import DATASET, dvc_root
-from pipelines.workspace.weights_files import guiding_files, init_file
+from pipelines.workspace.weights_files import check_guiding, check_init
 
 PATIENCE_S = 3.0
 SOURCE_FACTS = ("source", "path", "name", "resolution", "resize", "background", "held_out")
@@ -24,13 +24,13 @@ def problems(params: Params) -> Iterator[str]:
     """A line, with the mend, for each thing without which a stage would surely fail."""
     if not os.access(".", os.W_OK):
         yield f"{Path.cwd()}: this user may not write here: change its owner, or use a copy"
-    prepared = _is_prepared(params)
+    prepared = is_prepared(params)
     checks: list[Callable[[], object]] = [
         *([] if prepared else [lambda: _images(params)]),
         lambda: _extractors(params),
-        lambda: init_file(params),
+        lambda: check_init(params),
         *(
-            lambda name=name: guiding_files(params.sampling[name], name)  # type: ignore[misc]
+            lambda name=name: check_guiding(params.sampling[name], name)  # type: ignore[misc]
             for name in params.samplers
         ),
         lambda: _cluster(params),
@@ -45,7 +45,7 @@ def problems(params: Params) -> Iterator[str]:
 
 def remarks(params: Params) -> Iterator[str]:
     """A line for each thing that may be meant, or that goes on without."""
-    if _is_prepared(params):
+    if is_prepared(params):
         try:
             _images(params)
         except (ValueError, RuntimeError, OSError) as error:
@@ -77,7 +77,7 @@ def remarks(params: Params) -> Iterator[str]:
             )
 
 
-def _is_prepared(params: Params) -> bool:
+def is_prepared(params: Params) -> bool:
     """Whether outputs/dataset was made from the source that params name, as far as it says so."""
     try:
         facts = read_object(DATASET / "dataset.json")

@@ -12,13 +12,14 @@ from evaluation.judged_alike import DATA, SAYS
 from evaluation.metric_table import metric_entry, shown
 from pipelines.comparison.runs import (
     Compared,
-    equal_throughout,
     judging_rows,
     metric_rows,
+    own_floors,
     param_rows,
     run_notes,
 )
 from pipelines.comparison.short_names import short_names
+from pipelines.comparison.views import BEST, equal_line, views
 from pipelines.reporting.figures import (
     COLOURS,
     Line,
@@ -43,13 +44,16 @@ STYLE = """<style>
 """Cells of a table with a column for each run wrap, so that its last column is on the page."""
 
 
-def draw(runs: Sequence[Compared]) -> bytes:
-    """PNG of the comparison: curves, metrics over the EMA length, samples side by side."""
+def draw(runs: Sequence[Compared], item: str | None = None) -> bytes:
+    """PNG of the comparison: curves, metrics over the EMA length, samples side by side.
+
+    item: show samples of this one; None: as `views` chooses, a row of pictures for each view.
+    """
     panels = _charts(runs)[:6]
-    pictures = _samples(runs)
+    pictures = [found for _, shown in views(runs, item) if (found := _samples(shown))]
     columns = 2
     chart_rows = -(-len(panels) // columns)
-    heights = [3.2] * chart_rows + ([4.6] if pictures else [])
+    heights = [3.2] * chart_rows + [4.6] * len(pictures)
     overall = new_figure((5.4 * max(columns, min(len(runs), 4)), max(sum(heights), 2.0)))
     if not heights:
         return png(overall)
@@ -58,9 +62,9 @@ def draw(runs: Sequence[Compared]) -> bytes:
         in_row = parts[row].subfigures(1, columns, squeeze=False)[0]
         for part, panel in zip(in_row, panels[row * columns :], strict=False):
             _draw_panel(part.subplots(), panel)
-    if pictures:
-        in_row = parts[-1].subplots(1, len(pictures), squeeze=False)[0]
-        for axes, (title, data) in zip(in_row, pictures, strict=True):
+    for part, row_of_pictures in zip(parts[chart_rows:], pictures, strict=True):
+        in_row = part.subplots(1, len(row_of_pictures), squeeze=False)[0]
+        for axes, (title, data) in zip(in_row, row_of_pictures, strict=True):
             image = Image.open(io.BytesIO(data))
             axes.imshow(np.asarray(image), cmap="gray", interpolation="nearest")
             axes.set_title(title, loc="left", fontsize=11)
@@ -68,12 +72,11 @@ def draw(runs: Sequence[Compared]) -> bytes:
     return png(overall)
 
 
-def render(runs: Sequence[Compared]) -> str:
-    """The comparison as an HTML page."""
+def render(runs: Sequence[Compared], item: str | None = None) -> str:
+    """The comparison as an HTML page. item: as for `draw`."""
     names = [run.name for run in runs]
     short = short_names(names)
     differing = judging_rows(runs)
-    head, rows = metric_rows(runs, apart=bool(differing))
     changed = param_rows(runs)
     charts = [figure(_chart_png(panel), "", panel[0]) for panel in _charts(runs)]
     return page(
@@ -92,16 +95,15 @@ def render(runs: Sequence[Compared]) -> str:
                 "Metrics can be compared if all of this is equal.",
                 _wrapping(table(("judged by", *short), differing)),
             ),
-            section(
-                "Metrics",
-                _metrics_note(runs, bool(differing)),
-                _wrapping(table(head, rows, numeric=tuple(range(1, len(head))))),
-            ),
+            *(_metrics(what, shown, bool(differing)) for what, shown in views(runs, item)),
             section("Curves", "", grid(*charts)),
             section(
                 "Samples",
                 _seed_note(runs),
-                grid(*(figure(data, title, title) for title, data in _samples(runs))),
+                *(
+                    grid(*(figure(data, title, title) for title, data in _samples(shown)))
+                    for _, shown in views(runs, item)
+                ),
             ),
             section(
                 "Everything",
@@ -115,30 +117,42 @@ def render(runs: Sequence[Compared]) -> str:
 def _about(runs: Sequence[Compared], short: Sequence[str]) -> str:
     """What each run is, what it is called on the page, and whether its game moved nothing."""
     head = ("called", "run", "status", "game", "preset", "experiment", "commit", "id")
-    rows = []
+    rows, changed = [], []
     for run, name in zip(runs, short, strict=True):
         tags = ("structure.kind", "preset", "dvc.experiment", "git.commit")
         facts = [(run.tags.get(tag) or "-")[:12] for tag in tags]
-        facts[-1] += "*" if run.tags.get("git.dirty") == "true" else ""
-        rows.append((name, run.name, run.status.lower(), *facts, run.run_id[:8]))
+        if run.tags.get("git.dirty") == "true":
+            facts[-1] += "+"
+            changed.append(f"{name}: {run.tags.get('git.changed') or 'not known which'}")
+        rows.append((name, run.name, run.status, *facts, run.run_id[:8]))
     notes = [f'<p class="note">{text(note)}</p>' for note in run_notes(runs)]
-    note = "*: code that was not committed." if any(row[-2].endswith("*") for row in rows) else ""
+    note = f"+: files that differed from the commit ({'; '.join(changed)})." if changed else ""
     return section("Runs", note, f'<div class="words">{table(head, rows)}</div>', *notes)
 
 
-def _metrics_note(runs: Sequence[Compared], apart: bool) -> str:
+def _metrics(what: str, runs: Sequence[Compared], apart: bool) -> str:
+    """The table of metrics of one view."""
+    head, rows = metric_rows(runs, apart)
+    body = _wrapping(table(head, rows, numeric=tuple(range(1, len(head)))))
+    title = "Metrics" if what == BEST else f"Metrics of {what}"
+    return section(title, _metrics_note(what, runs, apart), body)
+
+
+def _metrics_note(what: str, runs: Sequence[Compared], apart: bool) -> str:
+    shown = f"{what[0].upper()}{what[1:]}"
+    floor = "the metric between real images and other real images"
     if apart:
         return (
-            "The best item of each run, each with its own floor in brackets: the metric between "
-            "real images and other real images. The runs were not judged alike, so these numbers "
-            "cannot be compared."
+            f"{shown}, with its own floor in brackets: {floor}. The runs were not judged alike, so "
+            "these numbers cannot be compared."
         )
-    if equal_throughout(runs):
-        return "All metrics are equal in every digit: the runs have the same images."
-    return (
-        "The best item of each run. The floor is the metric between real images and other real "
-        "images; for two runs the difference is also given in its standard deviations."
-    )
+    equal = equal_line(runs)
+    if equal:
+        return equal
+    told = "for two runs the difference is also given in its standard deviations."
+    if own_floors(runs):
+        return f"{shown}, with its own floor in brackets: {floor}; {told}"
+    return f"{shown}. The floor is {floor}; {told}"
 
 
 def _wrapping(inner: str) -> str:
@@ -199,9 +213,9 @@ def _chart_png(panel: tuple[str, str, dict]) -> bytes:
 
 
 def _samples(runs: Sequence[Compared]) -> list[tuple[str, bytes]]:
-    """(title, PNG) of each run: samples of the first run's best item, or else of its own best."""
-    shared = runs[0].best
-    items = [shared if shared in run.samples else run.best for run in runs]
+    """(title, PNG) of each run: samples of the first run's item, or else of its own one."""
+    shared = runs[0].item
+    items = [shared if shared in run.samples else run.item for run in runs]
     return [
         (f"{name}: {item}", run.samples[item])
         for run, name, item in zip(

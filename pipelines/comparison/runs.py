@@ -1,5 +1,6 @@
 """Reads runs back from MLflow, and makes the table rows in which they differ."""
 
+import math
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from pipelines.reporting.html import number, with_deviation
 from pipelines.reporting.stage_outputs import flat_metrics
 from pipelines.tracking.length_steps import length_scale, length_step
 from pipelines.tracking.run_names import JUDGED_BY, UNIMPORTANT_SECTIONS, importance
+from pipelines.tracking.run_status import status_word
 from pipelines.tracking.run_store import RunStore
 from pipelines.workspace.paths import is_student_item
 
@@ -34,6 +36,23 @@ class Compared:
     """{item: PNG}"""
     judged_by: Mapping[str, Value] = field(default_factory=dict)
     """What must be equal for its metrics to be compared (evaluation/judged_alike.py)."""
+    chosen: str | None = None
+    """The item to show; None: the best one."""
+
+    @property
+    def item(self) -> str | None:
+        """The item that is shown; None if nothing was evaluated."""
+        return self.chosen or self.best
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """The metrics of the item that is shown; {} if the run does not have it."""
+        return self.items.get(self.item or "", {})
+
+    def adapted(self, item: str) -> bool:
+        """Whether the sampler of an item such as "0.1-few5_game" switches the adapter on."""
+        sampler = item.rpartition("-")[2]
+        return self.params.get(f"sampling.{sampler}.adapter", "").lower() == "true"
 
     @property
     def own_items(self) -> dict[str, Mapping[str, float]]:
@@ -73,7 +92,7 @@ def read_run(store: RunStore, parent: Any) -> Compared:
     return Compared(
         parent.info.run_name,
         parent.info.run_id,
-        parent.info.status,
+        status_word(parent),
         parent.data.params,
         parent.data.tags,
         dict(sorted(items.items())),
@@ -107,21 +126,30 @@ def judging_rows(runs: Sequence[Compared]) -> list[list[str]]:
 
 
 def run_notes(runs: Sequence[Compared]) -> list[str]:
-    """A line for each run whose game moved nothing."""
-    return [f"{run.name}: {run.tags['gate.note']}" for run in runs if run.tags.get("gate.note")]
+    """A line for each run that holds no metrics, or whose game moved nothing."""
+    out = []
+    for run in runs:
+        if not run.items:
+            out.append(f"{run.name}: it holds no metrics, since it was never evaluated")
+        if run.tags.get("gate.note"):
+            out.append(f"{run.name}: {run.tags['gate.note']}")
+    return out
 
 
 def equal_throughout(runs: Sequence[Compared]) -> bool:
-    """Whether several runs have the same metrics, and equal ones, at their best items.
+    """Whether several runs have the same metrics, and equal ones, at the items that are shown.
 
     Their students must be equal too.
     """
-    best = [run.items.get(run.best or "", {}) for run in runs]
     students = [{n: v for n, v in run.items.items() if is_student_item(n)} for run in runs]
     if any(found != students[0] for found in students):
         return False
-    values = [{name: found.get(name) for name in METRICS} for found in best]
-    return len(runs) > 1 and any(best) and all(value == values[0] for value in values)
+    values = [{name: run.metrics.get(name) for name in METRICS} for run in runs]
+    return (
+        len(runs) > 1
+        and any(run.metrics for run in runs)
+        and all(value == values[0] for value in values)
+    )
 
 
 def final_items(
@@ -170,31 +198,43 @@ def param_rows(runs: Sequence[Compared]) -> list[list[str]]:
     return rows
 
 
+def own_floors(runs: Sequence[Compared]) -> bool:
+    """Whether the runs' floors of any metric differ, so that one column does not hold them."""
+    found = [run.metrics for run in runs]
+    return any(
+        len({_floor(values, name) for values in found if f"{name}_floor" in values}) > 1
+        for name in METRICS
+    )
+
+
 def metric_rows(runs: Sequence[Compared], apart: bool = False) -> tuple[list[str], list[list[str]]]:
-    """Head and rows [metric, value in each run, floor ± std, difference] of the best items.
+    """Head and rows [metric, value in each run, floor ± std, difference] of the items shown.
 
     Below them stand the items of students, by name, each with the metric that chooses items.
-
-    For two runs the difference is also given in standard deviations of the floor; below about two
-    it is not significant. There is no difference if all metrics are equal. apart: the runs were not
-    judged alike: each value has its own floor in brackets below it, and nothing else is said.
+    For two runs the difference is also given in standard deviations of the floor (of two that
+    differ: the root of their mean square); below about two it is not significant. There is no
+    difference if all metrics are equal. apart: the runs were not judged alike, so there is none
+    either. In this case, and where floors differ, each value has its own floor in brackets below.
     """
-    best = [run.items.get(run.best or "", {}) for run in runs]
-    names = [n for n in METRICS if any(n in values for values in best)]
+    found = [run.metrics for run in runs]
+    names = [n for n in METRICS if any(n in values for values in found)]
     short = short_names([run.name for run in runs])
-    head = ["metric", *short] if apart else ["metric", *short, "real images"]
-    rows = [["item", *(run.best or "-" for run in runs), *([] if apart else [""])]]
+    bracketed = apart or own_floors(runs)
+    head = ["metric", *short] if bracketed else ["metric", *short, "real images"]
+    items = [run.item if run.item in run.items else "-" for run in runs]
+    rows = [["item", *(item or "-" for item in items), *([] if bracketed else [""])]]
     two = len(runs) == 2 and not apart and not equal_throughout(runs)
-    lines = [(metric_entry(name).title, name, best) for name in names]
+    lines = [(metric_entry(name).title, name, found) for name in names]
     lines += _student_lines(runs)
     for title, name, measured in lines:
         values = [number(v.get(name)) if name in v else "-" for v in measured]
-        floors = [_floor(found, name) for found in measured]
-        if apart:
+        floors = [_floor(v, name) for v in measured]
+        row = [title]
+        if bracketed:
             pairs = zip(values, floors, strict=True)
-            rows.append([title, *(v if floor == "-" else f"{v}\n({floor})" for v, floor in pairs)])
-            continue
-        row = [title, *values, next((floor for floor in floors if floor != "-"), "-")]
+            row += [v if floor == "-" else f"{v}\n({floor})" for v, floor in pairs]
+        else:
+            row += [*values, next((floor for floor in floors if floor != "-"), "-")]
         if two:
             stds = [v[f"{name}_floor_std"] for v in measured if f"{name}_floor_std" in v]
             row.append(_difference([v.get(name) for v in measured], stds))
@@ -230,5 +270,6 @@ def _difference(values: Sequence[float | None], stds: Sequence[float]) -> str:
     if values[0] is None or values[1] is None:
         return "-"
     change = values[1] - values[0]
-    inside = f" ({change / stds[0]:+.1f} std)" if stds and stds[0] > 0 else ""
+    std = math.sqrt(math.fsum(std**2 for std in stds) / len(stds)) if stds else 0.0
+    inside = f" ({change / std:+.1f} std)" if std > 0 else ""
     return f"{'+' if change >= 0 else '-'}{number(abs(change))}{inside}"

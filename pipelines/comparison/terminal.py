@@ -7,13 +7,14 @@ from rich.table import Table
 
 from pipelines.comparison.runs import (
     Compared,
-    equal_throughout,
     judging_rows,
     metric_rows,
+    own_floors,
     param_rows,
     run_notes,
 )
 from pipelines.comparison.short_names import short_names
+from pipelines.comparison.views import equal_line, views
 from pipelines.reporting.terminal_tables import print_by_run
 
 
@@ -38,16 +39,23 @@ def print_judging(console: Console, runs: Sequence[Compared]) -> None:
         print_by_run(console, "judged differently", ["judged by", *names], rows, len(runs))
 
 
-def print_difference(console: Console, runs: Sequence[Compared], apart: bool = False) -> None:
+def print_difference(
+    console: Console,
+    runs: Sequence[Compared],
+    apart: bool = False,
+    item: str | None = None,
+) -> None:
     """Print the params that differ and the metrics as tables.
 
     apart: the runs were not judged alike: each metric stands beside its run's own floor.
+    item: show this one of every run; None: as `views` chooses.
     """
     names = short_names([run.name for run in runs])
     print_by_run(console, "params that differ", ["param", *names], param_rows(runs), len(runs))
-    head, rows = metric_rows(runs, apart)
-    about = "; in brackets each run's own floor" if apart else ""
-    print_by_run(console, f"metrics of the best item of each{about}", head, rows, len(runs))
-    if equal_throughout(runs):
-        console.print("all metrics are equal in every digit: the runs have the same images")
-        console.print()
+    for what, shown in views(runs, item):
+        head, rows = metric_rows(shown, apart)
+        about = "; in brackets each run's own floor" if apart or own_floors(shown) else ""
+        print_by_run(console, f"metrics of {what}{about}", head, rows, len(runs))
+        equal = equal_line(shown)
+        if equal:
+            console.print(f"{equal}\n", soft_wrap=True, highlight=False)

@@ -5,10 +5,12 @@ import io
 import os
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 
 from pipelines.settings.yaml_file import DEFAULT_PATH
 from pipelines.settings.yaml_scalars import shortened
-from pipelines.workspace.paths import dvc_root
+from pipelines.workspace.paths import dvc_root, is_project
+from pipelines.workspace.use_lock import using
 from pipelines.workspace.user import settle_user
 
 MOST_IMAGES = 1_000_000
@@ -37,6 +39,10 @@ def check_argument(name: str, value: float | None, least: int, most: int, why: s
         raise ValueError(f"{name} {shortened(str(value))}: at most {most:,} can be used: {why}")
 
 
+def _say_waiting() -> None:
+    print("waiting: pipelines.clean removes results here now", file=sys.stderr, flush=True)
+
+
 def check_images(name: str, count: int | None) -> None:
     """Raise ValueError unless so many images can be drawn."""
     check_argument(name, count, 1, MOST_IMAGES, "images are kept in memory")
@@ -48,10 +54,13 @@ def check_seed(name: str, seed: int) -> None:
         raise ValueError(f"{name} {shortened(str(seed))}: a seed is from 0 to 2^63 - 1")
 
 
-def run_stage(main: Callable[[], None]) -> None:
+def run_stage(main: Callable[[], None], *, uses_results: bool = True) -> None:
     """Run a command's main; an error of USER_ERRORS becomes a one-line message and exit code 1.
 
     Ctrl-C becomes a one-line message and exit code INTERRUPTED.
+
+    Args:
+        uses_results: whether pipelines.clean may remove nothing while the command runs.
 
     With the environment variable SADM_TRACEBACK=1 the traceback is shown instead.
     """
@@ -59,9 +68,12 @@ def run_stage(main: Callable[[], None]) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the screen cannot show
-    settle_user(dvc_root())
+    root = dvc_root()
+    settle_user(root)
+    in_use = using(root / ".runs", _say_waiting) if uses_results and is_project(root) else None
     try:
-        main()
+        with in_use or nullcontext():
+            main()
     except KeyboardInterrupt:
         print("interrupted: the same command goes on where this one stopped", file=sys.stderr)
         sys.exit(INTERRUPTED)

@@ -64,9 +64,9 @@ def _shown(
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Callable[[str, int | None], Callable[[int, int | None], None]]]:
     """Yields `begin(description, total)`, which begins a bar and returns report(done, total)."""
-    from rich.console import Console
+    from pipelines.console.terminal import terminal
 
-    console = Console(stderr=True)
+    console = terminal(stderr=True)
     if not console.is_terminal:
         lines = PlainLines(clock)
         yield lambda description, total: _plain(description, total, clock, lines)
@@ -80,7 +80,7 @@ def _shown(
     )
 
     bars = Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),

@@ -119,12 +119,12 @@ class Monitor:
         console: "Console | None" = None,
         clock: Callable[[], float] = time.monotonic,
     ):
-        from rich.console import Console
+        from pipelines.console.terminal import terminal
 
         self.total_nimg = total_nimg
         self.run = run or StageRun()
         self._clock = clock
-        self._console = console or Console(stderr=True)
+        self._console = console or terminal(stderr=True)
         self._work = work or EqualWork()
         self._rate = Rate(clock, self._work)
         self._told_left = False
@@ -140,9 +140,9 @@ class Monitor:
             from rich.progress import BarColumn, Progress, TextColumn
 
             self._bar = Progress(
-                TextColumn("{task.fields[kimg]}"),
+                TextColumn("{task.fields[kimg]}", markup=False),
                 BarColumn(bar_width=None),
-                TextColumn("{task.fields[figures]}"),
+                TextColumn("{task.fields[figures]}", markup=False),
                 console=self._console,
                 expand=True,
             )

@@ -21,7 +21,7 @@ FEW = 2
 """Images of the first steps, which tell how many can be afforded."""
 ROUNDS = 2
 SLOW_S = 1.0
-"""A call that takes longer is not repeated."""
+"""A call that takes longer is repeated once only."""
 STEPS = 12
 """A measurement takes about as long as so many steps, plays included."""
 NEVER = 1e9
@@ -125,9 +125,10 @@ class _Trial:
             network(noise, torch.ones(images, device=self.device))
 
     def time(self, call: Callable[[], object]) -> float:
-        """Seconds of a call: the least of some after the first, or a slow first one."""
-        first = self._once(call)
-        return first if first > SLOW_S else min(self._once(call) for _ in range(ROUNDS))
+        """Seconds of a call: the least of some after the first, which may be cold; if it is slow,
+        of one after it."""
+        rounds = 1 if self._once(call) > SLOW_S else ROUNDS
+        return min(self._once(call) for _ in range(rounds))
 
     def _once(self, call: Callable[[], object]) -> float:
         self._wait()

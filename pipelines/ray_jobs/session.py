@@ -18,7 +18,7 @@ from pipelines.ray_jobs.loopback import (
 )
 from pipelines.settings.cluster import ClusterConfig
 from pipelines.workspace.paths import dvc_root
-from pipelines.workspace.removable import MARK
+from pipelines.workspace.removable import MARK, mark_of
 from pipelines.workspace.user import home, may_keep_files
 
 
@@ -95,7 +95,7 @@ def _mark_session() -> None:
     if node is None:
         return
     with suppress(OSError):
-        Path(node.get_session_dir_path(), MARK).write_text(str(dvc_root()))
+        Path(node.get_session_dir_path(), MARK).write_text(mark_of(dvc_root()))
 
 
 def _keep_token_in_memory() -> None:

@@ -73,14 +73,17 @@ def as_result(experiment: Experiment, report: dict[str, Any], item: str | None) 
         chosen(report, item),
         chosen(report, item, "floor"),
         report.get("judged_by") or {},
-        game_note(report),
+        game_note(report) if experiment.game else None,
     )
 
 
 def game_note(report: dict[str, Any]) -> str | None:
-    """A line if the game of this reports/metrics.json moved nothing."""
+    """A line if the game of this reports/metrics.json moved nothing.
+
+    That of a control has no plays either, and does not say that there was no game.
+    """
     train = report.get("train") or {}
-    if "structure_plays" not in train:  # there was no game
+    if "structure_plays" not in train:  # an older version wrote it
         return None
     told = reasons({"shut_reasons": train.get("gate_shut")})
     return unmoved(train["structure_plays"], train.get("gate_open_fraction"), told)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from foundation.json_files import read_object
 from pipelines.params import check_params
 from pipelines.settings.cross_checks import remarks
 from pipelines.settings.dotted_keys import (
@@ -14,11 +15,18 @@ from pipelines.settings.dotted_keys import (
     override_text,
     with_values,
 )
+from pipelines.settings.schema import Params
 from pipelines.settings.yaml_file import ParamsError, read_value
 from pipelines.settings.yaml_scalars import shortened
 from pipelines.workspace.fingerprint import pipeline_tag
-from pipelines.workspace.paths import item_name
+from pipelines.workspace.paths import DATASET, item_name
 
+CHANGE_NO_JUDGEMENT = (
+    "dataset.max_bad_fraction",
+    "evaluation.batch_size",
+    "evaluation.picture_images",
+)
+"""Params of the data and of the evaluation; the first decides only whether prepare fails."""
 MAX_VARIANTS, MAX_SEEDS = 32, 1000
 
 
@@ -31,6 +39,8 @@ class Experiment:
     values: dict[str, Any]
     tag: str
     """Hash of all params, data and code that its result depends on."""
+    game: bool = True
+    """Whether it plays a game; False: it is a control."""
 
     @property
     def name(self) -> str:
@@ -60,7 +70,8 @@ def plan(raw: dict[str, Any], seeds: str, options: Sequence[str]) -> list[Experi
             name = " ".join(f"{k}={override_text(v)}" for k, v in variant.items()) or "params.yaml"
             values = variant | {"seed": seed}
             params = check_params(with_values(raw, values), f"params.yaml with {name}")
-            found.append(Experiment(name, seed, values, pipeline_tag(params)))
+            game = params.structure.kind != "none"
+            found.append(Experiment(name, seed, values, pipeline_tag(params), game))
     return found
 
 
@@ -126,17 +137,51 @@ def judged_differently(
 ) -> dict[str, list[str]]:
     """{key: its value in each variant} of the params by which variants would be judged differently.
 
-    Params of the data, and of the evaluation but for its batches and pictures, count.
+    Params of the data and of the evaluation count, but for those that change no judgement.
     """
     variants = {e.variant: check_params(with_values(raw, e.values)) for e in experiments}
-    flat = [flatten(params.model_dump(mode="json")) for params in variants.values()]
+    flat = [_judging(params) for params in variants.values()]
     return {
         key: [override_text(values.get(key)) for values in flat]
         for key in dict.fromkeys(key for values in flat for key in values)
-        if key.split(".")[0] in ("dataset", "evaluation")
-        and key not in ("evaluation.batch_size", "evaluation.picture_images")
-        and len({str(values.get(key)) for values in flat}) > 1
+        if len({str(values.get(key)) for values in flat}) > 1
     }
+
+
+def _judging(params: Params) -> dict[str, Any]:
+    """The params that a judgement depends on, flattened, with the name of the extractor used."""
+    flat = flatten(params.model_dump(mode="json"))
+    found = {
+        key: value
+        for key, value in flat.items()
+        if key.split(".")[0] in ("dataset", "evaluation") and key not in CHANGE_NO_JUDGEMENT
+    }
+    found["evaluation.extractor"] = _extractor(params)
+    if params.evaluation.extractor != "inception":
+        del found["evaluation.inception_path"]
+    return found
+
+
+def _extractor(params: Params) -> str:
+    """What extractor auto means for these images, as far as it is known before they are read."""
+    asked, data = params.evaluation.extractor, params.dataset
+    if asked != "auto":
+        return asked
+    if data.source == "digits":
+        return "efficientnet_lite0" if data.channels == 3 else "classifier"
+    if data.channels == 3:
+        return "efficientnet_lite0"
+    try:
+        facts = read_object(DATASET / "dataset.json")
+    except (OSError, ValueError):
+        return asked
+    own = data.model_dump(mode="json")
+    if any(facts.get(key) != own[key] for key in ("source", "path", "name")):
+        return asked
+    if facts.get("channels") == 3 or not facts.get("num_classes"):
+        return "efficientnet_lite0"
+    # evaluation.reference wants 2 classes with training images, and at most 100.
+    return "classifier" if 2 <= facts["num_classes"] <= 100 else asked
 
 
 def plan_remarks(raw: dict[str, Any], experiments: Sequence[Experiment]) -> list[str]:

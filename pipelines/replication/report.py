@@ -20,6 +20,8 @@ from evaluation.paired_statistics import (
     mean_text,
     paired_difference,
 )
+from pipelines.console.terminal import terminal
+from pipelines.replication.variant_names import common_settings, settings_of, short_variants
 from pipelines.reporting.figures import COLOURS, INK, MUTED, new_figure, png, style
 from pipelines.reporting.html import number
 from pipelines.reporting.terminal_tables import print_by_run
@@ -94,8 +96,13 @@ def print_tables(summary: Summary, console: Console | None = None) -> None:
 
     Variants that were not judged alike have their own floors in brackets, and no differences.
     """
-    console = console or Console()
+    console = console or terminal()
     variants, apart = summary.variants, bool(summary.judged_differently)
+    short = dict(zip(variants, short_variants(variants), strict=True))
+    common = common_settings(variants)
+    if common:
+        said = f"in all variants: {' '.join(common)}"
+        console.print(said, soft_wrap=True, highlight=False, markup=False)
     rows = []
     for metric, found in summary.spreads.items():
         floors = summary.floors.get(metric, {})
@@ -105,30 +112,32 @@ def print_tables(summary: Summary, console: Console | None = None) -> None:
             cells = [f"{cell}\n({number(floor)})" for cell, floor in pairs]
         else:
             cells.append(number(next(iter(floors.values()), None)))
-        rows.append([metric, *cells])
+        rows.append([metric_entry(metric).title, *cells])
     title = "mean ± standard deviation over seeds"
     if apart:
         print_judging(summary, console)
         title += "; in brackets the floor of each, so not to be compared"
-    head = ["metric", *variants, *([] if apart else ["real images"])]
+    head = ["metric", *short.values(), *([] if apart else ["real images"])]
     print_by_run(console, title, head, rows, len(variants))
     for note in summary.notes:
         console.print(note, soft_wrap=True, highlight=False)
     others = [v for v in variants[1:] if v not in summary.equal]
     if apart or not others:
         return
-    title = f"paired difference from {variants[0]} with its 95% t interval (*: it leaves 0 out)"
+    title = (
+        f"paired difference from {short[variants[0]]} with its 95% t interval (*: it leaves 0 out)"
+    )
     rows = [
-        [metric, *(difference_text(pairs.get(v)) for v in others)]
+        [metric_entry(metric).title, *(difference_text(pairs.get(v)) for v in others)]
         for metric, pairs in summary.differences.items()
     ]
-    print_by_run(console, title, ["metric", *others], rows, len(others))
+    print_by_run(console, title, ["metric", *(short[v] for v in others)], rows, len(others))
 
 
 def print_judging(summary: Summary, console: Console | None = None) -> None:
     """Print in what the judgements of the variants differ."""
-    head, rows = ["judged by", *summary.variants], summary.judged_differently
-    print_by_run(console or Console(), "judged differently", head, rows, len(summary.variants))
+    head, rows = ["judged by", *short_variants(summary.variants)], summary.judged_differently
+    print_by_run(console or terminal(), "judged differently", head, rows, len(summary.variants))
 
 
 def write_figure(summary: Summary, results: Sequence[Result], path: Path) -> None:
@@ -169,7 +178,7 @@ def write_figure(summary: Summary, results: Sequence[Result], path: Path) -> Non
                 reach = quantile * found.sd / math.sqrt(found.n)
                 axes.errorbar(x, found.mean, reach, color=colour, capsize=5, linewidth=2)
             axes.plot(x, found.mean, "D", color=colour, markersize=8, zorder=3)
-        labels = [_label(variant) for variant in summary.variants]
+        labels = [_label(variant) for variant in short_variants(summary.variants)]
         axes.set_xticks(range(len(labels)), labels, fontsize=9, color=INK)
         axes.set_xlim(-0.5, len(labels) - 0.5)
     figure.supxlabel("grey: seeds; diamonds: mean with its 95% interval", fontsize=9, color=MUTED)
@@ -178,7 +187,7 @@ def write_figure(summary: Summary, results: Sequence[Result], path: Path) -> Non
 
 def _label(variant: str) -> str:
     """ "structure.kind=none train.lr=0.1" -> "none\\n0.1"."""
-    return "\n".join(word.partition("=")[2] or word for word in variant.split(" "))
+    return "\n".join(word.partition("=")[2] or word for word in settings_of(variant))
 
 
 def _by_seed(results: Sequence[Result], variant: str, metric: str) -> dict[int, float]:

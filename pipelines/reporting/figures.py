@@ -70,6 +70,9 @@ def draw_lines(axes: "Axes", lines: Sequence[Line]) -> None:
     positive = positive[np.isfinite(positive)]
     if len(positive) and positive.min() > 0 and positive.max() > 8 * positive.min():
         _log_scale(axes)
+    places = {float(x) / 1000 for line in lines for x in line.x}
+    if len(places) == 1:  # ticks around it would be places where nothing was measured
+        axes.set_xticks(list(places), [f"{place:g}" for place in places])
     axes.set_xlabel("images seen, thousands")
     if len(lines) > 1 or (lines and lines[0].colour):
         legend_below(axes)
@@ -220,7 +223,11 @@ def plain_numbers(axes: "Axes") -> None:
 
 
 def png(figure: "Figure") -> bytes:
-    """The figure as PNG, without a date or a version in it."""
+    """The figure as PNG, without a date or a version in it, and its texts letter by letter."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)  # $...$ in a user's name is no formula
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()

@@ -93,7 +93,9 @@ def number(value: float | None, digits: int = 3) -> str:
         return str(value)
     if abs(value) < 1e-12:
         return "0"
-    if abs(value) >= 1000 or float(value).is_integer():
+    # Rounding counts: 999.96 has the four digits of 1,000.
+    whole = int(f"{value:.{digits - 1}e}".partition("e")[2]) >= digits
+    if whole or float(value).is_integer():
         return f"{value:,.0f}"
     if 0 < abs(value) < 1e-4:
         return f"{value:.{digits - 1}e}"
@@ -110,13 +112,14 @@ def with_deviation(value: float | None, deviation: float | None) -> str:
     if deviation < max(1e-9 * abs(value), 1e-12):
         return number(value)
     place = _exponent(deviation) - 1  # of the deviation's second digit, as a power of ten
-    if place < -6:
+    # z: a number that rounds to zero has no sign.
+    if place < -6 and abs(value) < 1e-4:
         power = max(_exponent(value) if value else place, place + 1)
         decimals = power - place
         scale = 10.0**power
-        return f"({value / scale:.{decimals}f} ± {deviation / scale:.{decimals}f})e{power:03d}"
+        return f"({value / scale:z.{decimals}f} ± {deviation / scale:.{decimals}f})e{power:+03d}"
     decimals = max(0, -place)
-    return f"{round(value, -place):,.{decimals}f} ± {round(deviation, -place):,.{decimals}f}"
+    return f"{round(value, -place):z,.{decimals}f} ± {round(deviation, -place):,.{decimals}f}"
 
 
 def _exponent(value: float) -> int:

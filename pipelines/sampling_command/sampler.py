@@ -7,11 +7,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from foundation.did_you_mean import spelling_hint
-from models.weights import load_description
+from models.weights import WeightsError, load_description
+from models.weights_folder import weights_file
 from pipelines.params import load_params
 from pipelines.settings.yaml_file import read_value
 from sampling.config import SamplerConfig
 from sampling.for_students import student_refusal
+from sampling.guidance.table import KINDS, weighted_kinds
 from sampling.request import GenerationRequest
 from sampling.stored_sampler import load_sampler, student_of
 
@@ -24,7 +26,7 @@ def chosen_sampler(args: argparse.Namespace) -> SamplerConfig:
 
     Raises ValueError for an unknown name or value, and for a sampler that does not fit a student.
     """
-    settings: dict[str, Any] = load_sampler(args.weights).model_dump(exclude_defaults=True)
+    settings: dict[str, Any] = load_sampler(args.weights).model_dump()
     if args.sampler:
         known = load_params(args.params).sampling
         if args.sampler not in known:
@@ -49,7 +51,7 @@ def chosen_sampler(args: argparse.Namespace) -> SamplerConfig:
         if words:
             settings[key] = {**settings.get(key, {}), **dict(option(word) for word in words)}
     if args.guide:
-        entries = [option(word) for word in args.guide]
+        entries = [_weighted(word) for word in args.guide]
         settings["guidance"] = tuple({"kind": kind, "weight": weight} for kind, weight in entries)
     try:
         sampler = SamplerConfig(**settings)
@@ -57,6 +59,8 @@ def chosen_sampler(args: argparse.Namespace) -> SamplerConfig:
         problem = error.errors()[0]
         key = ".".join(map(str, problem["loc"]))
         message = problem["msg"].removeprefix("Value error, ")
+        if args.guide and len(problem["loc"]) > 1 and problem["loc"][0] == "guidance":
+            raise ValueError(f"--guide {args.guide[problem['loc'][1]]}: {message}") from None
         raise ValueError(f"sampler{'.' + key if key else ''}: {message}") from None
     _check_student(args.weights, sampler)
     return _guided(sampler, args)
@@ -84,6 +88,11 @@ def _guided(sampler: SamplerConfig, args: argparse.Namespace) -> SamplerConfig:
                 f"{option_} {path}: the guidance of this sampler ({', '.join(kinds) or 'none'}) "
                 "does not use it: give --guide KIND=WEIGHT too, or leave it out"
             )
+    if args.guide_weights:
+        try:
+            load_description(weights_file(args.guide_weights))
+        except WeightsError as error:
+            raise ValueError(f"--guide-weights: {error}") from None
     for entry in sampler.guidance:
         given = args.guide_weights or entry.guiding_weights or entry.guiding_length
         if entry.needs.network and not given:
@@ -98,6 +107,24 @@ def _guided(sampler: SamplerConfig, args: argparse.Namespace) -> SamplerConfig:
         for entry in sampler.guidance
     )
     return sampler.model_copy(update={"guidance": guidance})
+
+
+def _weighted(word: str) -> tuple[str, float]:
+    """(kind, weight) of --guide KIND=WEIGHT. Raises ValueError."""
+    kind, weight = option(word)
+    takes = f"--guide takes {', '.join(weighted_kinds())}"
+    if kind in KINDS and kind not in weighted_kinds():
+        raise ValueError(
+            f"--guide {word}: {kind} has no weight and is set in the params file "
+            f"(sampling.NAME.guidance, for --sampler NAME); {takes}"
+        )
+    if kind not in KINDS:
+        hint = spelling_hint(kind, weighted_kinds())
+        meant = f"{hint[1:]} " if hint.endswith("?") else " "
+        raise ValueError(f"--guide {word}: there is no kind {kind!r}:{meant}{takes}")
+    if isinstance(weight, bool) or not isinstance(weight, int | float):
+        raise ValueError(f"--guide {word}: the weight must be a number, such as {kind}=2")
+    return kind, weight
 
 
 def option(word: str) -> tuple[str, Any]:
@@ -123,7 +150,10 @@ def classifier_note(request: GenerationRequest, classes: int) -> str | None:
             "such as outputs/reference/classifier.safetensors, which the stage reference has "
             "trained where the data set has labels"
         )
-    about = load_description(Path(request.classifier))
+    try:
+        about = load_description(Path(request.classifier))
+    except WeightsError as error:
+        raise ValueError(f"--classifier: {error}") from None
     if about.get("kind") != "classifier":
         raise ValueError(f"--classifier {request.classifier} holds no classifier of images")
     if about.get("num_classes") != classes:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from evaluation.pictures import sample_grid
 from foundation.atomic_files import replacing
+from foundation.counted import counted
 from sampling.drawn_with import check_folder, png_text
 from sampling.request import GenerationRequest
 
@@ -42,9 +43,7 @@ def check_files(args: argparse.Namespace) -> None:
     if args.out:
         if args.out.exists() and not args.out.is_dir():
             raise ValueError(f"--out {args.out} is a file: name a folder")
-        there = next(p for p in (args.out, *args.out.absolute().parents) if p.exists())
-        if not os.access(there, os.W_OK | os.X_OK):
-            raise ValueError(f"--out {args.out}: {there} cannot be written to: name another folder")
+        _check_place("--out", args.out)
 
 
 def view_of(args: argparse.Namespace) -> str | None:
@@ -58,10 +57,16 @@ def _check_file(option: str, path: Path, suffixes: Sequence[str]) -> None:
         raise ValueError(f"{option} {path} is a folder: name a file")
     if path.suffix.lower() not in suffixes:
         raise ValueError(f"{option} {path}: name a file that ends in {' or '.join(suffixes)}")
-    if not path.parent.is_dir():
-        raise ValueError(f"{option} {path}: make the folder {path.parent} first")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise ValueError(f"{option} {path} cannot be written: name another file")
+    _check_place(option, path)
+
+
+def _check_place(option: str, path: Path) -> None:
+    """Raise ValueError unless `path` can be written; missing folders are made later."""
+    there = next(p for p in (path, *path.absolute().parents) if p.exists())
+    if there != path and not there.is_dir():
+        raise ValueError(f"{option} {path}: {there} is a file: name another folder")
+    if not os.access(there, os.W_OK | (os.X_OK if there.is_dir() else 0)):
+        raise ValueError(f"{option} {path}: {there} cannot be written to: name another place")
 
 
 def check_out(args: argparse.Namespace, facts: dict[str, Any]) -> None:
@@ -86,12 +91,13 @@ def write_images(
         args.out.mkdir(parents=True, exist_ok=True)
         for image, seed, label in zip(images, seeds, labels, strict=True):
             name = f"{seed:06d}.png" if label < 0 else f"{seed:06d}-class{label}.png"
+            class_name = names[label] if 0 <= label < len(names) else ""
             picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
-            picture.save(args.out / name, pnginfo=png_text(facts))
-        print(f"{len(images)} images in {args.out}/")
+            picture.save(args.out / name, pnginfo=png_text(facts, class_name))
+        print(f"{counted(len(images), 'image')} in {args.out}/")
     if args.grid:
         _write_sheet(args.grid, sample_grid(images, labels=labels, label_names=names))
-        print(f"{len(images)} images on {args.grid}")
+        print(f"{counted(len(images), 'image')} on {args.grid}")
     if args.npz:
         _write_arrays(args.npz, {"images": images, "labels": labels, "seeds": np.asarray(seeds)})
 
@@ -101,7 +107,7 @@ def write_view(args: argparse.Namespace, sheet: Image.Image, arrays: dict[str, n
     if args.grid:
         _write_sheet(args.grid, sheet)
         rows, columns = arrays["images"].shape[:2]
-        print(f"{rows} rows of {columns} images on {args.grid}")
+        print(f"{counted(rows, 'row')} of {counted(columns, 'image')} on {args.grid}")
     if args.npz:
         _write_arrays(args.npz, arrays)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from foundation.counted import counted
 from foundation.did_you_mean import spelling_hint
 from foundation.number_names import number_name
 from pipelines.settings.student_checks import (
@@ -79,14 +80,22 @@ def unplayed_game(params: "Params") -> str | None:
     if steps > opening:  # steps are counted from 0
         return None
     last = (steps - 1) // game.every * game.every - game.gate.min_plays * game.every
-    earlier = f", or structure.start_kimg to at most {last * batch / 1000:g}" if last >= 0 else ""
+    mends = [f"set train.total_kimg above {opening * batch / 1000:g}"]
+    if last >= 0:
+        mends.append(f"structure.start_kimg to at most {last * batch / 1000:g}")
+    for every in range(game.every - 1, 0, -1):  # the rarest plays that are enough
+        if steps > (math.ceil(first / every) + game.gate.min_plays) * every:
+            mends.append(f"structure.every to at most {every}")
+            break
+    if plays > 1:
+        mends.append(f"structure.gate.min_plays to at most {plays - 1}")
     least = game.gate.min_plays
     return (
         f"structure: the game will move nothing: it starts at {game.start_kimg:g} kimg "
         f"(start_kimg) and its gate is shut for the first {least} plays (gate.min_plays; {least} x "
         f"every {game.every} x batch {batch} = {least * game.every * batch / 1000:g} kimg), but a "
-        f"training of {train.total_kimg:g} kimg has {plays} play{'s' * (plays != 1)}: set "
-        f"train.total_kimg above {opening * batch / 1000:g}{earlier}"
+        f"training of {train.total_kimg:g} kimg has {counted(plays, 'play')}: "
+        + ", or ".join(mends)
     )
 
 

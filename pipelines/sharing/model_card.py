@@ -5,17 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evaluation.metric_table import METRICS, Better, metric_entry
+from evaluation.metric_table import BETTER_WORDS, METRICS, metric_entry
+from pipelines.reporting.html import with_deviation
 from pipelines.reporting.stage_outputs import Item
 
 UNFILLED = "TO BE FILLED IN"
 """Begins each line that only whoever shares the weights can write."""
-_WAYS: dict[Better | None, str] = {
-    "down": "lower",
-    "up": "higher, up to real images",
-    "floor": "near real images",
-    None: "",
-}
 _LISTED = 40
 
 
@@ -73,6 +68,13 @@ def _what(facts: CardFacts) -> str:
     classes = facts.description["num_classes"]
     kind = facts.train.get("structure_kind", "none")
     game = "" if kind == "none" else f", with the {kind} structure game beside it"
+    if game and facts.description.get("config", {}).get("adapter_rank"):
+        game = (
+            f", with the adapter that the {kind} structure game trained"
+            if facts.sampler.get("adapter")
+            else f" without a game (the file also holds an adapter that the {kind} structure game "
+            "trained; the sampler of this card does not use it)"
+        )
     lines = [
         f"A denoising diffusion model (EDM preconditioning, magnitude-preserving U-Net) of {images}"
         + (f" in {classes} classes." if classes else ".")
@@ -119,7 +121,7 @@ first brought here whole: `FOLDER = huggingface_hub.snapshot_download("USER/NAME
 
 def _metrics(item: Item) -> str:
     rows = [
-        "| metric | this model | real images | better |",
+        "| metric | this model | real images (its floor) | better |",
         "|---|---|---|---|",
     ]
     says = []
@@ -129,19 +131,11 @@ def _metrics(item: Item) -> str:
         if metric is not None and metric.value is not None:
             about = metric_entry(name, item.metric_name)
             rows.append(
-                f"| {about.title} | {_number(metric.value, metric.std)} | "
-                f"{_number(metric.floor, metric.floor_std)} | {_WAYS[about.better]} |"
+                f"| {about.title} | {with_deviation(metric.value, metric.std)} | "
+                f"{with_deviation(metric.floor, metric.floor_std)} | {BETTER_WORDS[about.better]} |"
             )
             says.append(f"- {about.title}: {about.says}")
     return "\n\n".join(["\n".join(rows), _protocol(item), "\n".join(says)])
-
-
-def _number(value: float | None, deviation: float | None) -> str:
-    if value is None:
-        return ""
-    if deviation is None or deviation <= 1e-6 * abs(value):
-        return f"{value:.4g}"
-    return f"{value:.4g} ± {deviation:.2g}"
 
 
 def _protocol(item: Item) -> str:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from evaluation.metric_table import reported_by_trials
+from pipelines.console.terminal import terminal
 from pipelines.settings.dotted_keys import known_keys
 from pipelines.settings.yaml_file import DEFAULT_PATH
 from pipelines.sweeps.lines import short_names
@@ -29,12 +29,12 @@ def announce(sweep: Sweep, record: Record, out: Path, written: Written, run: Sta
 
     out: folder of the report. Raises RuntimeError if no trial has a result.
     """
-    console = Console()
+    console = terminal()
     trials = ranked(list(record.trials.values()), sweep.objective, sweep.mode)
     console.print(table(sweep, trials))
 
     def say(text: str) -> None:
-        console.print(text, soft_wrap=True, highlight=False, markup=False)
+        console.print(text, soft_wrap=True, highlight=False)
 
     for trial in trials:
         if trial.status == BROKEN:
@@ -50,6 +50,11 @@ def announce(sweep: Sweep, record: Record, out: Path, written: Written, run: Sta
         raise RuntimeError(f"no trial came to an end: {trials[0].error if trials else 'none ran'}")
     best = judged[0]
     say(f"best: trial {best.number}, {outcome(sweep, best)}" + against_default(sweep, trials, best))
+    if all_equal(judged, sweep.objective):
+        say(
+            f"all {len(judged)} trials have the same {sweep.objective} at the first rung: what "
+            "varied changed nothing that was measured, so this trial is no better than the others"
+        )
     for line in difference(sweep, best):
         say(line)
     figures = ", ".join(path.name for path in written.files if path.suffix == ".png")
@@ -65,6 +70,12 @@ def announce(sweep: Sweep, record: Record, out: Path, written: Written, run: Sta
     run.log_metrics({f"best/{k}": v for k, v in best.rungs[-1].items() if k in reported})
     run.log_metrics({"kimg_spent": spent / 1000, "kimg_full": full / 1000})
     run.set_tags({"best.trial": best.number, "mlflow.note.content": f"Best:\n\n    {line}\n"})
+
+
+def all_equal(judged: Sequence[Trial], objective: str) -> bool:
+    """Whether several trials of different values were judged alike in every digit."""
+    reached = {trial.rungs[0][objective] for trial in judged}
+    return len(reached) == 1 and any(trial.values != judged[0].values for trial in judged)
 
 
 def difference(sweep: Sweep, best: Trial) -> list[str]:
@@ -88,7 +99,7 @@ def images_spent(sweep: Sweep, trials: Sequence[Trial]) -> tuple[int, int]:
 
 
 def against_default(sweep: Sweep, trials: Sequence[Trial], best: Trial) -> str:
-    """Words on what params.yaml's own values reached; "" if they were not among the trials."""
+    """Words on what params.yaml's values of the keys that vary reached; "" if no trial had them."""
     sample = sweep.default_sample()
     if sample is None:
         return ""
@@ -96,16 +107,19 @@ def against_default(sweep: Sweep, trials: Sequence[Trial], best: Trial) -> str:
     for trial in trials:
         if trial.values == values and trial.rungs:
             if trial is best:
-                return ", which has params.yaml's own values"
+                return ", which has params.yaml's own values of the keys that vary"
             reached = outcome(sweep, trial)
-            return f" (params.yaml's own values: {reached} after {trial.nimg / 1000:g} kimg)"
+            own = "params.yaml's own values of the keys that vary"
+            return f" ({own}: {reached} after {trial.nimg / 1000:g} kimg)"
     return ""
 
 
 def table(sweep: Sweep, trials: Sequence[Trial]) -> Table:
-    """Table of all trials, given best first; wide ones fold, and nothing is cut."""
+    """Table of all trials, given as `ranked` orders them; wide ones fold, and nothing is cut."""
+    whole = len({trial.status for trial in trials}) < 2
+    order = "best first" if whole else "best first of those that reached their end, then the others"
     out = Table(
-        title=f"sweep {sweep.config.name}, best first",
+        title=f"sweep {sweep.config.name}: {order}",
         title_justify="left",
         box=None,
         header_style="bold",

@@ -49,6 +49,20 @@ def expected(sweep: Sweep, record: Record, at_a_time: int) -> str:
     return "told as soon as the first trial has been judged"
 
 
+def outside_line(sweep: Sweep) -> str:
+    """Which of params.yaml's values keep the first trial from having all of them."""
+    present = known_keys(sweep.base)
+    said = [
+        f"{key} {as_text(present[key])} is not in {domain.words()}"
+        for key, domain in sweep.varying.items()
+        if domain.sample_of(present[key]) is None
+    ]
+    return (
+        "no trial has params.yaml's own values of the keys that vary, since the space leaves "
+        f"{'one' if len(said) == 1 else 'some'} out: {'; '.join(said)}"
+    )
+
+
 def short_names(sweep: Sweep) -> dict[str, str]:
     """{key that varies: its last part}; keys that end alike are written out."""
     last = [key.rpartition(".")[2] for key in sweep.varying]

@@ -94,7 +94,9 @@ class Record:
         if result["nimg"] <= trial.nimg:
             return None
         if not result.get("earlier"):
-            trial.timed_images += int(result["nimg"]) - trial.nimg
+            # A trial goes on from a checkpoint, which may be of after its last rung.
+            begun = max(trial.nimg, int(result.get("begun_at", 0)))
+            trial.timed_images += int(result["nimg"]) - begun
             trial.timed_seconds += now - since
         known = {"nimg", "evaluation_s", *reported_by_trials()}
         trial.rungs.append({key: float(result[key]) for key in result if key in known})

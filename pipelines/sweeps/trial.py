@@ -24,8 +24,9 @@ from pipelines.sweeps.judging_basis import judging_basis
 from pipelines.sweeps.space import Sweep, SweepConfig
 from pipelines.workspace.fingerprint import stage_identity
 from pipelines.workspace.paths import grid_cache
+from pipelines.workspace.wanted_runs import want, who_wants
 from sampling.config import SamplerConfig
-from training.events import Event, Report, SnapshotSaved
+from training.events import Event, Report, SnapshotSaved, Started
 
 if TYPE_CHECKING:
     from pipelines.sweeps.quick_evaluation import QuickEvaluation
@@ -126,6 +127,7 @@ def run_trial(sample: Mapping[str, Any], task: TrialTask) -> None:
     folder = identity.folder(Path(task.root))
     report = _reporter(tune.report, identity.fingerprint)
     folder.parent.mkdir(parents=True, exist_ok=True)
+    want(Path(task.root), identity.params, who_wants(sweep.config.name))
     with FileLock(str(folder) + ".lock"):  # a trial of equal params waits for the first
         identity.save(folder)
         evaluation = replace(task.evaluation, basis=judging_basis(params, sweep.sampler))
@@ -184,17 +186,23 @@ def _train(
 
 
 def _reporter(tell: Callable[[dict], None], fingerprint: str) -> Report:
-    """A function that passes rungs on to Ray Tune, each once, though snapshots may come again."""
-    seen = -1
+    """A function that passes rungs on to Ray Tune, each once, though snapshots may come again.
+
+    With each goes at how many images this training of the trial began.
+    """
+    seen, begun_at = -1, None  # of the first start: workers that start anew repeat images
 
     def report(event: Event) -> None:
-        nonlocal seen
+        nonlocal seen, begun_at
+        if isinstance(event, Started) and begun_at is None:
+            begun_at = event.nimg
         if not isinstance(event, SnapshotSaved) or event.rung is None:
             return
         if event.rung["nimg"] > seen:
             seen = event.rung["nimg"]
             earlier = event.path == EARLIER
-            tell({**event.rung, "fingerprint": fingerprint, "earlier": earlier})
+            facts = {"fingerprint": fingerprint, "earlier": earlier, "begun_at": begun_at or 0}
+            tell({**event.rung, **facts})
 
     return report
 

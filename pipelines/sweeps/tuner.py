@@ -16,6 +16,7 @@ from ray.tune.search.basic_variant import BasicVariantGenerator
 from ray.tune.search.optuna import OptunaSearch
 
 from pipelines.ray_jobs.session import root_cause
+from pipelines.sweeps.lines import outside_line
 from pipelines.sweeps.record import say
 from pipelines.sweeps.space import Sweep
 
@@ -85,7 +86,7 @@ def make_searcher(sweep: Sweep, concurrent: int) -> Any:
     first = sweep.default_sample() if sweep.config.default_first else None
     points = [first] if first is not None else None
     if sweep.config.default_first and first is None:
-        say("sweep: params.yaml's own values lie outside the space and are not among the trials")
+        say(f"sweep: {outside_line(sweep)}")
     if sweep.config.searcher == "random":
         return BasicVariantGenerator(
             points_to_evaluate=points,

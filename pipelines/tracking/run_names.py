@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pipelines.settings.dotted_keys import flatten
+from pipelines.tracking.run_note import plain
 from pipelines.tracking.unmoved_game import reasons, unmoved_game
+from pipelines.workspace.paths import preset_files
 
 # No result depends on these sections, so they never count as changed.
 UNIMPORTANT_SECTIONS = ("tracking", "cluster")
@@ -66,10 +69,16 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tup
 
 def change_note(changed: Mapping[str, tuple[str, str]], previous: str) -> str:
     """Markdown: what differs from the run named `previous`."""
+    run = plain(previous)
     if not changed:
-        return f"Same params as *{previous}* (data or code differ)."
-    rows = [f"| `{name}` | {old} | {new} |" for name, (old, new) in changed.items()]
-    head = [f"Changed against *{previous}*:", "", "| param | before | now |", "|---|---|---|"]
+        return f"Same params as *{run}* (data or code differ)."
+    rows = [f"| `{name}` | {plain(old)} | {plain(new)} |" for name, (old, new) in changed.items()]
+    head = [
+        f"Changed against *{run}*:",
+        "",
+        "| param | before | now |",
+        "|---|---|---|",
+    ]
     return "\n".join(head + rows)
 
 
@@ -155,3 +164,16 @@ def gate_tags(train: Mapping[str, Any]) -> dict[str, str]:
         "gate.shut_reasons": reasons(gate) or ("never shut" if plays else "never played"),
         **({"gate.note": note} if note else {}),
     }
+
+
+def load_presets() -> dict[str, dict[str, Any]]:
+    """The presets that load, flattened, by name."""
+    found = {}
+    for path in sorted(preset_files()):
+        from pipelines.params import load_params
+
+        try:
+            found[path.stem] = flatten(load_params(path).model_dump(mode="json"))
+        except ValueError:
+            continue
+    return found

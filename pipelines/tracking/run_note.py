@@ -30,11 +30,11 @@ def results_note(
         links: {name: address}.
     """
     drawn = [
-        f"![{_plain(what)}](get-artifact?path={quote(path, safe='')}&run_uuid={run_id})"
+        f"![{plain(what)}](get-artifact?path={quote(path, safe='')}&run_uuid={run_id})"
         for path, what in pictures.items()
     ]
     where = ", ".join(f"[{name}]({address})" for name, address in links.items())
-    captions = "; ".join(_plain(what) for what in pictures.values())
+    captions = "; ".join(plain(what) for what in pictures.values())
     said = [f"Pictures: {captions}." if captions else "", f"More: {where}." if links else ""]
     parts = [headline, " ".join(drawn), more, " ".join(filter(None, said))]
     return "\n\n".join(filter(None, parts))
@@ -52,6 +52,6 @@ def results_of(note: str | None) -> str | None:
     return before.strip() if end else None
 
 
-def _plain(text: str) -> str:
-    """Text that markdown shows as it is, also within brackets."""
+def plain(text: str) -> str:
+    """A user's text that markdown shows as it is, also within brackets."""
     return "".join(f"\\{c}" if c in "\\[]()*_`<>#|!" else c for c in text)

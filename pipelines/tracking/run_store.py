@@ -11,6 +11,7 @@ from typing import Any
 from pipelines.tracking.provenance import is_dead
 from pipelines.tracking.run_names import JUDGED_BY, SHOWN_AGAIN, child_name
 from pipelines.tracking.run_note import NOTE, PICTURES, results_of, with_results
+from pipelines.tracking.run_status import UNFINISHED
 from pipelines.workspace.user import user_name
 
 RESTORED = ("prepare", "reference", "evaluate", "distil", "evaluate_students", "summarize")
@@ -56,8 +57,8 @@ class RunStore:
         return run.info.run_id
 
     def resume(self, run: Any, name: str | None = None) -> None:
-        """Make a run RUNNING again, without its tags about an error or another run that made it."""
-        for tag in ("error", "made_by", "made_by.name"):
+        """Make a run RUNNING again, without its tags about its end or another run that made it."""
+        for tag in ("error", "made_by", "made_by.name", UNFINISHED):
             if tag in run.data.tags:
                 self.client.delete_tag(run.info.run_id, tag)
         if "made_by" in run.data.tags:
@@ -233,10 +234,16 @@ class RunStore:
     def mark_dead_killed(self, pipeline_tag: str) -> None:
         """Mark as KILLED the RUNNING runs whose process on this machine has ended.
 
+        A parent run none of whose stages was RUNNING gets the tag UNFINISHED too: nobody killed it.
         The parent run of `pipeline_tag` is left as it is.
         """
-        for run in self.search({}, status="RUNNING"):
-            tags = run.data.tags
-            kept = tags.get("level") == "parent" and tags.get("pipeline") == pipeline_tag
-            if not kept and is_dead(tags):
-                self.client.set_terminated(run.info.run_id, "KILLED")
+        running = self.search({}, status="RUNNING")
+        at_work = {run.data.tags.get("mlflow.parentRunId") for run in running}
+        for run in running:
+            tags, run_id = run.data.tags, run.info.run_id
+            parent = tags.get("level") == "parent"
+            if (parent and tags.get("pipeline") == pipeline_tag) or not is_dead(tags):
+                continue
+            if parent and run_id not in at_work:
+                self.client.set_tag(run_id, UNFINISHED, "true")
+            self.client.set_terminated(run_id, "KILLED")

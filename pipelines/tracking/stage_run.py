@@ -24,6 +24,7 @@ from pipelines.tracking.run_names import (
     closest_preset,
     dataset_name,
     differences,
+    load_presets,
     parent_name,
 )
 from pipelines.tracking.run_store import RunStore
@@ -168,19 +169,6 @@ def _tags_now() -> dict[str, str]:
 
 def _as_text(flat: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(value)[:6000] for name, value in flat.items()}
-
-
-def load_presets() -> dict[str, dict[str, Any]]:
-    """The presets that load, flattened, by name."""
-    found = {}
-    for path in sorted(Path("presets").glob("*.yaml")):
-        from pipelines.params import load_params
-
-        try:
-            found[path.stem] = flatten(load_params(path).model_dump(mode="json"))
-        except ValueError:
-            continue
-    return found
 
 
 @contextmanager

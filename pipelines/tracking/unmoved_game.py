@@ -27,9 +27,11 @@ def unmoved(plays: int, open_fraction: float | None, reasons: str) -> str | None
         )
     if open_fraction is None or open_fraction > 0:
         return None
+    why = f" ({reasons})" if reasons else ""
+    times = f"{plays:,} play{'s' if plays > 1 else ''}"
     return (
-        f"the game never played: its gate was shut in all {plays} plays ({reasons}), so the game "
-        "moved nothing, and the run is one without a game"
+        f"the gate never opened in {times}{why}, so the game moved nothing, and "
+        "the run is one without a game"
     )
 
 

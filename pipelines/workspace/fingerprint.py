@@ -24,6 +24,7 @@ from pipelines.workspace.paths import (
     TRAIN,
     item_name,
     length_name,
+    preset_files,
     student_item_name,
 )
 from pipelines.workspace.stage_code import (
@@ -73,9 +74,19 @@ def stage_identity(stage: str, params: Params, *, sampler: str | None = None) ->
     """
     plain = params.model_dump(mode="json")
     keys = STAGE_PARAMS[stage] + (() if sampler is None else (f"sampling.{sampler}",))
-    chosen = {key: _dotted(plain, key) for key in keys}
     code = stage_files(stage, chosen_kinds(stage, plain, sampler))
-    return Identity(stage, hash_of(chosen), hash_of(_inputs(stage, params)), code_hash(code))
+    return Identity(
+        stage, _params_hash(plain, keys), hash_of(_inputs(stage, params)), code_hash(code)
+    )
+
+
+def train_params_hash(params: Params) -> str:
+    """`params` of the Identity of a training run, which data and code do not change."""
+    return _params_hash(params.model_dump(mode="json"), STAGE_PARAMS["train"])
+
+
+def _params_hash(plain: dict, keys: Iterable[str]) -> str:
+    return hash_of({key: _dotted(plain, key) for key in keys})
 
 
 def stage_fingerprint(stage: str, params: Params) -> str:
@@ -217,6 +228,8 @@ def _inputs(stage: str, params: Params) -> dict[str, Any]:
         and (REFERENCE / "reference.json").is_file()
     ):
         inputs["reference"] = content_hash(REFERENCE / "reference.json")
+    if stage == "summarize":  # the report names the closest preset
+        inputs["presets"] = {path.name: content_hash(path) for path in preset_files()}
     return inputs
 
 

@@ -102,7 +102,7 @@ def _wanted(folder: Path) -> list[str]:
         )
     except FileNotFoundError:
         raise RunIncomplete(f"{SUMMARY} is missing") from None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         raise RunIncomplete(f"{SUMMARY} is damaged") from None
     found = [path.stem for path in (folder / "snapshots").glob("[!.]*-*.*")]
     lengths = sorted({stem.partition("-")[2] for stem in found}, key=_number)

@@ -31,6 +31,16 @@ def dvc_root() -> Path:
     return Path(os.environ.get("DVC_ROOT") or ".").resolve()
 
 
+def is_project(folder: Path) -> bool:
+    """Whether a folder holds this project: its code, its pipeline and DVC's folder."""
+    try:
+        pipeline = (folder / "dvc.yaml").read_text(errors="replace")
+        parts = (folder / ".dvc", folder / "pipelines", folder / "training")
+        return "python -m pipelines.train" in pipeline and all(part.is_dir() for part in parts)
+    except OSError:
+        return False
+
+
 def grid_cache() -> Path:
     """Folder in which optimized time grids are kept."""
     return dvc_root() / ".runs" / "grids"
@@ -64,6 +74,11 @@ def length_name(length: float) -> str:
 def item_name(length: float, sampler: str) -> str:
     """Name of one item of the evaluate matrix."""
     return f"{length_name(length)}-{sampler}"
+
+
+def preset_files() -> list[Path]:
+    """The presets of the project, by name."""
+    return sorted(Path("presets").glob("*.yaml"))
 
 
 def student_item_name(student: str, length: float, sampler: str) -> str:

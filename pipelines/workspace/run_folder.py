@@ -11,6 +11,7 @@ from foundation.json_files import read_object
 from pipelines.workspace.fingerprint import Identity
 from pipelines.workspace.finished_run import sealed
 from pipelines.workspace.makers import maker
+from pipelines.workspace.use_lock import using
 from training.state.writer_lock import WRITER_LOCK
 
 ORPHAN_S = 30.0
@@ -31,6 +32,7 @@ def locked(folder: Path, wait_s: float = 0.0) -> Iterator[None]:
     Raises RunInUse, which names the process, if another one trains the run.
     """
     with ExitStack() as stack:
+        stack.enter_context(using(folder.parent))  # pipelines.clean may be at work
         try:
             stack.enter_context(holding(f"{folder}.lock"))
             if (folder / WRITER_LOCK).exists():

@@ -63,8 +63,8 @@ NO_RESULT: dict[str, str] = {
     "pipelines.settings.yaml_tree": "reads params.yaml, whose values count as params",
     "pipelines.tracking.connection": "what MLflow keeps",
     "pipelines.tracking.live_run": "what MLflow keeps",
-    "pipelines.tracking.provenance": "what MLflow keeps",
     "pipelines.tracking.stage_run": "what MLflow keeps",
+    "pipelines.tracking.run_note": "what MLflow keeps",
     "pipelines.tracking.run_store": "what MLflow keeps",
     "pipelines.workspace": "names of files, and fingerprints",
 }

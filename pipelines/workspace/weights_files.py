@@ -1,9 +1,10 @@
 """Finds the weights files that params name, even if DVC runs a stage in a copy of the project."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
-from models.weights import WeightsError
+from models.weights import WeightsError, check_suffix, check_weights
 from models.weights_folder import weights_file as file_of
 from pipelines.settings.schema import Params
 from pipelines.settings.yaml_file import ParamsError
@@ -15,17 +16,25 @@ from training.config import TrainConfig
 def weights_file(path: str, key: str, otherwise: str) -> Path:
     """Full path of a weights file that params name relative to the project or its main checkout.
 
-    An exported folder means the weights in it. Raises ParamsError for a missing file and for
-    another folder. Its message begins with `key` and ends with `otherwise`, which says what else
-    the key may be.
+    An exported folder means the weights in it. Raises ParamsError for a missing file, for another
+    folder, and for another kind of file. Its message begins with `key` and ends with `otherwise`,
+    which says what else the key may be.
     """
+    first: WeightsError | None = None
     for root in (Path(), dvc_root()):
         try:
             found = file_of(root / path)
-        except WeightsError as error:
-            raise ParamsError(f"{key}: {error}, or {otherwise}") from None
+        except WeightsError as error:  # a copy of the project has of a folder what git has of it
+            first = first or error
+            continue
         if found.is_file():
+            try:
+                check_suffix(found)
+            except WeightsError as error:
+                raise ParamsError(f"{key}: {error}; or give {otherwise}") from None
             return Path(os.path.abspath(found))  # a link keeps the .json beside it
+    if first is not None:
+        raise ParamsError(f"{key}: {first}, or {otherwise}")
     raise ParamsError(
         f"{key}: {path} does not exist: give the path of a .safetensors file or of an exported "
         f"folder, or {otherwise}"
@@ -38,6 +47,24 @@ def init_file(params: Params) -> Path | None:
     if path is None:
         return None
     return weights_file(path, "train.init_from", "null to start from random weights")
+
+
+def check_init(params: Params) -> None:
+    """Raise ParamsError, naming train.init_from, where its files are missing or damaged."""
+    _check("train.init_from", [init_file(params)])
+
+
+def check_guiding(sampler: SamplerConfig, name: str) -> None:
+    """Raise ParamsError, naming the sampler, where files of its guidance are missing or damaged."""
+    _check(f"sampling.{name}.guidance", guiding_files(sampler, name))
+
+
+def _check(key: str, files: Sequence[Path | None]) -> None:
+    for file in filter(None, files):
+        try:
+            check_weights(file)
+        except WeightsError as error:
+            raise ParamsError(f"{key}: {error}") from None
 
 
 def guiding_files(sampler: SamplerConfig, name: str) -> list[Path | None]:

@@ -4,10 +4,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import evaluation.classifier
 from evaluation.config import EvaluationConfig
-from evaluation.copies import copy_notes, near_copies
+from evaluation.copies import copy_notes, near_copies, write_pairs
 from evaluation.judge import judge
 from evaluation.reference import build_reference, load_reference
 
@@ -67,7 +68,8 @@ def test_too_few_pictures_are_not_made_more_by_copies(digits, tmp_path):
 
 
 def test_digits_hold_no_near_copies(digits):
-    found = near_copies(digits.images, digits.train_indices, digits.held_out_indices)
+    found, pairs = near_copies(digits.images, digits.train_indices, digits.held_out_indices)
+    assert pairs == []
     assert found == {"looked_at": 1024, "near_copies": 0, "near_copies_across_split": 0}
 
 
@@ -77,7 +79,9 @@ def test_augmented_copies_are_near_copies(digits, change):
     changed = np.clip(np.round(CHANGES[change](own[:30].astype(float))), 0, 255).astype(np.uint8)
     images = np.concatenate([own, changed, np.full((2, 8, 8, 1), 9, np.uint8)])
     train, held_out = np.arange(110), np.arange(110, 132)  # ten of the changed ones are in train
-    assert near_copies(images, train, held_out) == {
+    found, pairs = near_copies(images, train, held_out)
+    assert sorted(pairs) == [(number, 100 + number) for number in range(30)]
+    assert found == {
         "looked_at": 132,  # of which the two flat ones show nothing that could be compared
         "near_copies": 60,
         "near_copies_across_split": 40,
@@ -89,9 +93,25 @@ def test_of_many_images_some_are_looked_at_and_compared_with_all(digits, monkeyp
     monkeypatch.setattr("evaluation.copies.AT_ONCE", 64)
     told = []
     images = np.repeat(digits.images[:100], 2, axis=0)
-    found = near_copies(images, np.arange(150), np.arange(150, 200), lambda *x: told.append(x))
+    found, pairs = near_copies(
+        images, np.arange(150), np.arange(150, 200), lambda *x: told.append(x)
+    )
     assert found == {"looked_at": 50, "near_copies": 50, "near_copies_across_split": 0}
     assert told[-1] == (200, 200)
+    assert len(pairs) == 50 and all(second == first + 1 for first, second in pairs)
+
+
+def test_pairs_are_listed_and_shown(digits, tmp_path, monkeypatch):
+    write_pairs(tmp_path, [], digits.images)
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr("evaluation.copies.MOST_SHOWN", 2)
+    write_pairs(tmp_path, [(1, 5), (2, 9), (3, 4)], digits.images)
+    assert (tmp_path / "near_copies.csv").read_text() == "image,other\n1,5\n2,9\n3,4\n"
+    high, wide = np.asarray(Image.open(tmp_path / "near_copies.png")).shape[:2]
+    assert high > 80 and wide > 80
+    monkeypatch.setattr("evaluation.copies.MOST_PAIRS", 7)
+    same = np.repeat(digits.images[:10], 2, axis=0)
+    assert len(near_copies(same, np.arange(10), np.arange(10, 20))[1]) == 7
 
 
 def test_notes_say_what_was_merged_and_what_stays():
@@ -105,4 +125,5 @@ def test_notes_say_what_was_merged_and_what_stays():
     assert copy_notes(none) == []
     merged, near = copy_notes(none | {"merged_train": 3, "near_copies": 4})
     assert merged.startswith("3 training and 0 held-out images are copies")
-    assert near.startswith("4 of 9 real images looked at have a near-copy")
+    assert near.startswith("4 of 9 real images looked at may have a near-copy")
+    assert "look at outputs/reference/near_copies.png" in near

@@ -48,6 +48,25 @@ def test_rows_by_class():
     assert many.size == unlabelled.size == plain.size
 
 
+def test_long_rows_of_few_classes_go_on_below():
+    labels = np.arange(66) % 3  # 22 images of each class: two lines of 11
+    shown = np.stack([np.full((8, 8, 1), 80 + i, np.uint8) for i in range(66)])
+    names = ["cat", "dog", "eel"]
+    sheet = np.asarray(sample_grid(shown, scale=4, labels=labels, label_names=names))
+    step = 32 + GAP
+    assert sheet.shape[0] == 2 * MARGIN + 6 * step - GAP
+    tiles = sheet[:, -MARGIN - 11 * step + GAP :, 0]
+    for line in range(6):
+        for column in range(11):
+            found = tiles[MARGIN + line * step + 9, column * step + 9]
+            assert found == 80 + 3 * (11 * (line % 2) + column) + line // 2
+    left = sheet[:, : -MARGIN - 11 * step + GAP]
+    named = [(left[MARGIN + i * step :][:32] < 128).any() for i in range(6)]
+    assert named == [True, False] * 3  # once for each class
+    asked = sample_grid(shown, columns=22, scale=4, labels=labels, label_names=names)
+    assert asked.height == 2 * MARGIN + 3 * step - GAP
+
+
 def test_nearest_finds_planted_copies_and_the_first_of_equals():
     train = images(500, seed=1)
     indices = np.arange(0, 500, 2)

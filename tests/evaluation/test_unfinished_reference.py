@@ -1,5 +1,6 @@
 """A reference that is interrupted, and made by the next start."""
 
+import json
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ import evaluation.features
 from evaluation import unfinished_reference
 from evaluation.config import EvaluationConfig
 from evaluation.reference import build_reference
+from evaluation.unfinished_reference import ABOUT, unfinished_work
 from foundation.file_lock import holding
 from models.extractors.classifier import ClassifierExtractor
 
@@ -79,6 +81,19 @@ def test_interrupted_anywhere_it_goes_on_to_the_same_bits(digits, tmp_path, coun
     assert counted == [300, 100], "the held-out split alone, whose first part was not on disk"
     assert contents(tmp_path / "out") == whole
     assert [path.suffix for path in kept.iterdir()] == [".lock"], "removed when all is done"
+
+
+def test_it_tells_of_which_data_it_is_from_the_start(digits, tmp_path, counted):
+    """So that pipelines.clean knows what may go; that alone is nothing to go on with."""
+    told = []
+    for _ in range(2):
+        with (
+            pytest.raises(KeyboardInterrupt),
+            unfinished_work(tmp_path, {"dataset": "abc"}, told.append) as folder,
+        ):
+            about = json.loads((folder / ABOUT).read_text())
+            raise KeyboardInterrupt
+    assert about == {"dataset": "abc"} and told == []
 
 
 def test_damaged_parts_are_made_again(digits, tmp_path, counted):

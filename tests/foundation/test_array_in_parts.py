@@ -74,6 +74,9 @@ def test_a_damaged_list_costs_the_parts_it_names_no_more(tmp_path):
             assert found is None or (found == VALUES[start:stop]).all()
         again.write(8, VALUES[8:])  # after a line that was cut off
         assert ArrayInParts(path, VALUES.shape).read(8, 10) is not None, end
+    for number in ("1e400", "Infinity", "NaN", "null"):
+        listed.write_text(f'{{"start": {number}, "stop": 4, "sha256": "0"}}\n')
+        assert ArrayInParts(path, VALUES.shape).read(0, 4) is None
     listed.unlink()
     assert ArrayInParts(path, VALUES.shape).read(0, 4) is None
 

@@ -1,10 +1,13 @@
 """Copies of the project, in which tests may edit files and run stages."""
 
+import json
 import os
 import shutil
 from pathlib import Path
 
 import pytest
+
+from pipelines.settings.schema import Params
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = (
@@ -37,6 +40,19 @@ def copy_code():
         shutil.copy(source / "dvc.yaml", target)
 
     return copy
+
+
+@pytest.fixture
+def write_data_set():
+    """write_data_set(folder, params) writes a dataset.json as if `prepare` had made it there."""
+
+    def write(folder: Path, params: Params) -> None:
+        facts = params.dataset.model_dump(mode="json") | {"content_hash": "data"}
+        path = folder / "outputs" / "dataset" / "dataset.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(facts))
+
+    return write
 
 
 @pytest.fixture

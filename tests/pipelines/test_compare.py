@@ -9,7 +9,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
-from rich.console import Console
 
 from pipelines import compare
 from pipelines.comparison.page import _charts, _draw_panel, draw, render
@@ -22,6 +21,7 @@ from pipelines.comparison.runs import (
     read_run,
 )
 from pipelines.comparison.terminal import print_difference, print_judging, print_runs
+from pipelines.console.terminal import terminal
 from pipelines.reporting.figures import new_figure, png
 from pipelines.tracking.connection import open_run_store
 from pipelines.tracking.stage_run import JUDGED_BY, TrackingConfig, stage_run
@@ -150,7 +150,7 @@ def test_runs_are_found_by_name_fingerprint_and_id(store):
 
 
 def test_difference_is_printed_and_drawn(runs, store):
-    console = Console(file=io.StringIO(), width=120)
+    console = terminal(file=io.StringIO(), width=120)
     print_runs(console, runs)
     print_difference(console, runs)
     console.print(compare.listing(store))
@@ -203,7 +203,7 @@ def of(store, *names):
 
 
 def printed(*lines, width=80):
-    console = Console(file=io.StringIO(), width=width)
+    console = terminal(file=io.StringIO(), width=width)
     for line, *arguments in lines:
         line(console, *arguments)
     return console.file.getvalue()
@@ -268,3 +268,23 @@ def test_legends_lie_on_no_curve(runs):
         assert axes.get_legend() is None
         assert legend.get_window_extent().y1 <= axes.get_window_extent().y0
         assert [text.get_text() for text in legend.get_texts()][:2] == ["graph aaaa", "none bbbb"]
+
+
+def test_a_mark_has_one_meaning(store):
+    parent = compare.find_run(store, "dddd1")
+    tags = {"git.commit": "9ade979" * 5, "git.dirty": "true", "git.changed": "params.yaml"}
+    store.write(parent.info.run_id, tags=tags)
+    said = printed((type(terminal()).print, compare.listing(store)), width=200)
+    (row,) = [line for line in said.splitlines() if "digits affinity s0 dddd" in line]
+    assert "digits affinity s0 dddd *" in row and row.rstrip().endswith("9ade979+")
+    head = " ".join(said.split("name ")[0].split())
+    assert "*: the game never played, or its gate never opened; +: code or settings" in head
+    page = render(of(store, "dddd1", "dddd2"))
+    assert "+: files that differed from the commit (affinity: params.yaml)." in page
+
+
+def test_a_run_without_metrics_says_so_in_one_line(runs):
+    empty = Compared("digits none s0 f00d", "f" * 32, "unfinished")
+    said = printed((print_runs, [*runs, empty]), width=120)
+    assert "digits none s0 f00d: it holds no metrics, since it was never evaluated\n" in said
+    assert said.count("holds no metrics") == 1 and "unfinished" in said

@@ -91,13 +91,31 @@ def test_speed_time_disk_and_precision_are_told(tiny, workspace, monkeypatch, ca
     tiny()
     told, lines = doctor(monkeypatch, capsys)
     assert told is None and not of("problem", lines)
-    (speed,), (time,), (precision,) = (of(h, lines) for h in ("speed", "time", "precision"))
+    (speed,), (time, judging), (precision,) = (
+        of(heading, lines) for heading in ("speed", "time", "precision")
+    )
     assert speed.startswith("a step of 16 images takes ") and speed.endswith("(processors, fp32)")
     assert " with a play" in speed
     assert time.startswith("training about ") and "images for 5 evaluations about" in time
+    assert judging.startswith("judging 5 items of 512 images (20 draws of at most 512 on either")
+    assert "side) at most about " in judging and "reading images" in judging
     assert precision.startswith("fp32; bf16")
     assert "GB free, about 2" in of("disk", lines)[0]
     assert (workspace / ".runs" / "speed.json").is_file()
+
+
+@pytest.mark.parametrize("words", [(), ("--quick",)])
+def test_the_speed_of_bf16_is_measured_and_told_once(tiny, monkeypatch, capsys, words):
+    tiny(train__precision="bf16")
+    timings = iter((1.9, 1.5))
+    monkeypatch.setattr("pipelines.checkup.machine._judging", lambda params: "judging")
+    monkeypatch.setattr("pipelines.doctor.busy_remark", lambda: "rough: busy")
+    monkeypatch.setattr("training.precision_speed.bf16_slowdown", lambda: next(timings))
+    _, lines = doctor(monkeypatch, capsys, *words)
+    (told,) = (line for line in lines if "bf16 is" in line)
+    assert "bf16 is 1.9 times slower" in told and told.endswith("set train.precision to fp32")
+    assert next(timings) == 1.5
+    assert "processors; speed and time below are rough: busy" in of("machine", lines)[0]
 
 
 def test_quick_measures_nothing_and_names_what_params_do_not(tiny, workspace, monkeypatch, capsys):

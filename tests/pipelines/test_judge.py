@@ -38,8 +38,11 @@ def test_two_folders_give_a_table_and_a_file(tmp_path, monkeypatch, capsys):
     said = capsys.readouterr().out
     assert "6 images; n = 6" in said and "FD-EffNetLite0, all images" in said
     assert "Coverage" in said and "near its floor" in said
-    assert "made: 1 files could not be read, the first cut.png: not an image" in said
+    assert "made: 1 file could not be read, the first cut.png: not an image" in said
+    assert "note: the generated images are 16x16 and the real ones 24x20: the metrics" in said
+    assert "note: n = 6 is not above the 1280 features" in said
     kept = json.loads(out.read_text())
+    assert len(kept["notes"]) == 2
     assert kept["metrics"]["fd"].keys() == {"value", "std", "floor", "floor_std"}
     assert kept["metrics"]["fd_full"]["value"] > 0 and kept["num_real"] == 12
     assert kept["protocol"]["extractor"] == "efficientnet_lite0"

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from rich.console import Console
 from scipy import stats
 
 from evaluation.paired_statistics import paired_difference
 from pipelines import replicate
+from pipelines.console.terminal import terminal
 from pipelines.replicate import check_judging, run_all, write_results
-from pipelines.replication.experiments import chosen, game_note
+from pipelines.replication.experiments import as_result, chosen, game_note
 from pipelines.replication.plan import check_item, parse_option, parse_seeds, plan, plan_remarks
 from pipelines.replication.report import Result, print_tables, summarise, write_figure
 from pipelines.settings.yaml_file import ParamsError, read_yaml
@@ -75,6 +75,13 @@ def test_mistakes_are_told_before_anything_runs(seeds, options, said):
     with pytest.raises(ParamsError) as caught:
         plan(RAW, seeds, options)
     assert said in str(caught.value)
+
+
+def test_a_control_is_no_game_that_never_played():
+    control, game = plan(RAW, "1", ["structure.kind=none,graph"])
+    report = fake_report(4.0) | {"train": {"structure_plays": 0}}
+    assert as_result(control, report, None).game_note is None
+    assert "before its first play" in as_result(game, report, None).game_note
 
 
 def test_an_item_that_some_variant_lacks_is_told_before_anything_runs():
@@ -162,7 +169,7 @@ def test_tables_and_figure(tmp_path):
     assert summary.differences["kid"]["k=graph"].resolved
     assert not summary.differences["fd"]["k=graph"].resolved
     json.dumps(summary.as_dict(), allow_nan=False)
-    console = Console(width=120, file=io.StringIO())
+    console = terminal(width=120, file=io.StringIO())
     print_tables(summary, console)
     text = console.file.getvalue()
     assert "1.1 ± 0.1 (n=3)" in text and "-0.5 [" in text and "]*" in text
@@ -207,14 +214,14 @@ def test_results_that_were_not_judged_alike_have_floors_and_no_differences(tmp_p
 
 
 def test_a_game_that_moved_nothing_is_a_line_and_no_rows_of_zero():
-    note = "the game never played: its gate was shut in all 5 plays (too few plays x5)"
+    note = "the gate never opened in 5 plays (too few plays x5)"
     results = [
         of_variant(kind, seed, 0.5 + seed, game_note=note if kind == "k=graph" else None)
         for seed in range(2)
         for kind in ("k=none", "k=graph", "k=affinity")
     ]
     summary = summarise(results)
-    console = Console(width=80, file=io.StringIO())
+    console = terminal(width=80, file=io.StringIO())
     print_tables(summary, console)
     said = console.file.getvalue()
     assert f"k=graph (seed 0, 1): {note}" in said
@@ -222,7 +229,7 @@ def test_a_game_that_moved_nothing_is_a_line_and_no_rows_of_zero():
     assert "paired difference" not in said and "+0" not in said
     # A single digit of a single seed makes it a comparison again.
     other = [*results[:-1], of_variant("k=affinity", 1, 1.6)]
-    console = Console(width=80, file=io.StringIO())
+    console = terminal(width=80, file=io.StringIO())
     print_tables(summarise(other), console)
     said = console.file.getvalue()
     assert "paired difference" in said and "k=affinity: equal" not in said

@@ -114,7 +114,8 @@ def test_what_cannot_be_written_is_told_before_anything_is_drawn(weights, tmp_pa
     monkeypatch.setattr(sample, "progress", None)  # it would begin the drawing
     for words, told in (
         (("--grid", tmp_path / "g.pgn"), r"g\.pgn: name a file that ends in \.png or"),
-        (("--grid", tmp_path / "no" / "g.png"), "make the folder .*no first"),
+        (("--grid", weights / "g.png"), r"0\.1\.safetensors is a file: name another folder"),
+        (("--out", weights / "deep"), r"0\.1\.safetensors is a file: name another folder"),
         (("--npz", tmp_path), "is a folder: name a file"),
         (("--npz", tmp_path / "a.np"), r"a\.np: name a file that ends in \.npz"),
         (("--out", weights), "is a file: name a folder"),
@@ -125,6 +126,11 @@ def test_what_cannot_be_written_is_told_before_anything_is_drawn(weights, tmp_pa
 
 def test_labels_by_name_are_those_by_number(tmp_path, monkeypatch):
     named = save_toy(tmp_path / "named.safetensors", 3, ["cat", "dog", "big, bird"])
+    deep = tmp_path / "made" / "deeply"  # missing folders are made, whatever is written there
+    words = "--out", deep / "out", "--grid", deep / "grids" / "g.png"
+    run(monkeypatch, named, "--count", 1, "--steps", 2, "--labels", "big, bird", *words)
+    assert Image.open(deep / "out" / "000000-class2.png").info["class"] == "big, bird"
+    assert (deep / "grids" / "g.png").is_file()
     for name, labels in (("a", "big, bird,cat"), ("b", "2,0")):
         words = "--count", 4, "--labels", labels, "--steps", 2, "--npz", tmp_path / f"{name}.npz"
         run(monkeypatch, named, *words, "--grid", tmp_path / f"{name}.png")
@@ -170,8 +176,8 @@ def test_labels_by_name_are_those_by_number(tmp_path, monkeypatch):
         (["--grid-option", "rho=1e-9"], "rho is 1e-09"),
         (["--grid-option", "rho=010"], "010 is 8 to one reader"),
         (["--grid-option", "rho=[1"], "is not a value"),
-        (["--guide", "classifier_free=[1]"], "sampler.guidance.0.weight|valid number"),
-        (["--guide", "classifier_free=null"], "valid number"),
+        (["--guide", "classifier_free=[1]"], "the weight must be a number"),
+        (["--guide", "classifier_free=null"], "the weight must be a number"),
     ],
 )
 def test_bad_input_is_one_clear_error(weights, tmp_path, monkeypatch, words, told):
@@ -210,17 +216,18 @@ def test_guidance_from_the_command_line(weights, tmp_path, monkeypatch):
         line = command_line("").parse_args([str(weights), *words])
         return chosen_sampler(line).guidance
 
-    words = "--guide autoguidance=2 --guide classifier_free=1.5 --guide-weights g.safetensors"
-    guided = chosen(*words.split())
+    guide = str(tmp_path / "0.2.safetensors")
+    words = "--guide autoguidance=2 --guide classifier_free=1.5 --guide-weights"
+    guided = chosen(*words.split(), guide)
     assert [(entry.kind, entry.weight) for entry in guided] == [
         ("autoguidance", 2.0),
         ("classifier_free", 1.5),
     ]
-    assert [entry.guiding_weights for entry in guided] == ["g.safetensors", None]
+    assert [entry.guiding_weights for entry in guided] == [guide, None]
     for word, told in (
-        ("interval=2", "weight belongs to kind .* not interval"),
+        ("interval=2", "interval has no weight and is set in the params file"),
         ("gradeint=2", "did you mean 'gradient'"),
-        ("gradient=-1", r"sampler\.guidance\.0\.weight.* greater than or equal to 0"),
+        ("gradient=-1", "--guide gradient=-1: .*greater than or equal to 0"),
     ):
         with pytest.raises(ValueError, match=told):
             chosen("--guide", word)

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +17,6 @@ from pipelines.reporting.stage_outputs import (
     Report,
     ResultsError,
     best_item,
-    flat_metrics,
     read_item,
     summary,
     write_csv,
@@ -166,11 +166,6 @@ def test_table_has_one_row_per_item_and_empty_cells(tmp_path):
     assert first["conditional_accuracy"] == "" and float(first["structure_gap"]) == 0.2
 
 
-def test_flat_metrics():
-    given = {"kid": {"value": 1, "floor": 2.0, "floor_std": None}, "x": {"resolvable": True}}
-    assert flat_metrics(given) == {"kid": 1.0, "kid_floor": 2.0}
-
-
 def test_page_is_self_contained_and_the_same_each_time(outputs):
     inputs = summarize.read_inputs(["0.05-default", "0.1-default"])
     text = render(inputs)
@@ -271,10 +266,9 @@ def test_whatever_a_stages_json_holds_the_report_is_made_or_the_stage_named(
 
 
 def test_main_writes_the_three_files_for_the_items_that_params_name(outputs, monkeypatch):
-    from types import SimpleNamespace
-
+    lengths = SimpleNamespace(lengths=(0.12,))  # a wrong params file: nothing is judged at it
     params = SimpleNamespace(
-        ema=SimpleNamespace(lengths=(0.1,)),  # 0.05 lies there too, from an earlier setting
+        ema=lengths,
         samplers=("default",),
         distil=(),
         tracking=SimpleNamespace(enabled=False),
@@ -286,7 +280,12 @@ def test_main_writes_the_three_files_for_the_items_that_params_name(outputs, mon
     monkeypatch.setattr(summarize, "pipeline_tag", lambda params: "tag")
     monkeypatch.setattr(summarize, "stage_fingerprint", lambda stage, params: "fingerprint")
     monkeypatch.setattr("sys.argv", ["summarize"])
+    with pytest.raises(ResultsError, match=r"0\.12-default"):
+        summarize.main()
+    assert not (outputs / "outputs/unused").exists(), "a run that fails moves nothing"
+    lengths.lengths = (0.1,)  # 0.05 lies there too, from an earlier setting
     summarize.main()
+    assert (outputs / "outputs/unused/0.05-default/metrics.json").is_file()
     written = json.loads((outputs / "reports/metrics.json").read_text())
     assert list(written["items"]) == ["0.1-default"]
     assert {path.name for path in (outputs / "reports").iterdir()} == {

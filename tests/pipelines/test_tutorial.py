@@ -68,12 +68,20 @@ def test_every_section_with_commands_is_known():
 
 def test_a_comparison(clone):
     said = {}
+    for name in ("holiday", "images"):
+        (clone.folder / name).mkdir()
+        (clone.folder / name / "a.png").write_bytes(b"")
     for line in filter(runs, commands()["A comparison"]):
         match = re.fullmatch(r"(python -m pipelines\.compare) \w{4} \w{4}", line)
         if match:  # the tutorial's own fingerprints
             found = re.findall(r" s0 .*? ([0-9a-f]{4})\b", said["python -m pipelines.compare"])
             line = f"{match[1]} {' '.join(dict.fromkeys(found))}"
         said[line] = shell(clone, line)
+        if line.startswith("git add"):  # all that DVC needs, and no image of the user's
+            assert shell(clone, "git status --porcelain -uno") == ""
+            tracked = shell(clone, "git ls-files").split()
+            assert "dvc.lock" in tracked and "reports/metrics.json" in tracked
+            assert not {"holiday/a.png", "images/a.png"} & set(tracked)
         if line.startswith("dvc exp run"):
             shell(clone, "git checkout . && dvc checkout")  # as the text says
             assert "up to date" in clone.run("dvc", "status")

@@ -22,6 +22,7 @@ from evaluation.reference import build_reference
 from models.config import ModelConfig
 from models.denoiser import Denoiser, describe
 from models.weights import save_weights
+from sadm.pictures import asked
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -85,6 +86,51 @@ def test_pictures_depend_on_seed_number_and_label(project):
     np.testing.assert_array_equal(in_turn, given)
     with pytest.raises(ValueError, match=r"labels \[10\]: this denoiser knows 0 to 9, and -1"):
         sadm.generate(weights, 1, labels=[3, 10])
+
+
+@pytest.fixture(scope="module")
+def fruit(tmp_path_factory):
+    """Weights of two named classes."""
+    torch.manual_seed(1)
+    config = ModelConfig(channels=8, attention_resolutions=(), structural_blocks=())
+    denoiser = Denoiser((1, 8, 8), 2, config)
+    with torch.no_grad():
+        denoiser.unet.output_gain.fill_(1.0)
+    path = tmp_path_factory.mktemp("fruit") / "w.safetensors"
+    described = describe(denoiser) | {"label_names": ["green pear", "red apple"]}
+    save_weights(path, denoiser.state_dict(), described)
+    return path
+
+
+def test_classes_may_be_named(fruit):
+    few = sadm.SamplerConfig(steps=2)
+    _, request = asked(fruit, range(4), few, 0, ["red apple", 0, np.int64(-1)])
+    assert request.labels.tolist() == [1, 0, -1, 1]
+    assert sadm.generate(fruit, 2, sampler=few, labels=["red apple"]).shape == (2, 8, 8, 1)
+    rows = sadm.interpolation_sheet(fruit, 0, 1, sampler=few, labels=["red apple"], frames=3)
+    same = sadm.interpolation_sheet(fruit, 0, 1, sampler=few, labels=np.asarray([1]), frames=3)
+    np.testing.assert_array_equal(np.asarray(rows), np.asarray(same))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"labels": ["red aple"]}, "unknown class 'red aple': did you mean 'red apple'"),
+        ({"labels": "red apple"}, r"give a list, such as labels=\['red apple'\]"),
+        ({"labels": 1}, r"give a list, such as labels=\[1\]"),
+        ({"labels": [0, 1.5]}, r"labels \[1.5\]: this denoiser knows 0 to 1, and -1"),
+        ({"labels": [True]}, r"labels \[True\]: this denoiser knows"),
+        ({"labels": []}, "this denoiser knows 0 to 1"),
+        ({"sampler": "few5"}, r"sampler 'few5': give a sadm.SamplerConfig, such as .*load_params"),
+        ({"sampler": {"steps": 3}}, "give a sadm.SamplerConfig"),
+        ({"count": "3"}, "count '3': give a whole number"),
+        ({"count": 0}, "count 0: give a whole number of pictures, at least 1"),
+        ({"denoiser": 7}, "denoiser 7: give what sadm.load_denoiser returns"),
+    ],
+)
+def test_other_arguments_are_refused_in_one_clear_line(fruit, arguments, told):
+    with pytest.raises(ValueError, match=told):
+        sadm.generate(**({"denoiser": fruit, "count": 1} | arguments))
 
 
 def test_every_public_name_is_there():

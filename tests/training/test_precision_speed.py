@@ -10,6 +10,7 @@ import torch
 from training.precision_speed import precision_note
 
 CPU = torch.device("cpu")
+SLOWER = "slower than fp32 on this processor: set train.precision to fp32"
 
 
 @pytest.mark.parametrize(
@@ -18,12 +19,22 @@ CPU = torch.device("cpu")
         ("fp32", 16.2, None),
         ("bf16", 0.7, None),
         ("bf16", 1.1, None),
-        ("bf16", 16.2, "bf16 is 16 times slower on this processor: set train.precision to fp32"),
-        ("bf16", 2.04, "bf16 is 2.0 times slower on this processor: set train.precision to fp32"),
+        ("bf16", 16.2, f"bf16 is 16 times {SLOWER}"),
+        ("bf16", 2.04, f"bf16 is 2.0 times {SLOWER}"),
     ],
 )
-def test_a_slow_bf16_is_told_with_the_mend(precision, times, told):
+def test_a_slow_bf16_is_told_with_the_mend(precision, times, told, monkeypatch):
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.5, 9.0, 9.0))
     assert precision_note(precision, CPU, lambda: times) == told
+
+
+def test_on_a_busy_machine_the_figure_is_called_rough(monkeypatch):
+    monkeypatch.setattr(os, "getloadavg", lambda: (8.25, 0.0, 0.0))
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    assert precision_note("bf16", CPU, lambda: 2.0) == (
+        "bf16 is 2.0 times slower than fp32 on this processor (rough, since this machine "
+        "is busy: load 8.2 on 2 processors): set train.precision to fp32"
+    )
 
 
 def test_a_gpu_is_asked_for_its_units(monkeypatch):

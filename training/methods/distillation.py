@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from dataset.store import ImageDataset
@@ -14,6 +13,7 @@ from sampling.config import SamplerConfig
 from sampling.for_students import student_sampler
 from training.distillation.pairs import TeacherPairs
 from training.distillation.teacher import copy_player, load_teacher
+from training.learning_rates import learning_rate
 from training.method import Extra, Measurement
 from training.players import Player
 from training.run_settings import RunSettings
@@ -32,10 +32,9 @@ class Distillation:
     def __init__(self, settings: RunSettings, dataset: ImageDataset, world: World):
         """Raises WeightsError for a teacher that does not fit the data set."""
         self.settings, self.dataset, self.world = settings, dataset, world
-        self.teacher = load_teacher(settings, dataset, world)
-        self.players: dict[str, Player] = {
-            self.deployed: copy_player(settings, self.teacher, averaged=True)
-        }
+        assert settings.teacher is not None, "a student has a teacher"
+        self.teacher = load_teacher(settings.teacher, dataset, world)
+        self.players: dict[str, Player] = {self.deployed: self.copy(settings.ema.tracked)}
 
     @property
     def config(self) -> StudentConfig:
@@ -49,6 +48,19 @@ class Distillation:
         network = self.players[self.deployed].network
         assert isinstance(network, Denoiser)
         return network
+
+    def copy(self, tracked: Sequence[float] | None, lr: float | None = None) -> Player:
+        """A player that begins as the teacher. lr: peak rate; None: train.lr.
+
+        tracked: lengths of its averages; None: it is no student, and has none.
+        """
+        train = self.settings.train
+        scale = 1.0 if lr is None else lr / train.lr
+
+        def rate(nimg: int) -> float:
+            return scale * learning_rate(self.settings, nimg)
+
+        return copy_player(self.teacher, rate, train.adam_betas, train.grad_clip, tracked)
 
     def turns(self, step: int) -> Sequence[str]:
         return (self.deployed,)
@@ -103,9 +115,3 @@ def add_sums(sums: dict[str, Tensor], losses: Mapping[str, Tensor]) -> None:
     for name, values in losses.items():
         total = values.detach().sum().double()
         sums[name] = sums[name] + total if name in sums else total
-
-
-def label_rows(dataset: ImageDataset, rows: torch.Tensor | Any, conditional: bool) -> Tensor:
-    """Labels int64 [B] of the dataset's images `rows`; -1 for an unconditional network."""
-    labels = torch.as_tensor(dataset.labels[rows].astype("int64"))
-    return labels if conditional else torch.full_like(labels, -1)

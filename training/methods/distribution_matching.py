@@ -13,7 +13,6 @@ from foundation.workers import World
 from models.denoiser import Denoiser
 from training.distillation.pairs import TeacherPairs
 from training.distillation.rollout import rollout
-from training.distillation.teacher import copy_player
 from training.methods.denoising import autocast
 from training.methods.distillation import Distillation, add_sums
 from training.noise_levels import sigma_quantile
@@ -39,9 +38,7 @@ class DistributionMatching(Distillation):
         # No dropout: the student's images must be those that its sampler draws.
         self.student.eval()
         if config.critic:
-            self.players["critic"] = copy_player(
-                settings, self.teacher, config.critic_lr, averaged=False
-            )
+            self.players["critic"] = self.copy(None, config.critic_lr)
             self.players["critic"].network.eval()
         self.teacher_pairs: TeacherPairs | None = None
         if config.regression:

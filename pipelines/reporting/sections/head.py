@@ -38,7 +38,7 @@ def header(inputs: Inputs, by: str, best: Item) -> str:
     lead = " ".join(filter(None, [_best_setting(inputs, by, best), _against_floor(by, best)]))
     return (
         f'<header><p class="kicker">{text(kicker)}</p><h1>{text(title(inputs))}</h1>'
-        f'<p class="lead">{text(lead)}</p>{_warning(best)}</header>'
+        f'<p class="lead">{text(lead)}</p>{_warning(best)}{_near_copies(inputs)}</header>'
     )
 
 
@@ -50,6 +50,22 @@ def _warning(best: Item) -> str:
         f"Only {best.n} images stand on each side of every comparison (as many as are generated, "
         "but at most half of the held-out ones), so all numbers here are rough, and noise may look "
         "good. More held-out images make them sharper: add images, or raise dataset.held_out."
+    )
+    return f'<p class="warn">{text(said)}</p>'
+
+
+def _near_copies(inputs: Inputs) -> str:
+    """A line on top where real images resemble each other so closely that floors are flattered."""
+    copies = inputs.reference.get("copies") or {}
+    near = copies.get("near_copies") or 0
+    if not near:
+        return ""
+    across = copies.get("near_copies_across_split", 0)
+    said = (
+        f"{near:,} of {copies.get('looked_at', 0):,} real images looked at have a near-copy among "
+        f"the data, {across:,} of them on the other side of the split. They count as independent "
+        "images, though they are not, so the values of real images are less to be trusted. Leave "
+        "near-copies out of the data."
     )
     return f'<p class="warn">{text(said)}</p>'
 
@@ -111,7 +127,7 @@ def headline_tiles(best: Item) -> str:
 
 
 def origin(inputs: Inputs) -> str:
-    """Commit, uncommitted changes, and the params that differ from the closest preset."""
+    """Commit at which the page was drawn, and the params that differ from the closest preset."""
     about = inputs.origin
     parts = [_commit(inputs)]
     rows = [(Html(f"<code>{text(key)}</code>"), *pair) for key, pair in about.changes.items()]
@@ -133,7 +149,7 @@ def _commit(inputs: Inputs) -> str:
     git = inputs.origin.git
     if not git:
         return "<p>The project is not under git, so no commit can be named.</p>"
-    said = f"Git commit <code>{text(git['git.commit'][:12])}</code>"
+    said = f"This page was drawn at Git commit <code>{text(git['git.commit'][:12])}</code>"
     if git.get("git.branch", "HEAD") != "HEAD":
         said += f" of branch {text(git['git.branch'])}"
     if git.get("git.dirty") == "true":

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from dataset.class_counts import class_counts
+from foundation.counted import counted
 from foundation.number_names import number_name
 from pipelines.reporting.html import details, facts, figure, grid, section, text
 from pipelines.reporting.inputs import Inputs
@@ -81,7 +82,9 @@ def data_set(inputs: Inputs) -> str:
             f"{_names(list(data['untrained_classes']))}."
         )
     if data.get("skipped"):
-        lines.append(f"{len(data['skipped']):,} files could not be read; dataset.json names them.")
+        lines.append(
+            f"{counted(len(data['skipped']), 'file')} could not be read; dataset.json names each."
+        )
     drawn = figure(inputs.sheet, "Some images of each class, with their number.", "the data set")
     counts = data.get("class_counts") or []
     listed: Mapping[str, int] = dict(

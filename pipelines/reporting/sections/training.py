@@ -1,10 +1,11 @@
 """Sections of the training: its curves, and the structure game."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 from evaluation.metric_table import TABLE, better_sentence, metric_entry
+from foundation.counted import counted
 from pipelines.reporting.figures import Line, line_chart
 from pipelines.reporting.game_notes import game_notes
 from pipelines.reporting.html import details, facts, figure, grid, section, table, text
@@ -45,6 +46,10 @@ def training(inputs: Inputs) -> str:
     }
     rows = [(name, value) for name, value in counted.items() if value is not None]
     last = flatten(train.get("final") or {})
+    if moves_adapter(
+        curves
+    ):  # lambda is 1 in each play, and a mean of 1 and 0 says the gate's share
+        last.pop("structure/lambda", None)
     return section(
         "Training",
         "",
@@ -125,7 +130,7 @@ def game(inputs: Inputs) -> str:
             "What the discriminator says of real and of generated images. The further apart the "
             "curves, the better it tells them apart; equal curves: it is guessing.",
         ),
-        _curve("structure/lambda", curves),
+        "" if moves_adapter(curves) else _curve("structure/lambda", curves),
         _curve("structure/gate_open", curves),
         _curves(
             "Gradient penalties",
@@ -134,14 +139,25 @@ def game(inputs: Inputs) -> str:
             "Size of the discriminator's gradient at its inputs, which the penalties keep small.",
         ),
     ]
+    played = f"a discriminator (structure.kind: {inputs.train['structure_kind']}) plays against"
     note = (
-        f"Every few steps a discriminator (structure.kind: {inputs.train['structure_kind']}) plays "
-        "against the denoiser. A gate lets its gradient reach the denoiser only while it has "
-        "learned something, does not win by far, and the held-out loss does not worsen."
+        f"Every few steps {played} the denoiser's adapter, which samplers with adapter: true use. "
+        "A gate lets its gradient reach the adapter only while it has learned something and does "
+        "not win by far; the game's weight, lambda, is 1 then. The denoiser itself, and so its "
+        "held-out loss, is what it is without a game."
+        if moves_adapter(curves)
+        else f"Every few steps {played} the denoiser. A gate lets its gradient reach the denoiser "
+        "only while it has learned something, does not win by far, and the held-out loss does not "
+        "worsen."
     )
     lines = "".join(f"<p>{text(line)}</p>" for line in _told(inputs.train))
     remarks = game_notes(inputs.train, inputs.items)
     return section("The structure game", note, remarks, lines, grid(*drawn))
+
+
+def moves_adapter(curves: Collection[str]) -> bool:
+    """Whether the game moves the denoiser's adapter alone, as the names of the curves tell."""
+    return "structure/adapter_lr" in curves
 
 
 def _told(train: Mapping[str, Any]) -> list[str]:
@@ -154,7 +170,9 @@ def _told(train: Mapping[str, Any]) -> list[str]:
         lines[0] += f" The gate was open in {gate['open_fraction']:.0%} of the plays."
     reasons = {reason: count for reason, count in (gate.get("shut_reasons") or {}).items() if count}
     if reasons:
-        told = ", ".join(f"{reason} ({count} plays)" for reason, count in reasons.items())
+        told = ", ".join(
+            f"{reason} ({counted(count, 'play')})" for reason, count in reasons.items()
+        )
         lines.append(f"It was shut because: {told}.")
     return lines
 

@@ -7,10 +7,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from pipelines.checkup.machine import disk_needed, disk_problem
 from pipelines.checkup.places import problems, remarks
-from pipelines.forecast.duration import Costs
-from pipelines.forecast.measure import Measured
 from pipelines.params import check_params
 from pipelines.settings.dotted_keys import with_values
 from pipelines.settings.yaml_file import read_yaml
@@ -63,6 +60,32 @@ def test_a_path_that_is_not_there_is_one_line_with_its_mend(changes, told):
     assert len(found) == 1 and told in found[0] and "\n" not in found[0]
 
 
+@pytest.mark.parametrize(
+    ("file", "told"),
+    [
+        ("README.md", "README.md is no .safetensors file: weights are a .safetensors file with"),
+        ("w.safetensors", "w.json does not exist: weights are a .safetensors file with a .json"),
+        ("damaged.safetensors", "damaged.safetensors is damaged, or its .json is of other weights"),
+    ],
+)
+def test_files_that_are_no_weights_are_told_with_the_setting(tmp_path, file, told):
+    import torch
+
+    from models.weights import save_weights
+
+    (tmp_path / "README.md").write_text("hello")
+    (tmp_path / "w.safetensors").write_bytes(b"12")
+    save_weights(tmp_path / "damaged.safetensors", {"a": torch.zeros(2)}, {})
+    (tmp_path / "damaged.safetensors").write_bytes(b"12")
+    guided = {"sampling.heun18.guidance": [{"kind": "autoguidance", "weights": file}]}
+    for key, changes in (
+        ("train.init_from", {"train.init_from": file}),
+        ("sampling.heun18.guidance", guided),
+    ):
+        (problem,) = problems(params_with(changes))
+        assert problem.startswith(f"{key}: ") and told in problem and "\n" not in problem
+
+
 def test_a_folder_of_nothing_and_a_file_that_is_no_zip(tmp_path):
     (tmp_path / "photos" / "cats").mkdir(parents=True)
     assert "photos holds no files" in next(problems(params_with(FOLDER)))
@@ -109,13 +132,3 @@ def test_a_store_that_does_not_answer_stops_no_stage():
     params = params_with({"tracking.uri": f"http://127.0.0.1:{free_port()}"})
     assert list(problems(params)) == []
     assert "does not answer" in next(remarks(params))
-
-
-def test_the_disk_must_hold_snapshots_twice_and_three_checkpoints():
-    params = params_with({"ema.snapshots": 10})
-    found = Measured(Costs(1, 1, 1, 1), checkpoint_bytes=int(5e9), parameter_bytes=int(1e9))
-    needed = disk_needed(params, found)
-    # 2 GB in any case, 3 checkpoints, 10 snapshots of 2 lengths in 2 places, 5 averages
-    assert needed == 2e9 + 3 * 5e9 + (40 + 5) * 1e9
-    assert disk_problem(needed, 70e9) is None
-    assert "10.0 GB are free, and this run needs about 62.0 GB" in disk_problem(needed, 10e9)

@@ -85,7 +85,7 @@ def test_a_phase_without_a_line_needs_none_at_its_end(capsys):
 def test_each_phase_is_a_bar_on_a_terminal(monkeypatch):
     screen = io.StringIO()
     console = rich.console.Console(file=screen, force_terminal=True, width=100)
-    monkeypatch.setattr(rich.console, "Console", lambda stderr: console)
+    monkeypatch.setattr("pipelines.console.terminal.Console", lambda **options: console)
     with phases("reference") as report:
         report("classifier", 3, 3)
         report("features", 2, 9)

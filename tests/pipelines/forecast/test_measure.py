@@ -79,3 +79,14 @@ def test_a_measurement_is_kept_for_the_same_network_and_batch(params, tmp_path, 
     assert kept.kept_costs(wider, tmp_path) is None
     (tmp_path / kept.FILE).write_text("{")
     assert kept.kept_costs(params, tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [([3.0, 0.5], 0.5), ([0.9, 0.3, 0.2], 0.2), ([3.0, 2.0], 2.0)]
+)
+def test_the_first_call_which_may_be_cold_does_not_count(
+    params, tmp_path, monkeypatch, seconds, said
+):
+    run, left = trial(params, tmp_path), iter(seconds)
+    monkeypatch.setattr(run, "_once", lambda call: next(left))
+    assert run.time(lambda: None) == said and not list(left)

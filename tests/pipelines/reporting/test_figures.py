@@ -89,3 +89,21 @@ def test_charts_over_the_ema_length_say_which_way_is_better(monkeypatch):
     ticks = [label.get_text() for label in seen[-1].axes[0].get_xticklabels()]
     assert {"10", "0.1"} <= set(ticks)
     assert line_chart("t", []) == b""
+
+
+def test_names_are_drawn_letter_by_letter():
+    """`$...$` in a name is no formula: a wrong one would end the command with an error."""
+    points = np.array([1.0, 2.0])
+    lines = [Line("run $\\frac{$", points, points), Line("cats $x$", points, points)]
+    assert line_chart("title $\\nothing$", lines, "$ $").startswith(b"\x89PNG")
+    axes = new_figure((4, 3)).subplots()
+    axes.set_xticks([0, 1], ["a $\\frac{$", "b"])
+    assert figures.png(axes.figure) and not axes.get_xticklabels()[0].get_parse_math()
+
+
+@pytest.mark.parametrize("curves", [1, 2])
+def test_a_chart_of_one_point_has_one_tick(curves):
+    axes = new_figure((4, 3)).subplots()
+    style(axes)
+    draw_lines(axes, [Line("a", [4000], [0.5])] * curves)
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["4"]

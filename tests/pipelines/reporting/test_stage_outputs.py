@@ -1,11 +1,18 @@
-"""Items of students in reports/metrics.json, beside those of the denoiser."""
+"""Numbers of the stages as the report takes them, and items of students beside the denoiser's."""
 
 import csv
 import json
 
 import pytest
 
-from pipelines.reporting.stage_outputs import Item, ResultsError, read_item, summary, write_csv
+from pipelines.reporting.stage_outputs import (
+    Item,
+    ResultsError,
+    flat_metrics,
+    read_item,
+    summary,
+    write_csv,
+)
 
 
 def item(name, kid, **more):
@@ -52,3 +59,8 @@ def test_the_table_over_lengths_is_of_the_items_that_it_is_given(tmp_path):
     write_csv(OWN, tmp_path / "table.csv")
     with open(tmp_path / "table.csv", newline="") as stream:
         assert [row["ema_length"] for row in csv.DictReader(stream)] == ["0.05", "0.1"]
+
+
+def test_flat_metrics():
+    given = {"kid": {"value": 1, "floor": 2.0, "floor_std": None}, "x": {"resolvable": True}}
+    assert flat_metrics(given) == {"kid": 1.0, "kid_floor": 2.0}

@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from models.denoiser import Denoiser, describe
 from models.weights import file_hash, save_weights
 from pipelines import export, sample
 from pipelines.reporting.stage_outputs import ResultsError
+from pipelines.sharing.model_card import _what
 from sampling.config import SamplerConfig
 from sampling.stored_sampler import load_sampler
 
@@ -104,10 +106,31 @@ def test_the_best_length_is_shared_and_loads_by_its_name(run, tmp_path, monkeypa
     np.testing.assert_array_equal(np.load("a.npz")["images"], there)
 
 
+@pytest.mark.parametrize(
+    ("rank", "adapter", "told"),
+    [
+        (0, False, "with the graph structure game beside it; EMA"),
+        (8, True, "with the adapter that the graph structure game trained; EMA"),
+        (8, False, "without a game (the file also holds an adapter that the graph structure game "),
+    ],
+)
+def test_the_card_says_whether_the_sampler_uses_the_adapter_of_the_game(rank, adapter, told):
+    item = SimpleNamespace(ema_length=0.1)
+    description = {"image_shape": [1, 8, 8], "num_classes": 0, "nimg": 4096}
+    facts = SimpleNamespace(
+        description=description | {"config": {"adapter_rank": rank}},
+        dataset={},
+        train={"structure_kind": "graph", "num_parameters": 12},
+        sampler={"adapter": True} if adapter else {},
+        item=item,
+    )
+    assert told in _what(facts)
+
+
 def test_the_card_says_what_was_measured_and_leaves_the_licence_open(run, tmp_path, capsys):
     card = run("--out", "toy", "--length", "0.05")
-    assert "| KID | 0.02 ± 0.002 | 0.0012 ± 0.0005 | lower |" in card
-    assert "| FD-Classifier | 16.9 | 3.25 ± 0.1 | lower |" in card  # no deviation of 1e-14
+    assert "| KID | 0.0200 ± 0.0020 | 0.00120 ± 0.00050 | lower |" in card
+    assert "| FD-Classifier | 16.9 | 3.25 ± 0.10 | lower |" in card  # no deviation of 1e-14
     assert "64 images were drawn (few: 3 evaluations each)" in card
     assert "compares 32 of them with 32 held-out real images" in card and "20 random draws" in card
     assert "8x8 grey images in 3 classes" in card and "EMA length 0.05" in card

@@ -29,7 +29,8 @@ def test_how_the_best_differs_and_how_to_use_it(tried, said, tmp_path):
             tried.report(number, nimg, abs(lr - 0.02) + 0.25)
         tried.record.ended(f"t{number}")
     lines = said().splitlines()
-    assert "best: trial 1, kid 0.25 (params.yaml's own values: kid 0.26 after 40.064 kimg)" in lines
+    own = "params.yaml's own values of the keys that vary: kid 0.26 after 40.064 kimg"
+    assert f"best: trial 1, kid 0.25 ({own})" in lines
     at = lines.index("it differs from params.yaml in:")
     assert lines[at + 1 : at + 3] == [
         "  train.total_kimg  120 -> 40  (in all trials)",
@@ -38,6 +39,26 @@ def test_how_the_best_differs_and_how_to_use_it(tried, said, tmp_path):
     assert "importance.png is not there: it takes 4 judged trials, there are 3" in lines
     assert "  dvc exp run -S train.total_kimg=40 -S train.lr=0.02 -S model.channels=32" in lines
     assert f"  cp {tmp_path / 'out'}/best_params.yaml params.yaml" in lines
+
+
+def test_trials_that_nothing_tells_apart_have_no_best(tried, said):
+    for number, lr in enumerate([0.01, 0.02]):
+        tried.begin(number, lr)
+        for nimg in (10_016, 20_032, 40_064):
+            tried.report(number, nimg, 0.25)
+        tried.record.ended(f"t{number}")
+    text = said()
+    assert "all 2 trials have the same kid at the first rung: what varied changed nothing" in text
+    assert "trial 0, kid 0.25, which has params.yaml's own values of the keys that vary\n" in text
+    assert text.splitlines()[0].strip() == "sweep s: best first"
+    tried.begin(2, 0.03)
+    tried.report(2, 10_016, 0.2)
+    tried.record.ended("t2")
+    text = said()
+    assert "have the same kid" not in text
+    assert "sweep s: best first of those that reached their end, then the others" in " ".join(
+        text.split()
+    )
 
 
 def test_a_best_trial_of_unchanged_params(tried):
@@ -69,11 +90,10 @@ def test_a_wide_table_folds_on_a_narrow_screen(tried, said):
 def _table(tried):
     import io
 
-    from rich.console import Console
-
+    from pipelines.console.terminal import terminal
     from pipelines.sweeps.announcement import table
 
-    console = Console(width=60, file=io.StringIO())
+    console = terminal(width=60, file=io.StringIO())
     console.print(table(tried.sweep, list(tried.record.trials.values())))
     return console.file.getvalue()
 

@@ -1,9 +1,11 @@
 """The lines of a sweep, as a stranger reads them."""
 
+from pipelines.sweeps.domain import parse_domain
 from pipelines.sweeps.lines import (
     begun_line,
     ended_line,
     header,
+    outside_line,
     rung_line,
     stopping_line,
     values_text,
@@ -81,4 +83,13 @@ def test_ctrl_c_is_told_what_is_kept(tried):
     assert stopping_line(tried.record) == (
         "stopping: 1 of 4 trials are over and kept; the 1 that ran goes on from its last "
         "checkpoint when the same command is given again"
+    )
+
+
+def test_the_key_whose_value_lies_outside_is_named(tried):
+    tried.sweep.domains["train.lr"] = parse_domain({"uniform": [0.03, 0.1]})
+    assert tried.sweep.default_sample() is None
+    assert outside_line(tried.sweep) == (
+        "no trial has params.yaml's own values of the keys that vary, since the space leaves one "
+        "out: train.lr 0.01 is not in 0.03 to 0.1"
     )

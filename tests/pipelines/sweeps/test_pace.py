@@ -1,6 +1,8 @@
 """How long a sweep still takes."""
 
 from pipelines.sweeps.pace import images_left, seconds_per_image, time_left
+from pipelines.sweeps.trial import EARLIER, _reporter
+from training.events import SnapshotSaved, Started
 
 
 def left(tried, at_a_time=2):
@@ -60,3 +62,24 @@ def test_nothing_is_left_when_all_are_over(tried):
         tried.report(number, 10_016)
         tried.record.ended(f"t{number}")
     assert left(tried) == ""
+
+
+def test_images_of_before_a_resume_are_not_timed(tried):
+    """A trial goes on from a checkpoint, which may be of after its last rung."""
+    tried.begin(0)
+    tried.now[0] = 100.16
+    tried.report(0, 10_016)
+    tried.begin(0)  # it was stopped at 38,064 images
+    tried.now[0] += 20.0
+    tried.report(0, 40_064, begun_at=38_064)
+    assert seconds_per_image(list(tried.record.trials.values())) == 120.16 / 12_016
+
+
+def test_a_trial_tells_at_how_many_images_its_training_began():
+    told = []
+    report = _reporter(told.append, "f")
+    report(SnapshotSaved(10_016, EARLIER, {"nimg": 10_016}))
+    report(Started(38_064, 40_064, True))
+    report(Started(10_016, 40_064, True))  # its workers began anew: the images in between took time
+    report(SnapshotSaved(40_064, "path", {"nimg": 40_064}))
+    assert [(one["earlier"], one["begun_at"]) for one in told] == [(True, 0), (False, 38_064)]

@@ -48,6 +48,12 @@ def test_domains(raw, extremes):
         assert domain.sample_of("never") is None
 
 
+def test_all_problems_of_a_space_are_told_at_once():
+    told = refused({"train.lrr": 1, "train.lr": {"uniform": [2, 1]}, "tracking.enabled": True})
+    for part in ("train.lrr: unknown key", "train.lr: uniform needs low", "tracking.enabled chan"):
+        assert part in told
+
+
 def test_a_text_is_told_without_quotes():
     assert parse_domain("none").words() == "none in all trials"
     assert parse_domain({"choice": ["graph", None]}).words() == "graph or null"

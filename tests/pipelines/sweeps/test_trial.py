@@ -8,12 +8,18 @@ import pytest
 from safetensors.numpy import save_file
 
 from models.ema_reconstruction import snapshot_name
-from pipelines.params import load_params
+from pipelines.params import check_params, load_params
+from pipelines.settings.dotted_keys import with_values
+from pipelines.settings.yaml_file import read_yaml
+from pipelines.sweeps import trial
 from pipelines.sweeps.judging_basis import ENTRY, judging_basis
 from pipelines.sweeps.quick_evaluation import QuickEvaluation
-from pipelines.sweeps.trial import RungJudge, longest_average
+from pipelines.sweeps.space import SweepConfig
+from pipelines.sweeps.trial import RungJudge, TrialTask, longest_average
+from pipelines.workspace.fingerprint import train_params_hash
 from pipelines.workspace.imports import closure
 from pipelines.workspace.stage_code import RULES, TABLES
+from pipelines.workspace.wanted_runs import wanted
 from sampling.config import SamplerConfig
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -39,6 +45,26 @@ def judge(tmp_path, monkeypatch):
 
     run.measured = measured
     return run
+
+
+def test_a_trial_that_begins_is_noted_as_wanted_by_its_sweep(tmp_path, monkeypatch):
+    """Before its first rung, from where on trials.json names its run; pipelines.clean keeps it."""
+
+    class Begun(Exception):
+        pass
+
+    def begun(path):
+        raise Begun(path)
+
+    raw = read_yaml(ROOT / "presets" / "digits.yaml")
+    sweep = SweepConfig(name="lr", space={"train.lr": {"loguniform": [0.001, 0.1]}})
+    task = TrialTask(str(ROOT), str(tmp_path), sweep.model_dump_json(), raw, None)
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(trial, "FileLock", begun)
+    with pytest.raises(Begun):
+        trial.run_trial({"train.lr": 0.02}, task)
+    params = check_params(with_values(raw, {"train.lr": 0.02}))
+    assert wanted(tmp_path) == {train_params_hash(params): "the sweep lr"}
 
 
 def test_a_judgement_is_kept_for_the_same_reference_and_code_only(judge):

@@ -7,12 +7,13 @@ from pipelines.settings.dotted_keys import flatten, select
 from pipelines.tracking.provenance import git_tags
 from pipelines.tracking.run_names import (
     LONGEST_NAME,
+    change_note,
     child_name,
     closest_preset,
     differences,
+    load_presets,
     parent_name,
 )
-from pipelines.tracking.stage_run import load_presets
 
 
 def test_params_are_flattened_and_selected():
@@ -63,6 +64,11 @@ def test_presets_of_the_project_are_known(monkeypatch):
     monkeypatch.chdir(Path(__file__).parents[3])
     presets = load_presets()
     assert "train.batch_size" in presets["digits"]
+
+
+def test_users_names_are_no_markdown_in_descriptions():
+    note = change_note({"dataset.path": ("a|b", "__init__")}, "my_*run*")
+    assert "| `dataset.path` | a\\|b | \\_\\_init\\_\\_ |" in note and r"*my\_\*run\**" in note
 
 
 def test_git_facts(tmp_path):

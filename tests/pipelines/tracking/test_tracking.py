@@ -19,6 +19,7 @@ from pipelines.console.training_monitor import close_training
 from pipelines.tracking.connection import open_run_store
 from pipelines.tracking.provenance import process_tags
 from pipelines.tracking.run_names import JUDGED_BY, gate_tags
+from pipelines.tracking.run_status import status_word
 from pipelines.tracking.stage_run import TrackingConfig
 
 runs = SimpleNamespace(**run_path(str(Path(__file__).with_name("tracked_stages.py"))))
@@ -129,13 +130,24 @@ def test_a_run_whose_process_died_is_killed_at_the_next_start(root, client):
         text=True,
         check=True,
     )
-    dead = store.create("train", {"level": "stage", **json.loads(gone.stdout)})
+    ended = json.loads(gone.stdout)
+    parents = [
+        store.create(name, {"level": "parent", "pipeline": name, **ended})
+        for name in ("cut", "left")
+    ]
+    assert status_word(client.get_run(parents[1])) == "unfinished", "before the next start too"
+    of_cut = {"level": "stage", "mlflow.parentRunId": parents[0]}
+    dead = store.create("train", {**of_cut, **ended})
     alive = store.create("train", {"level": "stage", **process_tags()})
     elsewhere = store.create("train", {**json.loads(gone.stdout), "process.host": "far-away"})
     with start("evaluate", root, "dddd11"):
         pass
     statuses = [client.get_run(run_id).info.status for run_id in (dead, alive, elsewhere)]
     assert statuses == ["KILLED", "RUNNING", "RUNNING"]
+    words = [status_word(client.get_run(run_id)) for run_id in (*parents, dead, alive)]
+    assert words == ["killed", "unfinished", "killed", "running"]
+    with start("evaluate", root, "left"):  # the same command goes on
+        assert status_word(client.get_run(parents[1])) == "running"
 
 
 def test_finished_parent_stays_finished_when_one_stage_runs_again(root, client):

@@ -69,6 +69,19 @@ def test_code_and_init_weights_count(workspace):
         stage_identity("train", changed(train={"init_from": "nowhere"}))
 
 
+def test_presets_count_for_the_report_which_names_the_closest(workspace):
+    params = changed()
+    before = fingerprints(params)
+    (workspace / "presets").mkdir()
+    (workspace / "presets" / "mine.yaml").write_text("seed: 1\n")
+    one = fingerprints(params)
+    (workspace / "presets" / "mine.yaml").write_text("seed: 2\n")
+    two = fingerprints(params)
+    assert {stage for stage in before if before[stage] != one[stage]} == {"summarize"}
+    assert {stage for stage in before if two[stage] != one[stage]} == {"summarize"}
+    assert "presets" in STAGES["summarize"]["deps"]
+
+
 def edited(workspace, name):
     (workspace / name).open("a").write("# a remark\n")
 

@@ -90,6 +90,8 @@ def ignored(folder):
 def project(tmp_path):
     for name in ("Makefile", ".gitignore"):
         shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / "pipelines").mkdir()
+    (tmp_path / "pipelines" / "clean.py").touch()
     for command in (["init", "-q"], ["add", "."]):
         subprocess.run(["git", *command], cwd=tmp_path, check=True)
     before = ignored(tmp_path)
@@ -111,6 +113,15 @@ def test_make_clean_leaves_the_environment_and_nothing_that_runs_made(project):
     subprocess.run(clean, cwd=folder, check=True, capture_output=True)
     assert ignored(folder) - before == {".venv/", "tmp/"}
     assert (folder / ".venv" / "lib" / "__pycache__" / "a.pyc").exists()
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
+def test_make_clean_removes_nothing_elsewhere(tmp_path):
+    (tmp_path / "outputs").mkdir()
+    command = ["make", "-f", str(ROOT / "Makefile"), "clean", "YES=1"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode != 0 and f"{tmp_path} does not hold this project" in done.stdout
+    assert (tmp_path / "outputs").exists()
 
 
 @pytest.mark.skipif(shutil.which("flock") is None, reason="there is no flock")

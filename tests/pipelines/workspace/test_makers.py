@@ -3,7 +3,6 @@
 from pipelines.workspace.fingerprint import Identity
 from pipelines.workspace.litter import sweep_up
 from pipelines.workspace.makers import maker, runs
-from pipelines.workspace.removable import finished_runs, unfinished_runs
 from pipelines.workspace.run_folder import offer_or_adopt
 
 OLD = Identity("distil-quick_1", "params", "inputs", "old code")
@@ -30,14 +29,10 @@ def test_an_unfinished_student_of_other_code_is_offered_to_itself_only(tmp_path,
     assert (NEW.folder(tmp_path) / "checkpoints").is_dir()
 
 
-def test_runs_of_students_are_listed_for_removal_unless_they_are_current(tmp_path):
+def test_runs_of_students_are_listed_with_those_of_denoisers(tmp_path):
     for identity in (OLD, NEW, OTHER):
         identity.save(identity.folder(tmp_path))
-    (OTHER.folder(tmp_path) / "train.json").write_text("{}")
     assert runs(tmp_path) == sorted(i.folder(tmp_path) for i in (OLD, NEW, OTHER))
-    current = {NEW.folder(tmp_path).name}
-    assert unfinished_runs(tmp_path, current).paths == (OLD.folder(tmp_path),)
-    assert finished_runs(tmp_path, current).paths == (OTHER.folder(tmp_path),)
 
 
 def test_rays_folders_of_finished_students_go(tmp_path, monkeypatch):

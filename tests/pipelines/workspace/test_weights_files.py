@@ -15,6 +15,8 @@ def test_an_exported_folder_means_its_weights(tmp_path, monkeypatch):
     (project / "ema").mkdir()
     (project / "ema/0.1.safetensors").write_bytes(b"")
     monkeypatch.setenv("DVC_ROOT", str(project))
+    (clone / "shared").mkdir()
+    (clone / "shared" / "README.md").write_text("git has this file of the folder alone")
     for here in (project, clone):  # DVC may run a stage in a copy of the project
         monkeypatch.chdir(here)
         assert weights_file("shared", "train.init_from", "null") == project / "shared" / DENOISER

@@ -33,6 +33,16 @@ def test_title_names_the_data_and_the_lead_the_result():
     assert "One setting was evaluated: EMA length 0.1" in one and "best" not in one
 
 
+def test_near_copies_are_told_at_the_top():
+    copies = {"looked_at": 1024, "near_copies": 12, "near_copies_across_split": 5}
+    told = words(head.header(made.inputs(reference={"copies": copies}), "kid", made.item()))
+    assert "12 of 1,024 real images looked at have a near-copy" in told
+    assert "5 of them on the other side of the split" in told
+    none = made.inputs(reference={"copies": copies | {"near_copies": 0}})
+    assert "near-copy" not in head.header(none, "kid", made.item())
+    assert "near-copy" not in head.header(made.inputs(), "kid", made.item())
+
+
 @pytest.mark.parametrize(("kid", "told"), [(0.003, True), (-0.002, True), (0.006, False)])
 def test_within_two_deviations_of_the_floor_no_difference_is_claimed(kid, told):
     metrics = {"kid": {"value": kid, "floor": 0.001, "floor_std": 0.002}}
@@ -43,7 +53,7 @@ def test_within_two_deviations_of_the_floor_no_difference_is_claimed(kid, told):
 
 def test_commit_changed_params_and_uncommitted_files_are_named():
     clean = words(head.origin(made.inputs()))
-    assert "Git commit ab12ab12ab12; nothing was uncommitted." in clean
+    assert "This page was drawn at Git commit ab12ab12ab12; nothing was uncommitted." in clean
     assert "All params are those of the preset “digits”." in clean
     git = {"git.commit": "ab12" * 10, "git.branch": "idea", "git.dirty": "true"}
     origin = Origin(

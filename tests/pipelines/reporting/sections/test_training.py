@@ -80,7 +80,7 @@ def test_every_chart_has_a_caption(charts):
     [
         ({"open_fraction": 0.5, "shut_reasons": {"too early": 3}}, 7, "open in 50% of the plays."),
         ({"open_fraction": 0.5, "shut_reasons": {"too early": 3}}, 7, "too early (3 plays)"),
-        ({"open_fraction": 0.0, "shut_reasons": {}}, 7, "its gate was shut in all 7 plays"),
+        ({"open_fraction": 0.0, "shut_reasons": {}}, 7, "The gate never opened in 7 plays, so"),
         ({"open_fraction": 0.0, "shut_reasons": {}}, 0, "never played"),
         ({}, 7, "played 7 times."),
     ],
@@ -89,3 +89,22 @@ def test_what_the_game_did_is_told(gate, plays, told):
     train = {"structure_kind": "graph", "structure_plays": plays, "gate": gate}
     assert told in training.game(made.inputs(train=train))
     assert training.game(made.inputs(train={"structure_kind": "none"})) == ""
+
+
+def test_a_game_that_moves_an_adapter_is_told_as_one(charts):
+    train = {
+        "structure_kind": "graph",
+        "structure_plays": 7,
+        "gate": {"open_fraction": 0.5},
+        "final": {"structure/lambda": 0.5, "loss": 1.0},
+    }
+    lambdas = {"structure/lambda": curve(0.5, 0.5)}
+    own = made.inputs(train=train, curves=lambdas)
+    assert "the held-out loss does not worsen" in training.game(own)
+    assert "Weight of the game, lambda" in charts and "lambda" in training.training(own)
+    charts.clear()
+    adapted = made.inputs(train=train, curves=lambdas | {"structure/adapter_lr": curve(0.1, 0.0)})
+    told = training.game(adapted)
+    assert "lambda, is 1 then" in told and "does not worsen" not in told
+    assert "Weight of the game, lambda" not in charts
+    assert "lambda" not in training.training(adapted)

@@ -1,0 +1,51 @@
+"""How much disk a run still takes, and whether there is as much."""
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipelines.checkup.run_so_far import finished, published, run_folder
+from pipelines.settings.schema import Params
+from pipelines.workspace.leftovers import size_of
+from pipelines.workspace.paths import EMA, dvc_root, length_name
+
+if TYPE_CHECKING:
+    from pipelines.forecast.measure import Measured
+
+LEAST_DISK_GB = 2.0
+"""Free disk that Ray, MLflow and small outputs need in any case."""
+KEPT_CHECKPOINTS = 3
+"""The last two, and the one that is being written."""
+
+
+def disk_needed(params: Params, found: "Measured | None") -> float:
+    """Bytes that a run of these params writes, as far as they are known and not there yet."""
+    needed = LEAST_DISK_GB * 1e9
+    if found is None:
+        return needed
+    snapshots = params.ema.snapshots * len(params.ema.tracked) * found.parameter_bytes
+    folder = run_folder(params)
+    averages = [EMA / f"{length_name(length)}.safetensors" for length in params.ema.lengths]
+    if folder is None or not finished(folder):
+        whole = KEPT_CHECKPOINTS * found.checkpoint_bytes + snapshots
+        needed += max(0.0, whole - (size_of([folder]) if folder is not None else 0))
+    elif published(folder):
+        snapshots = 0
+        averages = [path for path in averages if not path.exists()]
+    # The snapshots that lie in .runs are copied to outputs/train.
+    return needed + snapshots + len(averages) * found.parameter_bytes
+
+
+def disk_free() -> float:
+    """Bytes that are free where runs are kept."""
+    return float(shutil.disk_usage(Path(dvc_root())).free)
+
+
+def disk_problem(needed: float, free: float) -> str | None:
+    """A line if the disk is too full for the run."""
+    if free >= needed:
+        return None
+    return (
+        f"disk: {free / 1e9:.1f} GB are free, and this run needs about {needed / 1e9:.1f} GB: "
+        "make room (python -m pipelines.clean --dry-run lists what lies here)"
+    )

@@ -1,0 +1,37 @@
+"""How far the training of these params has come already, by .runs and outputs/train."""
+
+from pathlib import Path
+
+from pipelines.settings.schema import Params
+from pipelines.workspace.fingerprint import stage_identity
+from pipelines.workspace.finished_run import SUMMARY
+from pipelines.workspace.paths import TRAIN, dvc_root
+
+
+def run_folder(params: Params) -> Path | None:
+    """The folder in .runs of the training of these params; None before there is one."""
+    try:
+        folder = stage_identity("train", params).folder(dvc_root())
+    except ValueError:  # a file that params name is missing or damaged: another line says so
+        return None
+    return folder if folder.is_dir() else None
+
+
+def published(folder: Path) -> bool:
+    """Whether outputs/train holds the results of the finished run in this folder."""
+    try:
+        return (TRAIN / SUMMARY).read_bytes() == (folder / SUMMARY).read_bytes()
+    except OSError:
+        return False
+
+
+def finished(folder: Path) -> bool:
+    """Whether the run in this folder has been trained to its end."""
+    return (folder / SUMMARY).is_file()
+
+
+def trained_nimg(folder: Path | None) -> int:
+    """Images after which the last checkpoint in the run's folder was written; 0 without one."""
+    names = [] if folder is None else (folder / "checkpoints").glob("checkpoint-*.safetensors")
+    numbers = [path.stem.partition("-")[2] for path in names]
+    return max((int(number) for number in numbers if number.isdecimal()), default=0)

@@ -1,0 +1,1 @@
+"""What pipelines.clean may remove, where that takes thought."""

@@ -1,0 +1,87 @@
+"""How good is one evaluation of a student, and what does it cost?
+
+  python -m studies.distil --teacher studies/assets/fashion_mnist.safetensors --list
+  python -m studies.distil --teacher WEIGHTS --arms matching,consistency --seeds 21,22,23
+
+Trains students of a frozen teacher (studies/distil/arms.py) and judges them with 1, 2 and 4
+evaluations beside the teacher's own samplers, which are measured first. Each finished arm and seed
+is a row in --rows; a row that stands is not computed again, and a training that was stopped goes on
+from its checkpoint. Prints the table.
+"""
+
+import argparse
+from pathlib import Path
+
+from pipelines.console.command import check_argument, check_images
+from studies.distil.arms import ARMS
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure the teacher, train and judge each unit, print the table."""
+    parser = argparse.ArgumentParser(
+        prog="python -m studies.distil",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--teacher", type=Path, required=True, help="weights (.safetensors) of the teacher")
+    add("--params", default="presets/fashion_mnist.yaml", help="default: %(default)s")
+    add("--dataset", type=Path, default=Path("outputs/dataset"), metavar="FOLDER")
+    add("--reference", type=Path, default=Path("outputs/reference"), metavar="FOLDER")
+    add("--arms", default=",".join(ARMS), help="default: all")
+    add("--seeds", default="21,22,23", help="default: %(default)s; 20 is for tuning")
+    add("--kimg", type=float, default=512.0, help="length of each training (default: %(default)s)")
+    add("--lr", type=float, default=0.001, help="default: %(default)s")
+    add("--images", type=int, default=2048, help="judged of each unit (default: %(default)s)")
+    add("--work", type=Path, default=Path(".runs/studies/distil"), metavar="FOLDER")
+    add("--rows", type=Path, default=Path("studies/rows/distil"), metavar="FOLDER")
+    add("--list", action="store_true", help="print the table of the rows that stand, and stop")
+    options = parser.parse_args(arguments)
+    names = options.arms.split(",")
+    unknown = sorted(set(names) - set(ARMS))
+    if unknown:
+        parser.error(f"--arms {', '.join(unknown)}: there are {', '.join(ARMS)}")
+    from studies.distil.report import table
+
+    if options.list:
+        print(table(options.rows))
+        return
+    try:
+        check_images("--images", options.images)
+        check_argument("--kimg", options.kimg, 1, 1_000_000, "that is longer than the teacher's")
+        seeds = [int(part) for part in options.seeds.split(",")]
+        run(options, names, seeds)
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+    print(table(options.rows))
+
+
+def run(options: argparse.Namespace, names: list[str], seeds: list[int]) -> None:
+    """All units that have no row yet."""
+    from pipelines.params import load_params
+    from sampling.config import SamplerConfig
+    from studies.distil.unit import Given, student_sampler, teacher_unit, train_unit
+
+    given = Given(
+        load_params(options.params),
+        options.teacher,
+        options.dataset,
+        options.reference,
+        options.work,
+        options.rows,
+        options.images,
+        options.kimg,
+        options.lr,
+    )
+    for steps, grid in ((2, "vp_time"), (4, "vp_time"), (5, "quadratic"), (8, "log_snr")):
+        sampler = SamplerConfig(solver="unipc", solver_options={"order": 2}, grid=grid, steps=steps)
+        teacher_unit(given, f"unipc-{steps}", sampler)
+    teacher_unit(given, "heun-35", SamplerConfig(solver="heun", grid="karras", steps=18))
+    teacher_unit(given, "one", student_sampler(1))
+    for seed in seeds:
+        for name in names:
+            train_unit(given, name, seed)
+
+
+if __name__ == "__main__":
+    main()

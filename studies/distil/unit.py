@@ -1,0 +1,231 @@
+"""One unit of the study: an arm and a seed, trained and judged, or a sampler of the teacher."""
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from dataset.store import ImageDataset
+from evaluation.config import EvaluationConfig
+from evaluation.judge import judge
+from evaluation.pictures import sample_grid
+from evaluation.reference import load_reference
+from foundation.atomic_files import write_text
+from foundation.json_files import read_object
+from foundation.json_hash import json_hash
+from foundation.workers import World
+from models.config import EMAConfig
+from models.denoiser import load_denoiser
+from models.ema_reconstruction import snapshot_name
+from models.weights import file_hash
+from pipelines.settings.schema import Params
+from pipelines.workspace.paths import grid_cache
+from sampling.config import SamplerConfig
+from sampling.from_weights import generate_pictures
+from sampling.labels import generation_labels
+from sampling.request import GenerationRequest
+from studies.distil.arms import ARMS, FEW, GAME, Arm
+from training.config import TrainConfig
+from training.events import Event, Logged
+from training.loop import train
+from training.run_settings import RunSettings
+from training.structure.config import StructureConfig
+from training.students import STUDENTS, StudentConfig
+
+GENERATION_SEED = 20_000  # of the images judged, the same for all
+SHOWN = 64
+LENGTH = 0.05  # the tracked average that is judged
+METRICS = (
+    *("kid", "fd", "recall", "coverage", "precision", "structure_gap", "lid_ratio"),
+    *("knn_distance_w1", "knn_two_sample", "conditional_accuracy"),
+)
+
+
+@dataclass(frozen=True)
+class Given:
+    """What all units share."""
+
+    params: Params
+    teacher: Path
+    dataset: Path
+    reference: Path
+    work: Path
+    """Folder of checkpoints and pairs."""
+    rows: Path
+    """Folder of finished rows."""
+    images: int
+    kimg: float
+    lr: float
+    batch: int = 128
+
+
+def student_sampler(evaluations: int) -> SamplerConfig:
+    """Multistep consistency sampling at the study's levels."""
+    return SamplerConfig(solver="consistency", grid="explicit", sigmas=FEW[evaluations])
+
+
+def unit_settings(given: Given, arm: Arm, seed: int) -> RunSettings:
+    """The training of an arm with a seed."""
+    game = StructureConfig(kind="none")
+    if arm.game is not None:
+        sampler = student_sampler(max(arm.evaluations))
+        game = StructureConfig(kind=arm.game, sampler=sampler, **GAME)
+    student: StudentConfig = STUDENTS[arm.kind](
+        samplers=("student",),
+        total_kimg=given.kimg,
+        batch_size=given.batch,
+        lr=given.lr,
+        structure=game,
+        **arm.changes,
+    )
+    params = given.params
+    return RunSettings(
+        seed=seed,
+        model=params.model.model_copy(update={"label_dropout": 0.0}),
+        noise=params.noise,
+        train=TrainConfig(
+            method=arm.kind,
+            total_kimg=student.total_kimg,
+            batch_size=student.batch_size,
+            lr=student.lr,
+            lr_ramp_kimg=student.lr_ramp_kimg,
+            lr_decay_kimg=student.lr_decay_kimg,
+            adam_betas=student.adam_betas,
+            log_every_kimg=max(1.0, given.kimg / 50),
+            held_out_every_kimg=max(1.0, given.kimg),
+        ),
+        structure=game,
+        ema=EMAConfig(tracked=(LENGTH, 0.10), snapshots=4, lengths=(LENGTH,)),
+        checkpoint_every_s=60.0,
+        grid_cache=str(grid_cache()),
+        student=student,
+        teacher=str(given.teacher),
+        pairs_cache=str(given.work / "pairs"),
+    )
+
+
+def fingerprint(given: Given, facts: Any) -> str:
+    """Hash of a unit's settings and inputs; the code is not part of it."""
+    inputs = {
+        "teacher": file_hash(given.teacher),
+        "dataset": ImageDataset(given.dataset).content_hash,
+        "reference": file_hash(given.reference / "reference.json"),
+        "images": given.images,
+    }
+    return json_hash([facts, inputs])[:16]
+
+
+def stands(path: Path, mark: str) -> dict | None:
+    """The row that was kept under this fingerprint; None if there is none."""
+    try:
+        row = read_object(path)
+    except (OSError, ValueError):
+        return None
+    return row if row.get("fingerprint") == mark else None
+
+
+def train_unit(given: Given, name: str, seed: int) -> dict:
+    """Train and judge an arm with a seed, unless its row stands; returns the row."""
+    arm, path = ARMS[name], given.rows / f"{name}-{seed}-{given.kimg:g}-{given.lr:g}.json"
+    settings = unit_settings(given, arm, seed)
+    plain = settings.model_dump(mode="json")
+    for where in ("teacher", "pairs_cache", "grid_cache", "checkpoint_every_s", "micro_batch"):
+        plain.pop(where)
+    mark = fingerprint(given, [plain, arm.evaluations])
+    kept = stands(path, mark)
+    if kept is not None:
+        return kept
+    folder = given.work / "runs" / f"{name}-{seed}-{mark}"
+    speeds: list[float] = []
+
+    def report(event: Event) -> None:
+        if isinstance(event, Logged):
+            speeds.append(event.img_per_s)
+            values = {k: round(v, 4) for k, v in event.metrics.items() if "lr" not in k}
+            print(f"{name}-{seed} {event.nimg / 1000:g} kimg {values}", flush=True)
+
+    start = time.process_time()
+    summary = train(settings, ImageDataset(given.dataset), folder, World(), report)
+    weights = folder / "snapshots" / snapshot_name(settings.total_nimg, LENGTH)
+    row = {
+        "arm": name,
+        "seed": seed,
+        "kimg": given.kimg,
+        "lr": given.lr,
+        "fingerprint": mark,
+        "processor_seconds": round(time.process_time() - start, 1),
+        "img_per_s": round(float(np.median(speeds)), 1) if speeds else None,
+        "gate": summary.get("gate"),
+        "plays": summary.get("structure_plays"),
+        "metrics": {
+            str(count): judged(given, weights, student_sampler(count), path.stem + f"-{count}")
+            for count in arm.evaluations
+        },
+    }
+    write_text(path, json.dumps(row, indent=1) + "\n")
+    return row
+
+
+def teacher_unit(given: Given, name: str, sampler: SamplerConfig) -> dict:
+    """Judge the teacher with a sampler, unless its row stands; returns the row."""
+    path = given.rows / f"teacher-{name}.json"
+    mark = fingerprint(given, sampler.model_dump(mode="json"))
+    kept = stands(path, mark)
+    if kept is not None:
+        return kept
+    row = {
+        "arm": f"teacher, {name}",
+        "fingerprint": mark,
+        "nfe": sampler.nfe,
+        "metrics": {str(sampler.nfe): judged(given, given.teacher, sampler, path.stem)},
+    }
+    write_text(path, json.dumps(row, indent=1) + "\n")
+    return row
+
+
+def judged(given: Given, weights: Path, sampler: SamplerConfig, name: str) -> dict:
+    """{metric: {value, floor, floor_std}} of images, and how near they lie to training images.
+
+    Draws a picture of the first into the folder of work.
+    """
+    config = given.params.evaluation.model_copy(update={"num_images": given.images})
+    assert isinstance(config, EvaluationConfig)
+    dataset, denoiser = ImageDataset(given.dataset), load_denoiser(weights)
+    real = load_reference(given.reference, config.inception_path)
+    labels = generation_labels(
+        dataset,
+        GENERATION_SEED,
+        given.images,
+        conditional=denoiser.num_classes > 0,
+        images=real.train_indices,
+    )
+    request = GenerationRequest(
+        sampler=sampler,
+        seed=GENERATION_SEED,
+        indices=range(given.images),
+        labels=labels,
+        batch_size=256,
+        weights=str(weights),
+        cache_dir=str(grid_cache()),
+    )
+    pixels = generate_pictures(denoiser, request)
+    result = judge(pixels, labels, real, config, GENERATION_SEED, floors=given.work / "floors")
+    pictures = given.work / "pictures"
+    pictures.mkdir(parents=True, exist_ok=True)
+    sample_grid(pixels[:SHOWN]).save(pictures / f"{name}.png")
+    found = {
+        key: {part: result["metrics"][key].get(part) for part in ("value", "floor", "floor_std")}
+        for key in METRICS
+        if key in result["metrics"]
+    }
+    features = torch.from_numpy(np.asarray(real.extractor.features(pixels), np.float32))
+    train = torch.from_numpy(np.array(real.train_features, np.float32))
+    distance = torch.cat([torch.cdist(f, train).amin(1) for f in features.split(256)]).mean()
+    unseen = torch.from_numpy(np.array(real.held_out_features, np.float32))
+    floor = torch.cat([torch.cdist(f, train).amin(1) for f in unseen.split(256)]).mean()
+    found["nearest_train"] = {"value": float(distance), "floor": float(floor), "floor_std": None}
+    return found

@@ -1,0 +1,69 @@
+"""The study of students: a tiny run of the command, twice; its rows and its table."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from studies.distil import unit
+from studies.distil.__main__ import main
+from studies.distil.arms import ARMS, FEW
+from studies.distil.report import table
+
+ROOT = Path(__file__).parents[3]
+MODEL = {"channels": 8, "blocks": 1, "attention_resolutions": [], "structural_blocks": []}
+
+
+def test_levels_fall_and_every_arm_is_judged_at_levels_it_was_trained_at():
+    for count, levels in FEW.items():
+        assert len(levels) == count and list(levels) == sorted(levels, reverse=True)
+    for arm in ARMS.values():
+        start = arm.changes.get("start", (80.0,))
+        for count in arm.evaluations:
+            assert arm.kind == "consistency" or FEW[count] == start
+
+
+@pytest.fixture
+def words(material, tmp_path):
+    raw = yaml.safe_load((ROOT / "presets" / "digits.yaml").read_text())
+    raw["model"] |= MODEL
+    raw["evaluation"] |= {"kid_subsets": 5, "kid_subset_size": 30, "floor_draws": 2}
+    params = tmp_path / "params.yaml"
+    params.write_text(yaml.safe_dump(raw))
+    return [
+        *("--teacher", str(material.weights), "--params", str(params)),
+        *("--dataset", str(material.dataset), "--reference", str(material.reference)),
+        *("--images", "64", "--kimg", "1", "--seeds", "20,21"),
+        *("--work", str(tmp_path / "work"), "--rows", str(tmp_path / "rows")),
+    ]
+
+
+@pytest.mark.timeout(300)
+def test_units_are_rows_and_rows_that_stand_are_kept(words, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    main([*words, "--arms", "matching,consistency"])
+    shown = capsys.readouterr().out
+    rows = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "rows").glob("*.json")}
+    assert {name.split("-")[0] for name in rows} == {"teacher", "matching", "consistency"}
+    trained = rows["consistency-21-1-0.001"]
+    assert set(trained["metrics"]) == {"1", "2", "4"} and trained["processor_seconds"] > 0
+    assert trained["metrics"]["1"]["kid"]["floor"] is not None
+    assert trained["metrics"]["1"]["nearest_train"]["floor"] > 0
+    assert "| consistency | 2 | 1 | 0.001 | 2 |" in shown and "±" in shown
+    assert "| teacher, heun-35 | 35 |" in shown and "real images (floor)" in shown
+    assert (tmp_path / "work" / "pictures" / "matching-20-1-0.001-1.png").is_file()
+    # The same command computes nothing again, and another teacher everything.
+    monkeypatch.setattr(unit, "train", None)
+    monkeypatch.setattr(unit, "judge", None)
+    main([*words, "--arms", "matching,consistency"])
+    assert capsys.readouterr().out == table(tmp_path / "rows") + "\n"
+    changed = [*words, "--arms", "matching", "--images", "65"]
+    with pytest.raises(TypeError):
+        main(changed)
+
+
+def test_unknown_arms_are_refused(words, capsys):
+    with pytest.raises(SystemExit):
+        main([*words, "--arms", "matchin"])
+    assert "there are regression" in capsys.readouterr().err
