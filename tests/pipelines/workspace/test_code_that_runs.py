@@ -35,6 +35,7 @@ TINY = {
     "structure.width": 8,
     "structure.batch_size": 16,
     "structure.statistics_images": 32,
+    "structure.gate.min_plays": 1,  # a game that never plays is remarked upon
     "ema.snapshots": 2,
     "ema.lengths": [0.1],
     "evaluation.extractor": "classifier",
