@@ -47,7 +47,10 @@ def student_of(path: str | Path) -> AboutStudent | None:
     read.
     """
     several = files_of(path) if Path(path).is_dir() else []
-    file = (several[0] if several else weights_file(path)).with_suffix(".json")
+    try:
+        file = (several[0] if several else weights_file(path)).with_suffix(".json")
+    except WeightsError:
+        return None  # a folder without weights, of which loading them tells
     try:
         found = read_object(file).get("student")
         if found is None:
