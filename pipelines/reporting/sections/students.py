@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 
 from evaluation.metric_table import metric_entry, shown
+from foundation.counted import counted
 from foundation.number_names import number_name
 from pipelines.reporting.html import figure, grid, number, section, table
 from pipelines.reporting.inputs import Inputs
 from pipelines.reporting.stage_outputs import Item, best_item
 
-TEACHER = "the teacher"
+TEACHER = "teacher"
 
 
 def students(inputs: Inputs, best: Item) -> str:
@@ -37,8 +38,9 @@ def students(inputs: Inputs, best: Item) -> str:
     pictures = [
         figure(
             inputs.pictures.get(item.item, {}).get("samples"),
-            f"{(item.student or TEACHER).capitalize()}, EMA length {number_name(item.ema_length)}, "
-            f"sampler “{item.sampler}”, {item.network_evaluations} evaluations",
+            f"{f'Student {item.student}' if item.student else 'Teacher'}, EMA length "
+            f"{number_name(item.ema_length)}, sampler “{item.sampler}”, "
+            f"{counted(item.network_evaluations or 0, 'evaluation')}",
             f"samples of {item.item}",
         )
         for item in _shown(listed)
