@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.side_by_side import Row
 from pipelines.workspace.imports import find_module, read_source
-from pipelines.workspace.stage_code import STAGE_PARAMS
+from pipelines.workspace.stage_code import STAGE_PARAMS, stage_module
 
 RUNS = 5
 READ_PARAMS, HELP, STAGE = 0.5, 0.7, 1.5
@@ -87,7 +87,7 @@ def rows() -> Iterator[Row]:
     yield started("import pipelines.params", ["-c", "import pipelines.params"], READ_PARAMS)
     yield started("load_params", ["-c", LOAD], READ_PARAMS)
     for stage in STAGE_PARAMS:
-        module = f"pipelines.{stage}"
+        module = stage_module(stage)
         yield Row(f"import {module}, beyond torch", beyond_torch([module], RUNS), aim=STAGE)
         everything = beyond_torch(imports_of_a_run(module), RUNS)
         yield Row("  with what its run imports", everything, aim=STAGE)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 
 from foundation.machine_load import busy_remark
+from foundation.number_names import number_name
 from pipelines.checkup.disk import disk_free, disk_needed, disk_problem
 from pipelines.checkup.machine import precision_line, speed_lines
 from pipelines.checkup.places import problems
@@ -79,13 +80,23 @@ def plan(params: Params) -> Iterator[tuple[str, str]]:
         "judging",
         f"{params.evaluation.num_images} images for each of {items} (EMA length, sampler) pairs",
     )
+    for name in params.distil:
+        student, one = params.students[name], params.student_settings(name)
+        pairs = len(student.lengths) * len(student.samplers)
+        yield (
+            "student",
+            f"{name}: {student.kind}, {one.total_nimg / 1000:g} kimg from the teacher of EMA "
+            f"length {number_name(student.teacher)}; {pairs} (EMA length, sampler) "
+            f"pair{'s' if pairs > 1 else ''} judged",
+        )
     busy = busy_remark()
     rough = f"; speed and time below are {busy}" if busy else ""
     yield "machine", f"{os.cpu_count()} processors{rough}"
+    students = "distil, evaluate_students, " if params.distil else ""
     yield (
         "stages",
-        "prepare, reference, train, reconstruct, evaluate, summarize; what is up to date is not "
-        "run again",
+        f"prepare, reference, train, reconstruct, evaluate, {students}summarize; what is up to "
+        "date is not run again",
     )
 
 

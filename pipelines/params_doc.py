@@ -41,30 +41,44 @@ def render() -> str:
             sections.append((name, field, model))
     parts.append(_table(rows))
     for name, field, model in sections:
-        each = "NAME." if name == "sampling" else ""
-        parts.append(f"## {name}\n\n{field.description}\n\n{_fields(model, f'{name}.{each}')}")
+        prefix = f"{name}.NAME." if get_origin(field.annotation) is dict else f"{name}."
+        about = " ".join((field.description or "").split())
+        kinds = _kinds_of(field.annotation)
+        tables = [_fields(model, prefix)]
+        if kinds is not None:  # an entry has the keys above, and those of its kind
+            tables += [_kind(kinds, kind, prefix, model) for kind in kinds.table]
+        parts.append(f"## {name}\n\n{about}\n\n" + "\n".join(tables))
     return "\n".join(parts)
 
 
-def _fields(model: type[BaseModel], prefix: str) -> str:
+def _fields(model: type[BaseModel], prefix: str, known: type[BaseModel] | None = None) -> str:
     rows = []
     nested = []
     for name, field in model.model_fields.items():
         inner, kinds = _model_of(field.annotation), _kinds_of(field.annotation)
-        rows.append((prefix + name, field))
+        if known is None or name == "kind" or name not in known.model_fields:
+            rows.append((prefix + name, field))
         if kinds is not None:
             nested += [_kind(kinds, kind, f"{prefix}{name}.") for kind in kinds.table]
-        elif inner is not None:
+        elif inner is not None and inner not in _section_models():
             nested.append(_fields(inner, f"{prefix}{name}."))
     return "\n".join([_table(rows), *nested])
 
 
-def _kind(kinds: ByKind, kind: str, prefix: str) -> str:
-    """The table of keys of one kind, below a sentence that says what the kind is."""
+def _section_models() -> dict[type[BaseModel] | None, str]:
+    """{class: the section below whose heading its keys stand, and nowhere else}."""
+    return {_model_of(field.annotation): name for name, field in Params.model_fields.items()}
+
+
+def _kind(kinds: ByKind, kind: str, prefix: str, known: type[BaseModel] | None = None) -> str:
+    """The table of keys of one kind, below a sentence that says what the kind is.
+
+    known: class whose keys are not listed again.
+    """
     chosen = kinds.table[kind]
     about = (chosen.__doc__ or "").partition("\n")[0]
     default = " (the kind of an entry that names none)" if kind == kinds.default else ""
-    return f"`{{kind: {kind}}}`{default}: {about}\n\n{_fields(chosen, prefix)}"
+    return f"`{{kind: {kind}}}`{default}: {about}\n\n{_fields(chosen, prefix, known)}"
 
 
 def _table(rows: list[tuple[str, FieldInfo]]) -> str:
@@ -76,7 +90,12 @@ def _table(rows: list[tuple[str, FieldInfo]]) -> str:
 
 
 def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
     value = field.get_default(call_default_factory=True)
+    section = _section_models().get(type(value))
+    if section is not None:
+        return f"see {section}"
     if isinstance(value, BaseModel) or (isinstance(value, dict) and value):
         return "see below"
     if isinstance(value, tuple):

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Sequence
 
 from PIL import Image
 
@@ -42,17 +43,22 @@ from pipelines.workspace.fingerprint import (
     outcome,
     pipeline_tag,
     stage_fingerprint,
+    student_identity,
+    student_item_fingerprint,
 )
 from pipelines.workspace.leftovers import put_aside
 from pipelines.workspace.paths import (
     DATASET,
     EMA,
     EVALUATE,
+    EVALUATE_STUDENTS,
     REFERENCE,
     REPORTS,
+    STUDENTS,
     TRAIN,
     dvc_root,
     item_name,
+    student_item_name,
 )
 
 OPENING = "EMA length {length}, the best here; the slider is {scale:,} x EMA length"
@@ -63,8 +69,8 @@ def main() -> None:
     tag, fingerprint = pipeline_tag(params), stage_fingerprint("summarize", params)
     with stage_run("summarize", params, tag, fingerprint, root=dvc_root()) as run:
         names = [item_name(n, s) for n in params.ema.lengths for s in params.samplers]
-        inputs = read_inputs(names, run_origin(params))
-        report = summary(inputs.items, inputs.train, inputs.dataset)
+        inputs = read_inputs(names, run_origin(params), student_items(params))
+        report = summary(inputs.items, inputs.train, inputs.dataset, inputs.students)
         page = render(inputs)
         # Not before all that params name was read: with wrong params nothing is moved.
         for path in put_aside(params):
@@ -77,6 +83,16 @@ def main() -> None:
     print(f"summarize: best by {best['by']}: {best['item']}; look at {REPORTS / 'report.html'}")
 
 
+def student_items(params: Params) -> list[str]:
+    """Names of the items of all students that params list."""
+    return [
+        student_item_name(name, length, sampler)
+        for name in params.distil
+        for length in params.students[name].lengths
+        for sampler in params.students[name].samplers
+    ]
+
+
 def run_origin(params: Params) -> Origin:
     """What the run was made from: data set, difference from the closest preset, git state."""
     flat = flatten(params.model_dump(mode="json"))
@@ -84,12 +100,14 @@ def run_origin(params: Params) -> Origin:
     return Origin(dataset_name(flat), preset, changes, git_tags())
 
 
-def read_inputs(names: list[str], origin: Origin = UNKNOWN) -> Inputs:
+def read_inputs(names: list[str], origin: Origin = UNKNOWN, students: Sequence[str] = ()) -> Inputs:
     """Read what the earlier stages wrote about these items. Raises ResultsError."""
     pictures = {}
-    for name in names:
+    folders = {name: EVALUATE / name for name in names}
+    folders |= {name: EVALUATE_STUDENTS / name for name in students}
+    for name, folder in folders.items():
         kinds = ("samples", "real", "nearest")
-        files = {kind: EVALUATE / name / f"{kind}.png" for kind in kinds}
+        files = {kind: folder / f"{kind}.png" for kind in kinds}
         pictures[name] = {kind: f.read_bytes() for kind, f in files.items() if f.is_file()}
     return Inputs(
         items=[read_item(EVALUATE / name) for name in names],
@@ -101,6 +119,8 @@ def read_inputs(names: list[str], origin: Origin = UNKNOWN) -> Inputs:
         pictures=pictures,
         sheet=sheet.read_bytes() if (sheet := DATASET / "sheet.png").is_file() else None,
         origin=origin,
+        students=[read_item(EVALUATE_STUDENTS / name, "evaluate_students") for name in students],
+        distilled=read_json(STUDENTS / "students.json", "distil") if students else {},
     )
 
 
@@ -121,6 +141,9 @@ def track(run: StageRun, params: Params, inputs: Inputs, report: Report) -> None
         }
     )
     parent.log_metrics({**best.flat(), "best_ema_length": best.ema_length})
+    for item in inputs.students:
+        for name in shown("MLflow by length"):
+            parent.log_metrics({f"{name}_of_student/{item.item}": item.value(name)})
     scale = length_scale(item.ema_length for item in inputs.items)
     # By length, since a run leaves out numbers of a step below its last one.
     for item in sorted(inputs.items, key=lambda item: item.ema_length):
@@ -155,6 +178,14 @@ def track(run: StageRun, params: Params, inputs: Inputs, report: Report) -> None
     for item in inputs.items:
         fingerprint = item_fingerprint(params, item.ema_length, item.sampler)
         run.add_restored("evaluate", fingerprint, item.item)
+    for name in params.distil:
+        run.add_restored("distil", student_identity(params, name).fingerprint, name)
+    for item in inputs.students:
+        if item.student is not None:
+            fingerprint = student_item_fingerprint(
+                params, item.student, item.ema_length, item.sampler
+            )
+            run.add_restored("evaluate_students", fingerprint, item.item)
 
 
 def log_pictures(target: StageRun, inputs: Inputs, best: Item) -> None:
@@ -175,6 +206,10 @@ def log_pictures(target: StageRun, inputs: Inputs, best: Item) -> None:
                     length_step(item.ema_length, scale),
                     opening if item is first else "",
                 )
+    for item in inputs.students:
+        picture = inputs.pictures[item.item].get("samples")
+        if picture:
+            target.log_image(Image.open(io.BytesIO(picture)), f"samples student {item.item}")
     for kind, name in (("samples", "samples"), ("real", "real images")):
         picture = inputs.pictures[best.item].get(kind)
         if picture:

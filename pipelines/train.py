@@ -12,15 +12,15 @@ from pathlib import Path
 from dataset.store import ImageDataset
 from foundation.json_files import read_object
 from pipelines.console.command import parser, run_stage
-from pipelines.console.training_monitor import Monitor, close_training
+from pipelines.console.training_monitor import close_training
 from pipelines.forecast.duration import TrainingWork
 from pipelines.params import load_params
-from pipelines.ray_jobs.session import describe_cluster, hide_gpus
-from pipelines.ray_jobs.training import run_training
+from pipelines.ray_jobs.session import hide_gpus
 from pipelines.settings.cross_checks import remarks
 from pipelines.settings.schema import Params
-from pipelines.tracking.stage_run import stage_run
-from pipelines.workspace.fingerprint import Identity, outcome, pipeline_tag, stage_identity
+from pipelines.stages.training_run import check_run, train_run
+from pipelines.tracking.stage_run import StageRun, stage_run
+from pipelines.workspace.fingerprint import outcome, pipeline_tag, stage_identity
 from pipelines.workspace.finished_run import look_over, seal
 from pipelines.workspace.litter import sweep_up
 from pipelines.workspace.paths import DATASET, TRAIN, dvc_root, grid_cache
@@ -62,7 +62,7 @@ def main() -> None:
                 run.mark_restored()
             else:
                 identity.save(folder)
-                train_run(params, folder, identity, run)
+                _train(params, folder, run)
                 seal(folder)
             run.log_artifact(folder / "train.json")
             publish(folder, TRAIN)
@@ -79,33 +79,19 @@ def _summary(path: Path) -> dict:
         ) from error
 
 
-def train_run(params: Params, folder: Path, identity: Identity, run) -> None:
+def _train(params: Params, folder: Path, run: StageRun) -> None:
     """Train to the end on the cluster that params name; prints progress, logs to `run`."""
-    # These bring torch, which --help does without.
-    from foundation.workers import World
-    from pipelines.forecast.tell import expected_costs, expected_line
-    from training.methods.build import build_method
+    from pipelines.forecast.tell import expected_costs, expected_line  # brings torch
 
     settings = params.run_settings().model_copy(
         update={"grid_cache": str(grid_cache()), "train": with_init_file(params)}
     )
-    if params.structure.fakes in ("onpolicy", "deployed") and params.structure.sampler is not None:
-        # An optimized grid is searched here once, not by every worker.
-        params.structure.sampler.time_grid(grid_cache())
-    # Raises here, before any worker starts, if settings do not fit or a feature network has no
-    # weights.
-    build_method(settings, ImageDataset(DATASET), World())
+    check_run(settings)
     for remark in remarks(params):
         print(f"train: note: {remark}", flush=True)
-    print(
-        f"train: {settings.total_nimg / 1000:g} kimg {describe_cluster(params.cluster)}, "
-        f"run {identity.fingerprint}",
-        flush=True,
-    )
     work = TrainingWork(settings, expected_costs(params, dvc_root()))
     print(f"train: {expected_line(work, folder)}", flush=True)
-    with Monitor(settings.total_nimg, run, work=work) as monitor:
-        run_training(settings, DATASET, folder, params.cluster, monitor)
+    train_run("train", settings, params.cluster, folder, run, work)
 
 
 def _env(name: str) -> str | None:

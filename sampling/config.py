@@ -105,6 +105,13 @@ class SamplerConfig(Settings):
             **self.grid_options,
         )
 
+    def visited_levels(self, cache_dir: Path | None = None) -> tuple[float, ...]:
+        """The levels of the time grid above 0, from high to low, without torch.
+
+        cache_dir: folder in which an optimized grid is kept.
+        """
+        return tuple(float(level) for level in self._levels(cache_dir)[:-1])
+
     def make_solver(self) -> Solver:
         """The solver with its options set."""
         return make_solver(self.solver, **self.solver_options)

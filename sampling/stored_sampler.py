@@ -1,6 +1,7 @@
-"""The sampler that an exported folder names, whose images its model card judges."""
+"""The sampler that stored weights name: an exported folder, or the weights of a student."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,9 @@ from pydantic import ValidationError
 
 from foundation.json_files import read_object
 from models.weights import WeightsError
+from models.weights_folder import files_of, weights_file
 from sampling.config import SamplerConfig
+from sampling.for_students import student_sampler
 from sampling.options import describe
 
 INDEX = "model_index.json"
@@ -28,14 +31,50 @@ def read_sampler(settings: dict[str, Any]) -> SamplerConfig:
         raise ValueError(f"sampler: {describe(error)}") from None
 
 
-def load_sampler(path: str | Path) -> SamplerConfig:
-    """The sampler of the exported folder `path`; of any other path the default, Heun in 18 steps.
+@dataclass(frozen=True)
+class AboutStudent:
+    """What the weights of a student say of it."""
 
-    Raises WeightsError for a folder whose settings cannot be read.
+    kind: str
+    levels: tuple[float, ...] | None
+    """Noise levels at which it was trained to be called; None: any."""
+
+
+def student_of(path: str | Path) -> AboutStudent | None:
+    """What the JSON beside the weights in `path` says of a student; None: they are of none.
+
+    A folder of several EMA lengths means the first. Raises WeightsError for levels that cannot be
+    read.
+    """
+    several = files_of(path) if Path(path).is_dir() else []
+    try:
+        file = (several[0] if several else weights_file(path)).with_suffix(".json")
+    except WeightsError:
+        return None  # a folder without weights, of which loading them tells
+    try:
+        found = read_object(file).get("student")
+        if found is None:
+            return None
+        levels = found["levels"]
+        about = AboutStudent(str(found["kind"]), None if levels is None else tuple(levels))
+        student_sampler(about.levels)
+        return about
+    except FileNotFoundError:
+        return None
+    except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise WeightsError(f"{file}: the entry student cannot be read: {error}") from None
+
+
+def load_sampler(path: str | Path) -> SamplerConfig:
+    """The sampler of the exported folder `path`, or that of the levels of a student's weights.
+
+    Of any other path it is the default, Heun in 18 steps. Raises WeightsError for a folder whose
+    settings cannot be read, or for the weights of a student whose levels cannot.
     """
     file = Path(path) / INDEX
     if not file.is_file():
-        return SamplerConfig()
+        about = student_of(path)
+        return SamplerConfig() if about is None else student_sampler(about.levels)
     try:
         return read_sampler(read_object(file).get("sampler") or {})
     except (OSError, ValueError) as error:

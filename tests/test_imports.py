@@ -36,6 +36,7 @@ SETTINGS = (
     "sampling.config",
     "training.config",
     "training.run_settings",
+    "training.students",
     "training.structure.config",
 )
 PARAMS = ("params.yaml", *sorted(f"presets/{path.name}" for path in ROOT.glob("presets/*.yaml")))

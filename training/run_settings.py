@@ -7,8 +7,8 @@ from pydantic import Field
 from foundation.settings_base import Settings
 from models.config import EMAConfig, ModelConfig
 from training.config import NoiseConfig, TrainConfig
-from training.distillation.config import Student
 from training.structure.config import StructureConfig
+from training.students import Student
 
 
 class RunSettings(Settings):

@@ -9,14 +9,20 @@ from typing import Any
 from foundation.json_files import read_object
 from pipelines.settings.schema import Params
 from pipelines.sweeps.record import OPEN, TRIALS, Trial
-from pipelines.workspace.fingerprint import dataset_hash, stage_identity
+from pipelines.workspace.fingerprint import (
+    dataset_hash,
+    stage_identity,
+    student_identity,
+    teacher_file,
+)
 from pipelines.workspace.leftovers import in_words
+from pipelines.workspace.makers import runs
 from pipelines.workspace.paths import DATASET
 from pipelines.workspace.removable import Removable, gone
 from pipelines.workspace.wanted_runs import wanted, who_wants
 
-RUN = re.compile(r"train-[0-9a-f]{16}")
-FOLDER_OF_LOCK = re.compile(r"(train|reference)-[0-9a-f]{16}")
+RUN = re.compile(r"(train|distil-[\w-]+)-[0-9a-f]{16}")
+FOLDER_OF_LOCK = re.compile(r"(train|reference|distil-[\w-]+)-[0-9a-f]{16}")
 
 
 class StaleRuns:
@@ -30,17 +36,20 @@ class StaleRuns:
     def __init__(self, params: Params, root: Path, prepared: bool):
         self.root, self.runs = root, root / ".runs"
         self.data = dataset_hash() if prepared else None
-        self.now = stage_identity("train", params)
+        self.now = [stage_identity("train", params)]
+        self.now += [student_identity(params, name) for name in params.distil]
+        current = {identity.folder(root).name for identity in self.now}
+        self.taught = all(teacher_file(params, name).is_file() for name in params.distil)
         self.going: list[Path] = []
         self.kept: Counter[str] = Counter()
         self.finished: list[Path] = []
         wanted_by = self._wanted()
-        for run in sorted(self.runs.glob("train-*")):
+        for run in runs(root):
             if run.is_symlink() or not run.is_dir() or not RUN.fullmatch(run.name):
                 continue
             reason = self._reason(run, *wanted_by)
             if (run / "train.json").is_file():
-                if run.name != self.now.folder(root).name:
+                if run.name not in current:
                     self.finished.append(run)
             elif reason is None:
                 self.going.append(run)
@@ -52,7 +61,7 @@ class StaleRuns:
         names = {path.name for path in self.going}
         ray = [
             path
-            for path in sorted((self.runs / "ray").glob("train-*"))
+            for path in sorted((self.runs / "ray").glob("*-*"))
             if path.name.rpartition("-")[0] in names
         ]
         yield Removable("unfinished runs of other params or data", (*self.going, *ray))
@@ -86,7 +95,9 @@ class StaleRuns:
             params, inputs = str(facts["params"]), str(facts["inputs"])
         except (OSError, ValueError, KeyError):
             return "whose params cannot be told, as identity.json is missing or damaged"
-        if (params, inputs) == (self.now.params, self.now.inputs):
+        if run.name.startswith("distil-") and not self.taught:
+            return "students, of which no teacher is there: dvc repro reconstruct  makes it"
+        if any((params, inputs) == (now.params, now.inputs) for now in self.now):
             return "of these params and data; dvc repro goes on with it (TRAIN_ADOPT after edits)"
         who = hashes.get(params) or names.get(run.name) or names.get("*")
         return who and f"{who} goes on with it"

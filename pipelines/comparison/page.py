@@ -179,10 +179,10 @@ def _length_chart(runs: Sequence[Compared], name: str) -> tuple[str, str, dict] 
     """Chart of a metric over the EMA length, a curve per run and sampler; None without data."""
     groups: dict[str, list[tuple[float, float]]] = {}
     floors, colours = {}, {}
-    several = len({item.rpartition("-")[2] for run in runs for item in run.items}) > 1
+    several = len({item.rpartition("-")[2] for run in runs for item in run.own_items}) > 1
     names = short_names([run.name for run in runs])
     for run, short in zip(runs, names, strict=True):
-        for item, values in run.items.items():
+        for item, values in run.own_items.items():
             length, _, sampler = item.rpartition("-")  # 1e-05 has a dash, a sampler none
             label = f"{short}, {sampler}" if several else short
             if name in values:

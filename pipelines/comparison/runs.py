@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evaluation.judged_alike import DATA, DIGITS, NAME, Value, judged_differently
-from evaluation.metric_table import METRICS, best_of, metric_entry
+from evaluation.metric_table import METRICS, best_of, metric_entry, shown
 from foundation.json_files import parse_object
 from pipelines.comparison.short_names import short_names
 from pipelines.reporting.html import number, with_deviation
@@ -15,6 +15,7 @@ from pipelines.tracking.length_steps import length_scale, length_step
 from pipelines.tracking.run_names import JUDGED_BY, UNIMPORTANT_SECTIONS, importance
 from pipelines.tracking.run_status import status_word
 from pipelines.tracking.run_store import RunStore
+from pipelines.workspace.paths import is_student_item
 
 Curve = tuple[Sequence[float], Sequence[float]]
 
@@ -54,9 +55,17 @@ class Compared:
         return self.params.get(f"sampling.{sampler}.adapter", "").lower() == "true"
 
     @property
+    def own_items(self) -> dict[str, Mapping[str, float]]:
+        """The items of the denoiser itself, without those of students."""
+        return {n: values for n, values in self.items.items() if not is_student_item(n)}
+
+    @property
     def best(self) -> str | None:
-        """The item with the lowest KID (FD without KID); None if nothing was evaluated."""
-        best = best_of(self.items)
+        """The denoiser's item with the lowest KID (FD without KID); None if nothing was evaluated.
+
+        Students do not count: what is compared is the training of the denoiser.
+        """
+        best = best_of(self.own_items)
         return None if best is None else best[1]
 
 
@@ -67,7 +76,7 @@ def read_run(store: RunStore, parent: Any) -> Compared:
     for child in reversed(children):  # the newest of a stage comes last and replaces others
         stage, item = child.data.tags.get("stage"), child.data.tags.get("item")
         maker = child.data.tags.get("made_by", child.info.run_id)
-        if stage == "evaluate" and item and child.data.metrics:
+        if stage in ("evaluate", "evaluate_students") and item and child.data.metrics:
             items[item] = dict(child.data.metrics)
             picture = store.artifact(maker, "samples.png")
             if picture:
@@ -128,7 +137,13 @@ def run_notes(runs: Sequence[Compared]) -> list[str]:
 
 
 def equal_throughout(runs: Sequence[Compared]) -> bool:
-    """Whether several runs have the same metrics, and equal ones, at the items that are shown."""
+    """Whether several runs have the same metrics, and equal ones, at the items that are shown.
+
+    Their students must be equal too.
+    """
+    students = [{n: v for n, v in run.items.items() if is_student_item(n)} for run in runs]
+    if any(found != students[0] for found in students):
+        return False
     values = [{name: run.metrics.get(name) for name in METRICS} for run in runs]
     return (
         len(runs) > 1
@@ -150,13 +165,17 @@ def final_items(
     if text is not None:
         try:
             items = parse_object(text)["items"]
-            scale = length_scale(entry["ema_length"] for entry in items.values())
+            own = [entry for entry in items.values() if "student" not in entry]
+            scale = length_scale(entry["ema_length"] for entry in own)
             for item, entry in items.items():
                 if item in known:
                     continue
                 metrics = {name: value for name, value in entry.items() if isinstance(value, dict)}
-                step = length_step(entry["ema_length"], scale)
-                picture = store.image(parent.info.run_id, f"samples {entry['sampler']}", step)
+                key, step = f"samples student {item}", 0
+                if "student" not in entry:
+                    key = f"samples {entry['sampler']}"
+                    step = length_step(entry["ema_length"], scale)
+                picture = store.image(parent.info.run_id, key, step)
                 found[item] = flat_metrics(metrics), picture
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(
@@ -191,6 +210,7 @@ def own_floors(runs: Sequence[Compared]) -> bool:
 def metric_rows(runs: Sequence[Compared], apart: bool = False) -> tuple[list[str], list[list[str]]]:
     """Head and rows [metric, value in each run, floor ± std, difference] of the items shown.
 
+    Below them stand the items of students, by name, each with the metric that chooses items.
     For two runs the difference is also given in standard deviations of the floor (of two that
     differ: the root of their mean square); below about two it is not significant. There is no
     difference if all metrics are equal. apart: the runs were not judged alike, so there is none
@@ -204,23 +224,39 @@ def metric_rows(runs: Sequence[Compared], apart: bool = False) -> tuple[list[str
     items = [run.item if run.item in run.items else "-" for run in runs]
     rows = [["item", *(item or "-" for item in items), *([] if bracketed else [""])]]
     two = len(runs) == 2 and not apart and not equal_throughout(runs)
-    for name in names:
-        values = [number(v.get(name)) if name in v else "-" for v in found]
-        floors = [_floor(v, name) for v in found]
-        row = [metric_entry(name).title]
+    lines = [(metric_entry(name).title, name, found) for name in names]
+    lines += _student_lines(runs)
+    for title, name, measured in lines:
+        values = [number(v.get(name)) if name in v else "-" for v in measured]
+        floors = [_floor(v, name) for v in measured]
+        row = [title]
         if bracketed:
             pairs = zip(values, floors, strict=True)
             row += [v if floor == "-" else f"{v}\n({floor})" for v, floor in pairs]
         else:
             row += [*values, next((floor for floor in floors if floor != "-"), "-")]
         if two:
-            stds = [v[f"{name}_floor_std"] for v in found if f"{name}_floor_std" in v]
-            row.append(_difference([v.get(name) for v in found], stds))
+            stds = [v[f"{name}_floor_std"] for v in measured if f"{name}_floor_std" in v]
+            row.append(_difference([v.get(name) for v in measured], stds))
         rows.append(row)
     if two:
         head.append("difference")
         rows[0].append("")
     return head, (rows if names else [])
+
+
+def _student_lines(
+    runs: Sequence[Compared],
+) -> list[tuple[str, str, list[Mapping[str, float]]]]:
+    """(title, metric, the item's metrics in each run) of every student's item."""
+    items = sorted({item for run in runs for item in run.items if is_student_item(item)})
+    lines = []
+    for item in items:
+        measured = [run.items.get(item, {}) for run in runs]
+        name = next((n for n in shown("choice") if any(n in found for found in measured)), None)
+        if name is not None:
+            lines.append((f"{metric_entry(name).title} of {item}", name, measured))
+    return lines
 
 
 def _floor(found: Mapping[str, float], name: str) -> str:

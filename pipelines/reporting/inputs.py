@@ -44,3 +44,7 @@ class Inputs:
     sheet: bytes | None = None
     """PNG of some images of each class of the data set."""
     origin: Origin = UNKNOWN
+    students: Sequence[Item] = ()
+    """Items of the students; `items` are those of the denoiser."""
+    distilled: Mapping[str, Any] = field(default_factory=dict)
+    """outputs/students/students.json."""

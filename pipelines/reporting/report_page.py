@@ -2,7 +2,7 @@
 
 from pipelines.reporting.html import page
 from pipelines.reporting.inputs import Inputs
-from pipelines.reporting.sections import head, pictures, protocol, results, training
+from pipelines.reporting.sections import head, pictures, protocol, results, students, training
 from pipelines.reporting.stage_outputs import best_item
 
 
@@ -20,6 +20,7 @@ def render(inputs: Inputs) -> str:
             results.metrics(best),
             results.settings(inputs, best),
             pictures.other_settings(inputs, best),
+            students.students(inputs, best),
             training.training(inputs),
             training.game(inputs),
             protocol.protocol(inputs, best),

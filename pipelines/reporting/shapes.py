@@ -67,6 +67,15 @@ class _Reconstruct(_Part):
     lengths: dict[str, _Length] | None = None
 
 
+class _Student(_Part):
+    name: str
+    kind: str | None = None
+
+
+class _Students(_Part):
+    students: list[_Student] = []
+
+
 class _Item(_Part):
     protocol: _Protocol = _Protocol()
 
@@ -76,6 +85,7 @@ SHAPES: dict[str, type[_Part]] = {
     "dataset.json": _Dataset,
     "reference.json": _Reference,
     "reconstruct.json": _Reconstruct,
+    "students.json": _Students,
     "metrics.json": _Item,
 }
 """By the file's name."""

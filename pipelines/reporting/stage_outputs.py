@@ -5,12 +5,14 @@
     schema      1
     best        the item with the lowest KID (FD where KID is undefined): by, item, ema_length,
                 sampler, and every metric's value
+                (of the denoiser alone, not of its students)
     items       one entry per EMA length and sampler ("0.05-default"): ema_length, sampler, nfe
                 (the solver's calls of the guided denoiser per image), network_evaluations (per
                 image, with those that guidance adds), num_images, n (images on each side of a
                 comparison), and for every metric its value, floor (the same metric between real
                 images and real images, at equal n) and floor_std, for structure_gap also
-                resolvable
+                resolvable. An item of a student ("quick-0.05-one") also has student (its name) and
+                teacher_length (EMA length of its teacher)
     judged_by   what must be equal for metrics of two reports to be compared: data and their hash,
                 extractor, hash of its weights, n, ... (evaluation/judged_alike.py)
     train       total_nimg, num_parameters, skipped_steps, structure_plays, gate_open_fraction,
@@ -54,11 +56,15 @@ class Metric(BaseModel, extra="ignore", frozen=True):
 
 
 class Item(BaseModel, extra="ignore", frozen=True):
-    """outputs/evaluate/<item>/metrics.json: one EMA length under one sampler."""
+    """metrics.json of outputs/evaluate/<item> or outputs/evaluate_students/<item>."""
 
     item: str
     ema_length: float
     sampler: str
+    student: str | None = None
+    """Name of the student that drew the images; None: the denoiser itself."""
+    teacher_length: float | None = None
+    """EMA length of the student's teacher."""
     num_images: int
     nfe: int | None = None
     """The solver's calls of the guided denoiser per image."""
@@ -114,14 +120,14 @@ def read_json(path: Path, stage: str) -> dict[str, Any]:
         raise ResultsError(f"{path} cannot be read ({error}): run `dvc repro -f {stage}`") from None
 
 
-def read_item(folder: Path) -> Item:
-    """One evaluate item. Raises ResultsError."""
+def read_item(folder: Path, stage: str = "evaluate") -> Item:
+    """One item of the stage evaluate or evaluate_students. Raises ResultsError."""
     path = Path(folder) / "metrics.json"
     try:
-        return Item.model_validate(read_json(path, "evaluate"))
+        return Item.model_validate(read_json(path, stage))
     except ValidationError as error:
         field = ".".join(map(str, error.errors()[0]["loc"]))
-        message = f"{path}: {field}: {error.errors()[0]['msg']}: run `dvc repro -f evaluate`"
+        message = f"{path}: {field}: {error.errors()[0]['msg']}: run `dvc repro -f {stage}`"
         raise ResultsError(message) from None
 
 
@@ -142,17 +148,25 @@ def best_item(items: Sequence[Item]) -> tuple[str, Item]:
     return (best[0], by_name[best[1]]) if best is not None else ("order", items[0])
 
 
-def summary(items: Sequence[Item], train: Mapping[str, Any], dataset: Mapping[str, Any]) -> Report:
+def summary(
+    items: Sequence[Item],
+    train: Mapping[str, Any],
+    dataset: Mapping[str, Any],
+    students: Sequence[Item] = (),
+) -> Report:
     """The content of reports/metrics.json, from the items, train.json and dataset.json.
 
+    students: items of students, among which the best is not sought.
     Raises ResultsError unless all items were judged alike.
     """
-    bases = [judged_by(item.protocol, dataset) for item in items]
+    judged = [*items, *students]
+    bases = [judged_by(item.protocol, dataset) for item in judged]
     apart = judged_differently(bases)
     if apart:
         raise ResultsError(
-            f"outputs/evaluate: {', '.join(item.item for item in items)} were not judged alike "
-            f"({', '.join(row[0] for row in apart)} differ): run `dvc repro -f evaluate`"
+            f"outputs/evaluate: {', '.join(item.item for item in judged)} were not judged alike "
+            f"({', '.join(row[0] for row in apart)} differ): run `dvc repro -f evaluate"
+            f"{' evaluate_students' if students else ''}`"
         )
     by, best = best_item(items)
     values = {name: metric.value for name, metric in best.metrics.items()}
@@ -163,7 +177,7 @@ def summary(items: Sequence[Item], train: Mapping[str, Any], dataset: Mapping[st
         "sampler": best.sampler,
     }
     entries = {}
-    for item in items:
+    for item in judged:
         metrics = {
             name: {
                 part: number
@@ -173,6 +187,7 @@ def summary(items: Sequence[Item], train: Mapping[str, Any], dataset: Mapping[st
             for name, metric in item.metrics.items()
         }
         facts = {"ema_length", "sampler", "nfe", "network_evaluations", "num_images", "n"}
+        facts |= {"student", "teacher_length"} if item.student is not None else set()
         about = item.model_dump(include=facts)
         entries[item.item] = {**about, **metrics}
     counted = ("total_nimg", "num_parameters", "skipped_steps", "structure_plays")

@@ -30,7 +30,8 @@ def command_line(text: str) -> argparse.ArgumentParser:
     _where(out.add_argument_group("what to write (at least one)"))
     _how(
         out.add_argument_group(
-            "sampler (default: that of an exported folder; else Heun on the karras grid, 18 steps)"
+            "sampler (default: that of an exported folder or of a student; else Heun on the karras "
+            "grid, 18 steps)"
         )
     )
     _guidance(out.add_argument_group("guidance"))

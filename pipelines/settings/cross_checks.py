@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING
 
 from foundation.did_you_mean import spelling_hint
 from foundation.number_names import number_name
-from training.distillation.config import STUDENTS
+from pipelines.settings.student_checks import (
+    student_batches,
+    student_method,
+    student_problems,
+)
 from training.methods.table import METHODS
+from training.structure.config import StructureConfig
 from training.structure.fake_levels import fake_levels
 
 if TYPE_CHECKING:
@@ -23,10 +28,12 @@ def combination_problems(params: "Params") -> list[str]:
         *_model(params),
         *_train(params),
         *_cluster(params),
-        *_structure(params),
+        *_structure(params, params.structure),
+        *_student_games(params),
         *_averages(params),
         *_samplers(params),
         *_evaluation(params),
+        *student_problems(params),
     ]
 
 
@@ -100,14 +107,11 @@ def _sides(params: "Params") -> list[int]:
 
 def _method(params: "Params") -> Iterator[str]:
     method = params.train.method
-    if method in STUDENTS:
-        yield (
-            f"train.method: {method!r} trains a student of a teacher (docs/distillation.md), and "
-            "this section trains a denoiser from data: use denoising"
-        )
+    of_student = student_method(method)
+    if of_student is not None:
+        yield of_student
     elif method not in METHODS:
-        known = [name for name in METHODS if name not in STUDENTS]
-        yield f"train.method: {method!r} is no method of training{spelling_hint(method, known)}"
+        yield f"train.method: {method!r} is no method of training{spelling_hint(method, METHODS)}"
 
 
 def _model(params: "Params") -> Iterator[str]:
@@ -157,6 +161,7 @@ def _cluster(params: "Params") -> Iterator[str]:
     shared = {"train.batch_size": params.train.batch_size}
     if params.structure.kind != "none" and params.structure.batch_size:
         shared["structure.batch_size"] = params.structure.batch_size
+    shared |= student_batches(params)
     for key, size in shared.items():
         odd = [workers for workers in groups if size % workers]
         if odd:
@@ -173,8 +178,13 @@ def _cluster(params: "Params") -> Iterator[str]:
             )
 
 
-def _structure(params: "Params") -> Iterator[str]:
-    game = params.structure
+def _student_games(params: "Params") -> Iterator[str]:
+    for name, student in params.students.items():
+        for line in _structure(params, student.structure):
+            yield f"students.{name}.{line}"
+
+
+def _structure(params: "Params", game: StructureConfig) -> Iterator[str]:
     if game.kind == "none":
         return
     try:

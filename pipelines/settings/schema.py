@@ -15,8 +15,10 @@ from sampling.config import SamplerConfig
 from training.config import NoiseConfig, TrainConfig
 from training.run_settings import RunSettings
 from training.structure.config import StructureConfig
+from training.students import Student
 
 MAX_SAMPLERS = AtMost(256, "each is evaluated with every EMA length")
+MAX_STUDENTS = AtMost(256, "each is trained one after the other")
 
 
 class Params(Settings):
@@ -42,6 +44,11 @@ class Params(Settings):
     """Sampler settings by name."""
     samplers: Annotated[tuple[str, ...], Field(min_length=1), MAX_SAMPLERS] = ("default",)
     """Names of the sampler settings that are evaluated."""
+    students: Annotated[dict[str, Student], MAX_STUDENTS] = Field(default={})
+    """Students of the trained denoiser, by name: copies of it that learn to draw in few steps
+    (docs/distillation.md)."""
+    distil: Annotated[tuple[str, ...], MAX_STUDENTS] = ()
+    """Names of the students that are trained and evaluated."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """How results are judged."""
     cluster: ClusterConfig = ClusterConfig()
@@ -61,4 +68,38 @@ class Params(Settings):
             micro_batch=self.cluster.micro_batch,
             checkpoint_every_s=self.cluster.checkpoint_every_s,
             sample_every_kimg=self.tracking.sample_every_kimg if self.tracking.enabled else None,
+        )
+
+    def student_settings(self, name: str, teacher: str | None = None) -> RunSettings:
+        """The settings with which the student of this name is trained.
+
+        teacher: weights file of the teacher. A student sees each label, so that none is hidden.
+        """
+        student = self.students[name]
+        train = TrainConfig(
+            method=student.kind,
+            total_kimg=student.total_kimg,
+            batch_size=student.batch_size,
+            lr=student.lr,
+            lr_ramp_kimg=student.lr_ramp_kimg,
+            lr_decay_kimg=student.lr_decay_kimg,
+            adam_betas=student.adam_betas,
+            grad_clip=student.grad_clip,
+            log_every_kimg=student.log_every_kimg,
+            max_bad_steps=self.train.max_bad_steps,
+            precision=self.train.precision,
+            compile=self.train.compile,
+            horizontal_flip=self.train.horizontal_flip,
+        )
+        return self.run_settings().model_copy(
+            update={
+                "model": self.model.model_copy(update={"label_dropout": 0.0}),
+                "train": train,
+                "structure": student.structure,
+                "ema": self.ema.model_copy(
+                    update={"snapshots": student.snapshots, "lengths": student.lengths}
+                ),
+                "student": student,
+                "teacher": teacher,
+            }
         )

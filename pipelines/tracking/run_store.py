@@ -14,6 +14,9 @@ from pipelines.tracking.run_note import NOTE, PICTURES, results_of, with_results
 from pipelines.tracking.run_status import UNFINISHED
 from pipelines.workspace.user import user_name
 
+RESTORED = ("prepare", "reference", "evaluate", "distil", "evaluate_students", "summarize")
+"""Stages besides those that train, whose runs a parent shows that trained to the same bytes."""
+
 
 @dataclass(frozen=True)
 class RunStore:
@@ -224,7 +227,7 @@ class RunStore:
                 self.client.log_text(parent_id, content.decode(), name)
         for child in self.search({"mlflow.parentRunId": maker.info.run_id}):
             made = child.data.tags
-            if made.get("stage") in ("prepare", "reference", "evaluate", "summarize"):
+            if made.get("stage") in RESTORED:
                 self.add_restored(parent_id, made["stage"], made.get("item"), made["fingerprint"])
         return True
 

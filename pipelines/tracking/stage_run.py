@@ -29,7 +29,7 @@ from pipelines.tracking.run_names import (
 )
 from pipelines.tracking.run_store import RunStore
 
-WITH_PICTURES = ("train", "summarize")
+WITH_PICTURES = ("train", "distil", "summarize")
 """Stages whose runs hold picture cards. MLflow writes all params of a run above each picture, so
 these keep theirs in the file params.json; the parent has all of them."""
 

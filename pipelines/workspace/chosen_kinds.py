@@ -14,15 +14,20 @@ Plain = Mapping[str, Any]
 # What is used where the file says nothing or null (tests compare both with the settings classes).
 GAME_SAMPLER: Plain = {"solver": "ddim", "grid": "karras"}
 METHOD = "denoising"
+PAIR_SAMPLER: Plain = {"solver": "heun", "grid": "karras"}
+NO_GAME: Plain = {"kind": "none"}
 
 NO_CHOICE = ("reconstruct", "summarize")
 """Stages that run no network and draw no image."""
 
 
-def chosen_kinds(stage: str, params: Plain, sampler: str | None = None) -> Kinds:
+def chosen_kinds(
+    stage: str, params: Plain, sampler: str | None = None, student: str | None = None
+) -> Kinds:
     """The kinds on which the stage's result depends.
 
     params: the whole of params.yaml. sampler: of the item, for evaluate; None: all of `samplers`.
+    student: for distil and evaluate_students; None: all of `distil`.
     The solver that draws a training's preview images does not count: training does not depend on
     them, and no param names their sampler.
     """
@@ -37,6 +42,12 @@ def chosen_kinds(stage: str, params: Plain, sampler: str | None = None) -> Kinds
         names = params["samplers"] if sampler is None else [sampler]
         samplers = [params["sampling"][name] for name in names]
         return _of_network(params["model"]) | _of_judging(params) | _of_sampling(samplers)
+    if stage == "distil":
+        return _of_network(params["model"]) | _of_students(_students(params, student))
+    if stage == "evaluate_students":
+        names = {n for one in _students(params, student) for n in one["samplers"]}
+        samplers = [params["sampling"][name] for name in names if sampler in (None, name)]
+        return _of_network(params["model"]) | _of_judging(params) | _of_sampling(samplers)
     assert stage in NO_CHOICE, stage
     return {"block": ()}
 
@@ -44,6 +55,27 @@ def chosen_kinds(stage: str, params: Plain, sampler: str | None = None) -> Kinds
 def judging_kinds(params: Plain, sampler: str) -> Kinds:
     """The kinds on which a sweep's judgements depend: those of evaluate without the game's."""
     return {**chosen_kinds("evaluate", params, sampler), "form": ()}
+
+
+def _students(params: Plain, name: str | None) -> list[Plain]:
+    """The settings of the student of this name; None: of all that are trained."""
+    names = params.get("distil") or () if name is None else [name]
+    return [params["students"][name] for name in names]
+
+
+def _of_students(students: Iterable[Plain]) -> dict[str, set[str]]:
+    """What training these students uses besides the network: methods, games, teachers' samplers."""
+    found: dict[str, set[str]] = {"method": set()}
+    for student in students:
+        found["method"].add(student["kind"])
+        pairs = student["kind"] == "regression" or student.get("regression")
+        parts = [_of_the_game(student.get("structure") or NO_GAME)]
+        parts += [_of_sampling([student.get("sampler") or PAIR_SAMPLER] if pairs else [])]
+        for part in parts:
+            for table, kinds in part.items():
+                found.setdefault(table, set()).update(kinds)
+    # Nothing of a table that no student uses.
+    return {**_of_the_game(NO_GAME), **found}
 
 
 def _of_network(model: Plain) -> dict[str, set[str]]:

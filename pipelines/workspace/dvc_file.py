@@ -21,7 +21,7 @@ def with_code(text: str) -> str:
     stage, inside = "", False
     missing = {*STAGE_PARAMS, "kinds"}
     for line in text.splitlines():
-        if match := re.fullmatch(r"  ([a-z]+):", line):
+        if match := re.fullmatch(r"  ([a-z_]+):", line):
             stage = match.group(1)
         if line == LAST:
             inside = False

@@ -20,10 +20,12 @@ from pipelines.workspace.paths import (
     DATASET,
     EMA,
     REFERENCE,
+    STUDENTS,
     TRAIN,
     item_name,
     length_name,
     preset_files,
+    student_item_name,
 )
 from pipelines.workspace.stage_code import (
     STAGE_PARAMS,
@@ -33,6 +35,14 @@ from pipelines.workspace.stage_code import (
     stage_files,
 )
 from pipelines.workspace.weights_files import guiding_files, init_file
+
+STUDENT_PARAMS = (
+    *("seed", "model", "noise", "ema.tracked"),
+    *("train.precision", "train.compile", "train.horizontal_flip", "train.max_bad_steps"),
+)
+"""Params that decide the result of a student's training, besides its own settings."""
+OF_STUDENTS = ("distil", "evaluate_students")
+"""Stages that do nothing where no student is trained."""
 
 
 @dataclass(frozen=True)
@@ -87,10 +97,48 @@ def stage_fingerprint(stage: str, params: Params) -> str:
 def item_fingerprint(params: Params, length: float, sampler: str) -> str:
     """Fingerprint of one item of evaluate; it depends on the content of the weights."""
     identity = stage_identity("evaluate", params, sampler=sampler)
-    files = [EMA / f"{length_name(length)}{end}" for end in (".safetensors", ".json")]
-    weights = [content_hash(path) if path.is_file() else None for path in files]
+    weights = _weights_hashes(EMA / f"{length_name(length)}.safetensors")
     parts = [identity.fingerprint, weights, _guide_hashes(params, [sampler])]
     return f"{hash_of(parts)[:16]}-{item_name(length, sampler)}"
+
+
+def student_identity(params: Params, name: str) -> Identity:
+    """Identity of the training of one student: other students do not count.
+
+    Neither do the samplers and the EMA lengths with which it is judged afterwards.
+    """
+    plain = params.model_dump(mode="json")
+    chosen = {key: _dotted(plain, key) for key in STUDENT_PARAMS}
+    chosen["student"] = {
+        key: value
+        for key, value in plain["students"][name].items()
+        if key not in ("samplers", "lengths")
+    }
+    inputs = {"dataset": dataset_hash(), "teacher": teacher_hashes(params, name)}
+    code = stage_files("distil", chosen_kinds("distil", plain, student=name))
+    return Identity(f"distil-{name}", hash_of(chosen), hash_of(inputs), code_hash(code))
+
+
+def teacher_file(params: Params, name: str) -> Path:
+    """The weights of a student's teacher."""
+    return EMA / f"{length_name(params.students[name].teacher)}.safetensors"
+
+
+def teacher_hashes(params: Params, name: str) -> list[str | None]:
+    """Content hashes of the two files of a student's teacher."""
+    return _weights_hashes(teacher_file(params, name))
+
+
+def student_item_fingerprint(params: Params, name: str, length: float, sampler: str) -> str:
+    """Fingerprint of one item of evaluate_students; it depends on the content of the weights."""
+    plain = params.model_dump(mode="json")
+    chosen = {key: _dotted(plain, key) for key in ("seed", "evaluation", f"sampling.{sampler}")}
+    kinds = chosen_kinds("evaluate_students", plain, sampler, name)
+    code = code_hash(stage_files("evaluate_students", kinds))
+    inputs = _inputs("evaluate_students", params)
+    weights = _weights_hashes(STUDENTS / name / f"{length_name(length)}.safetensors")
+    parts = [chosen, inputs, code, weights]
+    return f"{hash_of(parts)[:16]}-{student_item_name(name, length, sampler)}"
 
 
 def outcome(params: Params) -> str:
@@ -100,10 +148,13 @@ def outcome(params: Params) -> str:
     runs no later stage again.
     """
     plain = params.model_dump(mode="json")
-    stages = ("reconstruct", "evaluate", "summarize")
+    stages = ["reconstruct", "evaluate", "summarize"]
     # Summarize reads all params, to name those that differ from the preset.
     keys = {"samplers", *STAGE_PARAMS["reconstruct"], *STAGE_PARAMS["evaluate"]}
     keys |= {f"sampling.{name}" for name in params.samplers}
+    if params.distil:
+        keys |= {*STAGE_PARAMS["distil"], *STAGE_PARAMS["evaluate_students"]}
+        stages += OF_STUDENTS
     code = _code_of(stages, plain)
     # Without hidden files, since DVC puts a .gitignore beside its outputs when the stage is over.
     files = [path for path in TRAIN.rglob("[!.]*") if path.is_file()]
@@ -118,7 +169,8 @@ def pipeline_tag(params: Params) -> str:
     plain = params.model_dump(mode="json")
     for section in ("cluster", "tracking"):
         plain.pop(section)
-    code = code_hash(_code_of(STAGE_PARAMS, plain))
+    stages = [stage for stage in STAGE_PARAMS if params.distil or stage not in OF_STUDENTS]
+    code = code_hash(_code_of(stages, plain))
     guides = _guide_hashes(params, params.samplers)
     return hash_of([plain, dataset_hash(), _init_hash(params), code, guides])[:16]
 
@@ -137,6 +189,12 @@ def dataset_hash() -> str | None:
 def _code_of(stages: Iterable[str], plain: dict) -> set[Path]:
     """Code files of several stages, of tables those of the kinds that params choose."""
     return {path for stage in stages for path in stage_files(stage, chosen_kinds(stage, plain))}
+
+
+def _weights_hashes(weights: Path) -> list[str | None]:
+    """Content hashes of a weights file and of its description; None of one that is missing."""
+    files = (weights, weights.with_suffix(".json"))
+    return [content_hash(path) if path.is_file() else None for path in files]
 
 
 def _init_hash(params: Params) -> str | None:
@@ -163,7 +221,12 @@ def _inputs(stage: str, params: Params) -> dict[str, Any]:
         inputs["init_from"] = _init_hash(params)
     if stage in ("reconstruct", "summarize") and (TRAIN / "train.json").is_file():
         inputs["train"] = content_hash(TRAIN / "train.json")
-    if stage in ("evaluate", "summarize") and (REFERENCE / "reference.json").is_file():
+    if stage == "distil":
+        inputs["teachers"] = {name: teacher_hashes(params, name) for name in params.distil}
+    if (
+        stage in ("evaluate", "evaluate_students", "summarize")
+        and (REFERENCE / "reference.json").is_file()
+    ):
         inputs["reference"] = content_hash(REFERENCE / "reference.json")
     if stage == "summarize":  # the report names the closest preset
         inputs["presets"] = {path.name: content_hash(path) for path in preset_files()}

@@ -11,6 +11,7 @@ from pathlib import Path
 from foundation.atomic_files import copy_whole, write_text
 from foundation.json_hash import json_hash
 from models.weights import WeightsError, check_weights, file_hash
+from pipelines.workspace.makers import maker
 
 SUMMARY, CURVES, HASHES = "train.json", "curves.csv", "files.json"
 TRACKED = 2
@@ -30,11 +31,11 @@ def look_over(folder: Path, copies: Path) -> bool:
     is removed, so that training goes on from its last checkpoint and makes the file again; a line
     says so. Raises RunIncomplete if there is no checkpoint either.
     """
-    hashes = _read_hashes(folder)
+    hashes, made = _read_hashes(folder), maker(folder.name)
     for name, wanted in hashes.items():
         if _hash(folder / name) != wanted and _hash(copies / name) == wanted:
             copy_whole(copies / name, folder / name)
-            print(f"train: {folder / name} was lost or damaged: taken from {copies / name}")
+            print(f"{made.stage}: {folder / name} was lost or damaged: taken from {copies / name}")
     if not (folder / SUMMARY).is_file():
         return False
     fault = next(_faults(folder, hashes), None)
@@ -43,10 +44,12 @@ def look_over(folder: Path, copies: Path) -> bool:
     if not list((folder / "checkpoints").glob("checkpoint-*.safetensors")):
         raise RunIncomplete(
             f"run {folder.name} is finished, but {fault}, and it has no checkpoint to make it "
-            "again from: copy it back if you have it, or train anew with --fresh (TRAIN_FRESH=1 "
-            "dvc repro -f train)"
+            "again from: copy it back if you have it, or train anew with --fresh "
+            f"({made.anew})"
         )
-    print(f"train: run {folder.name} was finished, but {fault}: going on from its checkpoints")
+    print(
+        f"{made.stage}: run {folder.name} was finished, but {fault}: going on from its checkpoints"
+    )
     (folder / SUMMARY).unlink()  # files.json stays: who copies the lost file back gets all back
     return False
 
@@ -58,7 +61,10 @@ def seal(folder: Path) -> list[str]:
     """
     fault = next(_faults(folder, {}), None)
     if fault is not None:
-        raise RunIncomplete(f"run {folder.name} has ended, but {fault}: run the train stage again")
+        stage = maker(folder.name).stage
+        raise RunIncomplete(
+            f"run {folder.name} has ended, but {fault}: run the {stage} stage again"
+        )
     hashes = {name: file_hash(folder / name) for name in _wanted(folder)}
     text = json.dumps({"files": hashes, "sha256": json_hash(hashes)}, indent=1)
     write_text(folder / HASHES, text + "\n")

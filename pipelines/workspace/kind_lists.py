@@ -26,6 +26,8 @@ KIND_PARAMS = (
     "structure",
     "sampling",
     "samplers",
+    "students",
+    "distil",
     "evaluation.extractor",
 )
 

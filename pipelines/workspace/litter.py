@@ -7,7 +7,7 @@ from pathlib import Path
 from foundation.unfinished_files import sweep
 from pipelines.workspace.run_folder import RunInUse, locked
 
-START = re.compile(r"(train-[0-9a-f]{16})-[0-9a-f]{12}")
+START = re.compile(r"((?:train|distil-\w+)-[0-9a-f]{16})-[0-9a-f]{12}")
 """Name of Ray's folder for one start of a run."""
 
 
@@ -20,7 +20,7 @@ def sweep_up(root: Path) -> None:
     runs = Path(root) / ".runs"
     for folder in (runs, Path("reports")):
         sweep(folder)
-    for path in sorted((runs / "ray").glob("train-*")):
+    for path in sorted((runs / "ray").glob("*-*")):
         start = START.fullmatch(path.name)
         if start is None:
             continue

@@ -17,6 +17,10 @@ EVALUATE = Path("outputs/evaluate")
 
 UNUSED = Path("outputs/unused")
 
+STUDENTS = Path("outputs/students")
+
+EVALUATE_STUDENTS = Path("outputs/evaluate_students")
+
 REPORTS = Path("reports")
 
 KINDS = Path("outputs/kinds")
@@ -52,6 +56,16 @@ def floors_cache() -> Path:
     return dvc_root() / ".runs" / "floors"
 
 
+def pairs_cache() -> Path:
+    """Where pairs of noise and image are kept that teachers have drawn for their students."""
+    return dvc_root() / ".runs" / "pairs"
+
+
+def judged_cache() -> Path:
+    """Where judged items of students are kept, so that a new student has only its own judged."""
+    return dvc_root() / ".runs" / "judged"
+
+
 def length_name(length: float) -> str:
     """How an EMA length is written in file and item names; DVC writes it in the same way."""
     return number_name(length)
@@ -65,3 +79,13 @@ def item_name(length: float, sampler: str) -> str:
 def preset_files() -> list[Path]:
     """The presets of the project, by name."""
     return sorted(Path("presets").glob("*.yaml"))
+
+
+def student_item_name(student: str, length: float, sampler: str) -> str:
+    """Name of one item of evaluate_students. It begins with a letter, a teacher's with a digit."""
+    return f"{student}-{item_name(length, sampler)}"
+
+
+def is_student_item(item: str) -> bool:
+    """Whether this is the name of a student's item."""
+    return item[:1].isalpha()

@@ -13,11 +13,15 @@ from foundation.unfinished_files import FOREIGN_AGE_S, machine
 from pipelines.workspace import use_lock
 from pipelines.workspace.in_use import lives, processes_naming
 from pipelines.workspace.leftovers import size_of
+from pipelines.workspace.makers import runs as runs_of
 
 CACHES_OF_TOOLS = (".pytest_cache", ".ruff_cache", ".mypy_cache", ".import_linter_cache")
 COMPILED = "__pycache__"
 APART = (".venv", ".git", ".dvc")
-STAGES = ("dataset", "reference", "train", "ema", "evaluate", "unused", "kinds", ".gitignore")
+STAGES = (
+    *("dataset", "reference", "train", "ema", "evaluate", "students", "evaluate_students"),
+    *("unused", "kinds", ".gitignore"),
+)
 """What the stages make in outputs/."""
 KEPT_IN_RUNS = (use_lock.NAME, "home")
 """The lock of this project, and the home folder of a user who has none."""
@@ -62,10 +66,11 @@ def results(root: Path) -> Iterator[Removable]:
     kept = [path for path in _in(root / ".runs") if path.name not in KEPT_IN_RUNS]
     # Who holds a lock removes the note beside it.
     kept = [p for p in kept if p.suffix != ".holder" or gone(p.with_suffix(""))]
-    trained = [p for p in kept if p.name.startswith("train-") and ".lock" not in p.name]
+    made = runs_of(root)
+    trained = [p for p in kept if p in made and ".lock" not in p.name]
     yield Removable("runs with their checkpoints", _own(trained))
     rest = _own(path for path in kept if path not in trained)
-    yield Removable("time grids, floors, sweeps and locks under .runs", rest)
+    yield Removable("time grids, floors, pairs, judged items, sweeps and locks under .runs", rest)
 
 
 def links(root: Path) -> list[Path]:

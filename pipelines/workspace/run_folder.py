@@ -10,6 +10,7 @@ from foundation.file_lock import LockHeld, holding
 from foundation.json_files import read_object
 from pipelines.workspace.fingerprint import Identity
 from pipelines.workspace.finished_run import sealed
+from pipelines.workspace.makers import maker
 from pipelines.workspace.use_lock import using
 from training.state.writer_lock import WRITER_LOCK
 
@@ -46,7 +47,10 @@ def locked(folder: Path, wait_s: float = 0.0) -> Iterator[None]:
 
 
 def _say_waiting(folder: Path, who: str) -> None:
-    print(f"train: waiting for {who}, which still writes to run {folder.name}", flush=True)
+    print(
+        f"{maker(folder.name).stage}: waiting for {who}, which still writes to run {folder.name}",
+        flush=True,
+    )
 
 
 def offer_or_adopt(identity: Identity, folder: Path, adopt: str | None) -> None:
@@ -59,7 +63,10 @@ def offer_or_adopt(identity: Identity, folder: Path, adopt: str | None) -> None:
     """
     if folder.exists():
         return
-    for other in sorted(path.parent for path in folder.parent.glob("train-*/identity.json")):
+    made = maker(folder.name)
+    for other in sorted(
+        path.parent for path in folder.parent.glob(f"{identity.stage}-*/identity.json")
+    ):
         found = _unfinished(other, identity)
         if found is None:
             continue
@@ -70,15 +77,15 @@ def offer_or_adopt(identity: Identity, folder: Path, adopt: str | None) -> None:
                 if found == adopt:
                     other.rename(folder)
                     identity.save(folder)
-                    print(f"train: continuing run {adopt} with the code as it is now")
+                    print(f"{made.stage}: continuing run {adopt} with the code as it is now")
                     return
         except RunInUse as error:
             if found == adopt:
                 raise RunInUse(f"--adopt {adopt}: {error}") from None
             continue
         print(
-            f"train: an unfinished run {found} differs from this one in code only; "
-            f"TRAIN_ADOPT={found} dvc repro  continues it, otherwise a new one starts"
+            f"{made.stage}: an unfinished run {found} differs from this one in code only; "
+            f"{made.adopting(found)}  continues it, otherwise a new one starts"
         )
     if adopt:
         raise ValueError(

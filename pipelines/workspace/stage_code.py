@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,20 @@ STAGE_PARAMS: dict[str, tuple[str, ...]] = {
     "train": ("seed", "model", "noise", "train", "structure", "ema.tracked", "ema.snapshots"),
     "reconstruct": ("ema.lengths",),
     "evaluate": ("seed", "evaluation"),
+    # Of `train` a student has but a few keys (fingerprint.py), which a file may leave out.
+    "distil": ("seed", "model", "noise", "train", "ema.tracked", "students", "distil"),
+    "evaluate_students": ("seed", "evaluation", "sampling", "students", "distil"),
     # All that the report's list of changed params names.
     "summarize": (
         *("seed", "dataset", "model", "noise", "train", "structure"),
-        *("ema", "sampling", "samplers", "evaluation"),
+        *("ema", "sampling", "samplers", "students", "distil", "evaluation"),
     ),
+}
+
+# Stages whose command lies in a room.
+IN_ROOMS: dict[str, str] = {
+    "distil": "pipelines.students.distil",
+    "evaluate_students": "pipelines.students.evaluate",
 }
 
 # Params choose one or a few kinds of each table; the files of the others do not count.
@@ -38,12 +48,14 @@ TABLES: dict[str, Table] = {
 NO_RESULT: dict[str, str] = {
     "foundation.bounds": "refuses params, and changes none",
     "foundation.did_you_mean": "spelling hints of error messages",
+    "foundation.settings_by_kind": "reads entries of params, whose values count as params",
     "foundation.json_files": "reads what a JSON file holds, or refuses it",
     "pipelines.console": "what a stage prints",
     "pipelines.forecast": "how long a stage will take",
     "pipelines.params": "reads params.yaml, whose values count as params",
     "pipelines.settings.cluster": "where a stage runs",
     "pipelines.settings.cross_checks": "refuses params, and changes none",
+    "pipelines.settings.student_checks": "refuses params, and changes none",
     "pipelines.settings.schema": "names the sections of params.yaml; each part imports its own",
     "pipelines.settings.tracking": "what MLflow keeps",
     "pipelines.settings.yaml_file": "reads params.yaml, whose values count as params",
@@ -69,13 +81,27 @@ CARRIERS: dict[str, str] = {
 
 RULES = Rules(TABLES, NO_RESULT, CARRIERS)
 
+# What one stage imports, and only others depend on.
+NOT_OF: dict[str, dict[str, str]] = {
+    "train": {
+        "training.students": "settings of students, a field of the run's settings that is None "
+        "where a denoiser is trained from data"
+    },
+}
+
+
+def stage_module(stage: str) -> str:
+    """The module that is the stage's command: pipelines.STAGE, where it has no room."""
+    return IN_ROOMS.get(stage, f"pipelines.{stage}")
+
 
 def stage_files(stage: str, kinds: Kinds | None = None) -> set[Path]:
     """Python files that decide the stage's result, relative to the project's folder.
 
     kinds: what params choose (`chosen_kinds`); None: every kind of every table.
     """
-    return closure(f"pipelines.{stage}", RULES, kinds)
+    left_out = {**RULES.left_out, **NOT_OF.get(stage, {})}
+    return closure(stage_module(stage), replace(RULES, left_out=left_out), kinds)
 
 
 def always_files(stage: str) -> set[Path]:

@@ -26,7 +26,7 @@ class Arm:
 
     kind: str
     changes: dict[str, Any] = field(default_factory=dict)
-    """Settings of the student (training/distillation/config.py)."""
+    """Settings of the student (training/students.py)."""
     evaluations: tuple[int, ...] = (1,)
     game: str | None = None
     """Discriminator of the adversarial term; None: there is none."""

@@ -30,11 +30,11 @@ from sampling.labels import generation_labels
 from sampling.request import GenerationRequest
 from studies.distil.arms import ARMS, FEW, GAME, Arm
 from training.config import TrainConfig
-from training.distillation.config import STUDENTS, StudentConfig
 from training.events import Event, Logged
 from training.loop import train
 from training.run_settings import RunSettings
 from training.structure.config import StructureConfig
+from training.students import STUDENTS, StudentConfig
 
 GENERATION_SEED = 20_000  # of the images judged, the same for all
 SHOWN = 64

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 import pipelines.doctor
+from pipelines.params import check_params
 from pipelines.settings.dotted_keys import with_values
 from pipelines.settings.yaml_file import read_yaml
 
@@ -138,3 +139,19 @@ def test_a_full_disk_is_a_problem(tiny, monkeypatch, capsys):
     told, lines = doctor(monkeypatch, capsys, "--quick")
     assert told == "error: 1 problem: nothing was started"
     assert "1.0 GB are free, and this run needs about 2.0 GB: make room" in of("problem", lines)[0]
+
+
+def test_students_are_named_before_they_are_trained():
+    raw = read_yaml(ROOT / "presets" / "fashion_mnist_distil.yaml")
+    plan = dict(pipelines.doctor.plan(check_params(raw)))
+    assert "distil, evaluate_students, summarize" in plan["stages"]
+    said = [
+        text for heading, text in pipelines.doctor.plan(check_params(raw)) if heading == "student"
+    ]
+    assert said[0] == (
+        "matched: distribution_matching, 512 kimg from the teacher of EMA length 0.1; 2 (EMA "
+        "length, sampler) pairs judged"
+    )
+    assert len(said) == 3
+    none = dict(pipelines.doctor.plan(check_params({**raw, "distil": []})))
+    assert "student" not in none and "distil" not in none["stages"]

@@ -25,7 +25,8 @@ def edited(**sections):
 
 
 @pytest.mark.parametrize(
-    "name", ["digits", "fashion_mnist", "cifar10", "image_folder", "imagenet64"]
+    "name",
+    ["digits", "fashion_mnist", "fashion_mnist_distil", "cifar10", "image_folder", "imagenet64"],
 )
 def test_presets_load_and_name_every_knob(name):
     params = load_params(ROOT / "presets" / f"{name}.yaml")

@@ -270,6 +270,7 @@ def test_main_writes_the_three_files_for_the_items_that_params_name(outputs, mon
     params = SimpleNamespace(
         ema=lengths,
         samplers=("default",),
+        distil=(),
         tracking=SimpleNamespace(enabled=False),
         model_dump=lambda mode: {"train": {"lr": 0.5}, "dataset": {"source": "digits"}},
     )

@@ -12,6 +12,7 @@ from models.extractors.load import ExtractorError
 from pipelines.params import check_params
 from pipelines.settings.dotted_keys import with_values
 from pipelines.settings.yaml_file import read_yaml
+from pipelines.tracking.live_run import StageRun
 from pipelines.workspace.fingerprint import Identity
 from pipelines.workspace.paths import DATASET
 from pipelines.workspace.run_folder import RunInUse, locked, offer_or_adopt
@@ -145,6 +146,8 @@ def test_missing_weights_of_psi_are_told_before_any_worker_starts(tmp_path, monk
     prepare_dataset(params.dataset, DATASET)
     monkeypatch.setattr("training.structure.features.load_extractor", missing)
     monkeypatch.setattr(pipelines.train, "grid_cache", lambda: tmp_path)
-    monkeypatch.setattr(pipelines.train, "run_training", lambda *_: pytest.fail("workers started"))
+    monkeypatch.setattr(
+        "pipelines.stages.training_run.run_training", lambda *_: pytest.fail("workers started")
+    )
     with pytest.raises(ValueError, match="not installed"):
-        pipelines.train.train_run(params, tmp_path / "run", NEW, None)
+        pipelines.train._train(params, tmp_path / "run", StageRun())

@@ -8,10 +8,10 @@ from torch import Tensor
 from dataset.slots import slot_uniform
 from models.layers.slot_dropout import dropout_keys
 from training.batches import Batch, draw_batch
-from training.distillation.config import ConsistencyConfig
 from training.methods.denoising import autocast
 from training.methods.distillation import Distillation, add_sums
 from training.objectives import consistency_loss, lower_level, teacher_step
+from training.students import ConsistencyConfig
 
 
 class Consistency(Distillation):

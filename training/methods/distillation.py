@@ -10,13 +10,14 @@ from dataset.store import ImageDataset
 from foundation.workers import World
 from models.denoiser import Denoiser
 from sampling.config import SamplerConfig
-from training.distillation.config import StudentConfig
+from sampling.for_students import student_sampler
 from training.distillation.pairs import TeacherPairs
 from training.distillation.teacher import copy_player, load_teacher
 from training.learning_rates import learning_rate
 from training.method import Extra, Measurement
 from training.players import Player
 from training.run_settings import RunSettings
+from training.students import StudentConfig
 
 
 class Distillation:
@@ -94,8 +95,7 @@ class Distillation:
 
     def preview(self) -> SamplerConfig | None:
         """The sampler of the student's own levels."""
-        levels = self.config.levels or (80.0,)
-        return SamplerConfig(solver="consistency", grid="explicit", sigmas=levels)
+        return student_sampler(self.config.levels)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         return {}, {}

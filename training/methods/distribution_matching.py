@@ -11,7 +11,6 @@ from dataset.slots import slot_indices, slot_normal, slot_uniform
 from dataset.store import ImageDataset
 from foundation.workers import World
 from models.denoiser import Denoiser
-from training.distillation.config import DistributionMatchingConfig
 from training.distillation.pairs import TeacherPairs
 from training.distillation.rollout import rollout
 from training.methods.denoising import autocast
@@ -19,6 +18,7 @@ from training.methods.distillation import Distillation, add_sums
 from training.noise_levels import sigma_quantile
 from training.objectives import denoising_loss, distribution_matching_gradient, follow
 from training.run_settings import RunSettings
+from training.students import DistributionMatchingConfig
 
 LOW, HIGH, RHO = 0.002, 80.0, 7.0
 """Ends and curvature of the Karras noise levels (EDM, Eq. 5) at which images are compared."""

@@ -5,10 +5,10 @@ from torch import Tensor
 from dataset.slots import slot_indices
 from dataset.store import ImageDataset
 from foundation.workers import World
-from training.distillation.config import RegressionConfig
 from training.methods.denoising import autocast
 from training.methods.distillation import Distillation, add_sums
 from training.run_settings import RunSettings
+from training.students import RegressionConfig
 
 
 class Regression(Distillation):

@@ -10,7 +10,12 @@ from pipelines.cleaning.stale_runs import StaleRuns
 from pipelines.params import check_params
 from pipelines.settings.dotted_keys import with_values
 from pipelines.settings.yaml_file import read_yaml
-from pipelines.workspace.fingerprint import Identity, stage_identity, train_params_hash
+from pipelines.workspace.fingerprint import (
+    Identity,
+    stage_identity,
+    student_identity,
+    train_params_hash,
+)
 from pipelines.workspace.wanted_runs import no_longer_wanted, want, wanted, who_wants
 
 PRESET = Path(__file__).parents[3] / "presets" / "digits.yaml"
@@ -150,3 +155,24 @@ def test_unfinished_references_of_other_data_go_with_locks_that_nobody_needs(par
     paths, _ = going(params, workspace)
     assert paths == {other, other.with_name(f"{other.name}.lock"), *left}
     assert going(params, workspace, prepared=False)[0] == set(left)
+
+
+def test_students_stay_with_their_params_and_without_a_teacher(workspace, raw, write_data_set):
+    one = {"solver": "consistency", "grid": "explicit", "sigmas": [80.0]}
+    students = {"quick": {"kind": "distribution_matching", "samplers": ["one"]}}
+    named = {"sampling": raw["sampling"] | {"one": one}, "students": students, "distil": ["quick"]}
+    params = check_params(raw | named)
+    write_data_set(workspace, params)
+    now = student_identity(params, "quick")
+    begun(workspace, Identity("distil-quick", now.params, now.inputs, "edited"))
+    other = begun(workspace, Identity("distil-quick", "other", "other", "code"))
+    paths, notes = going(params, workspace)
+    assert not paths and "no teacher is there" in "".join(notes)
+    teacher = workspace / "outputs" / "ema"
+    teacher.mkdir(parents=True, exist_ok=True)
+    for end in (".safetensors", ".json"):
+        (teacher / f"0.1{end}").write_text("weights")
+    now = student_identity(params, "quick")
+    kept = begun(workspace, Identity("distil-quick", now.params, now.inputs, "edited again"))
+    paths, notes = going(params, workspace)
+    assert other in paths and kept not in paths

@@ -17,6 +17,8 @@ from training.config import TrainConfig
 from training.structure.fake_levels import DEFAULT_SAMPLER
 
 ROOT = Path(__file__).resolve().parents[3]
+ALWAYS = {"prepare", "reference", "train", "distil", "evaluate_students"}
+"""Lists whose stage has no matrix."""
 PRESETS = sorted((ROOT / "presets").glob("*.yaml"))
 
 
@@ -147,7 +149,7 @@ def test_an_edit_changes_the_lists_of_those_that_use_the_file(workspace):
     params = plain(samplers=["heun18", "fast8"])
     before = kind_lists(params)
     items = {"evaluate-heun18", "evaluate-fast8"}
-    assert set(before) == {"prepare", "reference", "train", *items}
+    assert set(before) == {*ALWAYS, *items}
     files = before["evaluate-heun18"]["files"]
     assert files["sampling/solvers/heun.py"] == content_hash(Path("sampling/solvers/heun.py"))
     assert not files.keys() & before["train"]["files"].keys() - {
@@ -173,10 +175,10 @@ def test_the_written_lists_hold_no_more_than_is_asked_for(workspace, monkeypatch
     monkeypatch.setattr(sys, "argv", ["kinds"])
     kinds.main()
     names = {path.name for path in Path("outputs/kinds").iterdir()}
-    assert names == {"prepare.json", "reference.json", "train.json", "evaluate-heun18.json"}
+    assert names == {f"{name}.json" for name in (*ALWAYS, "evaluate-heun18")}
     text = Path("outputs/kinds/train.json").read_bytes()
     Path("params.yaml").write_text(json.dumps(plain(samplers=["fast8"], seed=3)))
     kinds.main()
     names = {path.name for path in Path("outputs/kinds").iterdir()}
-    assert names == {"prepare.json", "reference.json", "train.json", "evaluate-fast8.json"}
+    assert names == {f"{name}.json" for name in (*ALWAYS, "evaluate-fast8")}
     assert Path("outputs/kinds/train.json").read_bytes() == text

@@ -8,6 +8,8 @@ from pathlib import Path
 from pipelines import evaluate, prepare, reconstruct, reference, summarize, train
 from pipelines.params import check_params, load_params
 from pipelines.settings.dotted_keys import with_values
+from pipelines.students import distil
+from pipelines.students import evaluate as evaluate_students
 from pipelines.workspace.chosen_kinds import chosen_kinds
 from pipelines.workspace.stage_code import (
     CARRIERS,
@@ -33,6 +35,7 @@ TINY = {
     "structure.width": 8,
     "structure.batch_size": 16,
     "structure.statistics_images": 32,
+    "structure.gate.min_plays": 1,  # a game that never plays is remarked upon
     "ema.snapshots": 2,
     "ema.lengths": [0.1],
     "evaluation.extractor": "classifier",
@@ -42,8 +45,25 @@ TINY = {
     "evaluation.picture_images": 4,
     "cluster.num_workers": 0,
     "tracking.enabled": False,
-    "sampling": {"few": {"solver": "heun", "grid": "karras", "steps": 2}},
+    "sampling": {
+        "few": {"solver": "heun", "grid": "karras", "steps": 2},
+        "few_one": {"solver": "consistency", "grid": "explicit", "sigmas": [80.0]},
+    },
     "samplers": ["few"],
+    "students": {
+        "quick": {
+            "kind": "distribution_matching",
+            "samplers": ["few_one"],
+            "total_kimg": 0.064,
+            "batch_size": 16,
+            "critic_steps": 2,
+            "snapshots": 2,
+            "regression": 1.0,
+            "pairs": 8,
+            "sampler": {"solver": "ddim", "grid": "karras", "steps": 2},
+        }
+    },
+    "distil": ["quick"],
 }
 
 
@@ -77,7 +97,8 @@ def test_no_code_runs_that_the_fingerprint_does_not_know(workspace, monkeypatch)
     # One file of tracking, which decides a result of summarize, serves MLflow in the others.
     unseen = (*NO_RESULT, *CARRIERS, "pipelines.tracking")
     apart = tuple(module.replace(".", "/") for module in unseen)
-    modules = (prepare, reference, train, reconstruct, evaluate, summarize)
+    modules = (prepare, reference, train, reconstruct, evaluate)
+    modules += (distil, evaluate_students, summarize)
     for stage, module in zip(STAGE_PARAMS, modules, strict=True):
         item = ["--length", "0.1", "--sampler", "few"] if stage == "evaluate" else []
         monkeypatch.setattr(sys, "argv", [stage, *item])

@@ -11,7 +11,13 @@ from pipelines.workspace.chosen_kinds import NO_CHOICE
 from pipelines.workspace.dvc_file import FIRST, LAST, code_of, with_code
 from pipelines.workspace.imports import find_module
 from pipelines.workspace.kind_lists import has_kinds
-from pipelines.workspace.stage_code import STAGE_PARAMS, TABLES, always_files, stage_files
+from pipelines.workspace.stage_code import (
+    STAGE_PARAMS,
+    TABLES,
+    always_files,
+    stage_files,
+    stage_module,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 TEXT = (ROOT / "dvc.yaml").read_text()
@@ -31,7 +37,7 @@ def test_dvc_yaml_is_what_the_command_writes():
 def test_every_imported_file_is_a_dep(stage):
     deps = STAGES[stage]["deps"]
     code = {Path(dep) for dep in deps if dep.endswith(".py")}
-    assert code == always_files(stage) and Path(f"pipelines/{stage}.py") in code
+    assert code == always_files(stage) and find_module(stage_module(stage)) in code
     lists = [dep for dep in deps if dep.startswith("outputs/kinds/")]
     name = "evaluate-${item.sampler}" if stage == "evaluate" else stage
     # What `code` lacks of all that the stage may run is in the list that `kinds` writes.

@@ -10,15 +10,17 @@ import yaml
 from pipelines.params import check_params, load_params
 from pipelines.settings.schema import Params
 from pipelines.workspace.fingerprint import (
+    OF_STUDENTS,
     Identity,
     item_fingerprint,
     outcome,
     pipeline_tag,
     stage_identity,
 )
+from pipelines.workspace.imports import find_module
 from pipelines.workspace.kind_lists import KIND_PARAMS
 from pipelines.workspace.paths import dvc_root
-from pipelines.workspace.stage_code import STAGE_PARAMS, code_hash
+from pipelines.workspace.stage_code import STAGE_PARAMS, code_hash, stage_module
 from pipelines.workspace.weights_files import with_guiding_files
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -35,12 +37,13 @@ def changed(**sections):
 def test_each_stage_changes_with_its_params_only(workspace):
     base = changed()
     before = {stage: stage_identity(stage, base).fingerprint for stage in STAGE_PARAMS}
+    judging = {"evaluate", "evaluate_students"}
     for params, touched in (
-        (changed(seed=1), {"train", "evaluate", "summarize"}),
+        (changed(seed=1), {"train", "evaluate", *OF_STUDENTS, "summarize"}),
         (changed(cluster={"num_workers": 0}), set()),
         (changed(tracking={"experiment": "x"}), set()),
-        (changed(evaluation={"num_images": 65}), {"evaluate", "summarize"}),
-        (changed(evaluation={"extractor": "classifier"}), {"reference", "evaluate", "summarize"}),
+        (changed(evaluation={"num_images": 65}), {*judging, "summarize"}),
+        (changed(evaluation={"extractor": "classifier"}), {"reference", *judging, "summarize"}),
         (changed(ema={"lengths": [0.1]}), {"reconstruct", "summarize"}),
         (changed(ema={"snapshots": 8}), {"train", "summarize"}),
         (changed(structure={"kind": "none"}), {"train", "summarize"}),
@@ -118,7 +121,8 @@ def test_an_edit_changes_what_uses_the_file_and_no_more(workspace):
         edited(workspace, file)
         states.append((fingerprints(params), pipeline_tag(params), outcome(params)))
         (before, tag, result), (after, new_tag, new_result) = states[-2:]
-        assert {name for name in after if after[name] != before[name]} == touched, file
+        changes = {name for name in after if after[name] != before[name]}
+        assert changes - set(OF_STUDENTS) == touched, file  # test_fingerprint_of_students.py
         of_the_pipeline = touched - {"item fast8"}  # an item that `samplers` does not name
         assert (new_tag != tag) == bool(of_the_pipeline), file
         assert (new_result != result) == bool(of_the_pipeline - {"prepare", "train"}), file
@@ -222,11 +226,13 @@ def test_stage_code_reads_only_the_params_that_dvc_names(stage):
     """Every `params.section[.key]` in the stage's own module is a param of its DVC stage."""
     allowed = {re.sub(r"\.\$\{.*", "", p) for p in STAGES[stage]["params"]}
     allowed |= {"cluster", "tracking"}  # decide no result
-    source = (ROOT / "pipelines" / f"{stage}.py").read_text()
+    path = find_module(stage_module(stage), ROOT)
+    assert path is not None
+    source = path.read_text()
     for match in re.finditer(r"\bparams((?:\.[a-z_]+)+)", source):
         path = match.group(1).lstrip(".")
         if path.split(".")[0] not in Params.model_fields:
-            assert path in ("run_settings", "model_dump"), path
+            assert path in ("run_settings", "student_settings", "model_dump"), path
             continue
         assert any(
             (path + ".").startswith(a + ".") or (a + ".").startswith(path + ".") for a in allowed

@@ -17,13 +17,16 @@ from pipelines.workspace.imports import (
 )
 from pipelines.workspace.stage_code import (
     CARRIERS,
+    IN_ROOMS,
     NO_RESULT,
+    NOT_OF,
     STAGE_PARAMS,
     TABLES,
     always_files,
     code_hash,
     content_hash,
     stage_files,
+    stage_module,
 )
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -178,7 +181,7 @@ def test_a_stage_is_made_of_what_it_imports(stage, inside, outside):
     params = load_params("presets/digits.yaml").model_dump(mode="json")
     found, always = stage_files(stage), always_files(stage)
     chosen = stage_files(stage, chosen_kinds(stage, params))
-    assert Path(f"pipelines/{stage}.py") in always
+    assert find_module(stage_module(stage)) in always
     assert always <= chosen <= found
     for module in inside:
         assert find_module(module) in chosen, module
@@ -188,8 +191,17 @@ def test_a_stage_is_made_of_what_it_imports(stage, inside, outside):
         assert find_module(module) not in found, module
 
 
+def test_what_a_stage_imports_in_vain_has_a_reason():
+    for stage, left_out in NOT_OF.items():
+        of_others = set().union(*(stage_files(s) for s in STAGE_PARAMS if s != stage))
+        for module, reason in left_out.items():
+            path = find_module(module)
+            assert path in of_others and path not in stage_files(stage) and reason, module
+
+
 def test_each_stage_has_its_module():
-    assert all(find_module(f"pipelines.{stage}") for stage in STAGE_PARAMS)
+    assert all(find_module(stage_module(stage)) for stage in STAGE_PARAMS)
+    assert set(IN_ROOMS) < set(STAGE_PARAMS)
 
 
 def test_code_hash_knows_names_and_contents(tmp_path, monkeypatch):

@@ -12,8 +12,8 @@ from small_runs import settings as run_settings
 
 from models.denoiser import Denoiser, describe
 from models.weights import save_weights
-from training.distillation.config import STUDENTS
 from training.structure.config import GateConfig, StructureConfig
+from training.students import STUDENTS
 
 
 @pytest.fixture(scope="session")

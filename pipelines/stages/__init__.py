@@ -1,0 +1,1 @@
+"""What several stages have in common: a training run, and an item that is judged."""

@@ -1,0 +1,55 @@
+"""Trains a run to its end on the cluster, for the stages train and distil."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dataset.store import ImageDataset
+from pipelines.console.training_monitor import Monitor
+from pipelines.ray_jobs.session import describe_cluster
+from pipelines.ray_jobs.training import run_training
+from pipelines.settings.cluster import ClusterConfig
+from pipelines.tracking.live_run import StageRun
+from pipelines.workspace.paths import DATASET, grid_cache
+from training.run_settings import RunSettings
+
+if TYPE_CHECKING:
+    from pipelines.console.training_monitor import Work
+
+
+def check_run(settings: RunSettings) -> None:
+    """Raise here, before any worker starts, what the method of training would raise.
+
+    That are settings that do not fit, a feature network without weights, a teacher that does not
+    fit. An optimized time grid of the game is searched here once, not by every worker.
+    """
+    # These bring torch, which --help does without.
+    from foundation.workers import World
+    from training.methods.build import build_method
+
+    game = settings.structure
+    if game.fakes in ("onpolicy", "deployed") and game.sampler is not None:
+        game.sampler.time_grid(grid_cache())
+    build_method(settings, ImageDataset(DATASET), World())
+
+
+def train_run(
+    stage: str,
+    settings: RunSettings,
+    cluster: ClusterConfig,
+    folder: Path,
+    run: StageRun,
+    work: "Work | None" = None,
+) -> None:
+    """Train the run in `folder` to the end; prints progress, logs to `run`.
+
+    stage: begins the line that says what is trained. work: how the time left is shared out over
+    the images to come; None: equally.
+    """
+    fingerprint = folder.name.rpartition("-")[2]
+    print(
+        f"{stage}: {settings.total_nimg / 1000:g} kimg {describe_cluster(cluster)}, "
+        f"run {fingerprint}",
+        flush=True,
+    )
+    with Monitor(settings.total_nimg, run, work=work) as monitor:
+        run_training(settings, DATASET, folder, cluster, monitor)

@@ -1,0 +1,1 @@
+"""Stages that train and judge students of the denoiser."""
