@@ -1,6 +1,6 @@
 """How good is one evaluation of a student, and what does it cost?
 
-  python -m studies.distil --teacher studies/assets/fashion_mnist.safetensors --list
+  python -m studies.distil --teacher studies/assets/fashion_mnist_600kimg.safetensors --list
   python -m studies.distil --teacher WEIGHTS --arms matching,consistency --seeds 21,22,23
 
 Trains students of a frozen teacher (studies/distil/arms.py) and judges them with 1, 2 and 4
