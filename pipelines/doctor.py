@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 
+from foundation.counted import counted
 from foundation.machine_load import busy_remark
 from foundation.number_names import number_name
 from pipelines.checkup.disk import disk_free, disk_needed, disk_problem
@@ -59,7 +60,7 @@ def main() -> None:
     for problem in found:
         say("problem", problem)
     if found:
-        sys.exit(f"error: {len(found)} problem{'s' if len(found) > 1 else ''}: nothing was started")
+        sys.exit(f"error: {counted(len(found), 'problem')}: nothing was started")
 
 
 def say(heading: str, text: str) -> None:
@@ -86,8 +87,8 @@ def plan(params: Params) -> Iterator[tuple[str, str]]:
         yield (
             "student",
             f"{name}: {student.kind}, {one.total_nimg / 1000:g} kimg from the teacher of EMA "
-            f"length {number_name(student.teacher)}; {pairs} (EMA length, sampler) "
-            f"pair{'s' if pairs > 1 else ''} judged",
+            f"length {number_name(student.teacher)}; "
+            f"{counted(pairs, '(EMA length, sampler) pair')} judged",
         )
     busy = busy_remark()
     rough = f"; speed and time below are {busy}" if busy else ""

@@ -5,26 +5,23 @@ published again without training. Under DVC, set TRAIN_FRESH=1 or TRAIN_ADOPT=FI
 the options --fresh and --adopt.
 """
 
-import os
-import shutil
 from pathlib import Path
 
 from dataset.store import ImageDataset
 from foundation.json_files import read_object
-from pipelines.console.command import parser, run_stage
+from pipelines.console.command import environment, parser, run_stage
 from pipelines.console.training_monitor import close_training
 from pipelines.forecast.duration import TrainingWork
 from pipelines.params import load_params
 from pipelines.ray_jobs.session import hide_gpus
 from pipelines.settings.cross_checks import remarks
 from pipelines.settings.schema import Params
-from pipelines.stages.training_run import check_run, train_run
+from pipelines.stages.training_run import check_run, opened_run, train_run
 from pipelines.tracking.stage_run import StageRun, stage_run
 from pipelines.workspace.fingerprint import outcome, pipeline_tag, stage_identity
-from pipelines.workspace.finished_run import look_over, seal
-from pipelines.workspace.litter import sweep_up
+from pipelines.workspace.finished_run import seal
 from pipelines.workspace.paths import DATASET, TRAIN, dvc_root, grid_cache
-from pipelines.workspace.run_folder import ORPHAN_S, locked, offer_or_adopt, publish
+from pipelines.workspace.run_folder import publish
 from pipelines.workspace.weights_files import with_init_file
 
 
@@ -33,13 +30,13 @@ def main() -> None:
     arguments.add_argument(
         "--fresh",
         action="store_true",
-        default=_env("TRAIN_FRESH") == "1",
+        default=environment("TRAIN_FRESH") == "1",
         help="train anew, removing what this run has so far",
     )
     arguments.add_argument(
         "--adopt",
         metavar="FINGERPRINT",
-        default=_env("TRAIN_ADOPT"),
+        default=environment("TRAIN_ADOPT"),
         help="continue the unfinished run of that fingerprint, which differs in code only",
     )
     args = arguments.parse_args()
@@ -48,25 +45,22 @@ def main() -> None:
     ImageDataset(DATASET)  # raises here, before anything starts, if the data set is damaged
     identity = stage_identity("train", params)
     folder = identity.folder(root)
-    with locked(folder, ORPHAN_S):
-        if args.fresh:
-            shutil.rmtree(folder, ignore_errors=True)
-        sweep_up(root)
-        offer_or_adopt(identity, folder, args.adopt)
-        finished = look_over(folder, TRAIN)
-        with stage_run(
+    with (
+        opened_run(identity, TRAIN, root, fresh=args.fresh, adopt=args.adopt) as finished,
+        stage_run(
             "train", params, pipeline_tag(params), identity.fingerprint, root=root, fresh=args.fresh
-        ) as run:
-            if finished:
-                print(f"train: {identity.fingerprint} is finished: publishing it again")
-                run.mark_restored()
-            else:
-                identity.save(folder)
-                _train(params, folder, run)
-                seal(folder)
-            run.log_artifact(folder / "train.json")
-            publish(folder, TRAIN)
-            close_training(run, _summary(folder / "train.json"), outcome(params))
+        ) as run,
+    ):
+        if finished:
+            print(f"train: {identity.fingerprint} is finished: publishing it again")
+            run.mark_restored()
+        else:
+            identity.save(folder)
+            _train(params, folder, run)
+            seal(folder)
+        run.log_artifact(folder / "train.json")
+        publish(folder, TRAIN)
+        close_training(run, _summary(folder / "train.json"), outcome(params))
 
 
 def _summary(path: Path) -> dict:
@@ -92,10 +86,6 @@ def _train(params: Params, folder: Path, run: StageRun) -> None:
     work = TrainingWork(settings, expected_costs(params, dvc_root()))
     print(f"train: {expected_line(work, folder)}", flush=True)
     train_run("train", settings, params.cluster, folder, run, work)
-
-
-def _env(name: str) -> str | None:
-    return os.environ.get(name) or None
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Draws the training batch of some image slots; each row depends on (seed, slot) alone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from dataset.slots import slot_indices, slot_normal, slot_uniform
 from dataset.store import ImageDataset
+from foundation.workers import World
 from models.codecs import Codec
 from training.noise_levels import sigma_quantile
 from training.run_settings import RunSettings
@@ -55,3 +56,22 @@ def draw_batch(
         torch.as_tensor(noise).to(device),
         keys.to(device),
     )
+
+
+def micro_batches(slots: range, world: World, micro_batch: int | None) -> list[range]:
+    """This worker's share of the slots of a global batch, part by part.
+
+    micro_batch: images in a part; None: the whole share. Raises ValueError for a batch that the
+    workers cannot share.
+    """
+    share = world.share(len(slots))
+    size = micro_batch or (share.stop - share.start)
+    starts = range(share.start, share.stop, size)
+    return [slots[start : min(start + size, share.stop)] for start in starts]
+
+
+def add_sums(sums: dict[str, Tensor], losses: Mapping[str, Tensor]) -> None:
+    """Add the sum over images of each loss [B] to `sums`, as float64."""
+    for name, values in losses.items():
+        total = values.detach().sum().double()
+        sums[name] = sums[name] + total if name in sums else total

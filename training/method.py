@@ -31,6 +31,10 @@ class Measurement:
     """The same on as many training images."""
 
 
+NO_GAME: dict[str, Any] = {"structure_kind": "none", "structure_plays": 0, "gate": {}}
+"""What a training without a structure game says of it in its summary."""
+
+
 class Method(Protocol):
     """A way to train: it owns its players and knows the gradients that move them.
 

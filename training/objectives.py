@@ -11,6 +11,11 @@ Denoise = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 """(x [B, C, H, W], sigma [B], labels int64 [B]) -> x0 [B, C, H, W]."""
 
 
+def edm_weight(sigma: Tensor, sigma_data: float) -> Tensor:
+    """(sigma^2 + sigma_data^2) / (sigma sigma_data)^2, [B] -> [B] (EDM, table 1)."""
+    return (sigma.square() + sigma_data**2) / (sigma * sigma_data).square()
+
+
 def denoising_loss(
     denoiser: Denoiser,
     images: Tensor,
@@ -28,8 +33,7 @@ def denoising_loss(
     """
     noisy = images + sigma[:, None, None, None] * noise
     denoised = (forward or denoiser)(noisy, sigma, labels)
-    weight = (sigma.square() + denoiser.sigma_data**2) / (sigma * denoiser.sigma_data).square()
-    plain = weight * (denoised - images).square().mean((1, 2, 3))
+    plain = edm_weight(sigma, denoiser.sigma_data) * (denoised - images).square().mean((1, 2, 3))
     log_variance = denoiser.log_variance(sigma)
     return plain / log_variance.exp() + log_variance, plain.detach()
 
@@ -53,11 +57,6 @@ def fixed_noise_loss(
         parts.append(plain)
     denoiser.train(was_training)
     return torch.cat(parts)
-
-
-def edm_weight(sigma: Tensor, sigma_data: float) -> Tensor:
-    """(sigma^2 + sigma_data^2) / (sigma sigma_data)^2, [B] -> [B] (EDM, table 1)."""
-    return (sigma.square() + sigma_data**2) / (sigma * sigma_data).square()
 
 
 def lower_level(level: Tensor, ratio: float, stage: int) -> Tensor:

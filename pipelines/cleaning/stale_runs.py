@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from foundation.counted import counted
 from foundation.json_files import read_object
 from pipelines.settings.schema import Params
 from pipelines.sweeps.record import OPEN, TRIALS, Trial
@@ -74,7 +75,7 @@ class StaleRuns:
     def notes(self) -> Iterator[str]:
         """A line for each kind of runs that are kept."""
         for reason, count in sorted(self.kept.items()):
-            yield f"kept: {count} unfinished run{'s' if count > 1 else ''} under .runs: {reason}"
+            yield f"kept: {counted(count, 'unfinished run')} under .runs: {reason}"
         if self.finished:
             size = in_words(Removable("", tuple(self.finished)).size)
             yield (

@@ -26,6 +26,14 @@ def parser(description: str) -> argparse.ArgumentParser:
     return out
 
 
+def environment(name: str) -> str | None:
+    """The value of an environment variable, which gives DVC's stages what others give as options.
+
+    None if it is empty or not set.
+    """
+    return os.environ.get(name) or None
+
+
 def check_argument(name: str, value: float | None, least: int, most: int, why: str) -> None:
     """Raise ValueError if an argument lies outside of least to most; None: it is not given.
 

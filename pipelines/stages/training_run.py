@@ -1,5 +1,8 @@
 """Trains a run to its end on the cluster, for the stages train and distil."""
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,11 +12,34 @@ from pipelines.ray_jobs.session import describe_cluster
 from pipelines.ray_jobs.training import run_training
 from pipelines.settings.cluster import ClusterConfig
 from pipelines.tracking.live_run import StageRun
+from pipelines.workspace.fingerprint import Identity
+from pipelines.workspace.finished_run import look_over
+from pipelines.workspace.litter import sweep_up
 from pipelines.workspace.paths import DATASET, grid_cache
+from pipelines.workspace.run_folder import ORPHAN_S, locked, offer_or_adopt
 from training.run_settings import RunSettings
 
 if TYPE_CHECKING:
     from pipelines.console.training_monitor import Work
+
+
+@contextmanager
+def opened_run(
+    identity: Identity, out: Path, root: Path, *, fresh: bool, adopt: str | None
+) -> Iterator[bool]:
+    """Hold the lock of the run's folder; yields whether the run is finished, and whole.
+
+    Lost files of a finished run are taken from the copies in `out`. fresh: what the run has so far
+    is removed first. adopt: fingerprint of an unfinished run of other code that is continued as
+    this one. Raises RunInUse if another process trains it, ValueError if there is none to adopt.
+    """
+    folder = identity.folder(root)
+    with locked(folder, ORPHAN_S):
+        if fresh:
+            shutil.rmtree(folder, ignore_errors=True)
+        sweep_up(root)
+        offer_or_adopt(identity, folder, adopt)
+        yield look_over(folder, out)
 
 
 def check_run(settings: RunSettings) -> None:

@@ -6,7 +6,6 @@ DISTIL_FRESH=NAME or DISTIL_ADOPT=FINGERPRINT instead of the options --fresh and
 """
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,12 @@ from foundation.atomic_files import copy_whole, write_text
 from foundation.did_you_mean import spelling_hint
 from foundation.json_files import read_object
 from models.weights import WeightsError, save_weights
-from pipelines.console.command import parser, run_stage
+from pipelines.console.command import environment, parser, run_stage
 from pipelines.console.progress import progress
 from pipelines.params import load_params
 from pipelines.ray_jobs.session import hide_gpus
 from pipelines.settings.schema import Params
-from pipelines.stages.training_run import check_run, train_run
+from pipelines.stages.training_run import check_run, opened_run, train_run
 from pipelines.tracking.stage_run import StageRun, stage_run
 from pipelines.workspace.fingerprint import (
     STUDENT_PARAMS,
@@ -29,8 +28,7 @@ from pipelines.workspace.fingerprint import (
     student_identity,
     teacher_file,
 )
-from pipelines.workspace.finished_run import CURVES, SUMMARY, look_over, seal
-from pipelines.workspace.litter import sweep_up
+from pipelines.workspace.finished_run import CURVES, SUMMARY, seal
 from pipelines.workspace.paths import (
     DATASET,
     STUDENTS,
@@ -39,8 +37,6 @@ from pipelines.workspace.paths import (
     length_name,
     pairs_cache,
 )
-from pipelines.workspace.run_folder import ORPHAN_S, locked, offer_or_adopt
-from training.run_settings import RunSettings
 
 LIST = STUDENTS / "students.json"
 
@@ -50,13 +46,13 @@ def main() -> None:
     arguments.add_argument(
         "--fresh",
         metavar="NAME",
-        default=_env("DISTIL_FRESH"),
+        default=environment("DISTIL_FRESH"),
         help="train this student anew, removing what its run has so far",
     )
     arguments.add_argument(
         "--adopt",
         metavar="FINGERPRINT",
-        default=_env("DISTIL_ADOPT"),
+        default=environment("DISTIL_ADOPT"),
         help="continue the unfinished run of that fingerprint, which differs in code only",
     )
     args = arguments.parse_args()
@@ -96,13 +92,9 @@ def distil(
         raise ValueError(f"{teacher}, the teacher of {name}, is missing: dvc repro reconstruct")
     identity = student_identity(params, name)
     folder, out = identity.folder(root), STUDENTS / name
-    with locked(folder, ORPHAN_S):
-        if fresh:
-            shutil.rmtree(folder, ignore_errors=True)
-        sweep_up(root)
-        offer_or_adopt(identity, folder, adopt)
-        finished = look_over(folder, out)
-        with stage_run(
+    with (
+        opened_run(identity, out, root, fresh=fresh, adopt=adopt) as finished,
+        stage_run(
             "distil",
             params,
             pipeline_tag(params),
@@ -111,24 +103,25 @@ def distil(
             item=name,
             fresh=fresh,
             param_keys=[*STUDENT_PARAMS, f"students.{name}"],
-        ) as run:
-            if finished:
-                print(f"distil: {name}, run {identity.fingerprint}, is finished: publishing it")
-                run.mark_restored()
-            else:
-                identity.save(folder)
-                _train(params, name, folder, run)
-                seal(folder)
-            entry = publish_student(params, name, folder, out)
-            run.log_artifact(out / SUMMARY)
-            run.describe(f"student {name}: {entry['total_nimg']:,} images seen")
+        ) as run,
+    ):
+        if finished:
+            print(f"distil: {name}, run {identity.fingerprint}, is finished: publishing it")
+            run.mark_restored()
+        else:
+            identity.save(folder)
+            _train(params, name, folder, run)
+            seal(folder)
+        entry = publish_student(params, name, folder, out)
+        run.log_artifact(out / SUMMARY)
+        run.describe(f"student {name}: {entry['total_nimg']:,} images seen")
     return entry
 
 
 def _train(params: Params, name: str, folder: Path, run: StageRun) -> None:
     """Train to the end on the cluster that params name; prints progress, logs to `run`."""
     settings = params.student_settings(name, str(teacher_file(params, name).absolute()))
-    check_run(_with_few_pairs(settings))
+    check_run(settings)
     pairs = getattr(settings.student, "pairs", 0)
     if pairs and getattr(settings.student, "regression", 1):
         print(
@@ -139,14 +132,6 @@ def _train(params: Params, name: str, folder: Path, run: StageRun) -> None:
     places = {"grid_cache": str(grid_cache()), "pairs_cache": str(pairs_cache())}
     settings = settings.model_copy(update=places)
     train_run(f"distil: {name}", settings, params.cluster, folder, run)
-
-
-def _with_few_pairs(settings: RunSettings) -> RunSettings:
-    """The settings of a student whose teacher draws two pairs, which tell whether they fit."""
-    student = settings.student
-    assert student is not None
-    fewer = {"pairs": 2} if "pairs" in type(student).model_fields else {}
-    return settings.model_copy(update={"student": student.model_copy(update=fewer)})
 
 
 def publish_student(params: Params, name: str, folder: Path, out: Path) -> dict[str, Any]:
@@ -181,10 +166,6 @@ def publish_student(params: Params, name: str, folder: Path, out: Path) -> dict[
         "total_nimg": read_object(out / SUMMARY).get("total_nimg", 0),
         "lengths": lengths,
     }
-
-
-def _env(name: str) -> str | None:
-    return os.environ.get(name) or None
 
 
 if __name__ == "__main__":

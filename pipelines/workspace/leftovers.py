@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from foundation.counted import counted
 from pipelines.settings.schema import Params
 from pipelines.workspace.paths import EMA, EVALUATE, UNUSED, item_name, length_name
 
@@ -57,7 +58,7 @@ def leftovers_line(params: Params) -> str | None:
         return None
     names = ", ".join(path.name for path in found[:3]) + (", ..." if len(found) > 3 else "")
     return (
-        f"params do not name {len(found)} result{'s' if len(found) > 1 else ''} in outputs/ "
+        f"params do not name {counted(len(found), 'result')} in outputs/ "
         f"({names}; {in_words(size_of(found))}): python -m pipelines.clean --stale  removes "
         f"{'them' if len(found) > 1 else 'it'}"
     )

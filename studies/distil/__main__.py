@@ -60,7 +60,8 @@ def run(options: argparse.Namespace, names: list[str], seeds: list[int]) -> None
     """All units that have no row yet."""
     from pipelines.params import load_params
     from sampling.config import SamplerConfig
-    from studies.distil.unit import Given, student_sampler, teacher_unit, train_unit
+    from sampling.for_students import student_sampler
+    from studies.distil.unit import Given, teacher_unit, train_unit
 
     given = Given(
         load_params(options.params),
@@ -77,7 +78,7 @@ def run(options: argparse.Namespace, names: list[str], seeds: list[int]) -> None
         sampler = SamplerConfig(solver="unipc", solver_options={"order": 2}, grid=grid, steps=steps)
         teacher_unit(given, f"unipc-{steps}", sampler)
     teacher_unit(given, "heun-35", SamplerConfig(solver="heun", grid="karras", steps=18))
-    teacher_unit(given, "one", student_sampler(1))
+    teacher_unit(given, "one", student_sampler(None))
     for seed in seeds:
         for name in names:
             train_unit(given, name, seed)

@@ -10,8 +10,6 @@ import numpy as np
 import torch
 
 from dataset.store import ImageDataset
-from evaluation.config import EvaluationConfig
-from evaluation.judge import judge
 from evaluation.pictures import sample_grid
 from evaluation.reference import load_reference
 from foundation.atomic_files import write_text
@@ -19,25 +17,22 @@ from foundation.json_files import read_object
 from foundation.json_hash import json_hash
 from foundation.workers import World
 from models.config import EMAConfig
-from models.denoiser import load_denoiser
 from models.ema_reconstruction import snapshot_name
+from models.neighbours import nearest_in
 from models.weights import file_hash
 from pipelines.settings.schema import Params
 from pipelines.workspace.paths import grid_cache
 from sampling.config import SamplerConfig
-from sampling.from_weights import generate_pictures
-from sampling.labels import generation_labels
-from sampling.request import GenerationRequest
+from sampling.for_students import student_sampler
 from studies.distil.arms import ARMS, FEW, GAME, Arm
-from training.config import TrainConfig
+from studies.judged_images import SHOWN_IMAGES, judged_images
 from training.events import Event, Logged
 from training.loop import train
 from training.run_settings import RunSettings
 from training.structure.config import StructureConfig
 from training.students import STUDENTS, StudentConfig
 
-GENERATION_SEED = 20_000  # of the images judged, the same for all
-SHOWN = 64
+NAME = "student"
 LENGTH = 0.05  # the tracked average that is judged
 METRICS = (
     *("kid", "fd", "recall", "coverage", "precision", "structure_gap", "lid_ratio"),
@@ -63,16 +58,11 @@ class Given:
     batch: int = 128
 
 
-def student_sampler(evaluations: int) -> SamplerConfig:
-    """Multistep consistency sampling at the study's levels."""
-    return SamplerConfig(solver="consistency", grid="explicit", sigmas=FEW[evaluations])
-
-
 def unit_settings(given: Given, arm: Arm, seed: int) -> RunSettings:
-    """The training of an arm with a seed."""
+    """The training of an arm with a seed: that of a student, at the study's own times."""
     game = StructureConfig(kind="none")
     if arm.game is not None:
-        sampler = student_sampler(max(arm.evaluations))
+        sampler = student_sampler(FEW[max(arm.evaluations)])
         game = StructureConfig(kind=arm.game, sampler=sampler, **GAME)
     student: StudentConfig = STUDENTS[arm.kind](
         samplers=("student",),
@@ -82,29 +72,21 @@ def unit_settings(given: Given, arm: Arm, seed: int) -> RunSettings:
         structure=game,
         **arm.changes,
     )
-    params = given.params
-    return RunSettings(
-        seed=seed,
-        model=params.model.model_copy(update={"label_dropout": 0.0}),
-        noise=params.noise,
-        train=TrainConfig(
-            method=arm.kind,
-            total_kimg=student.total_kimg,
-            batch_size=student.batch_size,
-            lr=student.lr,
-            lr_ramp_kimg=student.lr_ramp_kimg,
-            lr_decay_kimg=student.lr_decay_kimg,
-            adam_betas=student.adam_betas,
-            log_every_kimg=max(1.0, given.kimg / 50),
-            held_out_every_kimg=max(1.0, given.kimg),
-        ),
-        structure=game,
-        ema=EMAConfig(tracked=(LENGTH, 0.10), snapshots=4, lengths=(LENGTH,)),
-        checkpoint_every_s=60.0,
-        grid_cache=str(grid_cache()),
-        student=student,
-        teacher=str(given.teacher),
-        pairs_cache=str(given.work / "pairs"),
+    params = given.params.model_copy(update={"seed": seed, "students": {NAME: student}})
+    settings = params.student_settings(NAME, str(given.teacher))
+    times = {
+        "log_every_kimg": max(1.0, given.kimg / 50),
+        "held_out_every_kimg": max(1.0, given.kimg),
+    }
+    return settings.model_copy(
+        update={
+            "train": settings.train.model_copy(update=times),
+            "ema": EMAConfig(tracked=(LENGTH, 0.10), snapshots=4, lengths=(LENGTH,)),
+            "checkpoint_every_s": 60.0,
+            "sample_every_kimg": None,
+            "grid_cache": str(grid_cache()),
+            "pairs_cache": str(given.work / "pairs"),
+        }
     )
 
 
@@ -162,7 +144,7 @@ def train_unit(given: Given, name: str, seed: int) -> dict:
         "gate": summary.get("gate"),
         "plays": summary.get("structure_plays"),
         "metrics": {
-            str(count): judged(given, weights, student_sampler(count), path.stem + f"-{count}")
+            str(count): judged(given, weights, student_sampler(FEW[count]), path.stem + f"-{count}")
             for count in arm.evaluations
         },
     }
@@ -193,39 +175,25 @@ def judged(given: Given, weights: Path, sampler: SamplerConfig, name: str) -> di
     Draws a picture of the first into the folder of work.
     """
     config = given.params.evaluation.model_copy(update={"num_images": given.images})
-    assert isinstance(config, EvaluationConfig)
-    dataset, denoiser = ImageDataset(given.dataset), load_denoiser(weights)
     real = load_reference(given.reference, config.inception_path)
-    labels = generation_labels(
-        dataset,
-        GENERATION_SEED,
-        given.images,
-        conditional=denoiser.num_classes > 0,
-        images=real.train_indices,
+    pixels, metrics = judged_images(
+        weights, sampler, ImageDataset(given.dataset), real, config, given.work / "floors"
     )
-    request = GenerationRequest(
-        sampler=sampler,
-        seed=GENERATION_SEED,
-        indices=range(given.images),
-        labels=labels,
-        batch_size=256,
-        weights=str(weights),
-        cache_dir=str(grid_cache()),
-    )
-    pixels = generate_pictures(denoiser, request)
-    result = judge(pixels, labels, real, config, GENERATION_SEED, floors=given.work / "floors")
     pictures = given.work / "pictures"
     pictures.mkdir(parents=True, exist_ok=True)
-    sample_grid(pixels[:SHOWN]).save(pictures / f"{name}.png")
+    sample_grid(pixels[:SHOWN_IMAGES]).save(pictures / f"{name}.png")
     found = {
-        key: {part: result["metrics"][key].get(part) for part in ("value", "floor", "floor_std")}
+        key: {part: metrics[key].get(part) for part in ("value", "floor", "floor_std")}
         for key in METRICS
-        if key in result["metrics"]
+        if key in metrics
     }
-    features = torch.from_numpy(np.asarray(real.extractor.features(pixels), np.float32))
-    train = torch.from_numpy(np.array(real.train_features, np.float32))
-    distance = torch.cat([torch.cdist(f, train).amin(1) for f in features.split(256)]).mean()
-    unseen = torch.from_numpy(np.array(real.held_out_features, np.float32))
-    floor = torch.cat([torch.cdist(f, train).amin(1) for f in unseen.split(256)]).mean()
-    found["nearest_train"] = {"value": float(distance), "floor": float(floor), "floor_std": None}
+    distance = nearest_distance(real.extractor.features(pixels), real.train_features)
+    floor = nearest_distance(real.held_out_features, real.train_features)
+    found["nearest_train"] = {"value": distance, "floor": floor, "floor_std": None}
     return found
+
+
+def nearest_distance(features: np.ndarray, train: np.ndarray) -> float:
+    """Mean Euclidean distance of features [N, F] to the nearest of those of training images."""
+    own, bank = (torch.from_numpy(np.array(f, np.float32)) for f in (features, train))
+    return float((own - bank[nearest_in(own, bank, 1)[:, 0]]).norm(dim=1).mean())

@@ -8,22 +8,14 @@ from pathlib import Path
 
 from dataset.store import ImageDataset
 from evaluation.config import EvaluationConfig
-from evaluation.judge import judge
 from evaluation.pictures import sample_grid
 from evaluation.reference import load_reference
 from foundation.atomic_files import write_text
 from foundation.json_files import read_object
 from foundation.number_names import number_name
-from models.denoiser import load_denoiser
 from pipelines.console.progress import progress
-from pipelines.workspace.paths import grid_cache
 from sampling.config import SamplerConfig
-from sampling.from_weights import generate_pictures
-from sampling.labels import generation_labels
-from sampling.request import GenerationRequest
-
-GENERATION_SEED = 20_000  # of the images judged, the same for all
-SHOWN_IMAGES = 64  # of those judged, in the picture beside each file of metrics
+from studies.judged_images import GENERATION_SEED, SHOWN_IMAGES, judged_images
 
 
 @dataclass(frozen=True)
@@ -44,33 +36,19 @@ def judge_images(question: Question, dataset: str, reference: str, config: str, 
     config: EvaluationConfig as JSON. Writes the metrics to `out` and a picture beside it.
     """
     settings, path = EvaluationConfig.model_validate_json(config), Path(out)
-    images_of = ImageDataset(dataset)
-    denoiser = load_denoiser(question.weights)
-    real = load_reference(Path(reference), settings.inception_path)
-    labels = generation_labels(
-        images_of,
-        GENERATION_SEED,
-        settings.num_images,
-        conditional=denoiser.num_classes > 0,
-        images=real.train_indices,
+    pixels, metrics = judged_images(
+        Path(question.weights),
+        SamplerConfig.model_validate_json(question.setting),
+        ImageDataset(dataset),
+        load_reference(Path(reference), settings.inception_path),
+        settings,
+        path.parent / "floors",
     )
-    request = GenerationRequest(
-        sampler=SamplerConfig.model_validate_json(question.setting),
-        seed=GENERATION_SEED,
-        indices=range(settings.num_images),
-        labels=labels,
-        batch_size=settings.batch_size,
-        weights=question.weights,
-        cache_dir=str(grid_cache()),
-    )
-    pixels = generate_pictures(denoiser, request)
-    floors = path.parent / "floors"
-    result = judge(pixels, labels, real, settings, GENERATION_SEED, floors=floors)
     path.parent.mkdir(parents=True, exist_ok=True)
     sample_grid(pixels[:SHOWN_IMAGES]).save(path.with_suffix(".png"))
-    facts = {"made_of": made_of(question, reference, config), "metrics": result["metrics"]}
+    facts = {"made_of": made_of(question, reference, config), "metrics": metrics}
     write_text(path, json.dumps(asdict(question) | facts, indent=1))
-    return result["metrics"]
+    return metrics
 
 
 def picture_of(folder: Path, question: Question) -> Path:

@@ -11,7 +11,8 @@ from models.weights import load_description
 from pipelines.reporting.figures import new_figure, png
 from sampling.labels import generation_labels
 from studies.batch_graph import matching_rows
-from studies.structure.images import GENERATION_SEED, SHOWN_IMAGES, Question, picture_of
+from studies.judged_images import GENERATION_SEED, SHOWN_IMAGES
+from studies.structure.images import Question, picture_of
 
 
 def draw_samples(

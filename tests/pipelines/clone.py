@@ -44,6 +44,11 @@ TINY = {
 }
 
 
+def stages_run(output: str) -> set[str]:
+    """Stages that DVC ran, or would run, by what it printed."""
+    return {line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")}
+
+
 class Clone:
     """A git and DVC checkout in a temporary folder; `run` runs a command in it.
 

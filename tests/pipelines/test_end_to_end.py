@@ -14,15 +14,14 @@ import pytest
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
-from clone import Clone
+from clone import Clone, stages_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def dry(clone: Clone) -> set[str]:
     """Stages that `dvc repro` would run."""
-    lines = clone.run("dvc", "repro", "--dry").splitlines()
-    return {line.split("'")[1] for line in lines if line.startswith("Running stage")}
+    return stages_run(clone.run("dvc", "repro", "--dry"))
 
 
 @pytest.fixture(scope="module")
@@ -218,8 +217,7 @@ def test_bad_params_are_one_message(clone, tmp_path):
 
 def test_a_new_length_runs_its_own_item_only(clone):
     clone.edit("ema", {"lengths": [0.05, 0.10, 0.2]})
-    out = clone.run("dvc", "repro")
-    ran = {line.split("'")[1] for line in out.splitlines() if line.startswith("Running stage")}
+    ran = stages_run(clone.run("dvc", "repro"))
     # distil depends on all averages; without students it writes the same small file again
     assert ran == {"reconstruct", "evaluate@0.2-heun3", "distil", "summarize"}
     report = json.loads((clone.folder / "reports/metrics.json").read_text())

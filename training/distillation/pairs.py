@@ -1,6 +1,6 @@
 """Pairs of noise and image that the teacher draws once, and students learn from many times."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -55,18 +55,14 @@ class TeacherPairs:
         }
         return json_hash(facts)[:16]
 
-    def make(self, world: World, tell: Callable[[int, int], None] | None = None) -> None:
+    def make(self, world: World) -> None:
         """Draw what is not there; every worker draws every size-th file. Call it on all ranks.
 
-        tell(done, total), in pairs, of this worker's share.
+        It is done outside any autocast.
         """
         chunks = list(self._chunks())
-        drawn: dict[int, np.ndarray] = {}
-        mine = chunks[world.rank :: world.size]
-        for number, chunk in enumerate(mine):
-            drawn[chunk.start] = self._chunk(chunk)
-            if tell is not None:
-                tell(sum(map(len, mine[: number + 1])), sum(map(len, mine)))
+        with torch.autocast(world.device.type, enabled=False):
+            drawn = {c.start: self._chunk(c) for c in chunks[world.rank :: world.size]}
         world.barrier()
         parts = [drawn[c.start] if c.start in drawn else self._chunk(c) for c in chunks]
         flat = torch.from_numpy(np.concatenate(parts))

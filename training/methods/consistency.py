@@ -7,9 +7,9 @@ from torch import Tensor
 
 from dataset.slots import slot_uniform
 from models.layers.slot_dropout import dropout_keys
-from training.batches import Batch, draw_batch
+from training.batches import Batch, add_sums, draw_batch
 from training.methods.denoising import autocast
-from training.methods.distillation import Distillation, add_sums
+from training.methods.distillation import Distillation
 from training.objectives import consistency_loss, lower_level, teacher_step
 from training.students import ConsistencyConfig
 

@@ -19,10 +19,10 @@ from models.power_ema import PowerEMA
 from models.transfer import initialise_from
 from sampling.config import SamplerConfig
 from training.averaged_weights import ema_denoiser
-from training.batches import Batch, draw_batch
+from training.batches import Batch, add_sums, draw_batch, micro_batches
 from training.held_out import HeldOutLoss
 from training.learning_rates import adapter_learning_rate, learning_rate
-from training.method import Extra, Measurement
+from training.method import NO_GAME, Extra, Measurement
 from training.objectives import denoising_loss
 from training.players import Player, Rate
 from training.run_settings import RunSettings
@@ -72,18 +72,13 @@ class Denoising:
     def accumulate(self, turn: str, slots: range) -> dict[str, Tensor]:
         """Adds the gradient of the mean "loss"; returns the sums of all `losses`."""
         settings, denoiser = self.settings, self.denoiser
-        share = self.world.share(len(slots))
-        micro = settings.micro_batch or (share.stop - share.start)
         sums: dict[str, Tensor] = {}
-        for start in range(share.start, share.stop, micro):
-            part = slots[start : min(start + micro, share.stop)]
+        for part in micro_batches(slots, self.world, settings.micro_batch):
             batch = draw_batch(settings, self.dataset, denoiser.codec, part, self.world.device)
             with autocast(settings, self.world), dropout_keys(denoiser, batch.dropout):
                 losses = self.losses(batch)
             (losses["loss"].sum() / len(slots)).backward()
-            for name, values in losses.items():
-                total = values.detach().sum().double()
-                sums[name] = sums[name] + total if name in sums else total
+            add_sums(sums, losses)
         return sums
 
     def extra(self, turn: str, slots: range) -> Extra:
@@ -109,7 +104,7 @@ class Denoising:
         pass
 
     def summary(self) -> dict[str, Any]:
-        return {"structure_kind": "none", "structure_plays": 0, "gate": {}}
+        return dict(NO_GAME)
 
 
 def make_denoiser(settings: RunSettings, dataset: ImageDataset) -> Denoiser:

@@ -1,23 +1,26 @@
 """What the methods for students have in common: a frozen teacher, and the player "student"."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from dataset.slots import slot_indices
 from dataset.store import ImageDataset
 from foundation.workers import World
 from models.denoiser import Denoiser
 from sampling.config import SamplerConfig
 from sampling.for_students import student_sampler
+from training.batches import micro_batches
 from training.distillation.pairs import TeacherPairs
 from training.distillation.teacher import copy_player, load_teacher
 from training.learning_rates import learning_rate
-from training.method import Extra, Measurement
+from training.method import NO_GAME, Extra, Measurement
 from training.players import Player
 from training.run_settings import RunSettings
-from training.students import StudentConfig
+from training.students import DistributionMatchingConfig, RegressionConfig, StudentConfig
 
 
 class Distillation:
@@ -67,24 +70,35 @@ class Distillation:
 
     def parts(self, slots: range) -> list[range]:
         """This worker's share of the slots, in micro-batches."""
-        share = self.world.share(len(slots))
-        micro = self.settings.micro_batch or (share.stop - share.start)
-        starts = range(share.start, share.stop, micro)
-        return [slots[start : min(start + micro, share.stop)] for start in starts]
+        return micro_batches(slots, self.world, self.settings.micro_batch)
 
-    def pairs(self, sampler: SamplerConfig, count: int) -> TeacherPairs:
-        """The teacher's pairs, drawn if they are not kept already. Call it on all ranks."""
-        cache = self.settings.pairs_cache
+    @cached_property
+    def teacher_pairs(self) -> TeacherPairs:
+        """The pairs of a kind that has some; the teacher draws those that are not kept already.
+
+        All ranks ask for them at the same time, at the first step that needs them.
+        """
+        config, cache = self.config, self.settings.pairs_cache
+        assert isinstance(config, RegressionConfig | DistributionMatchingConfig)
         pairs = TeacherPairs(
             self.teacher,
-            sampler,
+            config.sampler,
             self.settings.seed,
-            count,
+            config.pairs,
             self.dataset,
             Path(cache) if cache else None,
         )
         pairs.make(self.world)
         return pairs
+
+    def pair_error(self, slots: range) -> Tensor:
+        """Mean squared error [B] of one evaluation to the teacher's image of each slot's pair."""
+        pairs = self.teacher_pairs
+        rows = slot_indices(self.settings.seed, pairs.count, slots)
+        noise, wanted, labels = (t.to(self.world.device) for t in pairs.batch(rows))
+        start = pairs.sampler.start
+        drawn = self.student(start * noise, noise.new_full((len(noise),), start), labels)
+        return (drawn - wanted).square().mean((1, 2, 3))
 
     def extra(self, turn: str, slots: range) -> Extra:
         return Extra()
@@ -105,13 +119,4 @@ class Distillation:
 
     def summary(self) -> dict[str, Any]:
         """The kind of the student beside the entries of a training without a game."""
-        return {"student": self.config.kind, "structure_kind": "none", "structure_plays": 0} | {
-            "gate": {}
-        }
-
-
-def add_sums(sums: dict[str, Tensor], losses: Mapping[str, Tensor]) -> None:
-    """Add the sum over images of each loss [B] to `sums`, as float64."""
-    for name, values in losses.items():
-        total = values.detach().sum().double()
-        sums[name] = sums[name] + total if name in sums else total
+        return {"student": self.config.kind} | NO_GAME

@@ -11,10 +11,10 @@ from dataset.slots import slot_indices, slot_normal, slot_uniform
 from dataset.store import ImageDataset
 from foundation.workers import World
 from models.denoiser import Denoiser
-from training.distillation.pairs import TeacherPairs
+from training.batches import add_sums
 from training.distillation.rollout import rollout
 from training.methods.denoising import autocast
-from training.methods.distillation import Distillation, add_sums
+from training.methods.distillation import Distillation
 from training.noise_levels import sigma_quantile
 from training.objectives import denoising_loss, distribution_matching_gradient, follow
 from training.run_settings import RunSettings
@@ -40,9 +40,6 @@ class DistributionMatching(Distillation):
         if config.critic:
             self.players["critic"] = self.copy(None, config.critic_lr)
             self.players["critic"].network.eval()
-        self.teacher_pairs: TeacherPairs | None = None
-        if config.regression:
-            self.teacher_pairs = self.pairs(config.sampler, config.pairs)
 
     @property
     def config(self) -> DistributionMatchingConfig:
@@ -126,8 +123,8 @@ class DistributionMatching(Distillation):
             "image_mean": images.mean((1, 2, 3)),
             "image_deviation": images.std((1, 2, 3)),
         }
-        if self.teacher_pairs is not None:
-            error = self._regression(slots)
+        if config.regression:
+            error = self.pair_error(slots)
             losses["regression"] = error
             loss = loss + config.regression * error
         return {"loss": loss, **losses}
@@ -138,14 +135,6 @@ class DistributionMatching(Distillation):
         share = low + (high - low) * slot_uniform(self.settings.seed, "student/sigma", slots)
         ends = LOW ** (1 / RHO), HIGH ** (1 / RHO)
         return (ends[0] + share * (ends[1] - ends[0])) ** RHO
-
-    def _regression(self, slots: range) -> Tensor:
-        assert self.teacher_pairs is not None
-        rows = slot_indices(self.settings.seed, self.teacher_pairs.count, slots)
-        noise, wanted, labels = (t.to(self.world.device) for t in self.teacher_pairs.batch(rows))
-        level = noise.new_full((len(noise),), self.config.start[0])
-        drawn = self.student(self.config.start[0] * noise, level, labels)
-        return (drawn - wanted).square().mean((1, 2, 3))
 
 
 def _nothing_learned(images: Tensor, noisy: Tensor, sigma: Tensor, labels: Tensor | None) -> Tensor:

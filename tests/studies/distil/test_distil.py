@@ -55,7 +55,7 @@ def test_units_are_rows_and_rows_that_stand_are_kept(words, tmp_path, capsys, mo
     assert (tmp_path / "work" / "pictures" / "matching-20-1-0.001-1.png").is_file()
     # The same command computes nothing again, and another teacher everything.
     monkeypatch.setattr(unit, "train", None)
-    monkeypatch.setattr(unit, "judge", None)
+    monkeypatch.setattr(unit, "judged_images", None)
     main([*words, "--arms", "matching,consistency"])
     assert capsys.readouterr().out == table(tmp_path / "rows") + "\n"
     changed = [*words, "--arms", "matching", "--images", "65"]

@@ -5,8 +5,8 @@ import math
 
 import pytest
 import torch
+from gaussian_data import DATA_MEAN, DATA_STD, full, gaussian, normal
 
-from models.analytic import GaussianDenoiser
 from sampling.config import SamplerConfig
 from sampling.solvers.table import solve
 from training.distillation.rollout import rollout
@@ -16,24 +16,6 @@ from training.objectives import (
     lower_level,
     teacher_step,
 )
-
-DATA_MEAN, DATA_STD = 0.4, 0.5
-LEVELS = (0.05, 0.5, 3.0, 40.0)
-SHAPE = (1, 1, 1)
-
-
-def gaussian(mean=DATA_MEAN, std=DATA_STD):
-    return GaussianDenoiser(SHAPE, mean, std)
-
-
-def normal(count, seed):
-    return torch.randn(
-        count, *SHAPE, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
-    )
-
-
-def full(value, count):
-    return torch.full((count,), value, dtype=torch.float64)
 
 
 def consistency_map(x, sigma):

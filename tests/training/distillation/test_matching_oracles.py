@@ -5,32 +5,15 @@ import math
 
 import pytest
 import torch
+from gaussian_data import DATA_MEAN, DATA_STD, LEVELS, full, gaussian, normal
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from models.analytic import GaussianDenoiser, GaussianMixtureDenoiser
+from models.analytic import GaussianMixtureDenoiser
 from training.objectives import (
     distribution_matching_gradient,
     follow,
 )
-
-DATA_MEAN, DATA_STD = 0.4, 0.5
-LEVELS = (0.05, 0.5, 3.0, 40.0)
-SHAPE = (1, 1, 1)
-
-
-def gaussian(mean=DATA_MEAN, std=DATA_STD):
-    return GaussianDenoiser(SHAPE, mean, std)
-
-
-def normal(count, seed):
-    return torch.randn(
-        count, *SHAPE, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
-    )
-
-
-def full(value, count):
-    return torch.full((count,), value, dtype=torch.float64)
 
 
 @pytest.mark.parametrize("sigma", LEVELS)
