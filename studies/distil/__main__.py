@@ -10,7 +10,10 @@ from its checkpoint. Prints the table.
 """
 
 import argparse
+import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from pipelines.console.command import check_argument, check_images
 from studies.distil.arms import ARMS
@@ -30,8 +33,15 @@ def main(arguments: list[str] | None = None) -> None:
     add("--reference", type=Path, default=Path("outputs/reference"), metavar="FOLDER")
     add("--arms", default=",".join(ARMS), help="default: all")
     add("--seeds", default="21,22,23", help="default: %(default)s; 20 is for tuning")
-    add("--kimg", type=float, default=512.0, help="length of each training (default: %(default)s)")
-    add("--lr", type=float, default=0.001, help="default: %(default)s")
+    add("--kimg", type=float, help="length of each training (default: the arm's own)")
+    add("--lr", type=float, help="learning rate (default: the arm's own)")
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="another setting of the student (value: JSON), for tuning; may be given several times",
+    )
     add("--images", type=int, default=2048, help="judged of each unit (default: %(default)s)")
     add("--work", type=Path, default=Path(".runs/studies/distil"), metavar="FOLDER")
     add("--rows", type=Path, default=Path("studies/rows/distil"), metavar="FOLDER")
@@ -48,9 +58,9 @@ def main(arguments: list[str] | None = None) -> None:
         return
     try:
         check_images("--images", options.images)
-        check_argument("--kimg", options.kimg, 1, 1_000_000, "that is longer than the teacher's")
-        seeds = [int(part) for part in options.seeds.split(",")]
-        run(options, names, seeds)
+        if options.kimg is not None:
+            check_argument("--kimg", options.kimg, 1, 1_000_000, "longer than any teacher's")
+        run(options, names, [int(part) for part in options.seeds.split(",")])
     except (ValueError, OSError) as error:
         parser.error(str(error))
     print(table(options.rows))
@@ -61,6 +71,7 @@ def run(options: argparse.Namespace, names: list[str], seeds: list[int]) -> None
     from pipelines.params import load_params
     from sampling.config import SamplerConfig
     from sampling.for_students import student_sampler
+    from studies.distil.arms import FREE_GRIDS, free_sampler
     from studies.distil.unit import Given, teacher_unit, train_unit
 
     given = Given(
@@ -71,17 +82,32 @@ def run(options: argparse.Namespace, names: list[str], seeds: list[int]) -> None
         options.work,
         options.rows,
         options.images,
-        options.kimg,
-        options.lr,
     )
-    for steps, grid in ((2, "vp_time"), (4, "vp_time"), (5, "quadratic"), (8, "log_snr")):
-        sampler = SamplerConfig(solver="unipc", solver_options={"order": 2}, grid=grid, steps=steps)
-        teacher_unit(given, f"unipc-{steps}", sampler)
+    changes = changed(options.set)
+    variant = ",".join(f"{key}={value}" for key, value in changes.items()).replace("/", "_")
+    own = {key: getattr(options, key) for key in ("kimg", "lr") if getattr(options, key)}
+    for steps in FREE_GRIDS:
+        teacher_unit(given, f"unipc-{steps}", free_sampler(steps))
     teacher_unit(given, "heun-35", SamplerConfig(solver="heun", grid="karras", steps=18))
     teacher_unit(given, "one", student_sampler(None))
     for seed in seeds:
         for name in names:
-            train_unit(given, name, seed)
+            arm = replace(ARMS[name], changes=ARMS[name].changes | changes, **own)
+            train_unit(given, name, arm, seed, variant)
+
+
+def changed(words: list[str]) -> dict[str, Any]:
+    """{key: value} of KEY=VALUE words; raises ValueError for one that is none."""
+    found = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        try:
+            found[key] = json.loads(value)
+        except ValueError:
+            equals = ""
+        if not equals:
+            raise ValueError(f"--set {word}: give KEY=VALUE with a JSON value, as critic_steps=2")
+    return found
 
 
 if __name__ == "__main__":

@@ -24,7 +24,12 @@ def table(rows: Path) -> str:
     for file in sorted(rows.glob("*.json")):
         row = read_object(file)
         for evaluations, metrics in row["metrics"].items():
-            key = row["arm"], int(evaluations), row.get("kimg"), row.get("lr")
+            key = (
+                row["arm"] + (f" ({row['variant']})" if row.get("variant") else ""),
+                int(evaluations),
+                row.get("kimg"),
+                row.get("lr"),
+            )
             found[key].append(metrics)
     if not found:
         return f"no row stands in {rows}\n"

@@ -23,8 +23,7 @@ from models.weights import file_hash
 from pipelines.settings.schema import Params
 from pipelines.workspace.paths import grid_cache
 from sampling.config import SamplerConfig
-from sampling.for_students import student_sampler
-from studies.distil.arms import ARMS, FEW, GAME, Arm
+from studies.distil.arms import CONTROL, GAME, Arm
 from studies.judged_images import SHOWN_IMAGES, judged_images
 from training.events import Event, Logged
 from training.loop import train
@@ -53,39 +52,63 @@ class Given:
     rows: Path
     """Folder of finished rows."""
     images: int
-    kimg: float
-    lr: float
-    batch: int = 128
 
 
 def unit_settings(given: Given, arm: Arm, seed: int) -> RunSettings:
-    """The training of an arm with a seed: that of a student, at the study's own times."""
+    """The training of an arm with a seed, at the study's own times."""
     game = StructureConfig(kind="none")
     if arm.game is not None:
-        sampler = student_sampler(FEW[max(arm.evaluations)])
-        game = StructureConfig(kind=arm.game, sampler=sampler, **GAME)
-    student: StudentConfig = STUDENTS[arm.kind](
-        samplers=("student",),
-        total_kimg=given.kimg,
-        batch_size=given.batch,
-        lr=given.lr,
-        structure=game,
-        **arm.changes,
-    )
-    params = given.params.model_copy(update={"seed": seed, "students": {NAME: student}})
-    settings = params.student_settings(NAME, str(given.teacher))
+        sampler = arm.sampler(max(arm.evaluations)).model_copy(update={"adapter": False})
+        game = StructureConfig(kind=arm.game, sampler=sampler, **GAME | arm.game_changes)
+    settings = _control(given, arm, game) if arm.kind == CONTROL else _student(given, arm, game)
     times = {
-        "log_every_kimg": max(1.0, given.kimg / 50),
-        "held_out_every_kimg": max(1.0, given.kimg),
+        "log_every_kimg": max(1.0, arm.kimg / 50),
+        "held_out_every_kimg": max(1.0, arm.kimg / (4 if arm.kind == CONTROL else 1)),
     }
     return settings.model_copy(
         update={
+            "seed": seed,
             "train": settings.train.model_copy(update=times),
             "ema": EMAConfig(tracked=(LENGTH, 0.10), snapshots=4, lengths=(LENGTH,)),
             "checkpoint_every_s": 60.0,
             "sample_every_kimg": None,
             "grid_cache": str(grid_cache()),
             "pairs_cache": str(given.work / "pairs"),
+        }
+    )
+
+
+def _student(given: Given, arm: Arm, game: StructureConfig) -> RunSettings:
+    student: StudentConfig = STUDENTS[arm.kind](
+        samplers=("student",),
+        total_kimg=arm.kimg,
+        lr=arm.lr,
+        structure=game,
+        **arm.changes,
+    )
+    params = given.params.model_copy(update={"students": {NAME: student}})
+    return params.student_settings(NAME, str(given.teacher))
+
+
+def _control(given: Given, arm: Arm, game: StructureConfig) -> RunSettings:
+    """The teacher trained on, with its adapter for the game."""
+    settings = given.params.run_settings()
+    train = {
+        "init_from": str(given.teacher),
+        "total_kimg": arm.kimg,
+        "lr": arm.lr,
+        "lr_ramp_kimg": min(5.0, arm.kimg / 8),
+        "lr_decay_kimg": 0.0,
+        **arm.changes,
+    }
+    model = settings.model.model_copy(
+        update={"adapter_rank": settings.model.adapter_rank if arm.game else 0}
+    )
+    return settings.model_copy(
+        update={
+            "train": settings.train.model_copy(update=train),
+            "structure": game,
+            "model": model,
         }
     )
 
@@ -110,13 +133,18 @@ def stands(path: Path, mark: str) -> dict | None:
     return row if row.get("fingerprint") == mark else None
 
 
-def train_unit(given: Given, name: str, seed: int) -> dict:
-    """Train and judge an arm with a seed, unless its row stands; returns the row."""
-    arm, path = ARMS[name], given.rows / f"{name}-{seed}-{given.kimg:g}-{given.lr:g}.json"
+def train_unit(given: Given, name: str, arm: Arm, seed: int, variant: str = "") -> dict:
+    """Train and judge an arm with a seed, unless its row stands; returns the row.
+
+    variant: what was changed of the arm, for the row.
+    """
+    stem = f"{name}-{seed}-{arm.kimg:g}-{arm.lr:g}" + (f"-{variant}" if variant else "")
+    path = given.rows / f"{stem}.json"
     settings = unit_settings(given, arm, seed)
     plain = settings.model_dump(mode="json")
     for where in ("teacher", "pairs_cache", "grid_cache", "checkpoint_every_s", "micro_batch"):
         plain.pop(where)
+    plain["train"]["init_from"] = None  # the teacher, which the fingerprint knows by its content
     mark = fingerprint(given, [plain, arm.evaluations])
     kept = stands(path, mark)
     if kept is not None:
@@ -136,15 +164,16 @@ def train_unit(given: Given, name: str, seed: int) -> dict:
     row = {
         "arm": name,
         "seed": seed,
-        "kimg": given.kimg,
-        "lr": given.lr,
+        "kimg": arm.kimg,
+        "lr": arm.lr,
+        "variant": variant,
         "fingerprint": mark,
         "processor_seconds": round(time.process_time() - start, 1),
         "img_per_s": round(float(np.median(speeds)), 1) if speeds else None,
         "gate": summary.get("gate"),
         "plays": summary.get("structure_plays"),
         "metrics": {
-            str(count): judged(given, weights, student_sampler(FEW[count]), path.stem + f"-{count}")
+            str(count): judged(given, weights, arm.sampler(count), f"{stem}-{count}")
             for count in arm.evaluations
         },
     }

@@ -8,7 +8,7 @@ import yaml
 
 from studies.distil import unit
 from studies.distil.__main__ import main
-from studies.distil.arms import ARMS, FEW
+from studies.distil.arms import ARMS, CONTROL, FEW
 from studies.distil.report import table
 
 ROOT = Path(__file__).parents[3]
@@ -19,6 +19,8 @@ def test_levels_fall_and_every_arm_is_judged_at_levels_it_was_trained_at():
     for count, levels in FEW.items():
         assert len(levels) == count and list(levels) == sorted(levels, reverse=True)
     for arm in ARMS.values():
+        if arm.kind == CONTROL:
+            continue
         start = arm.changes.get("start", (80.0,))
         for count in arm.evaluations:
             assert arm.kind == "consistency" or FEW[count] == start
@@ -34,7 +36,7 @@ def words(material, tmp_path):
     return [
         *("--teacher", str(material.weights), "--params", str(params)),
         *("--dataset", str(material.dataset), "--reference", str(material.reference)),
-        *("--images", "64", "--kimg", "1", "--seeds", "20,21"),
+        *("--images", "64", "--kimg", "1", "--lr", "0.001", "--seeds", "20,21"),
         *("--work", str(tmp_path / "work"), "--rows", str(tmp_path / "rows")),
     ]
 
@@ -61,6 +63,34 @@ def test_units_are_rows_and_rows_that_stand_are_kept(words, tmp_path, capsys, mo
     changed = [*words, "--arms", "matching", "--images", "65"]
     with pytest.raises(TypeError):
         main(changed)
+
+
+@pytest.mark.timeout(300)
+def test_controls_train_the_teacher_on_and_a_variant_is_a_row_of_its_own(
+    words, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    words = [*words, "--seeds", "20"]
+    main([*words, "--arms", "plain"])
+    main([*words, "--arms", "matching", "--set", "critic_steps=2"])
+    rows = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "rows").glob("*.json")}
+    assert set(rows["plain-20-1-0.001"]["metrics"]) == {"1", "2", "4"}
+    assert rows["matching-20-1-0.001-critic_steps=2"]["variant"] == "critic_steps=2"
+    assert "| matching (critic_steps=2) | 1 | 1 | 0.001 | 1 |" in capsys.readouterr().out
+
+
+def test_a_game_of_the_teacher_is_played_and_judged_upon_one_sampler():
+    for name in ("game_1", "game_2", "game_4"):
+        arm = ARMS[name]
+        assert arm.sampler(arm.evaluations[0]).adapter
+        assert arm.sampler(arm.evaluations[0]).nfe == arm.evaluations[0] == int(name[-1])
+    assert not ARMS["plain"].sampler(4).adapter
+
+
+def test_a_setting_that_is_none_is_refused(words, capsys):
+    with pytest.raises(SystemExit):
+        main([*words, "--arms", "matching", "--set", "critic_steps"])
+    assert "--set critic_steps: give KEY=VALUE" in capsys.readouterr().err
 
 
 def test_unknown_arms_are_refused(words, capsys):
