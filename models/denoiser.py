@@ -3,6 +3,7 @@
 Source: Karras et al., EDM (arXiv 2206.00364), table 1, and EDM2 (arXiv 2312.02696), section 2.
 """
 
+import copy
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from models.layers.low_rank_adapter import (
     adapter_names,
     add_adapters,
     install_adapter,
+    remove_adapters,
     split_adapters,
     with_named_adapters,
 )
@@ -139,6 +141,14 @@ def describe(denoiser: Denoiser) -> dict:
         "codec": denoiser.codec.describe(),
         "config": denoiser.config.model_dump(mode="json"),
     }
+
+
+def plain_copy(denoiser: Denoiser) -> Denoiser:
+    """A copy of the denoiser's own weights, bit for bit, without its adapters."""
+    copied = copy.deepcopy(denoiser)
+    remove_adapters(copied)
+    copied.config = denoiser.config.model_copy(update={"adapter_rank": 0})
+    return copied
 
 
 def described_names(description: Mapping[str, Any]) -> list[str]:

@@ -120,6 +120,13 @@ def install_adapter(network: nn.Module, name: str, tensors: Mapping[str, Tensor]
         layers[key].adapters[name] = adapter
 
 
+def remove_adapters(network: nn.Module) -> None:
+    """Take away all adapters of the network, which then acts by its own weights alone."""
+    for layer in _layers(network).values():
+        layer.adapters.clear()
+        layer.active = None
+
+
 def adapter_names(network: nn.Module) -> list[str]:
     """Names of the network's adapters, sorted."""
     return sorted({name for layer in _layers(network).values() for name in layer.adapters})

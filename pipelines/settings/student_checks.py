@@ -66,11 +66,6 @@ def _training(params: "Params", name: str) -> Iterator[str]:
             f"students.{name}.snapshots: {student.snapshots} snapshots do not fit the "
             f"{settings.total_steps} steps of total_kimg / batch_size: train longer or keep fewer"
         )
-    if student.structure.kind != "none" and params.model.adapter_rank:
-        yield (
-            f"students.{name}.structure.kind: the game would move the teacher's adapter in place "
-            f"of the student: set model.adapter_rank to 0, or this to none"
-        )
 
 
 def student_batches(params: "Params") -> dict[str, int]:

@@ -1,6 +1,5 @@
 """The frozen teacher of a student, and players that begin as copies of it."""
 
-import copy
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,8 +7,7 @@ import torch
 
 from dataset.store import ImageDataset
 from foundation.workers import World
-from models.denoiser import Denoiser, load_denoiser
-from models.layers.low_rank_adapter import adapter_parameters
+from models.denoiser import Denoiser, load_denoiser, plain_copy
 from models.power_ema import PowerEMA
 from models.weights import WeightsError
 from training.players import Player, Rate
@@ -42,7 +40,7 @@ def copy_player(
     clip: float,
     tracked: Sequence[float] | None,
 ) -> Player:
-    """A copy of the teacher with an Adam of its own; adapters stay as they are, and off.
+    """A copy of the teacher's own weights, without its adapters, with an Adam of its own.
 
     Args:
         rate: learning rate over images.
@@ -51,12 +49,9 @@ def copy_player(
         tracked: lengths of the averages of a student, whose loss has no learned uncertainty, so
             that this part stays the teacher's; None: of a critic no average is kept.
     """
-    network = copy.deepcopy(teacher).train()
-    still = {id(parameter) for parameter in adapter_parameters(network)}
-    if tracked is not None:
-        still |= {id(p) for n, p in network.named_parameters() if n.startswith("uncertainty")}
-    for parameter in network.parameters():
-        parameter.requires_grad_(id(parameter) not in still)
+    network = plain_copy(teacher).train()
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(tracked is None or not name.startswith("uncertainty"))
     own = [p for p in network.parameters() if p.requires_grad]
     return Player(
         network=network,
