@@ -168,6 +168,7 @@ def train_unit(given: Given, name: str, arm: Arm, seed: int, variant: str = "") 
         "lr": arm.lr,
         "variant": variant,
         "fingerprint": mark,
+        "nimg": settings.total_nimg,
         "processor_seconds": round(time.process_time() - start, 1),
         "img_per_s": round(float(np.median(speeds)), 1) if speeds else None,
         "gate": summary.get("gate"),
