@@ -21,6 +21,7 @@ from models.layers.low_rank_adapter import (
     adapter_names,
     add_adapters,
     install_adapter,
+    merge_adapter,
     remove_adapters,
     split_adapters,
     with_named_adapters,
@@ -143,9 +144,13 @@ def describe(denoiser: Denoiser) -> dict:
     }
 
 
-def plain_copy(denoiser: Denoiser) -> Denoiser:
-    """A copy of the denoiser's own weights, bit for bit, without its adapters."""
-    copied = copy.deepcopy(denoiser)
+def plain_copy(denoiser: Denoiser, *, shared: bool = False) -> Denoiser:
+    """A copy of the denoiser with its own weights, bit for bit, and without its adapters.
+
+    shared: its parameters and buffers are the denoiser's own objects, not copies.
+    """
+    tensors = (*denoiser.parameters(), *denoiser.buffers()) if shared else ()
+    copied = copy.deepcopy(denoiser, {id(tensor): tensor for tensor in tensors})
     remove_adapters(copied)
     copied.config = denoiser.config.model_copy(update={"adapter_rank": 0})
     return copied
@@ -162,11 +167,23 @@ def described_names(description: Mapping[str, Any]) -> list[str]:
     return names
 
 
+def merged_as_described(
+    tensors: dict[str, Tensor], description: Mapping[str, Any]
+) -> dict[str, Tensor]:
+    """The tensors, with the adapter merged that the description names under "merge", if it does.
+
+    Raises ValueError if that cannot be done.
+    """
+    name = description.get("merge")
+    return tensors if name is None else merge_adapter(tensors, str(name))
+
+
 def load_denoiser(path: str | Path, device: torch.device | str = "cpu") -> Denoiser:
     """A denoiser in evaluation mode, with its adapters.
 
     path: a .safetensors file with its JSON beside it, or a folder that `python -m pipelines.export`
-    wrote. Raises WeightsError, naming the file.
+    wrote. An adapter that the JSON names under "merge" is part of the weights, and is merged into
+    them. Raises WeightsError, naming the file.
     """
     path = weights_file(path)
     tensors, description = load_tensors(path)
@@ -177,6 +194,7 @@ def load_denoiser(path: str | Path, device: torch.device | str = "cpu") -> Denoi
         names = described_names(description)
         shape, classes = image_shape(description), whole(description, "num_classes", 0, 1_000_000)
         denoiser = Denoiser(shape, classes, config, codec, names)
+        tensors = merged_as_described(tensors, description)
         further = split_adapters(tensors)[1]
         for name in further.keys() - adapter_names(denoiser):
             install_adapter(denoiser, name, further[name])

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from foundation.number_names import number_name
-from models.layers.low_rank_adapter import with_named_adapters
+from models.layers.low_rank_adapter import merge_adapter, with_named_adapters
 from models.power_ema import posthoc_coefficients, posthoc_profile_error
 from models.weights import WeightsError, load_tensors
 
@@ -49,7 +49,8 @@ def reconstruct(
     """Averages of the wanted lengths at the last snapshot's time (EDM2, section 3.2).
 
     Streams one snapshot at a time: memory holds one snapshot and one sum per length. Returns
-    tensors per length, the network's description, and each profile's relative error.
+    tensors per length, the network's description, and each profile's relative error. An adapter
+    that the description names under "merge" is averaged as the weights are, then merged into them.
     """
     found = list_snapshots(folder)
     times = sorted({nimg for nimg, _, _ in found})
@@ -81,5 +82,11 @@ def reconstruct(
         for name in sums[length]:
             if not out[length][name].isfinite().all():
                 raise WeightsError(f"{folder}: the average of length {length:g} is not finite")
+    adapter = description.pop("merge", None)
+    if adapter is not None:
+        try:
+            out = {s: merge_adapter(tensors, str(adapter)) for s, tensors in out.items()}
+        except (RuntimeError, ValueError) as error:
+            raise WeightsError(f"{folder}: {error}: run the train stage again") from error
     description.pop("sigma_rel", None)
     return out, description, errors

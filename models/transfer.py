@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from models.denoiser import Denoiser, described_names
+from models.denoiser import Denoiser, described_names, merged_as_described
 from models.layers.low_rank_adapter import with_named_adapters
 from models.weights import WeightsError, load_tensors
 from models.weights_folder import weights_file
@@ -25,9 +25,10 @@ def initialise_from(denoiser: Denoiser, path: str | Path) -> list[str]:
         raise WeightsError(f"train.init_from: {error}") from None
     try:
         names = described_names(description)
+        tensors = merged_as_described(with_named_adapters(tensors), description)
     except ValueError as error:
         raise WeightsError(f"train.init_from: the JSON beside {path}: {error}") from None
-    tensors = _in_order_of(denoiser.label_names, names, with_named_adapters(tensors))
+    tensors = _in_order_of(denoiser.label_names, names, tensors)
     own = denoiser.state_dict()
     fresh = [
         n for n in own if _may_differ(n) and (n not in tensors or tensors[n].shape != own[n].shape)

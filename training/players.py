@@ -25,6 +25,9 @@ class Player:
     """Largest norm of a parameter group's gradient; a longer one is scaled down."""
     averages: PowerEMA | None = None
     """None: no average of this network is kept, and no snapshot."""
+    adapter: str | None = None
+    """Name of the adapter that is all the player trains and saves. The network's other tensors are
+    lent by a frozen network, and never change."""
 
     @property
     def own_parameters(self) -> list[nn.Parameter]:
@@ -61,8 +64,13 @@ class Player:
                 parameter.grad = gradient if old is None else old + gradient
 
     def step(self) -> None:
-        """One optimiser step, then forced weight normalisation where the network has it."""
+        """One optimiser step, then forced weight normalisation where the network has it.
+
+        Lent weights are not normalised.
+        """
         self.optimizer.step()
+        if self.adapter is not None:
+            return
         normalize = getattr(self.network, "normalize_weights", None)
         if normalize is not None:
             normalize()
@@ -72,9 +80,18 @@ class Player:
         if self.averages is not None:
             self.averages.update(nimg, dt)
 
+    def lent(self) -> dict[str, Tensor]:
+        """Tensors of the network that a frozen network lends, by name; {} if it has its own."""
+        if self.adapter is None:
+            return {}
+        own = f".adapters.{self.adapter}."
+        return {n: t for n, t in self.network.state_dict().items() if own not in n}
+
     def tensors(self) -> dict[str, Tensor]:
-        """Flat name -> tensor: weights, the optimiser's moments, the averages."""
-        out = {f"network.{n}": t for n, t in self.network.state_dict().items()}
+        """Flat name -> tensor: weights but lent ones, the optimiser's moments, the averages."""
+        lent = self.lent()
+        state = self.network.state_dict()
+        out = {f"network.{n}": t for n, t in state.items() if n not in lent}
         for index, moments in self.optimizer.state_dict()["state"].items():
             for name, value in moments.items():
                 out[f"optimizer.{index}.{name}"] = torch.as_tensor(value)
@@ -86,7 +103,7 @@ class Player:
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Set what `tensors` returned."""
-        self.network.load_state_dict(under("network.", tensors))
+        self.network.load_state_dict(self.lent() | under("network.", tensors))
         moments: dict[int, dict[str, Tensor]] = {}
         for name, tensor in under("optimizer.", tensors).items():
             index, _, key = name.partition(".")

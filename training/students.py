@@ -31,6 +31,9 @@ class StudentConfig(Settings):
     """Training length (kimg)."""
     batch_size: Annotated[int, Field(ge=2), IMAGES_AT_ONCE] = 128
     """Images per optimiser step, over all workers."""
+    rank: Annotated[int, Field(ge=0, le=1024)] = 0
+    """0: all weights are trained. Above 0: the student and its critic are adapters of this rank
+    upon the teacher's weights, which are kept once in memory."""
     lr: Rate = 0.001
     """Peak learning rate of Adam; a tenth of what trained the teacher is a good start."""
     lr_ramp_kimg: Annotated[float, Field(ge=0), KIMG] = 2.0

@@ -84,6 +84,18 @@ def switched_on(network: nn.Module, name: str | None) -> Iterator[None]:
             layer.active = active
 
 
+def keep_on(network: nn.Module, name: str) -> None:
+    """From now on the adapter of that name acts, except inside `switched_on`.
+
+    Raises ValueError where the network has no adapter of that name.
+    """
+    layers = [layer for layer in _layers(network).values() if name in layer.adapters]
+    if not layers:
+        raise ValueError(_missing(name, network))
+    for layer in layers:
+        layer.active = name
+
+
 def add_adapters(network: nn.Module, name: str, rank: int) -> None:
     """Give every magnitude-preserving layer a fresh adapter of that rank (less in smaller layers).
 
@@ -156,6 +168,27 @@ def split_adapters(
         else:
             adapters.setdefault(found["name"], {})[f"{found['layer']}.{found['part']}"] = tensor
     return plain, adapters
+
+
+def merge_adapter(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """Plain tensors that act as `tensors` do with the adapter of that name on.
+
+    Its updates are added to the weights of their layers, as MPConv.forward does (fp32 at least),
+    so that outputs are the same bit for bit. Other adapters are kept. Raises ValueError if there is
+    no adapter of that name, or an update that fits no weight.
+    """
+    adapter = split_adapters(tensors)[1].get(name, {})
+    if not adapter:
+        raise ValueError(f"there is no adapter {name!r} to merge")
+    merged = {k: t for k, t in tensors.items() if f".adapters.{name}." not in k}
+    for layer in sorted({key.rpartition(".")[0] for key in adapter}):
+        down, up = adapter.get(f"{layer}.down"), adapter.get(f"{layer}.up")
+        weight = merged.get(f"{layer}.weight")
+        if down is None or up is None or weight is None:
+            raise ValueError(f"the adapter {name!r} has no whole update of {layer}.weight")
+        wide = weight.to(torch.promote_types(weight.dtype, torch.float32))
+        merged[f"{layer}.weight"] = wide + (up @ down).view_as(wide)
+    return merged
 
 
 def with_named_adapters(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

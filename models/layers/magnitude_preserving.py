@@ -60,7 +60,7 @@ class MPConv(nn.Module):
         self.weight = nn.Parameter(torch.randn(shape))
         self.adapters = nn.ModuleDict()
         self.active: str | None = None
-        """Name of the adapter that acts, if any; `switched_on` alone sets it."""
+        """Name of the adapter that acts, if any; `switched_on` and `keep_on` alone set it."""
         self.normalize_()
 
     def forward(self, x: Tensor, gain: Tensor | float = 1.0) -> Tensor:

@@ -39,6 +39,11 @@ METRICS = (
 )
 
 
+LATER = ("rank",)
+"""Settings of students that did not exist when the first rows were made: they are part of a row's
+fingerprint only where they differ from their default, so that those rows stand."""
+
+
 @dataclass(frozen=True)
 class Given:
     """What all units share."""
@@ -113,6 +118,13 @@ def _control(given: Given, arm: Arm, game: StructureConfig) -> RunSettings:
     )
 
 
+def without_later(student: StudentConfig, plain: dict[str, Any]) -> dict[str, Any]:
+    """The student's settings `plain` without those of LATER that have their default value."""
+    fields = type(student).model_fields
+    default = {n for n in LATER if n in fields and getattr(student, n) == fields[n].default}
+    return {name: value for name, value in plain.items() if name not in default}
+
+
 def fingerprint(given: Given, facts: Any) -> str:
     """Hash of a unit's settings and inputs; the code is not part of it."""
     inputs = {
@@ -144,6 +156,8 @@ def train_unit(given: Given, name: str, arm: Arm, seed: int, variant: str = "") 
     plain = settings.model_dump(mode="json")
     for where in ("teacher", "pairs_cache", "grid_cache", "checkpoint_every_s", "micro_batch"):
         plain.pop(where)
+    if settings.student is not None:
+        plain["student"] = without_later(settings.student, plain["student"])
     plain["train"]["init_from"] = None  # the teacher, which the fingerprint knows by its content
     mark = fingerprint(given, [plain, arm.evaluations])
     kept = stands(path, mark)

@@ -1,5 +1,6 @@
-"""The frozen teacher of a student, and players that begin as copies of it."""
+"""The frozen teacher of a student, and players that begin as it."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import torch
 from dataset.store import ImageDataset
 from foundation.workers import World
 from models.denoiser import Denoiser, load_denoiser, plain_copy
+from models.layers.low_rank_adapter import add_adapters, keep_on
 from models.power_ema import PowerEMA
 from models.weights import WeightsError
 from training.players import Player, Rate
@@ -52,11 +54,54 @@ def copy_player(
     network = plain_copy(teacher).train()
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(tracked is None or not name.startswith("uncertainty"))
-    own = [p for p in network.parameters() if p.requires_grad]
+    return _player(network, None, rate, betas, clip, tracked)
+
+
+def adapter_player(
+    teacher: Denoiser,
+    name: str,
+    rank: int,
+    seed: int,
+    rate: Rate,
+    betas: tuple[float, float],
+    clip: float,
+    tracked: Sequence[float] | None,
+) -> Player:
+    """A denoiser whose weights are the teacher's own tensors, with an adapter that always acts.
+
+    The adapter alone is trained, averaged and saved; at first it changes nothing. A student has
+    none on the learned uncertainty, of which its loss has none.
+
+    Args:
+        name: of the adapter; together with the seed it decides the initial weights.
+        rank: of the update of each layer, less in smaller layers.
+        rate, betas, clip, tracked: as of `copy_player`.
+    """
+    network = plain_copy(teacher, shared=True).train()
+    digest = hashlib.blake2b(f"adapter {name}/{seed}".encode(), digest_size=8).digest()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int.from_bytes(digest, "little"))
+        add_adapters(network if tracked is None else network.unet, name, rank)
+    keep_on(network, name)
+    return _player(network, name, rate, betas, clip, tracked)
+
+
+def _player(
+    network: Denoiser,
+    adapter: str | None,
+    rate: Rate,
+    betas: tuple[float, float],
+    clip: float,
+    tracked: Sequence[float] | None,
+) -> Player:
+    named = [(n, p) for n, p in network.named_parameters() if adapter is None or p.requires_grad]
     return Player(
         network=network,
-        optimizer=torch.optim.Adam([{"params": own}], lr=rate(0), betas=betas),
+        optimizer=torch.optim.Adam(
+            [{"params": [p for _, p in named if p.requires_grad]}], lr=rate(0), betas=betas
+        ),
         rates={"lr": rate},
         clip=clip,
-        averages=None if tracked is None else PowerEMA(network.named_parameters(), tracked),
+        averages=None if tracked is None else PowerEMA(named, tracked),
+        adapter=adapter,
     )

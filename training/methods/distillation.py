@@ -15,7 +15,7 @@ from sampling.config import SamplerConfig
 from sampling.for_students import student_sampler
 from training.batches import micro_batches
 from training.distillation.pairs import TeacherPairs
-from training.distillation.teacher import copy_player, load_teacher
+from training.distillation.teacher import adapter_player, copy_player, load_teacher
 from training.learning_rates import learning_rate
 from training.method import NO_GAME, Extra, Measurement
 from training.players import Player
@@ -37,7 +37,9 @@ class Distillation:
         self.settings, self.dataset, self.world = settings, dataset, world
         assert settings.teacher is not None, "a student has a teacher"
         self.teacher = load_teacher(settings.teacher, dataset, world)
-        self.players: dict[str, Player] = {self.deployed: self.copy(settings.ema.tracked)}
+        self.players: dict[str, Player] = {
+            self.deployed: self.copy(self.deployed, settings.ema.tracked)
+        }
 
     @property
     def config(self) -> StudentConfig:
@@ -52,10 +54,13 @@ class Distillation:
         assert isinstance(network, Denoiser)
         return network
 
-    def copy(self, tracked: Sequence[float] | None, lr: float | None = None) -> Player:
-        """A player that begins as the teacher. lr: peak rate; None: train.lr.
+    def copy(self, name: str, tracked: Sequence[float] | None, lr: float | None = None) -> Player:
+        """A player that begins as the teacher: an adapter upon it if `rank` is above 0.
 
-        tracked: lengths of its averages; None: it is no student, and has none.
+        Args:
+            name: of the adapter.
+            tracked: lengths of its averages; None: it is no student, and has none.
+            lr: peak rate; None: train.lr.
         """
         train = self.settings.train
         scale = 1.0 if lr is None else lr / train.lr
@@ -63,7 +68,11 @@ class Distillation:
         def rate(nimg: int) -> float:
             return scale * learning_rate(self.settings, nimg)
 
-        return copy_player(self.teacher, rate, train.adam_betas, train.grad_clip, tracked)
+        adam = rate, train.adam_betas, train.grad_clip
+        if self.config.rank:
+            seed = self.settings.seed
+            return adapter_player(self.teacher, name, self.config.rank, seed, *adam, tracked)
+        return copy_player(self.teacher, *adam, tracked)
 
     def turns(self, step: int) -> Sequence[str]:
         return (self.deployed,)
@@ -118,5 +127,10 @@ class Distillation:
         pass
 
     def summary(self) -> dict[str, Any]:
-        """The kind of the student beside the entries of a training without a game."""
-        return {"student": self.config.kind} | NO_GAME
+        """The kind of the student beside the entries of a training without a game.
+
+        With `rank` also how many of its parameters are trained.
+        """
+        trained = sum(p.numel() for p in self.players[self.deployed].own_parameters)
+        low_rank = {"trained_parameters": trained} if self.config.rank else {}
+        return {"student": self.config.kind} | low_rank | NO_GAME

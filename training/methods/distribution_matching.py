@@ -38,7 +38,7 @@ class DistributionMatching(Distillation):
         # No dropout: the student's images must be those that its sampler draws.
         self.student.eval()
         if config.critic:
-            self.players["critic"] = self.copy(None, config.critic_lr)
+            self.players["critic"] = self.copy("critic", None, config.critic_lr)
             self.players["critic"].network.eval()
 
     @property

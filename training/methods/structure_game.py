@@ -18,6 +18,7 @@ from training.events import GateChanged, Report, silent
 from training.method import Extra, Measurement, Method
 from training.players import Player, under
 from training.run_settings import RunSettings
+from training.structure.adaptive_weight import compared_parameters, joined
 from training.structure.game import StructureGame
 
 
@@ -86,7 +87,7 @@ class WithStructureGame:
         if not game.due(nimg // len(slots)):
             return Extra()
         denoiser: Any = self.player.network
-        at_output = denoiser.output_conv_weight.grad
+        at_output = joined([p.grad for p in compared_parameters(denoiser)])
         assert at_output is not None, "the method's own gradient comes first"
         batch = game.draw(self.dataset, nimg, flip=settings.train.horizontal_flip)
         # A sampler adds the adapter to averaged weights, so the game does too: the weights in

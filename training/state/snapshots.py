@@ -23,20 +23,29 @@ def save_snapshots(folder: Path, nimg: int, method: Method) -> Path:
 
 
 def save_snapshot(folder: Path, nimg: int, player: Player) -> Path:
-    """Save a file of fp32 averages and buffers for each tracked length; returns the last."""
+    """Save a file of fp32 averages and constants for each tracked length; returns the last.
+
+    Constants are the network's buffers and, where an adapter alone is trained, all other tensors:
+    so that each file is a whole network, whose description names the adapter under "merge".
+    """
     assert player.averages is not None, "this player keeps no averages"
     network: Any = player.network
     own = getattr(network, "describe", None)  # a network that is not a denoiser describes itself
-    buffers = dict(network.named_buffers())
+    constants = dict(network.named_buffers()) | player.lent()
+    merge = {} if player.adapter is None else {"merge": player.adapter}
     path = Path(folder)
     for sigma_rel in player.averages.averages:
         path = Path(folder) / snapshot_name(nimg, sigma_rel)
-        description = (own() if own else describe(network)) | {
-            "nimg": nimg,
-            "sigma_rel": sigma_rel,
-            "constants": sorted(buffers),
-        }
-        save_weights(path, player.averages.state(sigma_rel) | buffers, description)
+        description = (
+            (own() if own else describe(network))
+            | merge
+            | {
+                "nimg": nimg,
+                "sigma_rel": sigma_rel,
+                "constants": sorted(constants),
+            }
+        )
+        save_weights(path, player.averages.state(sigma_rel) | constants, description)
     return path
 
 

@@ -1,6 +1,11 @@
 """Computes the adaptive weight lambda of the adversarial loss."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
 
 
 class AdaptiveWeight:
@@ -37,3 +42,22 @@ class AdaptiveWeight:
 
     def load_state_dict(self, state: list[float]) -> None:
         self._weight, self._denoise, self._adversarial = state
+
+
+def compared_parameters(denoiser: Any) -> list[nn.Parameter]:
+    """Where the strengths of two losses are compared: at the last convolution's weight.
+
+    Where that is frozen, since an adapter alone is trained: at all trained parameters.
+    """
+    weight = denoiser.output_conv_weight
+    if weight.requires_grad:
+        return [weight]
+    return [parameter for parameter in denoiser.parameters() if parameter.requires_grad]
+
+
+def joined(gradients: Sequence[Tensor | None]) -> Tensor | None:
+    """One tensor of all gradients that are there; None if there is none."""
+    found = [gradient for gradient in gradients if gradient is not None]
+    if len(found) < 2:
+        return found[0] if found else None
+    return torch.cat([gradient.reshape(-1) for gradient in found])

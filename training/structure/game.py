@@ -14,7 +14,7 @@ from models.denoiser import Denoiser
 from models.layers.low_rank_adapter import GAME, AdaptedDenoiser, adapter_parameters
 from sampling.config import SamplerConfig
 from training.players import under
-from training.structure.adaptive_weight import AdaptiveWeight
+from training.structure.adaptive_weight import AdaptiveWeight, compared_parameters, joined
 from training.structure.config import StructureConfig
 from training.structure.fakes import Fakes, GameBatch
 from training.structure.features import Psi, make_psi
@@ -136,7 +136,8 @@ class StructureGame:
             batch: this worker's share, from `draw`.
             micro_batch: images put through the denoiser with gradient at once; None: all.
             denoise_grad: gradient of the denoising loss of the global batch (so summed over
-                workers) at `denoiser.output_conv_weight`.
+                workers) at `denoiser.output_conv_weight`, or, if that is frozen, at all trained
+                parameters.
 
         Returns:
             (gradients, metrics). gradients: for each of `denoiser.parameters()` lambda times this
@@ -209,9 +210,10 @@ class StructureGame:
         if self.adapted:
             at_output = torch.cat([g.reshape(-1) for g in gradients if g is not None])
         else:
-            is_output = [p is denoiser.output_conv_weight for p in denoiser.parameters()]
-            found = gradients[is_output.index(True)]
-            assert found is not None, "the fakes do not depend on the output convolution"
+            compared = {id(parameter) for parameter in compared_parameters(denoiser)}
+            pairs = zip(denoiser.parameters(), gradients, strict=True)
+            found = joined([gradient for p, gradient in pairs if id(p) in compared])
+            assert found is not None, "the fakes do not depend on the weights that are compared"
             at_output = found
         finite = [torch.isfinite(g).all() for g in gradients if g is not None]
         bad = ~torch.stack(finite).all()

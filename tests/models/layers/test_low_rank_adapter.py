@@ -16,6 +16,8 @@ from models.layers.low_rank_adapter import (
     adapter_parameters,
     add_adapters,
     install_adapter,
+    keep_on,
+    merge_adapter,
     split_adapters,
     switched_on,
 )
@@ -189,6 +191,49 @@ def test_a_file_may_hold_adapters_that_the_config_does_not_name(tmp_path):
     for name in (GAME, "critic"):
         assert torch.equal(AdaptedDenoiser(loaded, name)(X, SIGMA, LABELS), answers[name])
     assert not any(parameter.requires_grad for parameter in loaded.parameters())
+
+
+def test_a_merged_adapter_acts_bit_for_bit_as_one_that_is_on():
+    denoiser, answers = with_two()
+    tensors = denoiser.state_dict()
+    merged = merge_adapter(tensors, "critic")
+    assert tensors.keys() - merged.keys() == {n for n in tensors if ".adapters.critic." in n}
+    other = make()  # which has the game's adapter, that is kept
+    other.load_state_dict(merged)
+    assert torch.equal(other(X, SIGMA, LABELS), answers["critic"])
+    with pytest.raises(ValueError, match="no adapter 'gam' to merge"):
+        merge_adapter(tensors, "gam")
+    del tensors["unet.output.adapters.critic.up"]
+    with pytest.raises(ValueError, match=r"no whole update of unet\.output\.weight"):
+        merge_adapter(tensors, "critic")
+
+
+def test_an_adapter_kept_on_acts_wherever_no_context_says_otherwise():
+    denoiser, answers = with_two()
+    keep_on(denoiser, "critic")
+    assert torch.equal(denoiser(X, SIGMA, LABELS), answers["critic"])
+    for name in (GAME, None):
+        with switched_on(denoiser, name):
+            assert torch.equal(denoiser(X, SIGMA, LABELS), answers[name])
+    assert torch.equal(denoiser(X, SIGMA, LABELS), answers["critic"])
+    with pytest.raises(ValueError, match="adapter 'student' must be added"):
+        keep_on(denoiser, "student")
+
+
+def test_a_file_whose_adapter_cannot_be_merged_is_one_clear_error(tmp_path):
+    path = tmp_path / "a.safetensors"
+    denoiser = trained()
+    save_weights(path, denoiser.state_dict(), describe(denoiser) | {"merge": "student"})
+    with pytest.raises(WeightsError, match="no adapter 'student' to merge"):
+        load_denoiser(path)
+    with pytest.raises(WeightsError, match=r"train.init_from: .*no adapter 'student' to merge"):
+        initialise_from(make(), path)
+    constants = {"constants": [n for n, _ in denoiser.named_buffers()], "merge": "student"}
+    for sigma_rel in (0.05, 0.1):
+        kept = tmp_path / "snapshots" / snapshot_name(100, sigma_rel)
+        save_weights(kept, denoiser.state_dict(), describe(denoiser) | constants)
+    with pytest.raises(WeightsError, match="no adapter 'student' to merge: run the train"):
+        reconstruct(tmp_path / "snapshots", (0.1,))
 
 
 @pytest.mark.parametrize("version", [1, 2])
