@@ -33,7 +33,7 @@ class StudentConfig(Settings):
     """Images per optimiser step, over all workers."""
     rank: Annotated[int, Field(ge=0, le=1024)] = 0
     """0: all weights are trained. Above 0: the student and its critic are adapters of this rank
-    upon the teacher's weights, which are kept once in memory."""
+    upon the teacher's weights, which are kept once in memory; try four times the lr then."""
     lr: Rate = 0.001
     """Peak learning rate of Adam; a tenth of what trained the teacher is a good start."""
     lr_ramp_kimg: Annotated[float, Field(ge=0), KIMG] = 2.0
