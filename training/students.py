@@ -128,6 +128,13 @@ class DistributionMatchingConfig(StudentConfig):
     """Pairs that the teacher draws, for regression above 0."""
     sampler: SamplerConfig = SamplerConfig()
     """The teacher's sampler for these pairs."""
+    adversarial: Annotated[float, Field(ge=0), AtMost(1e6, "it is a weight beside 1")] = 0.0
+    """Weight of the student's adversarial term, whose logit is the channel mean of the critic's
+    bottleneck (SiDA, arXiv 2410.14919); 0: none. DMD2 has 0.003 at 64x64 pixels."""
+    adversarial_critic: Annotated[Positive, AtMost(1e6, "it is a weight beside 1")] = 0.01
+    """Weight of telling training images from the student's, beside the critic's denoising loss."""
+    adversarial_start_kimg: Annotated[float, Field(ge=0), KIMG] = 20.0
+    """From here on the student has the term (kimg); the critic learns its part from the start."""
 
     @property
     def levels(self) -> tuple[float, ...]:
@@ -143,6 +150,16 @@ class DistributionMatchingConfig(StudentConfig):
             raise ValueError(
                 f"start: the pairs begin at sampler.sigma_max {self.sampler.start:g}, the student "
                 f"at {self.start[0]:g}: make them equal, or set regression: 0"
+            )
+        if self.adversarial and not self.critic:
+            raise ValueError(
+                f"adversarial {self.adversarial:g}: its logit is the critic's bottleneck, and there "
+                "is no critic: set critic: true, or adversarial: 0"
+            )
+        if self.adversarial and self.adversarial_start_kimg >= self.total_kimg:
+            raise ValueError(
+                f"adversarial_start_kimg {self.adversarial_start_kimg:g} is not below total_kimg "
+                f"{self.total_kimg:g}, so the student never has the term: set it lower"
             )
         if self.structure.kind != "none" and self.structure.every % self.critic_steps:
             raise ValueError(

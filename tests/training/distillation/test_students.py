@@ -12,6 +12,7 @@ from small_runs import assert_same, final, train_whole_and_interrupted
 
 from foundation.workers import World
 from models.denoiser import Denoiser, describe, load_denoiser
+from models.layers.slot_dropout import SlotDropout
 from models.weights import WeightsError, save_weights
 from sampling.config import SamplerConfig
 from training.loop import step, train
@@ -33,6 +34,13 @@ KINDS = {
         "regression": 0.25,
         "pairs": 40,
         "sampler": FEW,
+    },
+    "distribution_matching, adversarial": {
+        "critic_steps": 2,
+        "start": (80.0, 2.0),
+        "adversarial": 0.3,
+        "adversarial_critic": 0.3,
+        "adversarial_start_kimg": 0.02,
     },
 }
 
@@ -69,9 +77,14 @@ def test_accumulation_changes_nothing_but_rounding(made, digits, tmp_path, name)
     assert_same(final(tmp_path / "whole"), final(tmp_path / "parts"), rtol=1e-3, atol=5e-5)
 
 
-@pytest.mark.parametrize("name", ["distribution_matching, regression", "consistency"])
-def test_two_workers_follow_one(made, digits, digits_folder, tmp_path, free_port, name):
-    config = made(name, 0.064)
+BOTH_TERMS = {"adversarial": 0.3, "adversarial_start_kimg": 0.02}
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"), [("distribution_matching, regression", BOTH_TERMS), ("consistency", {})]
+)
+def test_two_workers_follow_one(made, digits, digits_folder, tmp_path, free_port, name, changes):
+    config = made(name, 0.064, **changes)
     train(config, digits, tmp_path / "one", World())
     worker = Path(__file__).parents[1] / "loop_worker.py"
     words = [str(free_port), str(digits_folder), str(tmp_path / "two")]
@@ -136,6 +149,17 @@ def test_the_first_direction_is_bitwise_zero(made, digits):
     assert torch.equal(losses["direction"], torch.zeros(16))
     alone = build_method(made("distribution_matching", critic=False), digits, World())
     assert alone.turns(1) == () and (alone.student_losses(range(16), 0)["direction"] > 0).all()
+
+
+def test_dropout_of_a_teacher_in_training_mode_would_be_seen(made, digits):
+    method = build_method(made("distribution_matching"), digits, World())
+    for network in (method.teacher, method.student, method.critic):
+        for module in network.modules():
+            if isinstance(module, SlotDropout):
+                module.p = 0.5
+    assert not method.student_losses(range(16), 0)["direction"].any()
+    method.teacher.train()
+    assert (method.student_losses(range(16), 0)["direction"] > 0).all()
 
 
 def test_images_of_k_evaluations_are_the_samplers(made, digits):
