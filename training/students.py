@@ -153,8 +153,8 @@ class DistributionMatchingConfig(StudentConfig):
             )
         if self.adversarial and not self.critic:
             raise ValueError(
-                f"adversarial {self.adversarial:g}: its logit is the critic's bottleneck, and there "
-                "is no critic: set critic: true, or adversarial: 0"
+                f"adversarial {self.adversarial:g}: its logit is that of the critic, and there is "
+                "none: set critic: true, or adversarial: 0"
             )
         if self.adversarial and self.adversarial_start_kimg >= self.total_kimg:
             raise ValueError(

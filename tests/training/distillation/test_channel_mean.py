@@ -121,7 +121,7 @@ def test_it_begins_with_the_global_batch_and_is_in_the_curves(made, digits, tmp_
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"critic": False}, "adversarial 0.1: its logit is the critic's bottleneck"),
+        ({"critic": False}, "adversarial 0.1: its logit is that of the critic"),
         ({"adversarial_start_kimg": 100.0}, "is not below total_kimg 100"),
     ],
 )

@@ -6,12 +6,16 @@ import math
 import pytest
 import torch
 from gaussian_data import DATA_MEAN, DATA_STD, full, gaussian, normal
+from small_runs import SMALL
 
+from models.denoiser import Denoiser
 from sampling.config import SamplerConfig
+from sampling.grids import time_grid
 from sampling.solvers.table import solve
 from training.distillation.rollout import rollout
 from training.objectives import (
     consistency_loss,
+    denoising_loss,
     edm_weight,
     lower_level,
     teacher_step,
@@ -33,6 +37,8 @@ def test_the_consistency_map_is_constant_along_the_ode():
     torch.testing.assert_close(ends[0], data.flow(x, 80.0, 0.0))
     for end in ends[1:]:
         torch.testing.assert_close(end, ends[0])
+    means = [data(data.flow(x, 80.0, sigma), full(sigma, 16)) for sigma in (80.0, 0.1)]
+    assert not torch.allclose(means[0], means[1], rtol=0.1), "a denoiser is no consistency map"
 
 
 def test_the_exact_student_has_the_smallest_expected_consistency_distillation_error():
@@ -101,6 +107,72 @@ def test_at_level_zero_it_is_the_denoising_loss_and_nothing_is_nan():
     torch.testing.assert_close(plain, loss)
 
 
+def test_a_networks_loss_at_level_zero_is_its_plain_denoising_loss():
+    torch.manual_seed(2)
+    network = Denoiser((1, 8, 8), 0, SMALL).eval()
+    images, noise = torch.randn(2, 4, 1, 8, 8).unbind(0)
+    level, none = torch.tensor([0.1, 1.0, 5.0, 40.0]), torch.zeros(4)
+    args = images, noise, level
+    loss, _ = consistency_loss(
+        network, lambda noisy: torch.full_like(noisy, math.nan), *args, none, None, 0.5
+    )
+    _, plain = denoising_loss(network, images, torch.full((4,), -1), level, noise)
+    torch.testing.assert_close(loss, plain)
+    near, _ = consistency_loss(network, lambda x: 0 * x, *args, none + 0.05, None, 0.5)
+    assert not torch.allclose(near, plain, rtol=0.01), "at other levels it is another loss"
+
+
+def trained_gain(levels, teacher_steps=False):
+    """Gain of the student of x at the highest of rising levels, each trained upon the one below.
+
+    Data N(0, v) and noise are +-1 deviation, which has their second moments exactly, so that each
+    gain is the exact minimum of the quadratic loss.
+    """
+    v = DATA_STD**2
+    signs = torch.tensor([[1, 1], [1, -1], [-1, 1], [-1, -1]], dtype=torch.float64)
+    images, noise = (DATA_STD * signs[:, :1], signs[:, 1:])
+    images, noise = images.view(4, 1, 1, 1), noise.view(4, 1, 1, 1)
+    gain, lower = 1.0, 0.0
+    for level in levels:
+        below = gain * (images + lower * noise)
+        if teacher_steps:
+            ratio = ((v + lower**2) / (v + level**2)) ** 0.5
+            below = gain * ratio * (images + level * noise)
+
+        def slope(at, below=below, level=level, lower=lower):
+            own = torch.tensor(at, dtype=torch.float64, requires_grad=True)
+            loss, _ = consistency_loss(
+                lambda x, sigma, labels: own * x,
+                lambda noisy: below,
+                images,
+                noise,
+                full(level, 4),
+                full(lower, 4),
+                None,
+                DATA_STD,
+            )
+            return torch.autograd.grad(loss.mean(), own)[0].item()
+
+        gain = slope(0.0) / (slope(0.0) - slope(1.0))
+        lower = level
+    return gain
+
+
+@pytest.mark.parametrize(("count", "ratio"), [(10, 0.730), (40, 0.930)])
+def test_consistency_training_with_few_levels_shrinks_as_the_closed_form_says(count, ratio):
+    """a_N = prod (v + t_i t_{i-1}) / (v + t_i^2); along the teacher's own ODE nothing shrinks."""
+    v = DATA_STD**2
+    levels = time_grid("karras", count, 0.002, 80.0)[:-1].flip(0).tolist()
+    product = 1.0
+    for lower, level in itertools.pairwise([0.0, *levels]):
+        product *= (v + level * lower) / (v + level**2)
+    found = trained_gain(levels)
+    assert found == pytest.approx(product, rel=1e-9)
+    scale = ((v + levels[-1] ** 2) / v) ** 0.5
+    assert found * scale == pytest.approx(ratio, abs=1e-3)
+    assert trained_gain(levels, teacher_steps=True) * scale == pytest.approx(1, abs=1e-3)
+
+
 def test_pseudo_huber_is_quadratic_below_and_linear_above():
     data, count = gaussian(), 16
     images, noise = normal(count, 20), normal(count, 21)
@@ -141,7 +213,10 @@ def test_backward_simulation_is_the_samplers_own_path(levels):
         None,
     )
     torch.testing.assert_close(found, sampled)
-    if len(levels) == 1:
+    if len(levels) > 1:  # a noised training image in place of the student's own is another path
+        real = DATA_MEAN + DATA_STD * normal(8, 99) + levels[-1] * noises[-1]
+        assert not torch.allclose(consistency_map(real, full(levels[-1], 8)), sampled, rtol=1e-2)
+    else:
         whole = solve("consistency", denoise, noises[0], sampler.time_grid())
         torch.testing.assert_close(found, whole)
 
