@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from pydantic import ValidationError
 
-from dataset.slots import slot_normal
+from dataset.slots import slot_indices, slot_normal
 from foundation.workers import World
 from training.distillation.channel_mean import judge
 from training.loop import train
@@ -83,6 +83,28 @@ def test_the_denoiser_beside_the_logits_is_the_critic(made):
     logits, denoise = judge(method.critic, noisy, sigma, labels)
     assert logits.shape == (4, 4, 4), "one logit for each position of the bottleneck"
     assert torch.equal(denoise(noisy, sigma, labels), method.critic(noisy, sigma, labels))
+
+
+def test_nothing_but_the_image_tells_real_from_fake(made, digits, monkeypatch):
+    """Training images of the slots, with the labels and noise levels of the student's."""
+    seen = []
+
+    def watch(critic, noisy, sigma, labels):
+        seen.append((noisy, sigma, labels))
+        return judge(critic, noisy, sigma, labels)
+
+    monkeypatch.setattr("training.methods.distribution_matching.judge", watch)
+    _, method = made()
+    method.critic_losses(SLOTS, 0)
+    (fake, *beside), (real, *beside_real) = seen
+    assert all(torch.equal(a, b) for a, b in zip(beside, beside_real, strict=True))
+    train_indices = digits.train_indices
+    stored, labels = digits.stored(train_indices[slot_indices(0, len(train_indices), SLOTS)])
+    assert torch.equal(labels, beside_real[1])
+    noise = slot_normal(0, "noise", SLOTS, (1, 8, 8))
+    clean = real - beside[0].view(-1, 1, 1, 1) * noise
+    torch.testing.assert_close(clean, method.critic.codec.encode(stored), rtol=0, atol=1e-4)
+    assert not torch.allclose(fake, real)
 
 
 def test_the_critic_learns_to_tell_and_the_student_to_be_taken_for_real(made):

@@ -36,7 +36,7 @@ KINDS = {
         "sampler": FEW,
     },
     "distribution_matching, adversarial": {
-        "critic_steps": 2,
+        "critic_steps": 1,
         "start": (80.0, 2.0),
         "adversarial": 0.3,
         "adversarial_critic": 0.3,
