@@ -10,7 +10,7 @@ from studies.distil import unit
 from studies.distil.__main__ import main
 from studies.distil.arms import ARMS, CONTROL, FEW
 from studies.distil.report import table
-from training.students import STUDENTS, StudentConfig
+from training.students import STUDENTS
 
 ROOT = Path(__file__).parents[3]
 MODEL = {"channels": 8, "blocks": 1, "attention_resolutions": [], "structural_blocks": []}
@@ -94,14 +94,18 @@ def test_a_setting_that_is_none_is_refused(words, capsys):
     assert "--set critic_steps: give KEY=VALUE" in capsys.readouterr().err
 
 
-def test_settings_that_came_later_leave_rows_as_they_are_at_their_default():
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [("consistency", {"rank": 4}), ("distribution_matching", {"adversarial": 0.1, "rank": 4})],
+)
+def test_settings_that_came_later_leave_rows_as_they_are_at_their_default(kind, changes):
     """The name of a row of before depends on none of them; a row with one has another name."""
-    student = STUDENTS["consistency"](samplers=("student",))
-    assert set(unit.LATER) <= set(StudentConfig.model_fields)
+    student = STUDENTS[kind](samplers=("student",))
+    assert all(any(name in s.model_fields for s in STUDENTS.values()) for name in unit.LATER)
     plain = unit.without_later(student, student.model_dump(mode="json"))
-    assert "rank" not in plain and plain["kind"] == "consistency"
-    ranked = student.model_copy(update={"rank": 4})
-    assert unit.without_later(ranked, ranked.model_dump(mode="json")) == plain | {"rank": 4}
+    assert not set(unit.LATER) & set(plain) and plain["kind"] == kind
+    changed = student.model_copy(update=changes)
+    assert unit.without_later(changed, changed.model_dump(mode="json")) == plain | changes
 
 
 def test_unknown_arms_are_refused(words, capsys):

@@ -37,8 +37,9 @@ def gradients(player):
     return [None if p.grad is None else p.grad.clone() for p in player.network.parameters()]
 
 
-def test_the_students_turn_gives_the_critic_no_gradient_and_the_student_one(made):
-    _, method = made()
+@pytest.mark.parametrize("rank", [0, 2])
+def test_the_students_turn_gives_the_critic_no_gradient_and_the_student_one(made, rank):
+    _, method = made(rank=rank)
     method.accumulate("student", SLOTS)
     assert all(gradient is None for gradient in gradients(method.players["critic"]))
     # The critic is still the teacher, so that the whole gradient is the adversarial one.
