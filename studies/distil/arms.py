@@ -74,6 +74,7 @@ ARMS: dict[str, Arm] = {
     "matching": Arm("distribution_matching"),
     "matching_per_sample": Arm("distribution_matching", game="per_sample"),
     "matching_graph": Arm("distribution_matching", game="graph"),
+    "matching_channel_mean": Arm("distribution_matching", {"adversarial": 0.02}),
     "matching_4": Arm("distribution_matching", {"start": FEW[4]}, (4,)),
     "matching_2": Arm("distribution_matching", {"start": FEW[2]}, (2,)),
     "matching_1to1": Arm("distribution_matching", {"critic_steps": 1}),
