@@ -93,6 +93,8 @@ def run(options: argparse.Namespace, names: list[str], seeds: list[int]) -> None
     for seed in seeds:
         for name in names:
             arm = replace(ARMS[name], changes=ARMS[name].changes | changes, **own)
+            if "stage_kimg" in changes:
+                arm = replace(arm, stages=None)
             train_unit(given, name, arm, seed, variant)
 
 

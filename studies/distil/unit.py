@@ -89,7 +89,7 @@ def _student(given: Given, arm: Arm, game: StructureConfig) -> RunSettings:
         total_kimg=arm.kimg,
         lr=arm.lr,
         structure=game,
-        **arm.changes,
+        **arm.student_changes(),
     )
     params = given.params.model_copy(update={"students": {NAME: student}})
     return params.student_settings(NAME, str(given.teacher))
