@@ -111,4 +111,4 @@ def test_settings_that_came_later_leave_rows_as_they_are_at_their_default(kind, 
 def test_unknown_arms_are_refused(words, capsys):
     with pytest.raises(SystemExit):
         main([*words, "--arms", "matchin"])
-    assert "there are regression" in capsys.readouterr().err
+    assert "there are matching" in capsys.readouterr().err
