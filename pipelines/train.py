@@ -85,7 +85,7 @@ def _train(params: Params, folder: Path, run: StageRun) -> None:
         print(f"train: note: {remark}", flush=True)
     work = TrainingWork(settings, expected_costs(params, dvc_root()))
     print(f"train: {expected_line(work, folder)}", flush=True)
-    train_run("train", settings, params.cluster, folder, run, work)
+    train_run("", settings, params.cluster, folder, run, work)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ def generate(
     batch_size: int = 256,
     guide: Guide = None,
     device: torch.device | str | None = None,
+    progress: Progress | None = None,
 ) -> Tensor:
     """Images drawn from a loaded denoiser, as one tensor float32 [N, C, H, W] on the CPU.
 
@@ -43,7 +44,8 @@ def generate(
         labels=np.full(len(indices), -1) if labels is None else np.asarray(labels),
         batch_size=batch_size,
     )
-    batches = list(generate_batches(denoiser, request, guide=guide, device=device))
+    drawing = generate_batches(denoiser, request, guide=guide, device=device, progress=progress)
+    batches = list(drawing)
     return torch.cat(batches) if batches else torch.empty(0, *denoiser.image_shape)
 
 

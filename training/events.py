@@ -36,6 +36,19 @@ class Stepped(Event):
 
 
 @dataclass(frozen=True)
+class PairsDrawn(Event):
+    """A student's teacher has drawn `done` of the `total` pairs that are not kept already.
+
+    Told about once a second, before the first step that needs pairs; with several workers, by how
+    far rank 0 is with its share.
+    """
+
+    kind: ClassVar[str] = "pairs"
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
 class Logged(Event):
     """Means of the metrics since the last such event, and the speed since then."""
 
@@ -126,6 +139,22 @@ def each_second(report: Report) -> Callable[[int], None]:
             report(Stepped(nimg))
 
     return stepped
+
+
+def pairs_each_second(report: Report) -> Callable[[int, int], None]:
+    """A function of (pairs drawn, all to draw) that reports PairsDrawn as `each_second` does.
+
+    The last pair is always reported.
+    """
+    last = -TELL_S
+
+    def drawn(done: int, total: int) -> None:
+        nonlocal last
+        if done == total or time.monotonic() - last >= TELL_S:
+            last = time.monotonic()
+            report(PairsDrawn(0, done, total))
+
+    return drawn
 
 
 def silent(event: Event) -> None:

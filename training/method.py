@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
 from sampling.config import SamplerConfig
+from training.events import Report
 from training.players import Player
 
 
@@ -88,3 +89,10 @@ class Method(Protocol):
     def summary(self) -> dict[str, Any]:
         """The method's entries in train.json at the end."""
         ...
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """A method with events of its own, which it sends to `tell`; the loop's builder sets it."""
+
+    tell: Report

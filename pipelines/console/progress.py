@@ -69,7 +69,7 @@ def _shown(
     console = terminal(stderr=True)
     if not console.is_terminal:
         lines = PlainLines(clock)
-        yield lambda description, total: _plain(description, total, clock, lines)
+        yield lambda description, total: plain_report(description, total, clock, lines)
         return
     from rich.progress import (
         BarColumn,
@@ -95,7 +95,7 @@ def _shown(
         yield begin
 
 
-def _plain(
+def plain_report(
     description: str,
     total: int | None,
     clock: Callable[[], float] = time.monotonic,

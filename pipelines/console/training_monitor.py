@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from foundation.durations import duration
 from foundation.number_names import number_name
+from pipelines.console.pairs_bar import PairsBar
 from pipelines.console.progress import PlainLines
 from pipelines.tracking.live_run import StageRun
 from pipelines.tracking.run_names import gate_tags
@@ -18,6 +19,7 @@ from training.events import (
     HeldOutMeasured,
     Logged,
     Message,
+    PairsDrawn,
     SamplesDrawn,
     Started,
     Stepped,
@@ -107,7 +109,8 @@ class Monitor:
     """Shows each event that it is called with; a context manager for the time of the training.
 
     Events are those of training/events.py; of kinds that it does not know it shows `nimg` alone.
-    work: how the time left is shared out over the images to come; None: equally.
+    title: the student that is trained; "" for the denoiser. work: how the time left is shared out
+    over the images to come; None: equally.
     """
 
     def __init__(
@@ -115,6 +118,7 @@ class Monitor:
         total_nimg: int,
         run: StageRun | None = None,
         *,
+        title: str = "",
         work: Work | None = None,
         console: "Console | None" = None,
         clock: Callable[[], float] = time.monotonic,
@@ -122,6 +126,7 @@ class Monitor:
         from pipelines.console.terminal import terminal
 
         self.total_nimg = total_nimg
+        self.title = title
         self.run = run or StageRun()
         self._clock = clock
         self._console = console or terminal(stderr=True)
@@ -148,6 +153,7 @@ class Monitor:
             )
             self._task = self._bar.add_task("", total=self.total_nimg, kimg="", figures="starting")
             self._bar.start()
+        self._pairs = PairsBar(self.title, self._bar, self._plain, self._clock)
         return self
 
     def __exit__(
@@ -168,6 +174,9 @@ class Monitor:
                 if event.resumed:
                     kimg, total = event.nimg / 1000, self.total_nimg / 1000
                     self.say(f"resumed at {kimg:.1f} of {total:.1f} kimg")
+            case PairsDrawn():
+                self._pairs(event.done, event.total)
+                return
             case Stepped():
                 self._rate.update(event.nimg)
             case Logged():
@@ -237,6 +246,7 @@ class Monitor:
 
     def _show(self, force: bool = False) -> None:
         kimg = f"{self._nimg / 1000:.1f}/{self.total_nimg / 1000:.1f} kimg"
+        kimg = f"{self.title}: {kimg}" if self.title else kimg
         if self._bar is not None:
             self._bar.update(self._task, completed=self._nimg, kimg=kimg, figures=self.figures())
         else:

@@ -59,7 +59,7 @@ def check_run(settings: RunSettings) -> None:
 
 
 def train_run(
-    stage: str,
+    title: str,
     settings: RunSettings,
     cluster: ClusterConfig,
     folder: Path,
@@ -68,14 +68,15 @@ def train_run(
 ) -> None:
     """Train the run in `folder` to the end; prints progress, logs to `run`.
 
-    stage: begins the line that says what is trained. work: how the time left is shared out over
+    title: of a student, its name; "" for the denoiser. work: how the time left is shared out over
     the images to come; None: equally.
     """
     fingerprint = folder.name.rpartition("-")[2]
+    stage = f"distil: {title}" if title else "train"
     print(
         f"{stage}: {settings.total_nimg / 1000:g} kimg {describe_cluster(cluster)}, "
         f"run {fingerprint}",
         flush=True,
     )
-    with Monitor(settings.total_nimg, run, work=work) as monitor:
+    with Monitor(settings.total_nimg, run, title=title, work=work) as monitor:
         run_training(settings, DATASET, folder, cluster, monitor)

@@ -131,7 +131,7 @@ def _train(params: Params, name: str, folder: Path, run: StageRun) -> None:
         )
     places = {"grid_cache": str(grid_cache()), "pairs_cache": str(pairs_cache())}
     settings = settings.model_copy(update=places)
-    train_run(f"distil: {name}", settings, params.cluster, folder, run)
+    train_run(name, settings, params.cluster, folder, run)
 
 
 def publish_student(params: Params, name: str, folder: Path, out: Path) -> dict[str, Any]:

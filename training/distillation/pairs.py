@@ -1,6 +1,6 @@
 """Pairs of noise and image that the teacher draws once, and students learn from many times."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +14,18 @@ from foundation.workers import World
 from models.denoiser import Denoiser
 from models.weights import tensors_hash
 from sampling.config import SamplerConfig
-from sampling.generate import generate
+from sampling.generate import Progress, generate
 from sampling.labels import generation_labels
 from sampling.seeds import image_generators, image_noise
 
+Drawn = Callable[[int, int], None]
+
 CHUNK = 512
 """Pairs in a file; a start that is killed loses one file of each worker at most."""
+
+
+def nobody(done: int, total: int) -> None:
+    """Told how many pairs are drawn, does nothing."""
 
 
 class TeacherPairs:
@@ -55,14 +61,25 @@ class TeacherPairs:
         }
         return json_hash(facts)[:16]
 
-    def make(self, world: World) -> None:
+    def make(self, world: World, tell: Drawn = nobody) -> None:
         """Draw what is not there; every worker draws every size-th file. Call it on all ranks.
 
-        It is done outside any autocast.
+        It is done outside any autocast. tell(done, total) is called as the teacher's evaluations go
+        on, in pairs of all workers, if each has as many left as this one.
         """
         chunks = list(self._chunks())
+        own = chunks[world.rank :: world.size]
+        drawn = {c.start: kept for c in own if (kept := self._kept(c)) is not None}
+        todo = [c for c in own if c.start not in drawn]
+        total, done = min(self.count, world.size * sum(map(len, todo))), 0
+
+        def told(pairs: int) -> None:
+            tell(min(total, world.size * pairs), total)
+
         with torch.autocast(world.device.type, enabled=False):
-            drawn = {c.start: self._chunk(c) for c in chunks[world.rank :: world.size]}
+            for chunk in todo:
+                drawn[chunk.start] = self._draw(chunk, lambda n, _, before=done: told(before + n))
+                done += len(chunk)
         world.barrier()
         parts = [drawn[c.start] if c.start in drawn else self._chunk(c) for c in chunks]
         flat = torch.from_numpy(np.concatenate(parts))
@@ -74,20 +91,37 @@ class TeacherPairs:
 
     def _chunk(self, chunk: range) -> np.ndarray:
         """The images [n, C*H*W] of these pairs: read, or drawn and kept."""
-        file = None
-        if self.folder is not None:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            path = self.folder / f"{chunk.start:08d}.npy"
-            size = int(np.prod(self.teacher.image_shape))
-            file = ArrayInParts(path, (len(chunk), size))
-            kept = file.read(0, len(chunk))
-            if kept is not None:
-                return kept.copy()
+        kept = self._kept(chunk)
+        return self._draw(chunk) if kept is None else kept
+
+    def _file(self, chunk: range) -> ArrayInParts | None:
+        """The file of these pairs; None if pairs are kept nowhere."""
+        if self.folder is None:
+            return None
+        self.folder.mkdir(parents=True, exist_ok=True)
+        size = int(np.prod(self.teacher.image_shape))
+        return ArrayInParts(self.folder / f"{chunk.start:08d}.npy", (len(chunk), size))
+
+    def _kept(self, chunk: range) -> np.ndarray | None:
+        """The images [n, C*H*W] of these pairs in their file; None if they must be drawn."""
+        file = self._file(chunk)
+        kept = None if file is None else file.read(0, len(chunk))
+        return None if kept is None else kept.copy()
+
+    def _draw(self, chunk: range, progress: Progress | None = None) -> np.ndarray:
+        """The images [n, C*H*W] of these pairs, drawn and kept. progress: see `generate`."""
         labels = self.labels[chunk.start : chunk.stop]
         images = generate(
-            self.teacher, self.sampler, self.seed, chunk, labels, batch_size=len(chunk)
+            self.teacher,
+            self.sampler,
+            self.seed,
+            chunk,
+            labels,
+            batch_size=len(chunk),
+            progress=progress,
         )
         flat = images.flatten(1).numpy()
+        file = self._file(chunk)
         if file is not None:
             file.write(0, flat)
         return flat

@@ -5,7 +5,7 @@ from foundation.did_you_mean import check_name
 from foundation.workers import World
 from training.events import Message, Report, silent
 from training.held_out import sparse_bins
-from training.method import Method
+from training.method import Method, Telling
 from training.methods.table import METHODS
 from training.run_settings import RunSettings
 
@@ -21,6 +21,8 @@ def build_method(
     """
     check_name("train.method", settings.train.method, METHODS)
     method = METHODS[settings.train.method](settings, dataset, world)
+    if isinstance(method, Telling):
+        method.tell = tell
     if settings.structure.kind != "none":
         from training.methods.structure_game import WithStructureGame
 

@@ -16,6 +16,7 @@ from sampling.for_students import student_sampler
 from training.batches import micro_batches
 from training.distillation.pairs import TeacherPairs
 from training.distillation.teacher import adapter_player, copy_player, load_teacher
+from training.events import Report, pairs_each_second, silent
 from training.learning_rates import learning_rate
 from training.method import NO_GAME, Extra, Measurement
 from training.players import Player
@@ -35,6 +36,8 @@ class Distillation:
     def __init__(self, settings: RunSettings, dataset: ImageDataset, world: World):
         """Raises WeightsError for a teacher that does not fit the data set."""
         self.settings, self.dataset, self.world = settings, dataset, world
+        self.tell: Report = silent
+        """Called with PairsDrawn while the teacher draws (training/methods/build.py sets it)."""
         assert settings.teacher is not None, "a student has a teacher"
         self.teacher = load_teacher(settings.teacher, dataset, world)
         self.players: dict[str, Player] = {
@@ -97,7 +100,7 @@ class Distillation:
             self.dataset,
             Path(cache) if cache else None,
         )
-        pairs.make(self.world)
+        pairs.make(self.world, pairs_each_second(self.tell))
         return pairs
 
     def pair_error(self, slots: range) -> Tensor:

@@ -6,12 +6,12 @@ import re
 import rich.console
 
 from foundation.durations import duration
-from pipelines.console.progress import PlainLines, _plain, phases, progress
+from pipelines.console.progress import PlainLines, phases, plain_report, progress
 
 
 def test_plain_lines_are_rare_and_the_last_one_says_done(capsys):
     now = [0.0]
-    report = _plain("features", 100, clock=lambda: now[0])
+    report = plain_report("features", 100, clock=lambda: now[0])
     for done in range(1, 101):
         now[0] += 1.0
         report(done)
@@ -31,7 +31,7 @@ def test_short_work_prints_nothing(capsys):
 
 def test_a_phase_that_is_over_soon_says_nothing_early(capsys):
     now = [0.0]
-    report = _plain("features", 10, clock=lambda: now[0])
+    report = plain_report("features", 10, clock=lambda: now[0])
     for done in range(1, 11):
         now[0] += 1.0
         report(done)
@@ -40,7 +40,7 @@ def test_a_phase_that_is_over_soon_says_nothing_early(capsys):
 
 def test_a_total_may_come_late_or_never(capsys):
     now = [0.0]
-    report = _plain("images", None, clock=lambda: now[0])
+    report = plain_report("images", None, clock=lambda: now[0])
     now[0] = 20.0
     report(7)
     now[0] = 40.0
@@ -73,10 +73,10 @@ def test_each_phase_has_its_own_clock(capsys):
 def test_a_phase_without_a_line_needs_none_at_its_end(capsys):
     now = [0.0]
     lines = PlainLines(lambda: now[0])
-    first = _plain("first", 2, lambda: now[0], lines)
+    first = plain_report("first", 2, lambda: now[0], lines)
     now[0] = 20.0
     first(1)
-    second = _plain("second", 1, lambda: now[0], lines)
+    second = plain_report("second", 1, lambda: now[0], lines)
     second(1)
     first(2)
     assert [line.split(":")[0] for line in capsys.readouterr().err.splitlines()] == ["first"] * 2
