@@ -38,19 +38,22 @@ def main() -> None:
     found = list(problems(params))
     for heading, text in plan(params):
         say(heading, text)
-    measured = None
+    measured, students = None, {}
     if not (args.quick or found or params.cluster.address):
         from pipelines.forecast.kept import measured as measure
 
         try:
             measured = measure(params, dvc_root(), anew=True)
+            for name in params.distil:
+                students[name] = measure(params, dvc_root(), name, anew=True)
         except (ValueError, RuntimeError, MemoryError) as error:
-            found.append(f"training cannot start: {str(error).splitlines()[0]}")
+            which = "training" if measured is None else f"student {params.distil[len(students)]}"
+            found.append(f"{which} cannot start: {str(error).splitlines()[0]}")
     if measured is not None:
-        for heading, text in speed_lines(params, measured):
+        for heading, text in speed_lines(params, measured, students):
             say(heading, text)
         say("precision", precision_line(params))
-    needed, free = disk_needed(params, measured), disk_free()
+    needed, free = disk_needed(params, measured, students), disk_free()
     say("disk", f"{free / 1e9:.0f} GB free, about {needed / 1e9:.1f} GB needed besides the images")
     say("afterwards", "reports/report.html, outputs/evaluate/*/samples.png, and `make ui`")
     for note in notes(params, measured is not None):

@@ -59,6 +59,11 @@ class StudentConfig(Settings):
         """Noise levels at which the student is called; None: at any."""
         return None
 
+    @property
+    def pairs_needed(self) -> int:
+        """Pairs that the teacher draws before the student learns."""
+        return 0
+
 
 class RegressionConfig(StudentConfig):
     """The control: one evaluation learns what the teacher's sampler makes of the same noise."""
@@ -73,6 +78,10 @@ class RegressionConfig(StudentConfig):
     @property
     def levels(self) -> tuple[float, ...]:
         return (self.sampler.start,)
+
+    @property
+    def pairs_needed(self) -> int:
+        return self.pairs
 
     @model_validator(mode="after")
     def _plain_sampler(self) -> Self:
@@ -139,6 +148,10 @@ class DistributionMatchingConfig(StudentConfig):
     @property
     def levels(self) -> tuple[float, ...]:
         return self.start
+
+    @property
+    def pairs_needed(self) -> int:
+        return self.pairs if self.regression else 0
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -1,13 +1,14 @@
 """How much disk a run still takes, and whether there is as much."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.checkup.run_so_far import finished, published, run_folder
 from pipelines.settings.schema import Params
 from pipelines.workspace.leftovers import size_of
-from pipelines.workspace.paths import EMA, dvc_root, length_name
+from pipelines.workspace.paths import EMA, STUDENTS, dvc_root, length_name
 
 if TYPE_CHECKING:
     from pipelines.forecast.measure import Measured
@@ -18,8 +19,13 @@ KEPT_CHECKPOINTS = 3
 """The last two, and the one that is being written."""
 
 
-def disk_needed(params: Params, found: "Measured | None") -> float:
-    """Bytes that a run of these params writes, as far as they are known and not there yet."""
+def disk_needed(
+    params: Params, found: "Measured | None", students: "Mapping[str, Measured] | None" = None
+) -> float:
+    """Bytes that a run of these params writes, as far as they are known and not there yet.
+
+    found, students: what was measured of the denoiser's training, and of its students' by name.
+    """
     needed = LEAST_DISK_GB * 1e9
     if found is None:
         return needed
@@ -32,8 +38,22 @@ def disk_needed(params: Params, found: "Measured | None") -> float:
     elif published(folder):
         snapshots = 0
         averages = [path for path in averages if not path.exists()]
+    needed += sum(_of_student(params, name, one) for name, one in (students or {}).items())
     # The snapshots that lie in .runs are copied to outputs/train.
     return needed + snapshots + len(averages) * found.parameter_bytes
+
+
+def _of_student(params: Params, name: str, found: "Measured") -> float:
+    """Bytes of a student's run, of its averages, and of the pairs that its teacher draws."""
+    student, folder = params.students[name], run_folder(params, name)
+    averages = [STUDENTS / name / f"{length_name(n)}.safetensors" for n in student.lengths]
+    missing = sum(not path.exists() for path in averages) * found.parameter_bytes
+    if folder is not None and finished(folder):
+        return float(missing)
+    snapshots = student.snapshots * len(params.ema.tracked) * found.parameter_bytes
+    pairs = student.pairs_needed * found.image_bytes
+    whole = KEPT_CHECKPOINTS * found.checkpoint_bytes + snapshots + pairs
+    return missing + max(0.0, whole - (size_of([folder]) if folder is not None else 0))
 
 
 def disk_free() -> float:

@@ -1,10 +1,18 @@
 """What this training needs of this machine: time, and the precision that suits it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.checkup.run_so_far import finished, run_folder, trained_nimg
-from pipelines.forecast.duration import TrainingWork, about, sampling_seconds
+from pipelines.forecast.duration import (
+    Costs,
+    TrainingWork,
+    about,
+    judged_samplers,
+    pairs_seconds,
+    sampling_seconds,
+)
 from pipelines.settings.schema import Params
 from pipelines.workspace.paths import DATASET
 
@@ -15,8 +23,13 @@ MEND = {"bf16": ": set train.precision to fp32", "fp32": ""}
 """What to do where bf16 is the slower one, by train.precision."""
 
 
-def speed_lines(params: Params, found: "Measured") -> Iterator[tuple[str, str]]:
-    """(heading, text) of the speed, and of the time for training and for sampling."""
+def speed_lines(
+    params: Params, found: "Measured", students: "Mapping[str, Measured] | None" = None
+) -> Iterator[tuple[str, str]]:
+    """(heading, text) of the speed, and of the time for training and for sampling.
+
+    students: {name: what was measured of its training}.
+    """
     from pipelines.forecast.kept import training_device
 
     costs, settings = found.costs, params.run_settings()
@@ -29,20 +42,39 @@ def speed_lines(params: Params, found: "Measured") -> Iterator[tuple[str, str]]:
         f"a step of {settings.train.batch_size} images takes {_seconds(costs.step)}{game} "
         f"({where}, {settings.train.precision})",
     )
-    folder = run_folder(params)
-    if folder is not None and finished(folder):
-        training = "the training is done"
-    elif nimg := trained_nimg(folder):
-        left = work.between(min(nimg, work.total_nimg), work.total_nimg)
-        training = f"training {about(left)} from {nimg / 1000:g} kimg on, where it stopped"
-    else:
-        training = f"training {about(work.until(work.total_nimg))}"
-    items = len(params.ema.lengths) * len(params.samplers)
+    training, items = _training(work, run_folder(params)), len(judged_samplers(params))
     yield (
         "time",
         f"{training}, images for {items} evaluations {about(sampling_seconds(params, costs))}",
     )
+    for name, of_student in (students or {}).items():
+        yield "time", student_line(params, name, of_student.costs)
     yield "time", f"{_judging(params)}; reading images and starting each stage come on top"
+
+
+def student_line(params: Params, name: str, costs: Costs) -> str:
+    """How long a student's training takes, and its teacher's pairs before it."""
+    settings, student = params.student_settings(name), params.students[name]
+    folder = run_folder(params, name)
+    critic = ", its critic's included" if student.kind == "distribution_matching" else ""
+    line = (
+        f"{name}: {_training(TrainingWork(settings, costs), folder)} (a step of "
+        f"{settings.train.batch_size} images takes {_seconds(costs.step)} on average{critic})"
+    )
+    if student.pairs_needed and (folder is None or not finished(folder)):
+        took = about(pairs_seconds(settings, costs))
+        line += f"; its teacher's {student.pairs_needed:,} pairs {took}, if none are kept"
+    return line
+
+
+def _training(work: TrainingWork, folder: Path | None) -> str:
+    """Words for what of a training is left. folder: of its run, if that has begun."""
+    if folder is not None and finished(folder):
+        return "the training is done"
+    if nimg := trained_nimg(folder):
+        left = work.between(min(nimg, work.total_nimg), work.total_nimg)
+        return f"training {about(left)} from {nimg / 1000:g} kimg on, where it stopped"
+    return f"training {about(work.until(work.total_nimg))}"
 
 
 def _judging(params: Params) -> str:
@@ -50,7 +82,7 @@ def _judging(params: Params) -> str:
     from pipelines.forecast.judging import measure_judging
     from pipelines.forecast.measure import prepared_or_none
 
-    items, config = len(params.ema.lengths) * len(params.samplers), params.evaluation
+    items, config = len(judged_samplers(params)), params.evaluation
     try:
         found = measure_judging(params, prepared_or_none(DATASET, params.dataset.resolution))
     except ValueError as error:

@@ -1,17 +1,25 @@
-"""How far the training of these params has come already, by .runs and outputs/train."""
+"""How far the trainings of these params have come already, by .runs and outputs/train."""
 
 from pathlib import Path
 
 from pipelines.settings.schema import Params
-from pipelines.workspace.fingerprint import stage_identity
+from pipelines.workspace.fingerprint import stage_identity, student_identity
 from pipelines.workspace.finished_run import SUMMARY
 from pipelines.workspace.paths import TRAIN, dvc_root
 
 
-def run_folder(params: Params) -> Path | None:
-    """The folder in .runs of the training of these params; None before there is one."""
+def run_folder(params: Params, student: str | None = None) -> Path | None:
+    """The folder in .runs of the training of these params; None before there is one.
+
+    student: name of the one that is trained; None: the denoiser.
+    """
     try:
-        folder = stage_identity("train", params).folder(dvc_root())
+        identity = (
+            stage_identity("train", params)
+            if student is None
+            else student_identity(params, student)
+        )
+        folder = identity.folder(dvc_root())
     except ValueError:  # a file that params name is missing or damaged: another line says so
         return None
     return folder if folder.is_dir() else None

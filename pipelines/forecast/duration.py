@@ -4,11 +4,14 @@ from dataclasses import dataclass
 
 from pipelines.settings.schema import Params
 from sampling.config import SamplerConfig
+from sampling.for_students import student_sampler
 from sampling.guidance.table import network_evaluations
 from training.run_settings import RunSettings
 
-PREVIEWS = 40 * 23
-"""Network evaluations for one set of preview pictures: 40 images, 12 steps of Heun."""
+PICTURED = 40
+"""Images of one set of preview pictures."""
+PREVIEW_NFE = 23
+"""Network evaluations for each: 12 steps of Heun; a student is called at its own levels."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +48,13 @@ class TrainingWork:
         measured = kimg // settings.train.held_out_every_kimg
         every = settings.sample_every_kimg
         pictures = kimg // every if every else 0
+        student = settings.student
+        each = PREVIEW_NFE if student is None else student_sampler(student.levels).nfe
         return (
             costs.step * nimg / images
             + costs.play * self.plays(nimg)
             + costs.held_out * measured
-            + costs.evaluation * PREVIEWS * pictures
+            + costs.evaluation * PICTURED * each * pictures
         )
 
     def between(self, before: int, after: int) -> float:
@@ -70,11 +75,28 @@ class TrainingWork:
         return max(0, multiples(steps) - multiples(first))
 
 
+def judged_samplers(params: Params) -> list[str]:
+    """The sampler of every item that is judged: those of the denoiser, then those of students."""
+    students = [params.students[name] for name in params.distil]
+    return [
+        *(name for _ in params.ema.lengths for name in params.samplers),
+        *(name for one in students for _ in one.lengths for name in one.samplers),
+    ]
+
+
 def sampling_seconds(params: Params, costs: Costs) -> float:
-    """Seconds to draw the images of all items of evaluate, one after the other."""
-    evaluations = sum(_evaluations(params.sampling[name]) for name in params.samplers)
-    images = params.evaluation.num_images * len(params.ema.lengths)
-    return costs.evaluation * evaluations * images
+    """Seconds to draw the images of all items that are judged, one after the other."""
+    evaluations = sum(_evaluations(params.sampling[name]) for name in judged_samplers(params))
+    return costs.evaluation * evaluations * params.evaluation.num_images
+
+
+def pairs_seconds(settings: RunSettings, costs: Costs) -> float:
+    """Seconds that the teacher of a student takes for its pairs; 0 where it draws none."""
+    student = settings.student
+    if student is None or not student.pairs_needed:
+        return 0.0
+    sampler: SamplerConfig = student.sampler  # type: ignore[attr-defined]
+    return costs.evaluation * sampler.nfe * student.pairs_needed
 
 
 def _evaluations(sampler: SamplerConfig) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 
 from dataset.store import ImageDataset
 from evaluation.config import EvaluationConfig
+from pipelines.forecast.duration import judged_samplers
 from pipelines.forecast.stand_in import GREY
 from pipelines.settings.schema import Params
 
@@ -42,7 +43,7 @@ def measure_judging(params: Params, dataset: ImageDataset | None) -> Judging:
 
     Raises ExtractorError if the feature network has no weights here.
     """
-    config, items = params.evaluation, len(params.ema.lengths) * len(params.samplers)
+    config, items = params.evaluation, len(judged_samplers(params))
     n = config.num_images
     if dataset is not None:
         n = min(n, len(dataset.held_out_indices) // 2, len(dataset.train_indices))

@@ -23,22 +23,39 @@ if TYPE_CHECKING:
     import torch
 
 FILE = Path(".runs") / "speed.json"
+NO_COST = frozenset(
+    (
+        *("teacher", "samplers", "lengths", "snapshots", "pairs", "total_kimg", "lr", "critic_lr"),
+        *("lr_ramp_kimg", "lr_decay_kimg", "adam_betas", "grad_clip", "log_every_kimg"),
+    )
+)
+"""Settings of a student on which the cost of a step does not depend."""
 
 
-def measured(params: Params, root: Path, *, anew: bool = False) -> Measured:
-    """What a few steps of this training cost here; from .runs/speed.json if it stands there.
+def file_of(student: str | None) -> Path:
+    """Where the measurement of the denoiser's training (None) or of a student's is kept."""
+    return FILE if student is None else FILE.with_name(f"speed-{student}.json")
 
-    anew: measure in any case. Raises ValueError for settings that do not fit each other.
+
+def measured(
+    params: Params, root: Path, student: str | None = None, *, anew: bool = False
+) -> Measured:
+    """What a few steps of this training cost here; from its file under .runs if it stands there.
+
+    student: name of the one that is trained; None: the denoiser. anew: measure in any case. Raises
+    ValueError for settings that do not fit each other.
     """
     device = training_device(params.cluster.use_gpu, params.cluster.fewest_workers)
     workers = max(1, params.cluster.most_workers)
-    key = _key(params, workers, device)
-    kept = None if anew else _read(root / FILE, key)
+    key = _key(params, workers, device, student)
+    kept = None if anew else _read(root / file_of(student), key)
     if kept is not None:
         return kept
-    settings = params.run_settings().model_copy(
-        update={"grid_cache": str(grid_cache()), "train": with_init_file(params)}
-    )
+    if student is None:
+        settings = params.run_settings().model_copy(update={"train": with_init_file(params)})
+    else:
+        settings = params.student_settings(student)
+    settings = settings.model_copy(update={"grid_cache": str(grid_cache())})
     dataset = prepared_or_none(DATASET, params.dataset.resolution)
     if dataset is not None:
         found = measure(settings, dataset, workers, device)
@@ -46,30 +63,33 @@ def measured(params: Params, root: Path, *, anew: bool = False) -> Measured:
         with TemporaryDirectory(prefix="sadm-speed-") as folder:
             write_stand_in(params.dataset, Path(folder))
             found = measure(settings, ImageDataset(folder), workers, device)
-    write_text(root / FILE, json.dumps({"key": key, **asdict(found)}, indent=1) + "\n")
+    write_text(root / file_of(student), json.dumps({"key": key, **asdict(found)}, indent=1) + "\n")
     return found
 
 
-def kept_costs(params: Params, root: Path) -> Costs | None:
+def kept_costs(params: Params, root: Path, student: str | None = None) -> Costs | None:
     """The costs of an earlier measurement of this training; None if there is none."""
     device = training_device(params.cluster.use_gpu, params.cluster.fewest_workers)
-    kept = _read(root / FILE, _key(params, max(1, params.cluster.most_workers), device))
+    workers = max(1, params.cluster.most_workers)
+    kept = _read(root / file_of(student), _key(params, workers, device, student))
     return None if kept is None else kept.costs
 
 
-def _key(params: Params, workers: int, device: "torch.device") -> str:
+def _key(params: Params, workers: int, device: "torch.device", student: str | None = None) -> str:
     """Stands for all that the costs depend on: network, batches, precision and machine."""
     import torch
 
-    settings = params.run_settings().model_dump(mode="json")
+    run = params.run_settings() if student is None else params.student_settings(student)
+    settings = run.model_dump(mode="json")
     name = torch.cuda.get_device_name() if device.type == "cuda" else platform.processor()
     sections = {part: settings[part] for part in ("model", "structure", "micro_batch")}
     train = {part: settings["train"][part] for part in ("batch_size", "precision", "method")}
     data = {part: getattr(params.dataset, part) for part in ("resolution", "channels", "source")}
     machine = [platform.node(), os.cpu_count(), device.type, name, torch.__version__]
-    return json_hash(
-        [sections, train, data, settings["train"]["held_out_images"], machine, workers]
-    )
+    parts = [sections, train, data, settings["train"]["held_out_images"], machine, workers]
+    if student is not None:
+        parts.append({k: v for k, v in settings["student"].items() if k not in NO_COST})
+    return json_hash(parts)
 
 
 def _read(path: Path, key: str) -> Measured | None:

@@ -1,15 +1,19 @@
 """Measures the seconds of single steps, with this network, batch and precision, on this machine."""
 
+import math
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from dataset.store import ImageDataset
 from pipelines.forecast.duration import Costs
+from pipelines.forecast.stand_in import write_teacher
 from training.run_settings import RunSettings
 
 if TYPE_CHECKING:
@@ -24,6 +28,8 @@ SLOW_S = 1.0
 """A call that takes longer is repeated once only."""
 STEPS = 12
 """A measurement takes about as long as so many steps, plays included."""
+SAMPLED = 200
+"""Steps of a method that are asked which players move; students and critics take turns."""
 NEVER = 1e9
 """structure.start_kimg until the game is opened."""
 
@@ -35,12 +41,17 @@ class Measured:
     costs: Costs
     checkpoint_bytes: int
     parameter_bytes: int
+    image_bytes: int = 0
+    """Of one image in float32, as a teacher's pairs are kept."""
 
 
 def measure(
     settings: RunSettings, dataset: ImageDataset, workers: int, device: "torch.device"
 ) -> Measured:
     """Train a throw-away network for a few steps on a worker's share of the batch.
+
+    A student learns from an untrained teacher here, which costs the same. Its step is the mean of
+    those with the critic alone and those with both, as often as each occurs.
 
     Args:
         dataset: its images' shape counts, its pixels do not.
@@ -54,25 +65,28 @@ def measure(
     with _threads(threads if device.type == "cpu" else None):
         trial = _Trial(settings, dataset, device)
         few = min(share, FEW)
-        first = trial.time(lambda: trial.step(few))
-        affordable = max(2 * FEW, int(few * BUDGET_S / STEPS / max(first, 1e-9)))
+        first = trial.mean_step(few)
+        steps = STEPS * max(1.0, len(trial.kinds(few)) / 2)
+        affordable = max(2 * FEW, int(few * BUDGET_S / steps / max(first, 1e-9)))
         images = min(share, affordable)
-        step = trial.time(lambda: trial.step(images))
+        step = trial.mean_step(images)
         play = 0.0
         if trial.game is not None:
             some = min(fakes, affordable)
+            without = trial.time(lambda: trial.step(images, 0))
             trial.open(some)
-            with_play = trial.time(lambda: trial.step(images))
-            play = max(0.0, with_play - step) * fakes / some
+            with_play = trial.time(lambda: trial.step(images, 0))
+            play = max(0.0, with_play - without) * fakes / some
         if images > few:  # part of a step does not depend on the number of images
             step += max(0.0, step - first) / (images - few) * (share - images)
         # Held-out images and previews are computed without gradient.
         pictures = min(affordable, 64)
         forward = trial.time(lambda: trial.evaluate(pictures)) / pictures
+    held_out = 0 if settings.student else 2 * settings.train.held_out_images
     costs = Costs(
         step=step,
         play=play,
-        held_out=2 * settings.train.held_out_images * forward / workers,
+        held_out=held_out * forward / workers,
         evaluation=forward / workers,
     )
     return Measured(costs, *trial.sizes())
@@ -98,13 +112,41 @@ class _Trial:
                 "structure": settings.structure.model_copy(update=game),
             }
         )
-        self.state = TrainState(build_method(self.settings, dataset, self.world))
+        with TemporaryDirectory(prefix="sadm-teacher-") as folder:
+            if settings.student is not None:
+                self.settings = _with_teacher(self.settings, dataset, Path(folder))
+            self.state = TrainState(build_method(self.settings, dataset, self.world))
         self.game: Any = getattr(self.state.method, "game", None)
 
-    def step(self, images: int) -> None:
-        """One optimiser step over so many images."""
+    def kinds(self, images: int) -> list[tuple[int, float]]:
+        """(number of a step, share of all steps that cost as much), by what moves at a step.
+
+        Steps of a student of several evaluations also differ in how many are made.
+        """
+        method: Any = getattr(self.state.method, "method", self.state.method)
+        stop = getattr(method, "stop", lambda slots: 0)
+        found: Counter[tuple[tuple[str, ...], int]] = Counter()
+        first: dict[tuple[tuple[str, ...], int], int] = {}
+        for number in range(SAMPLED):
+            slots = range(number * images, (number + 1) * images)
+            kind = tuple(method.turns(number)), stop(slots)
+            found[kind] += 1
+            first.setdefault(kind, number)
+        return [(first[kind], count / SAMPLED) for kind, count in found.items()]
+
+    def mean_step(self, images: int) -> float:
+        """Seconds of a step over so many images, the mean over its kinds."""
+        return sum(
+            share * self.time(lambda number=number: self.step(images, number))  # type: ignore[misc]
+            for number, share in self.kinds(images)
+        )
+
+    def step(self, images: int, number: int | None = None) -> None:
+        """One optimiser step over so many images. number: of the step; None: the next one."""
         from training.loop import step
 
+        if number is not None:
+            self.state.nimg = number * images
         train = self.settings.train.model_copy(update={"batch_size": images})
         step(self.settings.model_copy(update={"train": train}), self.state, self.world)
 
@@ -137,18 +179,36 @@ class _Trial:
         self._wait()
         return time.perf_counter() - begin
 
-    def sizes(self) -> tuple[int, int]:
-        """Bytes of a checkpoint, and of one set of weights."""
+    def sizes(self) -> tuple[int, int, int]:
+        """Bytes of a checkpoint, of one set of weights, and of one image."""
         tensors, _ = self.state.saved()
         total = sum(t.numel() * t.element_size() for t in tensors.values())
-        network = self.state.deployed.network
-        return total, sum(p.numel() * p.element_size() for p in network.parameters())
+        network: Any = self.state.deployed.network
+        weights = sum(p.numel() * p.element_size() for p in network.parameters())
+        return total, weights, 4 * math.prod(network.image_shape)
 
     def _wait(self) -> None:
         if self.device.type == "cuda":
             import torch
 
             torch.cuda.synchronize(self.device)
+
+
+def _with_teacher(settings: RunSettings, dataset: ImageDataset, folder: Path) -> RunSettings:
+    """Settings of a student whose teacher is a stand-in, and draws two pairs in place of all."""
+    student = settings.student
+    assert student is not None
+    update: dict[str, Any] = {"pairs": FEW} if student.pairs_needed else {}
+    sampler = getattr(student, "sampler", None)
+    if sampler is not None and sampler.grid == "optimized":  # its search can take minutes
+        update["sampler"] = sampler.model_copy(update={"grid": "karras"})
+    return settings.model_copy(
+        update={
+            "teacher": str(write_teacher(settings, dataset, folder)),
+            "student": student.model_copy(update=update),
+            "pairs_cache": None,
+        }
+    )
 
 
 class _OpenGate:

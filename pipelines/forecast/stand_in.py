@@ -1,11 +1,16 @@
-"""A few random images in the shape of a data set that is not prepared yet."""
+"""What a measurement takes in place of things that are not made yet: images, and a teacher."""
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dataset.config import DatasetConfig
+
+if TYPE_CHECKING:
+    from dataset.store import ImageDataset
+    from training.run_settings import RunSettings
 
 COUNT = 64
 GREY = {"digits", "FashionMNIST"}
@@ -37,3 +42,15 @@ def write_stand_in(config: DatasetConfig, folder: Path) -> None:
         "content_hash": "stand-in",
     }
     (folder / "dataset.json").write_text(json.dumps(manifest))
+
+
+def write_teacher(settings: "RunSettings", dataset: "ImageDataset", folder: Path) -> Path:
+    """Write an untrained denoiser into `folder`: it costs as much as a student's teacher will."""
+    from models.denoiser import describe
+    from models.weights import save_weights
+    from training.methods.denoising import make_denoiser
+
+    denoiser = make_denoiser(settings, dataset)
+    path = folder / "teacher.safetensors"
+    save_weights(path, denoiser.state_dict(), describe(denoiser))
+    return path

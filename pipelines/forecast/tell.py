@@ -1,4 +1,4 @@
-"""What the train stage says of its duration before it starts."""
+"""What a training says of its duration before it starts."""
 
 from pathlib import Path
 
@@ -9,22 +9,24 @@ FEW_STEPS = 100
 """A training of fewer steps is not measured beforehand."""
 
 
-def expected_costs(params: Params, root: Path) -> Costs | None:
+def expected_costs(params: Params, root: Path, student: str | None = None) -> Costs | None:
     """Costs of an earlier measurement, or of one made now; None where neither can be had.
 
+    student: name of the one that is trained; None: the denoiser.
     On a GPU the doctor alone measures, since this process would go on holding memory there.
     """
     from pipelines.forecast.kept import kept_costs, measured, training_device
 
-    if params.cluster.address or params.run_settings().total_steps < FEW_STEPS:
+    settings = params.run_settings() if student is None else params.student_settings(student)
+    if params.cluster.address or settings.total_steps < FEW_STEPS:
         return None
-    kept = kept_costs(params, root)
+    kept = kept_costs(params, root, student)
     if kept is not None:
         return kept
     if training_device(params.cluster.use_gpu, params.cluster.fewest_workers).type != "cpu":
         return None
     try:
-        return measured(params, root).costs
+        return measured(params, root, student).costs
     except (ValueError, RuntimeError, OSError):  # training itself will say what is wrong
         return None
 

@@ -17,6 +17,7 @@ from foundation.json_files import read_object
 from models.weights import WeightsError, save_weights
 from pipelines.console.command import environment, parser, run_stage
 from pipelines.console.progress import progress
+from pipelines.forecast.duration import TrainingWork, about, pairs_seconds
 from pipelines.params import load_params
 from pipelines.ray_jobs.session import hide_gpus
 from pipelines.settings.schema import Params
@@ -120,18 +121,24 @@ def distil(
 
 def _train(params: Params, name: str, folder: Path, run: StageRun) -> None:
     """Train to the end on the cluster that params name; prints progress, logs to `run`."""
+    from pipelines.forecast.tell import expected_costs, expected_line  # brings torch
+
     settings = params.student_settings(name, str(teacher_file(params, name).absolute()))
     check_run(settings)
-    pairs = getattr(settings.student, "pairs", 0)
-    if pairs and getattr(settings.student, "regression", 1):
+    costs = expected_costs(params, dvc_root(), name)
+    work = TrainingWork(settings, costs)
+    pairs = params.students[name].pairs_needed
+    if pairs:
+        known = f" ({about(pairs_seconds(settings, costs))})" if costs else ""
         print(
-            f"distil: {name}: the teacher first draws its {pairs:,} pairs, unless .runs/pairs has "
-            "them",
+            f"distil: {name}: the teacher first draws its {pairs:,} pairs{known}, unless "
+            ".runs/pairs has them",
             flush=True,
         )
+    print(f"distil: {name}: {expected_line(work, folder)}", flush=True)
     places = {"grid_cache": str(grid_cache()), "pairs_cache": str(pairs_cache())}
     settings = settings.model_copy(update=places)
-    train_run(name, settings, params.cluster, folder, run)
+    train_run(name, settings, params.cluster, folder, run, work)
 
 
 def publish_student(params: Params, name: str, folder: Path, out: Path) -> dict[str, Any]:
