@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from evaluation.judged_alike import reference_basis
 from foundation.json_hash import json_hash
+from pipelines.checkup.run_so_far import teacher_note
 from pipelines.console.command import run_stage
 from pipelines.ray_jobs.session import (
     ClusterError,
@@ -45,12 +46,13 @@ from pipelines.sweeps.record import (
 )
 from pipelines.sweeps.report import write_report
 from pipelines.sweeps.space import Sweep, load_sweep
+from pipelines.sweeps.swept_student import check_teachers
 from pipelines.sweeps.tracked import SweepRuns
 from pipelines.sweeps.trial import TrialTask, run_trial
 from pipelines.workspace.dvc_command import run_dvc
 from pipelines.workspace.fingerprint import dataset_hash
 from pipelines.workspace.paths import DATASET, REFERENCE, REPORTS, dvc_root, grid_cache
-from pipelines.workspace.stage_code import code_hash, stage_files
+from pipelines.workspace.stage_code import code_hash, content_hash, stage_files
 from pipelines.workspace.wanted_runs import no_longer_wanted, who_wants
 
 if TYPE_CHECKING:
@@ -97,6 +99,7 @@ def run_sweep(sweep: Sweep, folder: Path, root: Path, retry_broken: bool = False
             print(f"sweep: {line}", flush=True)
     if not (folder / "sweep.json").is_file() or not (REFERENCE / "reference.json").is_file():
         prepare_data(sweep)
+    check_teachers(sweep.teachers)
     facts = sweep_facts(sweep)
     check_same_sweep(folder, facts, sweep.where)
     record = Record(sweep, folder)
@@ -131,6 +134,7 @@ def sweep_facts(sweep: Sweep) -> dict[str, Any]:
     for section in ("cluster", "tracking"):
         params.pop(section)
     path = REFERENCE / "reference.json"
+    teachers = {str(file): content_hash(file) for file in sweep.teachers}
     judged_by = reference_basis(read_json(path, "reference")) if path.is_file() else None
     return {
         "sweep": sweep.config.model_dump(mode="json"),
@@ -138,7 +142,9 @@ def sweep_facts(sweep: Sweep) -> dict[str, Any]:
         **({"judged_by": judged_by} if judged_by else {}),
         "params": params,
         "data": dataset_hash() or "",
-        "code": code_hash(stage_files("train")),  # of every kind, since trials differ
+        **({"teachers": teachers} if teachers else {}),
+        # of every kind, since trials differ
+        "code": code_hash(stage_files("distil" if sweep.student else "train")),
     }
 
 
@@ -210,7 +216,8 @@ def search(sweep: Sweep, folder: Path, root: Path, observer: Observer, retry_bro
         update["use_gpu"] = None
     threads = base.cluster.model_copy(update=update)
     slow = local_precision_note(base.train.precision, threads)
-    for note in [*([slow] if slow else []), *remarks(base)]:
+    told = teacher_note(base) if sweep.student else None
+    for note in [*([slow] if slow else []), *remarks(base), *([told] if told else [])]:
         observer.say(f"note: {note}")
     # Without the dashboard's state API, Tune with Ray Train inside hangs after a trial.
     with ray_session(threads, dashboard=config.workers > 0) as ray:
@@ -244,6 +251,7 @@ def quick_evaluation(sweep: Sweep) -> "QuickEvaluation":
         base.evaluation.k,
         base.run_settings().model_dump_json(),
         grid_cache=str(grid_cache()),
+        held_out_loss=sweep.student is None,
     )
 
 

@@ -43,3 +43,14 @@ def trained_nimg(folder: Path | None) -> int:
     names = [] if folder is None else (folder / "checkpoints").glob("checkpoint-*.safetensors")
     numbers = [path.stem.partition("-")[2] for path in names]
     return max((int(number) for number in numbers if number.isdecimal()), default=0)
+
+
+def teacher_note(params: Params) -> str | None:
+    """A line where outputs/ holds another denoiser than that of params.yaml; else None."""
+    folder = run_folder(params)
+    if folder is not None and finished(folder) and published(folder):
+        return None
+    return (
+        "outputs/ema holds the denoiser of other params, data or code than these: the trials are "
+        "its students all the same; dvc repro reconstruct  makes that of params.yaml"
+    )

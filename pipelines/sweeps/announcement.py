@@ -94,7 +94,7 @@ def difference(sweep: Sweep, best: Trial) -> list[str]:
 
 def images_spent(sweep: Sweep, trials: Sequence[Trial]) -> tuple[int, int]:
     """(images that the trials saw, images if all had been trained to their end)."""
-    full = sum(sweep.params(t.values).run_settings().total_nimg for t in trials)
+    full = sum(sweep.settings(sweep.params(t.values)).total_nimg for t in trials)
     return sum(t.nimg for t in trials), full
 
 

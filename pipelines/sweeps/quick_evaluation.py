@@ -55,6 +55,8 @@ class QuickEvaluation:
     was kept with another hash is not used."""
     grid_cache: str | None = None
     """Folder in which optimized time grids are kept."""
+    held_out_loss: bool = True
+    """Whether the held-out denoising loss is measured; a student has none."""
 
     def measure(self, weights: Path, sampler: SamplerConfig) -> dict[str, float]:
         """The metrics of a snapshot's weights (reported_by_trials), and `evaluation_s` in seconds.
@@ -99,7 +101,9 @@ class QuickEvaluation:
                 reference.classifier, images, labels, np.arange(len(images))
             )
             out["conditional_accuracy"] = float("nan") if accuracy is None else accuracy
-        out |= {k: v for k, v in held_out.measure(denoiser)[0].items() if k in shown("sweep")}
+        if self.held_out_loss:
+            losses = held_out.measure(denoiser)[0]
+            out |= {k: v for k, v in losses.items() if k in shown("sweep")}
         return {k: float(v) for k, v in out.items()} | {"evaluation_s": time.monotonic() - start}
 
 

@@ -17,8 +17,10 @@ from pipelines.settings.yaml_file import LISTED, ParamsError, read_yaml
 from pipelines.settings.yaml_scalars import shortened
 from pipelines.sweeps.config import SweepConfig
 from pipelines.sweeps.domain import Domain, DomainError, parse_domain
+from pipelines.sweeps.swept_student import measured_keys, swept_student
 from pipelines.sweeps.unmeasured import unmeasured_game
-from pipelines.workspace.stage_code import STAGE_PARAMS
+from pipelines.workspace.fingerprint import teacher_file
+from training.run_settings import RunSettings
 
 MAX_CORNERS = 256
 
@@ -40,6 +42,8 @@ class Sweep:
             )
         base = check_params(with_values(raw, {"cluster.num_workers": config.workers}))
         self.unchanged = base
+        self.student = swept_student(config.space, base, where)
+        """Name of the student that trials train; None: they train the denoiser."""
         self.sampler = self._sampler(base)
         self.domains = self._domains(base)
         self._check_metric(base)
@@ -47,7 +51,11 @@ class Sweep:
         self.base = self.params({})
         """Params with the values that all trials share; `unchanged`: without them."""
         named = config.evaluation.sampler is not None
-        lost = unmeasured_game(self.base, self.domains, self.sampler, config.metric, named)
+        lost = (
+            unmeasured_game(self.base, self.domains, self.sampler, config.metric, named)
+            if self.student is None
+            else None
+        )
         if lost is not None:
             raise ParamsError(f"{where}: {lost}")
 
@@ -70,7 +78,7 @@ class Sweep:
     @property
     def total_nimg(self) -> int:
         """Images of the longest trial."""
-        return max(params.run_settings().total_nimg for params in self._checked)
+        return max(self.settings(params).total_nimg for params in self._checked)
 
     @property
     def rungs(self) -> tuple[int, ...]:
@@ -83,6 +91,19 @@ class Sweep:
             found.append(round(nimg))
             nimg *= config.reduction
         return tuple(found)
+
+    def settings(self, params: Params, teacher: str | None = None) -> RunSettings:
+        """The settings with which a trial of these params trains; teacher: its weights."""
+        if self.student is None:
+            return params.run_settings()
+        return params.student_settings(self.student, teacher)
+
+    @property
+    def teachers(self) -> list[Path]:
+        """Weights of the teachers of all trials; [] where they train the denoiser."""
+        if self.student is None:
+            return []
+        return sorted({teacher_file(params, self.student) for params in self._checked})
 
     def values(self, sampled: Mapping[str, Any]) -> dict[str, Any]:
         """Values of the fixed keys of the space and of those in a searcher's sample."""
@@ -101,12 +122,19 @@ class Sweep:
         return None if None in found.values() else found
 
     def _sampler(self, base: Params) -> str:
-        name = self.config.evaluation.sampler or base.samplers[0]
+        student = self.student
+        own = base.samplers if student is None else base.students[student].samplers
+        name = self.config.evaluation.sampler or own[0]
         if name not in base.sampling:
             hint = spelling_hint(name, base.sampling)
             raise ParamsError(
                 f"{self.where}: evaluation.sampler: {name!r} is not among the "
                 f"samplers of params.yaml{hint}"
+            )
+        if student is not None and name not in own:
+            raise ParamsError(
+                f"{self.where}: evaluation.sampler: {name} is not among students.{student}."
+                f"samplers: choose of {', '.join(own)}, or add it there"
             )
         guidance = base.sampling[name].guidance
         if helped := sorted(entry.kind for entry in guidance if entry.needs.helper):
@@ -118,7 +146,7 @@ class Sweep:
 
     def _domains(self, base: Params) -> dict[str, Domain]:
         known = known_keys(base)
-        measured = (*STAGE_PARAMS["train"], f"sampling.{self.sampler}")
+        measured = measured_keys(self.student, self.sampler)
         domains, problems = {}, []
         for key, raw in self.config.space.items():
             try:
@@ -129,7 +157,8 @@ class Sweep:
             except ParamsError as error:
                 problems.append(str(error))
                 continue
-            if not any(key == name or key.startswith(f"{name}.") for name in measured):
+            judged = self.student and key.rpartition(".")[2] in ("samplers", "lengths")
+            if judged or not any(key == n or key.startswith(f"{n}.") for n in measured):
                 problems.append(
                     f"space: {key} changes nothing that a trial's training and quick evaluation "
                     f"measure alike: sweep keys of {', '.join(measured)}"
@@ -151,6 +180,8 @@ class Sweep:
 
     def _check_metric(self, base: Params) -> None:
         metric, known = self.config.metric, shown("sweep")
+        if self.student is not None:  # which has no denoising loss
+            known = [name for name in known if not name.startswith("held_out/")]
         if metric not in known:
             raise ParamsError(
                 f"{self.where}: metric: no trial reports {metric!r}{spelling_hint(metric, known)}; "
@@ -211,7 +242,7 @@ class Sweep:
         if self.config.scheduler == "asha" and not self.rungs:
             raise ParamsError(
                 f"{self.where}: first_rung_kimg: {self.config.first_rung_kimg:g} is not below the "
-                f"{self.total_nimg / 1000:g} kimg of a trial (train.total_kimg): lower it"
+                f"{self.total_nimg / 1000:g} kimg of a trial (total_kimg): lower it"
             )
 
 

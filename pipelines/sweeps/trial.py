@@ -1,6 +1,6 @@
 """Runs one trial of a sweep: a training that is judged at its rungs.
 
-The trial trains in the folder of its params' fingerprint, as the stage train does. So an
+The trial trains in the folder of its params' fingerprint, as the stages train and distil do. So an
 interrupted trial continues from its checkpoint, and `dvc exp run` with the best trial's params
 finds the training done.
 """
@@ -22,8 +22,8 @@ from models.weights import file_hash
 from pipelines.settings.schema import Params
 from pipelines.sweeps.judging_basis import judging_basis
 from pipelines.sweeps.space import Sweep, SweepConfig
-from pipelines.workspace.fingerprint import stage_identity
-from pipelines.workspace.paths import grid_cache
+from pipelines.workspace.fingerprint import stage_identity, student_identity, teacher_file
+from pipelines.workspace.paths import grid_cache, pairs_cache
 from pipelines.workspace.wanted_runs import want, who_wants
 from sampling.config import SamplerConfig
 from training.events import Event, Report, SnapshotSaved, Started
@@ -123,7 +123,11 @@ def run_trial(sample: Mapping[str, Any], task: TrialTask) -> None:
     sweep = task.load()
     values = sweep.values(sample)
     params = sweep.params(values)
-    identity = stage_identity("train", params)
+    identity = (
+        stage_identity("train", params)
+        if sweep.student is None
+        else student_identity(params, sweep.student)
+    )
     folder = identity.folder(Path(task.root))
     report = _reporter(tune.report, identity.fingerprint)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -135,7 +139,7 @@ def run_trial(sample: Mapping[str, Any], task: TrialTask) -> None:
             evaluation,
             params.sampling[sweep.sampler],
             sweep.rungs,
-            params.run_settings().total_nimg,
+            sweep.settings(params).total_nimg,
             folder,
             sweep.objective,
         )
@@ -160,13 +164,17 @@ def _train(
     from training.loop import train
 
     dataset, resources = Path(task.evaluation.dataset), sweep.config.resources
-    settings = params.run_settings().model_copy(
-        update={
-            "sample_every_kimg": None,
-            "train": with_init_file(params),
-            "grid_cache": str(grid_cache()),  # all trials share the grid that one of them searched
-        }
-    )
+    update: dict[str, Any] = {
+        "sample_every_kimg": None,
+        "grid_cache": str(grid_cache()),  # all trials share the grid that one of them searched
+        "pairs_cache": str(pairs_cache()),  # and the pairs that the teacher drew for one of them
+    }
+    if sweep.student is None:
+        teacher = None
+        update["train"] = with_init_file(params)
+    else:
+        teacher = str(teacher_file(params, sweep.student).absolute())
+    settings = sweep.settings(params, teacher).model_copy(update=update)
     if sweep.config.workers == 0:
         train(
             settings,

@@ -1,6 +1,7 @@
 """Pairs of noise and image that the teacher draws once, and students learn from many times."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -73,12 +74,12 @@ class TeacherPairs:
         todo = [c for c in own if c.start not in drawn]
         total, done = min(self.count, world.size * sum(map(len, todo))), 0
 
-        def told(pairs: int) -> None:
-            tell(min(total, world.size * pairs), total)
+        def told(before: int, now: int, _: int | None) -> None:
+            tell(min(total, world.size * (before + now)), total)
 
         with torch.autocast(world.device.type, enabled=False):
             for chunk in todo:
-                drawn[chunk.start] = self._draw(chunk, lambda n, _, before=done: told(before + n))
+                drawn[chunk.start] = self._draw(chunk, partial(told, done))
                 done += len(chunk)
         world.barrier()
         parts = [drawn[c.start] if c.start in drawn else self._chunk(c) for c in chunks]
