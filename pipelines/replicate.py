@@ -4,7 +4,8 @@
 
 Every combination of the -S values is a variant; the others are compared with the first. An
 experiment that is done already is not run again: after a stop the same command continues, and with
-more seeds it runs the new ones only.
+more seeds it runs the new ones only. An experiment is the whole pipeline, with the students that
+`distil` lists, each of the teacher of its own seed.
 """
 
 import argparse
@@ -43,7 +44,7 @@ from pipelines.reporting.terminal_tables import print_by_run
 from pipelines.settings.dotted_keys import with_values
 from pipelines.settings.yaml_file import DEFAULT_PATH, ParamsError, read_yaml
 from pipelines.workspace.dvc_command import git_problem, run_dvc
-from pipelines.workspace.fingerprint import train_params_hash
+from pipelines.workspace.fingerprint import student_params_hash, train_params_hash
 from pipelines.workspace.paths import DATASET, REPORTS, dvc_root
 from pipelines.workspace.wanted_runs import no_longer_wanted, want
 
@@ -137,6 +138,8 @@ def run_all(
     for experiment in experiments:  # pipelines.clean keeps runs of these
         params = check_params(with_values(raw, experiment.values))
         want(root, train_params_hash(params), who)
+        for name in params.distil:
+            want(root, student_params_hash(params, name), who)
     done = {e.tag: content for e in experiments if (content := kept(result_file(root, e)))}
     times = times_before(experiments, raw, root, done)
     for count, experiment in enumerate(experiments, 1):

@@ -1,8 +1,9 @@
 """Runs one experiment by DVC, keeps its result, and reads what is compared of it."""
 
 import json
+import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,16 @@ from foundation.atomic_files import write_text
 from foundation.json_files import parse_object, read_object
 from pipelines.replication.plan import Experiment
 from pipelines.replication.report import Result
+from pipelines.replication.student_items import of_students
 from pipelines.settings.dotted_keys import set_options
 from pipelines.settings.yaml_file import ParamsError
 from pipelines.tracking.unmoved_game import reasons, unmoved
 from pipelines.workspace.dvc_command import run_dvc
 from pipelines.workspace.paths import REPORTS
 
+RESUMED = "resumed at"
+STUDENT_BEGINS = re.compile(r"distil: \w+: [0-9.]+ kimg .*, run [0-9a-f]+$")
+"""The line that a student's training prints first (pipelines/stages/training_run.py)."""
 SECONDS = "seconds"
 """Entry of a kept result: how long the experiment took, if it trained."""
 
@@ -39,9 +44,18 @@ def run(
     text = _git("show", f"{revision}:{REPORTS}/metrics.json")
     if text is None:
         raise RuntimeError(f"experiment {experiment.name} holds no {REPORTS}/metrics.json")
-    began = any(line.startswith("Running stage 'train'") for line in lines)
-    again = any("publishing it again" in line or line.startswith("resumed at") for line in lines)
-    return parse_object(text), began and not again
+    return parse_object(text), trained(lines)
+
+
+def trained(lines: Sequence[str]) -> bool:
+    """Whether a training, of the denoiser or of a student, ran from its start to its end.
+
+    lines: what DVC and the stages printed.
+    """
+    again = any(line.startswith(RESUMED) for line in lines)
+    denoiser = any(line.startswith("Running stage 'train'") for line in lines)
+    denoiser = denoiser and not any("publishing it again" in line for line in lines)
+    return not again and (denoiser or any(STUDENT_BEGINS.match(line) for line in lines))
 
 
 def result_file(root: Path, experiment: Experiment) -> Path:
@@ -70,8 +84,8 @@ def as_result(experiment: Experiment, report: dict[str, Any], item: str | None) 
     return Result(
         experiment.variant,
         experiment.seed,
-        chosen(report, item),
-        chosen(report, item, "floor"),
+        chosen(report, item) | of_students(report),
+        chosen(report, item, "floor") | of_students(report, "floor"),
         report.get("judged_by") or {},
         game_note(report) if experiment.game else None,
     )

@@ -19,7 +19,7 @@ from pipelines.settings.schema import Params
 from pipelines.settings.yaml_file import ParamsError, read_value
 from pipelines.settings.yaml_scalars import shortened
 from pipelines.workspace.fingerprint import pipeline_tag
-from pipelines.workspace.paths import DATASET, item_name
+from pipelines.workspace.paths import DATASET, item_name, student_item_name
 
 CHANGE_NO_JUDGEMENT = (
     "dataset.max_bad_fraction",
@@ -80,6 +80,9 @@ def check_item(item: str | None, raw: dict[str, Any], experiments: Sequence[Expe
     for experiment in experiments if item else ():
         params = check_params(with_values(raw, experiment.values))
         names = [item_name(n, s) for n in params.ema.lengths for s in params.samplers]
+        for name in params.distil:
+            one = params.students[name]
+            names += [student_item_name(name, n, s) for n in one.lengths for s in one.samplers]
         if item not in names:
             raise ParamsError(
                 f"--item {item}: with {experiment.variant} there are {', '.join(names)}"

@@ -10,7 +10,7 @@ import numpy as np
 from rich.console import Console
 
 from evaluation.judged_alike import Value, judged_differently
-from evaluation.metric_table import metric_entry, shown
+from evaluation.metric_table import shown
 from evaluation.paired_statistics import (
     CONFIDENCE,
     Difference,
@@ -21,6 +21,7 @@ from evaluation.paired_statistics import (
     paired_difference,
 )
 from pipelines.console.terminal import terminal
+from pipelines.replication.student_items import metric_title
 from pipelines.replication.variant_names import common_settings, settings_of, short_variants
 from pipelines.reporting.figures import COLOURS, INK, MUTED, new_figure, png, style
 from pipelines.reporting.html import number
@@ -112,7 +113,7 @@ def print_tables(summary: Summary, console: Console | None = None) -> None:
             cells = [f"{cell}\n({number(floor)})" for cell, floor in pairs]
         else:
             cells.append(number(next(iter(floors.values()), None)))
-        rows.append([metric_entry(metric).title, *cells])
+        rows.append([metric_title(metric), *cells])
     title = "mean ± standard deviation over seeds"
     if apart:
         print_judging(summary, console)
@@ -128,7 +129,7 @@ def print_tables(summary: Summary, console: Console | None = None) -> None:
         f"paired difference from {short[variants[0]]} with its 95% t interval (*: it leaves 0 out)"
     )
     rows = [
-        [metric_entry(metric).title, *(difference_text(pairs.get(v)) for v in others)]
+        [metric_title(metric), *(difference_text(pairs.get(v)) for v in others)]
         for metric, pairs in summary.differences.items()
     ]
     print_by_run(console, title, ["metric", *(short[v] for v in others)], rows, len(others))
@@ -154,7 +155,7 @@ def write_figure(summary: Summary, results: Sequence[Result], path: Path) -> Non
         axes.remove()
     x_of = {variant: x for x, variant in enumerate(summary.variants)}
     for axes, metric in zip(panels, metrics, strict=False):
-        style(axes, metric_entry(metric).title)
+        style(axes, metric_title(metric))
         for seed in sorted({result.seed for result in results}):
             points = [
                 (x_of[r.variant], r.metrics[metric])

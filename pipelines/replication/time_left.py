@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pipelines.forecast.duration import judged_samplers
 from pipelines.settings.dotted_keys import flatten
 from pipelines.settings.schema import Params
 from pipelines.tracking.connection import open_run_store
@@ -54,7 +55,7 @@ def told_by_runs(store: RunStore, params: Params) -> tuple[float, str] | None:
     """(seconds that a run with these params would take, name of the run that tells so), or None.
 
     The newest finished run of these data and this model tells it: its training by images per
-    second, its evaluation by the mean time of an item.
+    second, that of each student likewise, and its evaluation by the mean time of an item.
     """
     flat = flatten(params.model_dump(mode="json"))
     model = {key: str(value) for key, value in flat.items() if key.startswith("model.")}
@@ -67,9 +68,13 @@ def told_by_runs(store: RunStore, params: Params) -> tuple[float, str] | None:
         items = [_seconds(run) for run in made if _stage(run) == "evaluate"]
         if not speeds or not speeds[0] or not items:
             continue
-        count = len(params.ema.lengths) * len(params.samplers)
+        taught = {run.data.tags.get("item"): run for run in made if _stage(run) == "distil"}
+        if not taught.keys() >= set(params.distil):
+            continue
+        students = sum(_seconds(taught[name]) for name in params.distil)
+        count = len(judged_samplers(params))
         seconds = params.run_settings().total_nimg / speeds[0] + count * sum(items) / len(items)
-        return seconds, parent.info.run_name
+        return seconds + students, parent.info.run_name
     return None
 
 

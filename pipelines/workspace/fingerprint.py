@@ -108,15 +108,25 @@ def student_identity(params: Params, name: str) -> Identity:
     Neither do the samplers and the EMA lengths with which it is judged afterwards.
     """
     plain = params.model_dump(mode="json")
+    inputs = {"dataset": dataset_hash(), "teacher": teacher_hashes(params, name)}
+    code = stage_files("distil", chosen_kinds("distil", plain, student=name))
+    parts = student_params_hash(params, name), hash_of(inputs), code_hash(code)
+    return Identity(f"distil-{name}", *parts)
+
+
+def student_params_hash(params: Params, name: str) -> str:
+    """`params` of the Identity of a student's training, which data, teacher and code do not change.
+
+    The same student under another name has the same hash.
+    """
+    plain = params.model_dump(mode="json")
     chosen = {key: _dotted(plain, key) for key in STUDENT_PARAMS}
     chosen["student"] = {
         key: value
         for key, value in plain["students"][name].items()
         if key not in ("samplers", "lengths")
     }
-    inputs = {"dataset": dataset_hash(), "teacher": teacher_hashes(params, name)}
-    code = stage_files("distil", chosen_kinds("distil", plain, student=name))
-    return Identity(f"distil-{name}", hash_of(chosen), hash_of(inputs), code_hash(code))
+    return hash_of(chosen)
 
 
 def teacher_file(params: Params, name: str) -> Path:

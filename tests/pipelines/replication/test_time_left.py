@@ -1,12 +1,16 @@
 """How long experiments will take, by those that are done and by earlier runs."""
 
-from types import SimpleNamespace
+import sys
+from pathlib import Path
 
 import pytest
 
 from pipelines.params import load_params
 from pipelines.replication.time_left import TimeLeft, told_by_runs
 from pipelines.settings.dotted_keys import flatten
+
+sys.path.insert(0, str(Path(__file__).parent))
+from earlier_runs import Runs, child
 
 
 def test_a_variant_takes_what_it_took_before():
@@ -19,30 +23,6 @@ def test_a_variant_takes_what_it_took_before():
     times.add("b", 200.0)
     times.add("b", 240.0)
     assert times.all(["a", "b", "a", "c"]) == 100 + 220 + 100 + 180
-
-
-class Runs:
-    """A run store that holds one parent with its children."""
-
-    def __init__(self, params, *children):
-        self.parent = SimpleNamespace(
-            info=SimpleNamespace(run_id="p", run_name="digits graph s0 3f2a"),
-            data=SimpleNamespace(params=params),
-        )
-        self.children = children
-
-    def search(self, tags, status):
-        assert status == "FINISHED"
-        return [self.parent] if tags.get("level") == "parent" else list(self.children)
-
-
-def child(stage, seconds, speed=None, **tags):
-    return SimpleNamespace(
-        info=SimpleNamespace(start_time=5000, end_time=5000 + 1000 * seconds),
-        data=SimpleNamespace(
-            tags={"stage": stage, **tags}, metrics={"img_per_s": speed} if speed else {}
-        ),
-    )
 
 
 def test_an_earlier_run_tells_by_its_speed_and_its_items():
