@@ -4,6 +4,7 @@ examples:
   python -m pipelines.export --out shared/digits --licence cc-by-4.0
   python -m pipelines.export --out shared/digits --length 0.1 --sampler heun18 \\
       --data "scikit-learn's handwritten digits"
+  python -m pipelines.export --out shared/quick --student quick
 
 Without --length and --sampler it is the evaluated item of lowest KID. The folder is loaded by its
 name: sadm.load_denoiser(FOLDER), python -m pipelines.sample FOLDER, train.init_from: FOLDER, and
@@ -15,13 +16,14 @@ from pathlib import Path
 
 from models.weights import file_hash, load_description
 from pipelines.console.command import run_stage
-from pipelines.params import Params, load_params
-from pipelines.reporting.stage_outputs import Item, ResultsError, best_item, read_item, read_json
+from pipelines.params import load_params
+from pipelines.reporting.stage_outputs import Item, ResultsError, read_json
 from pipelines.settings.yaml_file import DEFAULT_PATH
 from pipelines.sharing.diffusers_files import diffusers_files
 from pipelines.sharing.folder import CARD, PICTURE, check_new, size_of, write_folder
 from pipelines.sharing.model_card import UNFILLED, CardFacts, model_card
-from pipelines.workspace.paths import DATASET, EMA, EVALUATE, TRAIN, item_name, length_name
+from pipelines.sharing.source import source_of
+from pipelines.workspace.paths import DATASET
 from sampling.config import SamplerConfig
 from sampling.stored_sampler import sampler_settings
 
@@ -32,8 +34,13 @@ def command_line() -> argparse.ArgumentParser:
         description=head, epilog=rest, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     out.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="is made")
-    out.add_argument("--length", type=float, help="an EMA length of ema.lengths, such as 0.1")
-    out.add_argument("--sampler", help="a name of `samplers`: whose images the card judges")
+    out.add_argument(
+        "--student", metavar="NAME", help="share this student of `distil` in place of the denoiser"
+    )
+    out.add_argument("--length", type=float, help="an EMA length, such as 0.1")
+    out.add_argument(
+        "--sampler", help="a name of `samplers`, or of the student's: whose images the card judges"
+    )
     out.add_argument(
         "--licence",
         help="of the weights: a name such as cc-by-4.0, or a sentence. None is assumed: without "
@@ -51,50 +58,34 @@ def main() -> None:
     args = command_line().parse_args()
     check_new(args.out)
     params = load_params(args.params)
-    by, item = chosen_item(params, args.length, args.sampler)
+    source = source_of(params, args.student)
+    by, item = source.chosen(args.length, args.sampler)
     sampler = params.sampling[item.sampler]
     check_alone(sampler, item.sampler)
-    weights = EMA / f"{length_name(item.ema_length)}.safetensors"
-    check_judged(weights, item)
+    weights, judged = source.weights(item.ema_length), source.judged(item.ema_length, item.sampler)
+    check_judged(weights, item, judged)
     card = model_card(
         CardFacts(
             title=args.title or args.out.resolve().name,
             item=item,
             description=load_description(weights),
             dataset=read_json(DATASET / "dataset.json", "prepare"),
-            train=read_json(TRAIN / "train.json", "train"),
+            train=read_json(source.training / "train.json", "distil" if args.student else "train"),
             sampler=sampler_settings(sampler),
             licence=args.licence,
             data=args.data,
         )
     )
-    picture = EVALUATE / item.item / PICTURE
+    picture = judged / PICTURE
     if not picture.is_file():
-        raise ResultsError(f"{picture} is missing: run `dvc repro evaluate` first")
+        stage = "evaluate_students" if args.student else "evaluate"
+        raise ResultsError(f"{picture} is missing: run `dvc repro {stage}` first")
     write_folder(args.out, weights, picture, card, diffusers_files(sampler))
-    print(f"export: EMA length {item.ema_length:g}, judged with {item.sampler}{by}")
+    what = f"student {args.student}, " if args.student else ""
+    print(f"export: {what}EMA length {item.ema_length:g}, judged with {item.sampler}{by}")
     print(f"{args.out}/ ({size_of(args.out)}), with the model card {args.out / CARD}")
     for line in (line for line in card.splitlines() if UNFILLED in line):
         print(f"still open in the card: {line.strip('*').partition('.**')[0]}")
-
-
-def chosen_item(params: Params, length: float | None, sampler: str | None) -> tuple[str, Item]:
-    """(why, item): the evaluated item of this length and sampler; the best where several are.
-
-    Raises ValueError for names that params lack, ResultsError where the item was not evaluated.
-    """
-    if length is not None and length not in params.ema.lengths:
-        known = ", ".join(map(length_name, params.ema.lengths))
-        raise ValueError(f"--length {length_name(length)}: ema.lengths has {known}")
-    if sampler is not None and sampler not in params.samplers:
-        raise ValueError(f"--sampler {sampler}: samplers has {', '.join(params.samplers)}")
-    items = [
-        read_item(EVALUATE / item_name(one, name))
-        for one in ([length] if length is not None else params.ema.lengths)
-        for name in ([sampler] if sampler is not None else params.samplers)
-    ]
-    by, best = best_item(items)
-    return (f", the lowest {by.upper()} of {len(items)} items" if len(items) > 1 else ""), best
 
 
 def check_alone(sampler: SamplerConfig, name: str) -> None:
@@ -107,13 +98,11 @@ def check_alone(sampler: SamplerConfig, name: str) -> None:
             )
 
 
-def check_judged(weights: Path, item: Item) -> None:
+def check_judged(weights: Path, item: Item, judged: Path) -> None:
     """Raise ResultsError where the item's metrics are of other weights than lie there now."""
     load_description(weights)  # names a missing file
     if item.weights_sha256 not in (None, file_hash(weights)):
-        raise ResultsError(
-            f"{EVALUATE / item.item} judges other weights than {weights}: run `dvc repro` first"
-        )
+        raise ResultsError(f"{judged} judges other weights than {weights}: run `dvc repro` first")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from sampling.class_words import class_numbers
 from sampling.config import SamplerConfig
 from sampling.from_weights import generate_pictures
 from sampling.request import GenerationRequest
-from sampling.stored_sampler import load_sampler
+from sampling.stored_sampler import check_student, load_sampler
 
 
 def generate(
@@ -65,6 +65,7 @@ def asked(
         )
     if not isinstance(denoiser, Denoiser):
         sampler = sampler or load_sampler(denoiser)
+        check_student(denoiser, sampler)
         denoiser = load_denoiser(denoiser)
     wanted = wanted_classes(denoiser, labels)
     request = GenerationRequest(

@@ -11,7 +11,7 @@ from foundation.json_files import read_object
 from models.weights import WeightsError
 from models.weights_folder import files_of, weights_file
 from sampling.config import SamplerConfig
-from sampling.for_students import student_sampler
+from sampling.for_students import student_refusal, student_sampler
 from sampling.options import describe
 
 INDEX = "model_index.json"
@@ -63,6 +63,14 @@ def student_of(path: str | Path) -> AboutStudent | None:
         return None
     except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"{file}: the entry student cannot be read: {error}") from None
+
+
+def check_student(path: str | Path, sampler: SamplerConfig) -> None:
+    """Raise ValueError if the weights in `path` are of a student that the sampler does not fit."""
+    about = student_of(path)
+    key, why = student_refusal(sampler, about.levels) if about is not None else ("", "")
+    if about is not None and why:
+        raise ValueError(f"{path} is a student ({about.kind}); sampler.{key}: {why}")
 
 
 def load_sampler(path: str | Path) -> SamplerConfig:

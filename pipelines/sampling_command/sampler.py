@@ -12,10 +12,9 @@ from models.weights_folder import weights_file
 from pipelines.params import load_params
 from pipelines.settings.yaml_file import read_value
 from sampling.config import SamplerConfig
-from sampling.for_students import student_refusal
 from sampling.guidance.table import KINDS, weighted_kinds
 from sampling.request import GenerationRequest
-from sampling.stored_sampler import load_sampler, student_of
+from sampling.stored_sampler import check_student, load_sampler
 
 
 def chosen_sampler(args: argparse.Namespace) -> SamplerConfig:
@@ -62,18 +61,8 @@ def chosen_sampler(args: argparse.Namespace) -> SamplerConfig:
         if args.guide and len(problem["loc"]) > 1 and problem["loc"][0] == "guidance":
             raise ValueError(f"--guide {args.guide[problem['loc'][1]]}: {message}") from None
         raise ValueError(f"sampler{'.' + key if key else ''}: {message}") from None
-    _check_student(args.weights, sampler)
+    check_student(args.weights, sampler)
     return _guided(sampler, args)
-
-
-def _check_student(weights: Path, sampler: SamplerConfig) -> None:
-    """Raise ValueError if `weights` are of a student, and the sampler does not fit it."""
-    about = student_of(weights)
-    if about is None:
-        return
-    key, why = student_refusal(sampler, about.levels)
-    if why:
-        raise ValueError(f"{weights} is a student ({about.kind}); sampler.{key}: {why}")
 
 
 def _guided(sampler: SamplerConfig, args: argparse.Namespace) -> SamplerConfig:

@@ -8,6 +8,7 @@ from typing import Any
 from evaluation.metric_table import BETTER_WORDS, METRICS, metric_entry
 from pipelines.reporting.html import with_deviation
 from pipelines.reporting.stage_outputs import Item
+from pipelines.sharing.student_card import what_student
 
 UNFILLED = "TO BE FILLED IN"
 """Begins each line that only whoever shares the weights can write."""
@@ -75,9 +76,13 @@ def _what(facts: CardFacts) -> str:
             else f" without a game (the file also holds an adapter that the {kind} structure game "
             "trained; the sampler of this card does not use it)"
         )
+    student = facts.description.get("student")
+    images += f" in {classes} classes" if classes else ""
     lines = [
-        f"A denoising diffusion model (EDM preconditioning, magnitude-preserving U-Net) of {images}"
-        + (f" in {classes} classes." if classes else ".")
+        "A denoising diffusion model (EDM preconditioning, magnitude-preserving U-Net) of "
+        f"{images}."
+        if student is None
+        else what_student(student, images)
     ]
     parameters, seen = facts.train.get("num_parameters"), facts.description.get("nimg")
     if parameters is not None and seen is not None:
@@ -94,6 +99,9 @@ def _use(facts: CardFacts) -> str:
     sampler = "Heun in 18 steps"
     if facts.sampler:
         sampler = ", ".join(f"{key} {value}" for key, value in facts.sampler.items())
+    tuned = ", or `train.init_from: FOLDER` in\n`params.yaml` to fine-tune it"
+    if facts.description.get("student"):
+        tuned = ""
     return f"""\
 In a clone of the project that trained it (`pip install -e .`), with this folder as `FOLDER`:
 
@@ -104,9 +112,8 @@ images = sadm.generate("FOLDER", 16{labelled})  # uint8 [16, H, W, C]
 sadm.sample_grid(images).save("images.png")
 ```
 
-or `python -m pipelines.sample FOLDER --grid images.png`, or `train.init_from: FOLDER` in
-`params.yaml` to fine-tune it. With diffusers (`pip install -e '.[diffusers]'`), which runs
-`pipeline.py` and `denoiser/loader.py` of this folder:
+or `python -m pipelines.sample FOLDER --grid images.png`{tuned}. With diffusers
+(`pip install -e '.[diffusers]'`), which runs `pipeline.py` and `denoiser/loader.py` of this folder:
 
 ```python
 from diffusers import DiffusionPipeline

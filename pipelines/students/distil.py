@@ -14,7 +14,7 @@ from dataset.store import ImageDataset
 from foundation.atomic_files import copy_whole, write_text
 from foundation.did_you_mean import spelling_hint
 from foundation.json_files import read_object
-from models.weights import WeightsError, save_weights
+from models.weights import WeightsError, file_hash, save_weights
 from pipelines.console.command import environment, parser, run_stage
 from pipelines.console.progress import progress
 from pipelines.forecast.duration import TrainingWork, about, pairs_seconds
@@ -160,16 +160,20 @@ def publish_student(params: Params, name: str, folder: Path, out: Path) -> dict[
     for file in (CURVES, SUMMARY):
         copy_whole(folder / file, out / file)
     about = {"kind": student.kind, "levels": student.levels}
+    teacher = {
+        "teacher_length": student.teacher,
+        "teacher_sha256": file_hash(teacher_file(params, name)),
+    }
     lengths: dict[str, dict[str, Any]] = {}
     for length in student.lengths:
         file = f"{length_name(length)}.safetensors"
-        told = description | {"sigma_rel": length, "student": about}
+        told = description | {"sigma_rel": length, "student": about | teacher}
         save_weights(out / file, averages[length], told)
         lengths[length_name(length)] = {"file": file, "relative_profile_error": errors[length]}
     return {
         "name": name,
         **about,
-        "teacher_length": student.teacher,
+        **teacher,
         "total_nimg": read_object(out / SUMMARY).get("total_nimg", 0),
         "lengths": lengths,
     }
