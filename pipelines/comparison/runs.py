@@ -15,6 +15,7 @@ from pipelines.tracking.length_steps import length_scale, length_step
 from pipelines.tracking.run_names import JUDGED_BY, UNIMPORTANT_SECTIONS, importance
 from pipelines.tracking.run_status import status_word
 from pipelines.tracking.run_store import RunStore
+from pipelines.tracking.student_entries import without_defaults
 from pipelines.workspace.paths import is_student_item
 
 Curve = tuple[Sequence[float], Sequence[float]]
@@ -189,9 +190,16 @@ def final_items(
 
 
 def param_rows(runs: Sequence[Compared]) -> list[list[str]]:
-    """[param, value in each run] of the params that differ; "-" if a run has no such param."""
+    """[param, value in each run] of the params that differ; "-" if a run has no such param.
+
+    A student that no other run has is told without its defaults.
+    """
     rows = []
-    for name in sorted({name for run in runs for name in run.params}, key=importance):
+    said = []
+    for run in runs:
+        others = {key: "" for other in runs if other is not run for key in other.params}
+        said.append(without_defaults(run.params, others))
+    for name in sorted({name for params in said for name in params}, key=importance):
         values = [run.params.get(name, "-") for run in runs]
         if len(set(values)) > 1 and name.split(".")[0] not in UNIMPORTANT_SECTIONS:
             rows.append([name, *values])

@@ -1,13 +1,15 @@
 """Names of runs, what their settings change, and their tags, computed from plain data."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pipelines.settings.dotted_keys import flatten
 from pipelines.tracking.run_note import plain
+from pipelines.tracking.student_entries import without_defaults
 from pipelines.tracking.unmoved_game import reasons, unmoved_game
-from pipelines.workspace.paths import preset_files
+from pipelines.workspace.paths import is_student_item, preset_files
 
 # No result depends on these sections, so they never count as changed.
 UNIMPORTANT_SECTIONS = ("tracking", "cluster")
@@ -27,6 +29,8 @@ IMPORTANCE = (
     "train",
     "noise",
     "dataset",
+    "distil",
+    "students",
     "samplers",
     "sampling",
     "seed",
@@ -55,9 +59,11 @@ def importance(key: str) -> tuple[int, str]:
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     """{key: (old, new)} of the entries that differ, as text; "-" if one lacks the key.
 
-    What changes a result most comes first.
+    What changes a result most comes first. Of a student that one of them lacks, its defaults are
+    left out.
     """
     changed = {}
+    old, new = without_defaults(old, new), without_defaults(new, old)
     for name in sorted(old.keys() | new.keys(), key=importance):
         if name.split(".")[0] in UNIMPORTANT_SECTIONS:
             continue
@@ -123,6 +129,8 @@ def parent_name(
     shown = 0
     for name in extra:
         value = changed[name][1].removesuffix(".0")
+        if name == "distil":
+            value = "+".join(json.loads(value)) or "none"
         word = f"{_short_key(name, flat)}={value}" if name != TOTAL else f"{value}kimg"
         count = ["+9"] if extra[shown + 1 :] else []
         long = len(" ".join([*words, word, *count, pipeline_tag[:4]])) > LONGEST_NAME
@@ -146,8 +154,11 @@ def _short_key(name: str, flat: Mapping[str, Any]) -> str:
 
 
 def child_name(stage: str, item: str | None = None) -> str:
-    """Name of a stage's run: "train", "evaluate 0.05 default"."""
+    """Name of a stage's run: "train", "evaluate 0.05 few", "evaluate_students quick 0.05 one"."""
     length, _, sampler = (item or "").rpartition("-")  # the length may be 1e-05
+    student, dash, own = length.partition("-")
+    if dash and is_student_item(length):
+        return f"{stage} {student} {own} {sampler}"
     return " ".join(filter(None, [stage, length, sampler]))
 
 

@@ -1,14 +1,15 @@
 """`dvc repro` with students in a temporary clone: trained, judged, added to, killed."""
 
 import json
-import os
 import shutil
-import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
@@ -110,7 +111,9 @@ def test_a_students_weights_draw_by_themselves(clone):
     assert "is a student (distribution_matching)" in out and "Traceback" not in out
 
 
-def test_another_student_is_trained_alone(clone):
+@pytest.fixture(scope="module")
+def on_ray(clone):
+    """The clone after a third student, which two Ray workers train; what it was and said before."""
     assert stages_run(clone.run("dvc", "repro", "--dry")) == set()
     runs = {p.parent.name: p.stat().st_mtime_ns for p in clone.folder.glob(".runs/*/train.json")}
     before = (clone.folder / "reports/metrics.json").read_text()
@@ -118,6 +121,11 @@ def test_another_student_is_trained_alone(clone):
     clone.edit("distil", ["quick", "steady", "plain"])
     clone.edit("cluster", {"num_workers": 2})  # decides no result; here it is a run on Ray
     out = clone.run("dvc", "repro")
+    return SimpleNamespace(clone=clone, runs=runs, before=before, out=out)
+
+
+def test_another_student_is_trained_alone(on_ray):
+    clone, runs, before, out = on_ray.clone, on_ray.runs, on_ray.before, on_ray.out
     assert stages_run(out) == {"kinds", "distil", "evaluate_students", "summarize"}
     assert out.count("is finished: publishing it") == 2 and out.count("as judged before") == 3
     after = {p.parent.name: p.stat().st_mtime_ns for p in clone.folder.glob(".runs/*/train.json")}
@@ -126,6 +134,45 @@ def test_another_student_is_trained_alone(clone):
     assert set(report["items"]) == OWN | ITEMS | {"plain-0.1-one"}
     del report["items"]["plain-0.1-one"]
     assert report == json.loads(before)
+
+
+@pytest.mark.parametrize(("name", "workers"), [("quick", 0), ("plain", 2)])
+def test_kill_9_and_the_same_command_goes_on_to_the_same_weights(on_ray, tmp_path, name, workers):
+    """The kill hits the Ray workers too, which outlive their driver by seconds."""
+    whole = on_ray.clone.folder
+    work = with_students(tmp_path / "killed")
+    work.edit("students", {"plain": PLAIN})
+    work.edit("cluster", {"num_workers": workers})
+    work.edit("distil", [name])
+    (kept,) = whole.glob(f".runs/distil-{name}-*/")
+    for part in ("dataset", "ema"):
+        shutil.copytree(whole / "outputs" / part, work.folder / "outputs" / part)
+    process = work.start("python", "-m", "pipelines.students.distil")
+    deadline = time.time() + 240
+
+    def checkpoints():
+        return sorted(work.folder.glob(f".runs/distil-{name}-*/checkpoints/*.safetensors"))
+
+    while len(checkpoints()) < 2 and time.time() < deadline:
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.02)
+    for one in (*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)):
+        with suppress(psutil.NoSuchProcess):
+            one.kill()
+    process.wait()
+    assert int(checkpoints()[-1].stem.split("-")[1]) < 512, "it was over before the kill"
+    out = work.run("python", "-m", "pipelines.students.distil")
+    assert "resumed at" in out, out
+    (run,) = work.folder.glob(f".runs/distil-{name}-*/")
+    assert run.name == kept.name
+    paths = list(kept.glob("snapshots/*.safetensors"))
+    assert len(paths) == 4
+    for path in paths:
+        assert (run / "snapshots" / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_the_last_students_go(on_ray):
+    clone = on_ray.clone
     clone.edit("distil", [])
     out = clone.run("dvc", "repro")
     assert "params list no student" in out and stages_run(out) >= {"distil", "summarize"}
@@ -135,29 +182,3 @@ def test_another_student_is_trained_alone(clone):
     assert json.loads((clone.folder / "outputs/evaluate_students/items.json").read_text()) == {
         "items": []
     }
-
-
-def test_kill_9_and_the_same_command_goes_on_to_the_same_weights(clone, tmp_path):
-    work = with_students(tmp_path / "killed")
-    work.edit("distil", ["quick"])
-    kept = next(clone.folder.glob(".runs/distil-quick-*/"))
-    for name in ("dataset", "ema"):
-        shutil.copytree(clone.folder / "outputs" / name, work.folder / "outputs" / name)
-    process = work.start("python", "-m", "pipelines.students.distil")
-    deadline = time.time() + 240
-
-    def checkpoints():
-        return sorted(work.folder.glob(".runs/distil-quick-*/checkpoints/*.safetensors"))
-
-    while len(checkpoints()) < 2 and time.time() < deadline:
-        assert process.poll() is None, process.stdout.read()
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    assert int(checkpoints()[-1].stem.split("-")[1]) < 512, "it was over before the kill"
-    out = work.run("python", "-m", "pipelines.students.distil")
-    assert "resumed at" in out, out
-    (run,) = work.folder.glob(".runs/distil-quick-*/")
-    assert run.name == kept.name
-    for path in kept.glob("snapshots/*.safetensors"):
-        assert (run / "snapshots" / path.name).read_bytes() == path.read_bytes(), path.name

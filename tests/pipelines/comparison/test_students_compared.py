@@ -1,7 +1,9 @@
 """Runs with students: the denoiser is compared as ever, and each student with its namesake."""
 
 from pipelines.comparison.page import draw
-from pipelines.comparison.runs import Compared, metric_rows
+from pipelines.comparison.runs import Compared, metric_rows, param_rows
+from pipelines.settings.dotted_keys import flatten
+from training.students import RegressionConfig
 
 OWN = {"kid": 0.1, "kid_floor": 0.01, "kid_floor_std": 0.02}
 STUDENT = {"kid": 0.05, "kid_floor": 0.01, "kid_floor_std": 0.02}
@@ -32,3 +34,20 @@ def test_students_of_one_name_stand_side_by_side():
     assert told["KID of slow-0.1-one"][:2] == ["-", "0.300"]
     assert len(head) == len(rows[0]) == len(rows[-1])
     assert draw([run("one", quick=0.05), run("two", slow=0.3)])[:4] == b"\x89PNG"
+
+
+def test_the_params_of_a_student_that_one_run_has_are_told_without_defaults():
+    student = RegressionConfig(samplers=("one",), lr=0.02).model_dump(mode="json")
+    own = {f"students.quick.{key}": str(value) for key, value in flatten(student).items()}
+    one = Compared("one", "one", params={"distil": "[]"})
+    two = Compared("two", "two", params={"distil": '["quick"]'} | own)
+    rows = {row[0]: row[1:] for row in param_rows([one, two])}
+    assert rows == {
+        "distil": ["[]", '["quick"]'],
+        "students.quick.kind": ["-", "regression"],
+        "students.quick.lr": ["-", "0.02"],
+        "students.quick.samplers": ["-", '["one"]'],
+    }
+    slower = Compared("x", "x", params=two.params | {"students.quick.lr": "0.001"})
+    assert param_rows([two, slower]) == [["students.quick.lr", "0.02", "0.001"]]
+    assert ["students.quick.lr", "-", "0.02", "0.001"] in param_rows([one, two, slower])

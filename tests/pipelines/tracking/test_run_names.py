@@ -14,6 +14,7 @@ from pipelines.tracking.run_names import (
     load_presets,
     parent_name,
 )
+from training.students import RegressionConfig
 
 
 def test_params_are_flattened_and_selected():
@@ -92,3 +93,21 @@ def test_git_facts(tmp_path):
     (tmp_path / "code.py").write_text("2")
     dirty = git_tags(tmp_path)
     assert dirty["git.dirty"] == "true" and dirty["git.changed"] == "code.py"
+
+
+def test_a_student_is_named_and_told_without_its_defaults():
+    base = {"dataset.source": "digits", "structure.kind": "none", "distil": "[]"}
+    quick = RegressionConfig(samplers=("one",), lr=0.02)
+    told = {f"students.quick.{k}": v for k, v in flatten(quick.model_dump(mode="json")).items()}
+    flat = base | told | {"distil": '["quick"]'}
+    changed = differences(base, flat)
+    assert list(changed) == [
+        *("distil", "students.quick.kind", "students.quick.lr", "students.quick.samplers")
+    ]
+    assert parent_name(flat, "3f2a99", changed) == "digits none s0 distil=quick +3 3f2a"
+    assert {k: v[::-1] for k, v in differences(flat, base).items()} == changed
+    # Of a student that both have, every setting that differs is told.
+    slower = flat | {"students.quick.lr": 0.001}  # the default
+    assert differences(flat, slower) == {"students.quick.lr": ("0.02", "0.001")}
+    assert child_name("distil", "quick") == "distil quick"
+    assert child_name("evaluate_students", "quick-1e-05-one") == "evaluate_students quick 1e-05 one"
