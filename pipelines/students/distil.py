@@ -115,7 +115,10 @@ def distil(
             seal(folder)
         entry = publish_student(params, name, folder, out)
         run.log_artifact(out / SUMMARY)
-        run.describe(f"student {name}: {entry['total_nimg']:,} images seen")
+        run.describe(
+            f"student {name}: {entry['kind']} from the teacher of EMA length "
+            f"{length_name(entry['teacher_length'])}, {entry['total_nimg']:,} images seen"
+        )
     return entry
 
 
