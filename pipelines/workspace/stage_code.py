@@ -87,6 +87,9 @@ NOT_OF: dict[str, dict[str, str]] = {
         "training.students": "settings of students, a field of the run's settings that is None "
         "where a denoiser is trained from data"
     },
+    "summarize": {
+        "training.students": "defaults of students, which lists of changed params leave out"
+    },
 }
 
 
