@@ -33,4 +33,7 @@ def _defaults(kind: str) -> dict[str, Any]:
     """{key of a student: its default}, flattened; {} of an unknown kind."""
     if kind not in STUDENTS:
         return {}
-    return flatten(STUDENTS[kind](samplers=("-",)).model_dump(mode="json"))
+    plain = (
+        STUDENTS[kind].model_validate({"kind": kind, "samplers": ("-",)}).model_dump(mode="json")
+    )
+    return flatten(plain)
