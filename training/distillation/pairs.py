@@ -72,10 +72,11 @@ class TeacherPairs:
         own = chunks[world.rank :: world.size]
         drawn = {c.start: kept for c in own if (kept := self._kept(c)) is not None}
         todo = [c for c in own if c.start not in drawn]
-        total, done = min(self.count, world.size * sum(map(len, todo))), 0
+        left, done = sum(map(len, todo)), 0
+        total = min(self.count, world.size * left)
 
         def told(before: int, now: int, _: int | None) -> None:
-            tell(min(total, world.size * (before + now)), total)
+            tell(total * (before + now) // left, total)
 
         with torch.autocast(world.device.type, enabled=False):
             for chunk in todo:
