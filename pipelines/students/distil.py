@@ -10,7 +10,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from dataset.store import ImageDataset
 from foundation.atomic_files import copy_whole, write_text
 from foundation.did_you_mean import spelling_hint
 from foundation.json_files import read_object
@@ -30,13 +29,13 @@ from pipelines.workspace.fingerprint import (
 )
 from pipelines.workspace.finished_run import CURVES, SUMMARY, seal
 from pipelines.workspace.paths import (
-    DATASET,
     STUDENTS,
     dvc_root,
     grid_cache,
     length_name,
     pairs_cache,
 )
+from pipelines.workspace.training_data import training_dataset
 
 LIST = STUDENTS / "students.json"
 
@@ -86,7 +85,7 @@ def distil(
 
     Raises RunInUse if another process trains it, ValueError for an adopted run that does not fit.
     """
-    ImageDataset(DATASET)  # raises here, before anything starts, if the data set is damaged
+    training_dataset(params)  # raises here, before anything starts, if the data set is damaged
     teacher = teacher_file(params, name)
     if not teacher.is_file():
         raise ValueError(f"{teacher}, the teacher of {name}, is missing: dvc repro reconstruct")
@@ -121,7 +120,7 @@ def distil(
 def _train(params: Params, name: str, folder: Path, run: StageRun) -> None:
     """Train to the end on the cluster that params name; prints progress, logs to `run`."""
     settings = params.student_settings(name, str(teacher_file(params, name).absolute()))
-    check_run(settings)
+    check_run(settings, params)
     pairs = getattr(settings.student, "pairs", 0)
     if pairs and getattr(settings.student, "regression", 1):
         print(
@@ -131,7 +130,7 @@ def _train(params: Params, name: str, folder: Path, run: StageRun) -> None:
         )
     places = {"grid_cache": str(grid_cache()), "pairs_cache": str(pairs_cache())}
     settings = settings.model_copy(update=places)
-    train_run(f"distil: {name}", settings, params.cluster, folder, run)
+    train_run(f"distil: {name}", settings, params, folder, run)
 
 
 def publish_student(params: Params, name: str, folder: Path, out: Path) -> dict[str, Any]:
