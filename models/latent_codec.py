@@ -98,7 +98,7 @@ class LatentCodec:
 
     def pictures(self, data: Tensor) -> Tensor:
         """Data [N, c, h, w] -> decoded pictures float [N, C, H, W] in [-1, 1], differentiable."""
-        network = self._decoder().to(data.device)
+        network = self.network.to(data.device)
         latents = self.latents(data.to(torch.promote_types(data.dtype, torch.float32)))
         return network.decode(latents)
 
@@ -168,7 +168,9 @@ class LatentCodec:
             "with the same params (dvc repro autoencoder)"
         )
 
-    def _decoder(self) -> Autoencoder:
+    @property
+    def network(self) -> Autoencoder:
+        """The autoencoder, loaded when it is first asked for. Raises WeightsError; see `find`."""
         if self._network is None:
             self._network = load_autoencoder(self.find())
         return self._network

@@ -18,6 +18,11 @@ class AutoencoderConfig(Settings):
     kind: str
     """Which autoencoder this is."""
 
+    @property
+    def latent_channels(self) -> int:
+        """Channels of the latents; 0 without an autoencoder."""
+        raise NotImplementedError
+
     def latent_side(self, side: int) -> int:
         """Height and width of the latents of pictures of `side` pixels; `refusal` allows them."""
         raise NotImplementedError
@@ -37,6 +42,11 @@ class NoAutoencoderConfig(AutoencoderConfig):
     kind: Literal["none"] = "none"
     """Has no settings."""
 
+    @property
+    def latent_channels(self) -> int:
+        """There are no latents."""
+        return 0
+
     def latent_side(self, side: int) -> int:
         """The picture's own."""
         return side
@@ -51,6 +61,11 @@ class PCAConfig(AutoencoderConfig):
     """Side of a patch (pixels); latents are smaller than pictures by it."""
     channels: Annotated[int, Field(ge=1, le=4096)] = 4
     """Components kept of each patch; factor x factor x the picture's channels keep everything."""
+
+    @property
+    def latent_channels(self) -> int:
+        """The components."""
+        return self.channels
 
     def latent_side(self, side: int) -> int:
         """One latent pixel for each patch."""

@@ -4,10 +4,11 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from foundation.json_files import read_object
 from pipelines.checkup.run_so_far import finished, published, run_folder
 from pipelines.settings.schema import Params
 from pipelines.workspace.leftovers import size_of
-from pipelines.workspace.paths import EMA, dvc_root, length_name
+from pipelines.workspace.paths import DATASET, EMA, LATENTS, dvc_root, length_name
 
 if TYPE_CHECKING:
     from pipelines.forecast.measure import Measured
@@ -20,7 +21,7 @@ KEPT_CHECKPOINTS = 3
 
 def disk_needed(params: Params, found: "Measured | None") -> float:
     """Bytes that a run of these params writes, as far as they are known and not there yet."""
-    needed = LEAST_DISK_GB * 1e9
+    needed = LEAST_DISK_GB * 1e9 + latent_bytes(params)
     if found is None:
         return needed
     snapshots = params.ema.snapshots * len(params.ema.tracked) * found.parameter_bytes
@@ -34,6 +35,22 @@ def disk_needed(params: Params, found: "Measured | None") -> float:
         averages = [path for path in averages if not path.exists()]
     # The snapshots that lie in .runs are copied to outputs/train.
     return needed + snapshots + len(averages) * found.parameter_bytes
+
+
+def latent_bytes(params: Params) -> float:
+    """Bytes of the latents that are still to be encoded; 0 for pixels, and for unknown counts.
+
+    Means and deviations of both mirror images in two bytes each.
+    """
+    config, written = params.autoencoder, LATENTS / "moments.npy"
+    try:
+        count = int(read_object(DATASET / "dataset.json")["num_images"])
+    except (OSError, KeyError, TypeError, ValueError):
+        return 0.0
+    if config.kind == "none" or written.is_file():
+        return 0.0
+    side = config.latent_side(params.dataset.resolution)
+    return float(count * 2 * 2 * config.latent_channels * side**2 * 2)
 
 
 def disk_free() -> float:
