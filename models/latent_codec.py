@@ -20,7 +20,7 @@ from torch import Tensor
 
 from models.autoencoder import FILE, Autoencoder, autoencoder_hash, load_autoencoder
 from models.pixel_codec import to_uint8
-from models.weights import WeightsError
+from models.weights import WeightsError, image_shape
 
 STD = 0.5
 """Standard deviation of each channel of the data."""
@@ -134,13 +134,15 @@ class LatentCodec:
     def from_description(cls, description: Mapping[str, Any]) -> "LatentCodec":
         """The inverse of `describe`. Raises ValueError for what describes no latents."""
         try:
-            pictures, shape = (tuple(map(int, description[key])) for key in ("pictures", "shape"))
+            pictures, shape = (
+                image_shape({"image_shape": description[key]}) for key in ("pictures", "shape")
+            )
             mean, std = (tuple(map(float, description[key])) for key in ("mean", "std"))
             name, random = str(description["autoencoder"]), bool(description["random"])
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"codec latent is incomplete ({error})") from error
-        if len(pictures) != 3 or len(shape) != 3 or not len(mean) == len(std) == shape[0]:
-            raise ValueError("codec latent has shapes and constants that do not fit each other")
+        if not len(mean) == len(std) == shape[0]:
+            raise ValueError("codec latent has other than one mean and deviation for each channel")
         if not all(map(math.isfinite, mean)) or not all(0 < value < math.inf for value in std):
             raise ValueError("codec latent has constants that are no means and deviations")
         return cls(name, pictures, shape, mean, std, random)

@@ -32,8 +32,8 @@ def initialise_from(denoiser: Denoiser, path: str | Path) -> list[str]:
     codec = make_codec(description.get("codec"))
     if codec.kind != denoiser.codec.kind:
         raise WeightsError(
-            f"train.init_from: {path} sees {_seen(codec)}, and this denoiser {_seen(denoiser.codec)}"
-            ": set the autoencoder section of params.yaml as it was for these weights"
+            f"train.init_from: {path} sees {_seen(codec)}, and this denoiser "
+            f"{_seen(denoiser.codec)}: make the autoencoder section of params.yaml match"
         )
     tensors = _in_order_of(denoiser.label_names, names, tensors)
     own = denoiser.state_dict()

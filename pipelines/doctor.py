@@ -104,8 +104,8 @@ def plan(params: Params) -> Iterator[tuple[str, str]]:
     students = "distil, evaluate_students, " if params.distil else ""
     yield (
         "stages",
-        f"prepare, {latents}reference, train, reconstruct, evaluate, {students}summarize; what is up to "
-        "date is not run again",
+        f"prepare, {latents}reference, train, reconstruct, evaluate, {students}summarize; "
+        "what is up to date is not run again",
     )
 
 
