@@ -72,6 +72,16 @@ class ImageDataset:
         return self.labels
 
     @property
+    def codec(self) -> dict[str, Any]:
+        """Description of the codec that encodes what `stored` gives (models/codecs.py)."""
+        return {"kind": "none"}
+
+    @property
+    def stored_in(self) -> Path:
+        """The folder of what `stored` gives."""
+        return self.folder
+
+    @property
     def has_copies(self) -> bool:
         """Whether some images are equal to others in every pixel (dataset/distinct.py)."""
         return self.manifest.get("num_distinct", len(self)) < len(self)

@@ -67,6 +67,28 @@ METRICS: dict[str, MetricEntry] = {
         DISTANCE,
         floor_beside=True,
     ),
+    "kid_reconstruction": MetricEntry(
+        "KID of reconstructions",
+        "KID of held-out images that went through the autoencoder: the floor of latents.",
+        "down",
+        "decoded images cannot be better than reconstructions of real ones",
+        ("replicate",),
+    ),
+    "fd_reconstruction": MetricEntry(
+        "FD of reconstructions",
+        "FD of held-out images that went through the autoencoder: the floor of latents.",
+        "down",
+        "decoded images cannot be better than reconstructions of real ones",
+        ("replicate",),
+    ),
+    "reconstruction_psnr": MetricEntry(
+        "PSNR of reconstructions",
+        "Peak signal-to-noise ratio (dB) of held-out images that went through the autoencoder; "
+        "100: equal in every pixel.",
+        "up",
+        "the autoencoder alone decides it",
+        ("replicate",),
+    ),
     "structure_gap": MetricEntry(
         "Structure gap",
         "Mean distance of four metrics of local structure from their floors.",

@@ -191,6 +191,7 @@ def load_denoiser(path: str | Path, device: torch.device | str = "cpu") -> Denoi
     try:
         config = ModelConfig.model_validate_json(json.dumps(description["config"]))
         codec = make_codec(description.get("codec"))
+        codec.look_near(path)
         names = described_names(description)
         shape, classes = image_shape(description), whole(description, "num_classes", 0, 1_000_000)
         denoiser = Denoiser(shape, classes, config, codec, names)

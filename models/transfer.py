@@ -5,6 +5,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from models.codecs import Codec, make_codec
 from models.denoiser import Denoiser, described_names, merged_as_described
 from models.layers.low_rank_adapter import with_named_adapters
 from models.weights import WeightsError, load_tensors
@@ -28,6 +29,12 @@ def initialise_from(denoiser: Denoiser, path: str | Path) -> list[str]:
         tensors = merged_as_described(with_named_adapters(tensors), description)
     except ValueError as error:
         raise WeightsError(f"train.init_from: the JSON beside {path}: {error}") from None
+    codec = make_codec(description.get("codec"))
+    if codec.kind != denoiser.codec.kind:
+        raise WeightsError(
+            f"train.init_from: {path} sees {_seen(codec)}, and this denoiser "
+            f"{_seen(denoiser.codec)}: make the autoencoder section of params.yaml match"
+        )
     tensors = _in_order_of(denoiser.label_names, names, tensors)
     own = denoiser.state_dict()
     fresh = [
@@ -70,6 +77,10 @@ def _in_order_of(
         name: tensor[:, order] if _of_labels(name) and name.endswith(inputs) else tensor
         for name, tensor in tensors.items()
     }
+
+
+def _seen(codec: Codec) -> str:
+    return "pixels" if codec.kind == "none" else "latents"
 
 
 def _of_labels(name: str) -> bool:

@@ -75,6 +75,13 @@ def plan(params: Params) -> Iterator[tuple[str, str]]:
     settings, side = params.run_settings(), params.dataset.resolution
     items = len(params.ema.lengths) * len(params.samplers)
     yield "data", f"{params.dataset.source} at {side}x{side}"
+    if (config := params.autoencoder).kind != "none":
+        small = config.latent_side(side)
+        yield (
+            "latents",
+            f"{config.kind}: {config.latent_channels} channels at {small}x{small} in place of "
+            "pixels",
+        )
     yield (
         "training",
         f"{settings.total_nimg / 1000:g} kimg, structure game: {params.structure.kind}, "
@@ -96,11 +103,12 @@ def plan(params: Params) -> Iterator[tuple[str, str]]:
     busy = busy_remark()
     rough = f"; speed and time below are {busy}" if busy else ""
     yield "machine", f"{os.cpu_count()} processors{rough}"
+    latents = "" if params.autoencoder.kind == "none" else "autoencoder, encode, "
     students = "distil, evaluate_students, " if params.distil else ""
     yield (
         "stages",
-        f"prepare, reference, train, reconstruct, evaluate, {students}summarize; what is up to "
-        "date is not run again",
+        f"prepare, {latents}reference, train, reconstruct, evaluate, {students}summarize; "
+        "what is up to date is not run again",
     )
 
 

@@ -6,6 +6,7 @@ Run as: python -m pipelines.params_doc > docs/params.md
 import argparse
 import types
 import typing
+from collections.abc import Iterable
 from typing import Any, Literal, get_args, get_origin
 
 import annotated_types
@@ -43,7 +44,7 @@ def render() -> str:
     for name, field, model in sections:
         prefix = f"{name}.NAME." if get_origin(field.annotation) is dict else f"{name}."
         about = " ".join((field.description or "").split())
-        kinds = _kinds_of(field.annotation)
+        kinds = _kinds_of(field.annotation) or _kinds_in(field.metadata)
         tables = [_fields(model, prefix)]
         if kinds is not None:  # an entry has the keys above, and those of its kind
             tables += [_kind(kinds, kind, prefix, model) for kind in kinds.table]
@@ -159,7 +160,11 @@ def _limits(metadata: Any, kind: Any) -> str:
 
 def _kinds_of(kind: Any) -> ByKind | None:
     """The table of kinds in an annotation; None if the annotation has none."""
-    for inner in get_args(kind):
+    return _kinds_in(get_args(kind))
+
+
+def _kinds_in(parts: Iterable[Any]) -> ByKind | None:
+    for inner in parts:
         found = inner if isinstance(inner, ByKind) else _kinds_of(inner)
         if found is not None:
             return found

@@ -53,6 +53,7 @@ from pipelines.workspace.dvc_command import run_dvc
 from pipelines.workspace.fingerprint import dataset_hash
 from pipelines.workspace.paths import DATASET, REFERENCE, REPORTS, dvc_root, grid_cache
 from pipelines.workspace.stage_code import code_hash, content_hash, stage_files
+from pipelines.workspace.training_data import latents_folder
 from pipelines.workspace.wanted_runs import no_longer_wanted, who_wants
 
 if TYPE_CHECKING:
@@ -250,6 +251,7 @@ def quick_evaluation(sweep: Sweep) -> "QuickEvaluation":
         base.evaluation.batch_size,
         base.evaluation.k,
         base.run_settings().model_dump_json(),
+        latents=str(latents.resolve()) if (latents := latents_folder(base)) else None,
         grid_cache=str(grid_cache()),
         held_out_loss=sweep.student is None,
     )

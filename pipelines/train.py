@@ -7,7 +7,6 @@ the options --fresh and --adopt.
 
 from pathlib import Path
 
-from dataset.store import ImageDataset
 from foundation.json_files import read_object
 from pipelines.console.command import environment, parser, run_stage
 from pipelines.console.training_monitor import close_training
@@ -20,8 +19,9 @@ from pipelines.stages.training_run import check_run, opened_run, train_run
 from pipelines.tracking.stage_run import StageRun, stage_run
 from pipelines.workspace.fingerprint import outcome, pipeline_tag, stage_identity
 from pipelines.workspace.finished_run import seal
-from pipelines.workspace.paths import DATASET, TRAIN, dvc_root, grid_cache
+from pipelines.workspace.paths import TRAIN, dvc_root, grid_cache
 from pipelines.workspace.run_folder import publish
+from pipelines.workspace.training_data import training_dataset
 from pipelines.workspace.weights_files import with_init_file
 
 
@@ -42,7 +42,7 @@ def main() -> None:
     args = arguments.parse_args()
     params, root = load_params(args.params), dvc_root()
     hide_gpus(params.cluster)
-    ImageDataset(DATASET)  # raises here, before anything starts, if the data set is damaged
+    training_dataset(params)  # raises here, before anything starts, if the data set is damaged
     identity = stage_identity("train", params)
     folder = identity.folder(root)
     with (
@@ -80,12 +80,12 @@ def _train(params: Params, folder: Path, run: StageRun) -> None:
     settings = params.run_settings().model_copy(
         update={"grid_cache": str(grid_cache()), "train": with_init_file(params)}
     )
-    check_run(settings)
+    check_run(settings, params)
     for remark in remarks(params):
         print(f"train: note: {remark}", flush=True)
     work = TrainingWork(settings, expected_costs(params, dvc_root()))
     print(f"train: {expected_line(work, folder)}", flush=True)
-    train_run("", settings, params.cluster, folder, run, work)
+    train_run("", settings, params, folder, run, work)
 
 
 if __name__ == "__main__":

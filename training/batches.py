@@ -11,6 +11,7 @@ from dataset.slots import slot_indices, slot_normal, slot_uniform
 from dataset.store import ImageDataset
 from foundation.workers import World
 from models.codecs import Codec
+from training.encoded_images import encoded_images
 from training.noise_levels import sigma_quantile
 from training.run_settings import RunSettings
 
@@ -41,7 +42,7 @@ def draw_batch(
     mirrored = None
     if settings.train.horizontal_flip:
         mirrored = torch.from_numpy(slot_uniform(seed, "flip", slots) < 0.5)
-    images = codec.encode(stored, mirrored)
+    images = encoded_images(codec, stored, mirrored, seed, "latent", slots)
     hidden = slot_uniform(seed, "label_dropout", slots) < settings.model.label_dropout
     labels = torch.where(torch.from_numpy(hidden), -1, labels)
     sigma = sigma_quantile(settings.noise, slot_uniform(seed, "sigma", slots))

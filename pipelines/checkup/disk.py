@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from foundation.json_files import read_object
 from pipelines.checkup.run_so_far import finished, published, run_folder
 from pipelines.settings.schema import Params
 from pipelines.workspace.leftovers import size_of
-from pipelines.workspace.paths import EMA, STUDENTS, dvc_root, length_name
+from pipelines.workspace.paths import DATASET, EMA, LATENTS, STUDENTS, dvc_root, length_name
 
 if TYPE_CHECKING:
     from pipelines.forecast.measure import Measured
@@ -26,7 +27,7 @@ def disk_needed(
 
     found, students: what was measured of the denoiser's training, and of its students' by name.
     """
-    needed = LEAST_DISK_GB * 1e9
+    needed = LEAST_DISK_GB * 1e9 + latent_bytes(params)
     if found is None:
         return needed
     snapshots = params.ema.snapshots * len(params.ema.tracked) * found.parameter_bytes
@@ -54,6 +55,22 @@ def _of_student(params: Params, name: str, found: "Measured") -> float:
     pairs = student.pairs_needed * found.image_bytes
     whole = KEPT_CHECKPOINTS * found.checkpoint_bytes + snapshots + pairs
     return missing + max(0.0, whole - (size_of([folder]) if folder is not None else 0))
+
+
+def latent_bytes(params: Params) -> float:
+    """Bytes of the latents that are still to be encoded; 0 for pixels, and for unknown counts.
+
+    Means and deviations of both mirror images in two bytes each.
+    """
+    config, written = params.autoencoder, LATENTS / "moments.npy"
+    try:
+        count = int(read_object(DATASET / "dataset.json")["num_images"])
+    except (OSError, KeyError, TypeError, ValueError):
+        return 0.0
+    if config.kind == "none" or written.is_file():
+        return 0.0
+    side = config.latent_side(params.dataset.resolution)
+    return float(count * 2 * 2 * config.latent_channels * side**2 * 2)
 
 
 def disk_free() -> float:

@@ -8,15 +8,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from dataset.latents import open_dataset
 from dataset.store import ImageDataset
 from foundation.atomic_files import write_text
 from foundation.json_files import read_object
 from foundation.json_hash import json_hash
 from pipelines.forecast.duration import Costs
 from pipelines.forecast.measure import Measured, measure, prepared_or_none, training_device
-from pipelines.forecast.stand_in import write_stand_in
+from pipelines.forecast.stand_in import write_latent_stand_in, write_stand_in
 from pipelines.settings.schema import Params
 from pipelines.workspace.paths import DATASET, grid_cache
+from pipelines.workspace.training_data import training_dataset
 from pipelines.workspace.weights_files import with_init_file
 
 if TYPE_CHECKING:
@@ -57,14 +59,27 @@ def measured(
         settings = params.student_settings(student)
     settings = settings.model_copy(update={"grid_cache": str(grid_cache())})
     dataset = prepared_or_none(DATASET, params.dataset.resolution)
+    if dataset is not None and params.autoencoder.kind != "none":
+        dataset = _latents_or_none(params)
     if dataset is not None:
         found = measure(settings, dataset, workers, device)
     else:
         with TemporaryDirectory(prefix="sadm-speed-") as folder:
             write_stand_in(params.dataset, Path(folder))
-            found = measure(settings, ImageDataset(folder), workers, device)
+            latents = None
+            if params.autoencoder.kind != "none":
+                latents = Path(folder) / "latents"
+                write_latent_stand_in(params.autoencoder, Path(folder), latents)
+            found = measure(settings, open_dataset(folder, latents), workers, device)
     write_text(root / file_of(student), json.dumps({"key": key, **asdict(found)}, indent=1) + "\n")
     return found
+
+
+def _latents_or_none(params: Params) -> ImageDataset | None:
+    try:
+        return training_dataset(params)
+    except ValueError:
+        return None
 
 
 def kept_costs(params: Params, root: Path, student: str | None = None) -> Costs | None:
@@ -86,6 +101,8 @@ def _key(params: Params, workers: int, device: "torch.device", student: str | No
     train = {part: settings["train"][part] for part in ("batch_size", "precision", "method")}
     data = {part: getattr(params.dataset, part) for part in ("resolution", "channels", "source")}
     machine = [platform.node(), os.cpu_count(), device.type, name, torch.__version__]
+    if params.autoencoder.kind != "none":
+        data["autoencoder"] = params.autoencoder.model_dump(mode="json")
     parts = [sections, train, data, settings["train"]["held_out_images"], machine, workers]
     if student is not None:
         parts.append({k: v for k, v in settings["student"].items() if k not in NO_COST})

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dataset.config import DatasetConfig
+from dataset.latents import MANIFEST, MIRRORS, MOMENTS
+from models.autoencoders.config import AutoencoderConfig
 
 if TYPE_CHECKING:
     from dataset.store import ImageDataset
@@ -54,3 +56,23 @@ def write_teacher(settings: "RunSettings", dataset: "ImageDataset", folder: Path
     path = folder / "teacher.safetensors"
     save_weights(path, denoiser.state_dict(), describe(denoiser))
     return path
+
+
+def write_latent_stand_in(config: AutoencoderConfig, pictures: Path, folder: Path) -> None:
+    """Write random latents of the pictures of `write_stand_in` into `folder`."""
+    manifest = json.loads((pictures / "dataset.json").read_text())
+    shape = [config.latent_channels, *[config.latent_side(manifest["resolution"])] * 2]
+    moments = np.random.default_rng(0).normal(size=(COUNT, MIRRORS, 2 * shape[0], *shape[1:]))
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / MOMENTS, moments.astype(np.float16))
+    codec = {
+        "kind": "latent",
+        "autoencoder": "stand-in",
+        "pictures": [manifest["channels"], *[manifest["resolution"]] * 2],
+        "shape": shape,
+        "mean": [0.0] * shape[0],
+        "std": [1.0] * shape[0],
+        "random": True,
+    }
+    facts = {"kind": config.kind, "codec": codec, "dataset": manifest["content_hash"]}
+    (folder / MANIFEST).write_text(json.dumps(facts))

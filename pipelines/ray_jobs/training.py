@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dataset.store import ImageDataset
+from dataset.latents import open_dataset
 from pipelines.ray_jobs.event_queue import Drain, Mailbox, Push, Sender, forward, steady
 from pipelines.ray_jobs.loopback import local_torch_config
 from pipelines.ray_jobs.own_state import ray_state
@@ -37,11 +37,13 @@ def run_training(
     folder: Path,
     cluster: ClusterConfig,
     report: Report,
+    latents_folder: Path | None = None,
 ) -> None:
     """Train the run in `folder` to its end on `cluster`; `report` is called with rank 0's events.
 
-    An exception of `report` becomes a warning. Raises ClusterError with the worker's own message if
-    workers fail more than cluster.max_failures times.
+    latents_folder: of the data set's latents; None: the denoiser sees its pixels. An exception of
+    `report` becomes a warning. Raises ClusterError with the worker's own message if workers fail
+    more than cluster.max_failures times.
     """
     if cluster.fewest_workers == 0:
         from foundation.workers import World
@@ -49,10 +51,18 @@ def run_training(
 
         world, report = World.current(), steady(report)
         tell_precision(settings, world, report)
-        train(settings, ImageDataset(dataset_folder), folder, world, report)
+        train(settings, open_dataset(dataset_folder, latents_folder), folder, world, report)
         return
     with ray_session(cluster) as ray:
-        train_on_ray(ray, settings, Path(dataset_folder), Path(folder), cluster, report)
+        train_on_ray(
+            ray,
+            settings,
+            Path(dataset_folder),
+            Path(folder),
+            cluster,
+            report,
+            latents_folder=latents_folder,
+        )
 
 
 def _worker(config: dict) -> None:
@@ -84,7 +94,7 @@ def _worker(config: dict) -> None:
     tell_precision(settings, world, report)
     train(
         settings,
-        ImageDataset(Path(config["dataset"])),
+        open_dataset(config["dataset"], config["latents"]),
         Path(config["folder"]),
         world,
         report,
@@ -155,6 +165,7 @@ def train_on_ray(
     *,
     enrich: Callable[[Event], Event] | None = None,
     resources: dict[str, float] | None = None,
+    latents_folder: Path | None = None,
 ) -> None:
     """Like `run_training`, on a Ray that is connected already.
 
@@ -178,6 +189,7 @@ def train_on_ray(
     config = {
         "settings": settings.model_dump_json(),
         "dataset": str(dataset_folder.resolve()),
+        "latents": str(latents_folder.resolve()) if latents_folder else None,
         "folder": str(folder.resolve()),
         "mailbox": name,
         "namespace": namespace,

@@ -25,6 +25,7 @@ def combination_problems(params: "Params") -> list[str]:
     """One line for each problem, with the YAML path and the mend."""
     return [
         *_method(params),
+        *_autoencoder(params),
         *_model(params),
         *_train(params),
         *_cluster(params),
@@ -46,7 +47,7 @@ def remarks(params: "Params") -> list[str]:
         out.append(
             f"model.attention_resolutions: no level is {' or '.join(absent)} pixels wide, so "
             f"nothing attends there; the levels are {', '.join(map(str, sides))} "
-            "(dataset.resolution, halved)"
+            f"({'latents' if params.autoencoder.kind != 'none' else 'dataset.resolution'}, halved)"
         )
     if game.kind == "none":
         return out
@@ -100,9 +101,21 @@ def unplayed_game(params: "Params") -> str | None:
 
 def _sides(params: "Params") -> list[int]:
     """Width of each level of the network, in pixels."""
-    return [
-        params.dataset.resolution // 2**level for level in range(len(params.model.channel_mult))
-    ]
+    return [_side(params) // 2**level for level in range(len(params.model.channel_mult))]
+
+
+def _side(params: "Params") -> int:
+    """Height and width of what the denoiser sees."""
+    return params.autoencoder.latent_side(params.dataset.resolution)
+
+
+def _autoencoder(params: "Params") -> Iterator[str]:
+    channels = params.dataset.channels
+    refusal = params.autoencoder.refusal(
+        params.dataset.resolution, None if channels == "auto" else channels
+    )
+    if refusal is not None:
+        yield f"autoencoder{refusal}"
 
 
 def _method(params: "Params") -> Iterator[str]:
@@ -115,11 +128,20 @@ def _method(params: "Params") -> Iterator[str]:
 
 
 def _model(params: "Params") -> Iterator[str]:
-    model, side = params.model, params.dataset.resolution
+    if any(_autoencoder(params)):
+        return
+    model, side = params.model, _side(params)
     levels = len(model.channel_mult)
     factor = 2 ** (levels - 1)
     if side % factor:
         low = side // factor * factor
+        if side != params.dataset.resolution:
+            yield (
+                f"model.channel_mult: the latents of {side}x{side} (dataset.resolution over the "
+                f"autoencoder's factor) cannot be halved {levels - 1} times for its {levels} "
+                "levels: use fewer levels, or a smaller factor"
+            )
+            return
         yield (
             f"dataset.resolution: {side} cannot be halved {levels - 1} times for "
             f"the {levels} levels of model.channel_mult: use "

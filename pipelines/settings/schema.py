@@ -8,6 +8,7 @@ from dataset.config import DatasetConfig
 from evaluation.config import EvaluationConfig
 from foundation.bounds import AtMost
 from foundation.settings_base import Settings
+from models.autoencoders.config import AnyAutoencoderConfig, NoAutoencoderConfig
 from models.config import EMAConfig, ModelConfig
 from pipelines.settings.cluster import ClusterConfig
 from pipelines.settings.tracking import TrackingConfig
@@ -28,6 +29,8 @@ class Params(Settings):
     """Seed of initial weights, training noise and generated images."""
     dataset: DatasetConfig = DatasetConfig()
     """Where the images come from and how they are prepared."""
+    autoencoder: AnyAutoencoderConfig = NoAutoencoderConfig()
+    """Between pictures and what the denoiser sees: none (pixels), or latents (docs/latents.md)."""
     model: ModelConfig = ModelConfig()
     """The denoiser."""
     noise: NoiseConfig = NoiseConfig()

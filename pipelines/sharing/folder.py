@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from foundation.atomic_files import copy_whole, make_folder, write_text
-from models.weights import check_weights
+from models.weights import check_weights, load_description
 from models.weights_folder import DENOISER
 
 CARD, PICTURE = "README.md", "samples.png"
@@ -24,14 +24,23 @@ def write_folder(
     """Write weights, picture, card and further text files, the card last.
 
     files: name inside the folder -> text. Raises WeightsError where the weights or their copy are
-    damaged.
+    damaged, or their autoencoder is not there.
     """
+    from models.autoencoder import FILE  # brings torch, which --help does without
+    from models.codecs import LatentCodec, make_codec
+
     check_weights(weights)
     target = folder / DENOISER
     make_folder(target.parent)
     for suffix in (".safetensors", ".json"):
         copy_whole(weights.with_suffix(suffix), target.with_suffix(suffix))
     check_weights(target)
+    codec = make_codec(load_description(weights).get("codec"))
+    if isinstance(codec, LatentCodec):  # what decodes the latents travels with the weights
+        codec.look_near(weights)
+        found = codec.find()
+        for suffix in (".safetensors", ".json"):
+            copy_whole(found.with_suffix(suffix), (target.parent / FILE).with_suffix(suffix))
     copy_whole(picture, folder / PICTURE)
     for name, text in files.items():
         write_text(folder / name, text)

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -70,6 +71,7 @@ def judge_item(
         result = judge(
             images, labels, reference, params.evaluation, params.seed, report, floors_cache()
         )
+        result["metrics"] |= latent_floor(params, subject, dataset, reference, report)
         shown = images[: params.evaluation.picture_images]
         shown_features = reference.extractor.features(
             shown, params.evaluation.batch_size, partial(report, "nearest images")
@@ -88,6 +90,38 @@ def judge_item(
     }
     write_outputs(out, about | result, shown, shown_features, labels, dataset, reference)
     return log_item(out, dataset, run)
+
+
+def latent_floor(
+    params: Params,
+    subject: Subject,
+    dataset: ImageDataset,
+    reference: "Reference",
+    report: Callable[[str, int, int | None], None],
+) -> dict[str, dict]:
+    """What real images lose in the subject's autoencoder, as metrics; {} for pixels.
+
+    Raises WeightsError where the autoencoder is not there.
+    """
+    from models.codecs import LatentCodec, make_codec  # brings torch
+
+    codec = make_codec(load_description(subject.weights).get("codec"))
+    if not isinstance(codec, LatentCodec):
+        return {}
+    from evaluation.reconstruction import reconstruction_floor
+
+    codec.look_near(subject.weights)
+    return reconstruction_floor(
+        codec.network,
+        codec.autoencoder,
+        dataset.images[dataset.held_out_indices],
+        reference,
+        params.evaluation,
+        params.evaluation.num_images,
+        params.seed,
+        partial(report, "reconstructions of held-out images"),
+        floors_cache(),
+    )
 
 
 def log_item(out: Path, dataset: ImageDataset, run: StageRun) -> str:

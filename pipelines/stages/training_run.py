@@ -6,17 +6,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataset.store import ImageDataset
 from pipelines.console.training_monitor import Monitor
 from pipelines.ray_jobs.session import describe_cluster
 from pipelines.ray_jobs.training import run_training
-from pipelines.settings.cluster import ClusterConfig
+from pipelines.settings.schema import Params
 from pipelines.tracking.live_run import StageRun
 from pipelines.workspace.fingerprint import Identity
 from pipelines.workspace.finished_run import look_over
 from pipelines.workspace.litter import sweep_up
 from pipelines.workspace.paths import DATASET, grid_cache
 from pipelines.workspace.run_folder import ORPHAN_S, locked, offer_or_adopt
+from pipelines.workspace.training_data import latents_folder, training_dataset
 from training.run_settings import RunSettings
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def opened_run(
         yield look_over(folder, out)
 
 
-def check_run(settings: RunSettings) -> None:
+def check_run(settings: RunSettings, params: Params) -> None:
     """Raise here, before any worker starts, what the method of training would raise.
 
     That are settings that do not fit, a feature network without weights, a teacher that does not
@@ -55,18 +55,18 @@ def check_run(settings: RunSettings) -> None:
     game = settings.structure
     if game.fakes in ("onpolicy", "deployed") and game.sampler is not None:
         game.sampler.time_grid(grid_cache())
-    build_method(settings, ImageDataset(DATASET), World())
+    build_method(settings, training_dataset(params), World())
 
 
 def train_run(
     title: str,
     settings: RunSettings,
-    cluster: ClusterConfig,
+    params: Params,
     folder: Path,
     run: StageRun,
     work: "Work | None" = None,
 ) -> None:
-    """Train the run in `folder` to the end; prints progress, logs to `run`.
+    """Train the run in `folder` to the end, on the cluster of params; tells the screen and `run`.
 
     title: of a student, its name; "" for the denoiser. work: how the time left is shared out over
     the images to come; None: equally.
@@ -74,9 +74,10 @@ def train_run(
     fingerprint = folder.name.rpartition("-")[2]
     stage = f"distil: {title}" if title else "train"
     print(
-        f"{stage}: {settings.total_nimg / 1000:g} kimg {describe_cluster(cluster)}, "
+        f"{stage}: {settings.total_nimg / 1000:g} kimg {describe_cluster(params.cluster)}, "
         f"run {fingerprint}",
         flush=True,
     )
     with Monitor(settings.total_nimg, run, title=title, work=work) as monitor:
-        run_training(settings, DATASET, folder, cluster, monitor)
+        latents = latents_folder(params)
+        run_training(settings, DATASET, folder, params.cluster, monitor, latents)

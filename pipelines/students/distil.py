@@ -10,7 +10,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from dataset.store import ImageDataset
 from foundation.atomic_files import copy_whole, write_text
 from foundation.did_you_mean import spelling_hint
 from foundation.json_files import read_object
@@ -31,13 +30,13 @@ from pipelines.workspace.fingerprint import (
 )
 from pipelines.workspace.finished_run import CURVES, SUMMARY, seal
 from pipelines.workspace.paths import (
-    DATASET,
     STUDENTS,
     dvc_root,
     grid_cache,
     length_name,
     pairs_cache,
 )
+from pipelines.workspace.training_data import training_dataset
 
 LIST = STUDENTS / "students.json"
 
@@ -87,7 +86,7 @@ def distil(
 
     Raises RunInUse if another process trains it, ValueError for an adopted run that does not fit.
     """
-    ImageDataset(DATASET)  # raises here, before anything starts, if the data set is damaged
+    training_dataset(params)  # raises here, before anything starts, if the data set is damaged
     teacher = teacher_file(params, name)
     if not teacher.is_file():
         raise ValueError(f"{teacher}, the teacher of {name}, is missing: dvc repro reconstruct")
@@ -127,7 +126,7 @@ def _train(params: Params, name: str, folder: Path, run: StageRun) -> None:
     from pipelines.forecast.tell import expected_costs, expected_line  # brings torch
 
     settings = params.student_settings(name, str(teacher_file(params, name).absolute()))
-    check_run(settings)
+    check_run(settings, params)
     costs = expected_costs(params, dvc_root(), name)
     work = TrainingWork(settings, costs)
     pairs = params.students[name].pairs_needed
@@ -141,7 +140,7 @@ def _train(params: Params, name: str, folder: Path, run: StageRun) -> None:
     print(f"distil: {name}: {expected_line(work, folder)}", flush=True)
     places = {"grid_cache": str(grid_cache()), "pairs_cache": str(pairs_cache())}
     settings = settings.model_copy(update=places)
-    train_run(name, settings, params.cluster, folder, run, work)
+    train_run(name, settings, params, folder, run, work)
 
 
 def publish_student(params: Params, name: str, folder: Path, out: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dataset.latents import open_dataset
 from dataset.store import ImageDataset
 from evaluation.classifier import classifier_accuracy
 from evaluation.config import EvaluationConfig
@@ -53,6 +54,8 @@ class QuickEvaluation:
     basis: str = ""
     """Hash of the reference and of the code that judges a trial (judging_basis.py). A result that
     was kept with another hash is not used."""
+    latents: str | None = None
+    """Folder of the data set's latents; None: denoisers see its pixels."""
     grid_cache: str | None = None
     """Folder in which optimized time grids are kept."""
     held_out_loss: bool = True
@@ -117,7 +120,7 @@ def _material(
     evaluation: QuickEvaluation, codec: str
 ) -> tuple[ImageDataset, Reference, HeldOutLoss]:
     """What is the same at every call in one process. codec: its description as JSON."""
-    dataset = ImageDataset(Path(evaluation.dataset))
+    dataset = open_dataset(evaluation.dataset, evaluation.latents)
     reference = _reference(evaluation)
     settings = RunSettings.model_validate_json(evaluation.settings)
     alone = World(device=World.current().device)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from dataset.store import ImageDataset
+from dataset.latents import open_dataset
 from foundation.json_files import parse_object
 from foundation.json_hash import json_hash
 from models.weights import file_hash
@@ -163,6 +163,7 @@ def _train(
     from pipelines.workspace.weights_files import with_init_file
     from training.loop import train
 
+    latents = task.evaluation.latents
     dataset, resources = Path(task.evaluation.dataset), sweep.config.resources
     update: dict[str, Any] = {
         "sample_every_kimg": None,
@@ -178,7 +179,7 @@ def _train(
     if sweep.config.workers == 0:
         train(
             settings,
-            ImageDataset(dataset),
+            open_dataset(dataset, latents),
             folder,
             World.current(),
             lambda event: report(judge(event)),
@@ -190,7 +191,17 @@ def _train(
         update={"num_workers": sweep.config.workers, "use_gpu": resources.gpu > 0}
     )
     wanted = {"CPU": resources.cpu} | ({"GPU": resources.gpu} if resources.gpu else {})
-    train_on_ray(ray, settings, dataset, folder, cluster, report, enrich=judge, resources=wanted)
+    train_on_ray(
+        ray,
+        settings,
+        dataset,
+        folder,
+        cluster,
+        report,
+        enrich=judge,
+        resources=wanted,
+        latents_folder=Path(latents) if latents else None,
+    )
 
 
 def _reporter(tell: Callable[[dict], None], fingerprint: str) -> Report:

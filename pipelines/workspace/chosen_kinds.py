@@ -16,6 +16,7 @@ GAME_SAMPLER: Plain = {"solver": "ddim", "grid": "karras"}
 METHOD = "denoising"
 PAIR_SAMPLER: Plain = {"solver": "heun", "grid": "karras"}
 NO_GAME: Plain = {"kind": "none"}
+NO_AUTOENCODER: Plain = {"kind": "none"}
 
 NO_CHOICE = ("reconstruct", "summarize")
 """Stages that run no network and draw no image."""
@@ -33,21 +34,24 @@ def chosen_kinds(
     """
     if stage == "prepare":
         return {"source": {params["dataset"]["source"]}}
+    if stage in ("autoencoder", "encode"):
+        kinds = _of_latents(params)
+        return {"autoencoder": kinds, "maker": kinds if stage == "autoencoder" else set()}
     if stage == "reference":
         return _of_judging(params)
     if stage == "train":
         method = {"method": {params["train"].get("method", METHOD)}}
-        return method | _of_network(params["model"]) | _of_the_game(params["structure"])
+        return method | _of_network(params) | _of_the_game(params["structure"])
     if stage == "evaluate":
         names = params["samplers"] if sampler is None else [sampler]
         samplers = [params["sampling"][name] for name in names]
-        return _of_network(params["model"]) | _of_judging(params) | _of_sampling(samplers)
+        return _of_network(params) | _of_judging(params) | _of_sampling(samplers)
     if stage == "distil":
-        return _of_network(params["model"]) | _of_students(_students(params, student))
+        return _of_network(params) | _of_students(_students(params, student))
     if stage == "evaluate_students":
         names = {n for one in _students(params, student) for n in one["samplers"]}
         samplers = [params["sampling"][name] for name in names if sampler in (None, name)]
-        return _of_network(params["model"]) | _of_judging(params) | _of_sampling(samplers)
+        return _of_network(params) | _of_judging(params) | _of_sampling(samplers)
     assert stage in NO_CHOICE, stage
     return {"block": ()}
 
@@ -78,8 +82,14 @@ def _of_students(students: Iterable[Plain]) -> dict[str, set[str]]:
     return {**_of_the_game(NO_GAME), **found}
 
 
-def _of_network(model: Plain) -> dict[str, set[str]]:
-    return {"block": {block["kind"] for block in model["structural_blocks"]}}
+def _of_network(params: Plain) -> dict[str, set[str]]:
+    blocks = {block["kind"] for block in params["model"]["structural_blocks"]}
+    return {"block": blocks, "autoencoder": _of_latents(params)}
+
+
+def _of_latents(params: Plain) -> set[str]:
+    """The kind of autoencoder; none is no kind."""
+    return {(params.get("autoencoder") or NO_AUTOENCODER)["kind"]} - {"none"}
 
 
 def _of_the_game(structure: Plain) -> dict[str, set[str]]:

@@ -19,6 +19,7 @@ from pipelines.workspace.chosen_kinds import chosen_kinds
 from pipelines.workspace.paths import (
     DATASET,
     EMA,
+    LATENTS,
     REFERENCE,
     STUDENTS,
     TRAIN,
@@ -109,6 +110,7 @@ def student_identity(params: Params, name: str) -> Identity:
     """
     plain = params.model_dump(mode="json")
     inputs = {"dataset": dataset_hash(), "teacher": teacher_hashes(params, name)}
+    inputs |= _latents_hash(params)
     code = stage_files("distil", chosen_kinds("distil", plain, student=name))
     parts = student_params_hash(params, name), hash_of(inputs), code_hash(code)
     return Identity(f"distil-{name}", *parts)
@@ -179,6 +181,8 @@ def pipeline_tag(params: Params) -> str:
     plain = params.model_dump(mode="json")
     for section in ("cluster", "tracking"):
         plain.pop(section)
+    if params.autoencoder.kind == "none":  # pixels are known as they were before latents
+        plain.pop("autoencoder")
     stages = [stage for stage in STAGE_PARAMS if params.distil or stage not in OF_STUDENTS]
     code = code_hash(_code_of(stages, plain))
     guides = _guide_hashes(params, params.samplers)
@@ -212,6 +216,14 @@ def _init_hash(params: Params) -> str | None:
     return None if path is None else content_hash(path)
 
 
+def _latents_hash(params: Params) -> dict[str, str | None]:
+    """{"latents": content hash of latents.json}, which holds those of all else; {} for pixels."""
+    if params.autoencoder.kind == "none":
+        return {}
+    path = LATENTS / "latents.json"
+    return {"latents": content_hash(path) if path.is_file() else None}
+
+
 def _guide_hashes(params: Params, samplers: Iterable[str]) -> list[str]:
     """Content hashes of the guiding weights that the samplers name."""
     return [
@@ -229,6 +241,8 @@ def _inputs(stage: str, params: Params) -> dict[str, Any]:
         inputs["dataset"] = dataset_hash()
     if stage == "train":
         inputs["init_from"] = _init_hash(params)
+    if stage in ("train", "distil"):
+        inputs |= _latents_hash(params)
     if stage in ("reconstruct", "summarize") and (TRAIN / "train.json").is_file():
         inputs["train"] = content_hash(TRAIN / "train.json")
     if stage == "distil":

@@ -21,6 +21,7 @@ from pipelines.workspace.stage_code import (
 # The params that choose kinds; dvc.yaml names the same for the stage `kinds`.
 KIND_PARAMS = (
     "dataset",
+    "autoencoder",
     "model",
     "train",
     "structure",

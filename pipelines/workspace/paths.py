@@ -7,6 +7,10 @@ from foundation.number_names import number_name
 
 DATASET = Path("outputs/dataset")
 
+AUTOENCODER = Path("outputs/autoencoder")
+
+LATENTS = Path("outputs/latents")
+
 REFERENCE = Path("outputs/reference")
 
 TRAIN = Path("outputs/train")

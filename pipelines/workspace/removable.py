@@ -19,7 +19,17 @@ CACHES_OF_TOOLS = (".pytest_cache", ".ruff_cache", ".mypy_cache", ".import_linte
 COMPILED = "__pycache__"
 APART = (".venv", ".git", ".dvc")
 STAGES = (
-    *("dataset", "reference", "train", "ema", "evaluate", "students", "evaluate_students"),
+    *(
+        "dataset",
+        "autoencoder",
+        "latents",
+        "reference",
+        "train",
+        "ema",
+        "evaluate",
+        "students",
+        "evaluate_students",
+    ),
     *("unused", "kinds", ".gitignore"),
 )
 """What the stages make in outputs/."""

@@ -11,6 +11,8 @@ from pipelines.workspace.imports import Kinds, Rules, Table, closure, kinds_of
 # The params that decide a stage's result; dvc.yaml names the same (a test compares them).
 STAGE_PARAMS: dict[str, tuple[str, ...]] = {
     "prepare": ("dataset",),
+    "autoencoder": ("seed", "autoencoder"),
+    "encode": ("autoencoder",),
     "reference": ("evaluation.extractor", "evaluation.inception_path"),
     "train": ("seed", "model", "noise", "train", "structure", "ema.tracked", "ema.snapshots"),
     "reconstruct": ("ema.lengths",),
@@ -20,13 +22,15 @@ STAGE_PARAMS: dict[str, tuple[str, ...]] = {
     "evaluate_students": ("seed", "evaluation", "sampling", "students", "distil"),
     # All that the report's list of changed params names.
     "summarize": (
-        *("seed", "dataset", "model", "noise", "train", "structure"),
+        *("seed", "dataset", "autoencoder", "model", "noise", "train", "structure"),
         *("ema", "sampling", "samplers", "students", "distil", "evaluation"),
     ),
 }
 
 # Stages whose command lies in a room.
 IN_ROOMS: dict[str, str] = {
+    "autoencoder": "pipelines.latents.autoencoder",
+    "encode": "pipelines.latents.encode",
     "distil": "pipelines.students.distil",
     "evaluate_students": "pipelines.students.evaluate",
 }
@@ -38,6 +42,8 @@ TABLES: dict[str, Table] = {
     "solver": Table("sampling.solvers.table", "SOLVERS"),
     "grid": Table("sampling.grids.table", "GRIDS"),
     "guidance": Table("sampling.guidance.table", "KINDS"),
+    "autoencoder": Table("models.autoencoder", "NETWORKS"),
+    "maker": Table("pipelines.latents.makers", "MAKERS"),
     "block": Table("models.layers.block_configs", "BLOCKS"),
     "extractor": Table("models.extractors.load", "EXTRACTORS"),
     "method": Table("training.methods.table", "METHODS", one_in_use=True),

@@ -8,6 +8,7 @@ import torch
 
 from dataset.store import ImageDataset
 from foundation.workers import World
+from models.codecs import make_codec
 from models.denoiser import Denoiser, load_denoiser, plain_copy
 from models.layers.low_rank_adapter import add_adapters, keep_on
 from models.power_ema import PowerEMA
@@ -21,7 +22,7 @@ def load_teacher(path: str | Path, dataset: ImageDataset, world: World) -> Denoi
     Raises WeightsError if its images or classes are not those of the data set.
     """
     teacher = load_denoiser(Path(path))
-    shape = teacher.codec.data_shape(dataset.image_shape)
+    shape = make_codec(dataset.codec).data_shape(dataset.image_shape)
     if teacher.image_shape != shape:
         raise WeightsError(
             f"the teacher {path} draws images {list(teacher.image_shape)}, and the data set has "
@@ -31,6 +32,11 @@ def load_teacher(path: str | Path, dataset: ImageDataset, world: World) -> Denoi
         raise WeightsError(
             f"the teacher {path} knows {teacher.num_classes} classes, and the data set has "
             f"{dataset.num_classes}: give the weights of a denoiser of this data set"
+        )
+    if teacher.codec.describe() != make_codec(dataset.codec).describe():
+        raise WeightsError(
+            f"the teacher {path} draws latents of another autoencoder, or standardised by other "
+            "constants, than the data set's: give the weights of a denoiser of this data set"
         )
     return teacher.to(world.device).eval().requires_grad_(False)
 

@@ -112,7 +112,8 @@ def make_denoiser(settings: RunSettings, dataset: ImageDataset) -> Denoiser:
     digest = hashlib.blake2b(f"init/{settings.seed}".encode(), digest_size=8).digest()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int.from_bytes(digest, "little"))
-        codec = make_codec()
+        codec = make_codec(dataset.codec)
+        codec.look_near(dataset.stored_in)
         shape = codec.data_shape(dataset.image_shape)
         names = dataset.label_names
         denoiser = Denoiser(shape, dataset.num_classes, settings.model, codec, names)

@@ -24,6 +24,7 @@ from dataset.store import ImageDataset
 from models.codecs import Codec
 from sampling.config import SamplerConfig
 from sampling.solvers.table import solve
+from training.encoded_images import encoded_images
 from training.structure.config import FakesConfig
 from training.structure.fake_levels import DEFAULT_SAMPLER, fake_levels
 
@@ -272,7 +273,8 @@ class Fakes:
         if flip:
             uniform = slot_uniform(self.seed, f"structure/flip {stream}", slots)
             mirrored = torch.from_numpy(uniform < 0.5)
-        return self.codec.encode(stored, mirrored)
+        name = f"structure/latent {stream}"
+        return encoded_images(self.codec, stored, mirrored, self.seed, name, slots)
 
 
 class _Arrived(Exception):

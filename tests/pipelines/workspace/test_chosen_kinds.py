@@ -17,7 +17,7 @@ from training.config import TrainConfig
 from training.structure.fake_levels import DEFAULT_SAMPLER
 
 ROOT = Path(__file__).resolve().parents[3]
-ALWAYS = {"prepare", "reference", "train", "distil", "evaluate_students"}
+ALWAYS = {"prepare", "autoencoder", "encode", "reference", "train", "distil", "evaluate_students"}
 """Lists whose stage has no matrix."""
 PRESETS = sorted((ROOT / "presets").glob("*.yaml"))
 

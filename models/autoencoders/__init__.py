@@ -1,0 +1,1 @@
+"""Autoencoders between pictures and latents: settings in config.py, one file for each network."""
