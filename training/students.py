@@ -35,7 +35,7 @@ class StudentConfig(Settings):
     """0: all weights are trained. Above 0: the student and its critic are adapters of this rank
     upon the teacher's weights, which are kept once in memory; try four times the lr then."""
     lr: Rate = 0.001
-    """Peak learning rate of Adam; a tenth of what trained the teacher is a good start."""
+    """Peak learning rate of Adam; a third of what trained the teacher is a good start."""
     lr_ramp_kimg: Annotated[float, Field(ge=0), KIMG] = 2.0
     """Linear ramp from 0 at the start (kimg)."""
     lr_decay_kimg: Annotated[float, Field(ge=0), KIMG] = 0.0
