@@ -1,0 +1,72 @@
+"""The stages autoencoder and encode, and what refuses to start without them."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+import yaml
+
+from dataset.latents import LatentDataset
+from dataset.prepare import prepare_dataset
+from pipelines.latents import autoencoder, encode
+from pipelines.params import ParamsError, check_params, load_params
+from pipelines.workspace.paths import AUTOENCODER, DATASET, LATENTS
+from pipelines.workspace.training_data import latents_folder, training_dataset
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """run(autoencoder) runs both stages on the digits in a new folder; returns the params."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    prepare_dataset(check_params({}).dataset, DATASET)
+
+    def stages(**section):
+        raw = {"autoencoder": section, "tracking": {"enabled": False}}
+        (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw))
+        for stage in (autoencoder, encode):
+            monkeypatch.setattr(sys, "argv", ["stage"])
+            stage.main()
+        return load_params()
+
+    return stages
+
+
+def test_latents_come_from_two_stages_and_none_writes_two_small_files(run, monkeypatch):
+    monkeypatch.setattr(autoencoder, "stage_fingerprint", lambda *a: "f")
+    monkeypatch.setattr(encode, "stage_fingerprint", lambda *a: "f")
+    for module in (autoencoder, encode):
+        monkeypatch.setattr(module, "pipeline_tag", lambda params: "tag")
+    params = run(kind="pca", factor=2, channels=3)
+    data = training_dataset(params)
+    assert isinstance(data, LatentDataset) and data.codec["shape"] == [3, 4, 4]
+    assert not data.codec["random"] and np.isfinite(data.moments).all()
+    other = params.model_copy(
+        update={"autoencoder": params.autoencoder.model_copy(update={"channels": 2})}
+    )
+    with pytest.raises(ParamsError, match="dvc repro encode"):
+        latents_folder(other)
+    with pytest.raises(ParamsError, match="use at most 4"):
+        run(kind="pca", factor=2, channels=5)
+    params = run(kind="none")
+    assert not isinstance(training_dataset(params), LatentDataset)
+    assert latents_folder(params) is None
+    for folder, name in ((AUTOENCODER, "autoencoder.json"), (LATENTS, "latents.json")):
+        assert [path.name for path in folder.iterdir()] == [name]
+        assert json.loads((folder / name).read_text()) == {"kind": "none"}
+
+
+@pytest.mark.parametrize(
+    "section, words",
+    [
+        ({"kind": "pca", "factor": 3}, "autoencoder.factor: patches of 3x3 pixels do not tile"),
+        ({"kind": "pca", "factor": 8}, "cannot be halved 1 times"),
+        ({"kind": "pcb"}, "did you mean 'pca'"),
+        ({"kind": "none", "factor": 2}, "belong to kind pca, not none"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused_in_one_line(section, words):
+    with pytest.raises(ParamsError, match="1 problem") as error:
+        check_params({"autoencoder": section, "model": {"structural_blocks": []}})
+    assert words in str(error.value)
