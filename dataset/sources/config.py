@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from dataset.captions.config import Captions
 from foundation.settings_base import Settings
 
 Text = Annotated[str, Field(min_length=1)]
@@ -26,6 +27,9 @@ class SourceConfig(Settings):
     """huggingface: the column that holds the images."""
     label_column: Text | None = "label"
     """huggingface: the column that holds the class; null makes the data set unlabelled."""
+    captions: Annotated[Captions | None, Field(exclude_if=lambda captions: captions is None)] = None
+    """Where the captions of the images are; they are then the labels, and classes the groups that
+    are compared. null: none. It is left out of what is stored where it is null."""
 
     def refuse_path(self, instead: str) -> None:
         """Raise ValueError where a path is given; `instead` says how to mend it."""
