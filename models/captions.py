@@ -117,21 +117,19 @@ class EncodedCaptions(CaptionTable):
 
     def look_up(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         if len(self.mask) != len(self.captions):
-            self._encode(self.captions)
+            self._set(self.captions, *self.encoder.encode(self.captions))
         return super().look_up(rows)
 
     def ask(self, captions: Sequence[str]) -> list[str]:
         refuse_blank(captions)
-        self._encode(captions)
+        tables = self.encoder.encode(captions)
+        for caption, shown in zip(captions, tables[1].any(1).tolist(), strict=True):
+            if not shown:
+                raise ValueError(f"prompt {caption!r:.80}: the encoder knows no word of it")
+        self._set(captions, *tables)
         return []
 
-    def _encode(self, captions: Sequence[str]) -> None:
-        tokens, mask, pooled = self.encoder.encode(captions)
-        for caption, shown in zip(captions, mask.any(1).tolist(), strict=True):
-            if not shown and caption.strip():
-                raise ValueError(
-                    f"{caption!r:.80}: the encoder of the captions knows no word of it"
-                )
+    def _set(self, captions: Sequence[str], tokens: Tensor, mask: Tensor, pooled: Tensor) -> None:
         self.set_table(tokens=tokens, mask=mask, pooled=pooled)
         self.captions = tuple(captions)
 

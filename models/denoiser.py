@@ -8,11 +8,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from models.captions import CaptionTable
 from models.codecs import Codec, PixelCodec, make_codec
 from models.conditions import Conditions, make_conditions
 from models.config import ModelConfig
@@ -133,6 +134,19 @@ class Denoiser(nn.Module):
         """Learned uncertainty u(sigma) of the denoising loss, [B] -> [B] (EDM2, Eq. 21)."""
         features = self.uncertainty_features(sigma.to(self.uncertainty.weight.dtype).log() / 4.0)
         return self.uncertainty(features, gain=self.uncertainty_gain)[:, 0]
+
+    def ask(self, captions: Sequence[str]) -> list[str]:
+        """From now on label i is captions[i], in place of those of training; returns remarks.
+
+        Raises ValueError, in one line, for a caption that the encoder cannot read, and where the
+        labels are classes.
+        """
+        if self.config.text is None:
+            raise ValueError("these weights read no text (model.text): ask by labels")
+        conditions = cast(CaptionTable, self.conditions)
+        remarks = conditions.ask(captions)
+        self.label_names = tuple(captions)
+        return remarks
 
     def normalize_weights(self) -> None:
         """Bring every weight row back to unit root mean square; called after optimiser steps."""

@@ -75,6 +75,10 @@ def plan(params: Params) -> Iterator[tuple[str, str]]:
     settings, side = params.run_settings(), params.dataset.resolution
     items = len(params.ema.lengths) * len(params.samplers)
     yield "data", f"{params.dataset.source} at {side}x{side}"
+    text = params.model.text
+    if text is not None:
+        place = "" if text.folder is None else f" ({text.folder})"
+        yield "text", f"captions by encoder {text.kind}{place}, {text.tokens} tokens at most"
     yield (
         "training",
         f"{settings.total_nimg / 1000:g} kimg, structure game: {params.structure.kind}, "

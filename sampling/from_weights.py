@@ -27,6 +27,8 @@ def generate_pictures(
     denoiser: Denoiser, request: GenerationRequest, progress: Progress | None = None
 ) -> np.ndarray:
     """Pictures uint8 [N, H, W, C] from a loaded denoiser; guiding networks are loaded here."""
+    if request.prompts:
+        denoiser.ask(request.prompts)
     guides = make_guides(denoiser, request)
     batches = generate_batches(denoiser, request, guide=guides, progress=progress)
     return np.concatenate([denoiser.codec.decode(batch) for batch in batches])
@@ -43,7 +45,10 @@ def make_guides(denoiser: Denoiser, request: GenerationRequest) -> tuple[Any, ..
 def _guide(entry: GuidanceConfig, denoiser: Denoiser, request: GenerationRequest) -> Any:
     device = device_of(denoiser)
     if entry.needs.network:
-        return load_denoiser(guiding_file(entry, request), device)
+        guide = load_denoiser(guiding_file(entry, request), device)
+        if request.prompts and guide.num_classes:
+            guide.ask(request.prompts)
+        return guide
     if entry.needs.classifier:
         if request.classifier is None:
             raise ValueError(

@@ -17,7 +17,7 @@ from pipelines.forecast.measure import Measured, measure, prepared_or_none, trai
 from pipelines.forecast.stand_in import write_stand_in
 from pipelines.settings.schema import Params
 from pipelines.workspace.paths import DATASET, grid_cache
-from pipelines.workspace.weights_files import with_init_file
+from pipelines.workspace.weights_files import with_encoder_folder, with_init_file
 
 if TYPE_CHECKING:
     import torch
@@ -52,7 +52,8 @@ def measured(
     if kept is not None:
         return kept
     if student is None:
-        settings = params.run_settings().model_copy(update={"train": with_init_file(params)})
+        update = {"model": with_encoder_folder(params), "train": with_init_file(params)}
+        settings = params.run_settings().model_copy(update=update)
     else:
         settings = params.student_settings(student)
     settings = settings.model_copy(update={"grid_cache": str(grid_cache())})

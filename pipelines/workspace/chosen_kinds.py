@@ -79,7 +79,11 @@ def _of_students(students: Iterable[Plain]) -> dict[str, set[str]]:
 
 
 def _of_network(model: Plain) -> dict[str, set[str]]:
-    return {"block": {block["kind"] for block in model["structural_blocks"]}}
+    text = model.get("text")
+    return {
+        "block": {block["kind"] for block in model["structural_blocks"]},
+        "text": {text["kind"]} if text else set(),
+    }
 
 
 def _of_the_game(structure: Plain) -> dict[str, set[str]]:
