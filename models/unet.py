@@ -126,7 +126,7 @@ class UNet(nn.Module):
         if config.text is not None:
             text_at = config.text.resolutions or config.attention_resolutions
 
-        def heads(level: int) -> dict[str, int]:
+        def heads(level: int) -> dict[str, Any]:
             count = max(1, widths[level] // config.channels_per_head)
             side = height >> level
             return {

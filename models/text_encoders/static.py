@@ -18,38 +18,45 @@ class StaticEncoder:
     """Vectors of tokens from a table [V, E]; a caption's own is the normalised mean of them.
 
     Args:
-        files: weights (the largest matrix among them is the table, of any number type) and
-            tokenizer.json.
+        files: weights and tokenizer.json. The largest matrix among the weights is the table, of any
+            number type; as Model2Vec stores it, there may be `mapping` [tokens], the row of each
+            token, and `weights` [tokens], what each token counts in the mean.
         most: tokens of a caption that count.
     """
 
     def __init__(self, files: EncoderFiles, most: int):
         self.files, self.most = files, most
         tokenizers_library()
-        self.width = _table(files).shape[1]
+        self.width = _table(_tensors(files), files).shape[1]
 
     def encode(self, captions: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
-        table = _table(self.files)
+        tensors = _tensors(self.files)
+        table = _table(tensors, self.files)
+        mapping, weights = tensors.get("mapping"), tensors.get("weights")
         index, mask = tokenise(self.files.tokenizer(), captions, self.most, special=False)
-        if int(index.max()) >= len(table):
+        known = len(table if mapping is None else mapping)
+        if int(index.max()) >= known:
             raise ValueError(
                 f"model.text.path: {self.files.place}: its tokenizer knows more than the "
-                f"{len(table):,} tokens of {self.files.weights_name}"
+                f"{known:,} tokens of {self.files.weights_name}"
             )
-        tokens = table[index] * mask[..., None]
-        return pixel_norm(tokens, dim=-1), mask, pixel_norm(tokens.sum(1), dim=-1)
+        tokens = table[index if mapping is None else mapping[index].long()] * mask[..., None]
+        counted = tokens if weights is None else tokens * weights.float()[index][..., None]
+        return pixel_norm(tokens, dim=-1), mask, pixel_norm(counted.sum(1), dim=-1)
 
     def describe(self) -> dict[str, Any]:
         return {"encoder": "static", "sha256": self.files.sha256}
 
 
-def _table(files: EncoderFiles) -> Tensor:
+def _tensors(files: EncoderFiles) -> dict[str, Tensor]:
     if files.weights_name.endswith(".npy"):
-        array = np.load(BytesIO(files.weights()), allow_pickle=False)
-        matrices = [torch.from_numpy(array)]
-    else:
-        matrices = list(load_weights(files).values())
-    matrices = [tensor for tensor in matrices if tensor.ndim == 2]
+        return {"": torch.from_numpy(np.load(BytesIO(files.weights()), allow_pickle=False))}
+    return load_weights(files)
+
+
+def _table(tensors: dict[str, Tensor], files: EncoderFiles) -> Tensor:
+    """The largest matrix in fp32, of unit root mean square."""
+    matrices = [tensor for tensor in tensors.values() if tensor.ndim == 2]
     if not matrices:
         raise ValueError(f"model.text.path: {files.place}: {files.weights_name} holds no matrix")
     table = max(matrices, key=lambda tensor: tensor.numel()).float()

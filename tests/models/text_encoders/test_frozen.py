@@ -179,7 +179,7 @@ CAPTIONS = ("red ball", "a red box on a ball")
 
 @pytest.mark.parametrize("kind", ["minilm", "clip", "static"])
 def test_a_folder_becomes_a_table_of_captions(tmp_path, kind):
-    static = {"embedding": torch.randn(len(VOCABULARY), WIDTH).half(), "weights": torch.ones(9)}
+    static = {"embedding": torch.randn(len(VOCABULARY), WIDTH).half()}
     tensors = {"minilm": bert_tensors, "clip": clip_tensors, "static": lambda: static}[kind]()
     table, config = table_of(kind, folder_of(tmp_path / "encoder", tensors), CAPTIONS)
     assert (table.num_classes, table.width) == (2, WIDTH)
@@ -213,6 +213,17 @@ def test_a_static_table_of_small_integers_in_npy(tmp_path):
     vector = table.embed(torch.tensor([0]), 1, torch.device("cpu"), torch.float64).vector[0]
     expected = torch.from_numpy(mean / np.sqrt((mean**2).mean()))
     torch.testing.assert_close(vector, expected, rtol=0, atol=1e-4)
+
+
+def test_a_static_table_may_share_rows_and_weigh_tokens(tmp_path):
+    rows = torch.randint(-128, 128, (3, 6), generator=torch.Generator().manual_seed(0)).char()
+    weights = torch.linspace(0.5, 1.3, 9)
+    shared = {"embeddings": rows, "mapping": torch.tensor([0, 0, 0, 0, 0, 2, 1, 1, 1])}
+    folder = folder_of(tmp_path / "encoder", shared | {"weights": weights})
+    table, _ = table_of("static", folder, ("red ball",))
+    mean = rows[2].double() * weights[5] + rows[1].double() * weights[6]
+    vector = table.embed(torch.tensor([0]), 1, torch.device("cpu"), torch.float64).vector[0]
+    torch.testing.assert_close(vector, mean / mean.square().mean().sqrt(), rtol=0, atol=1e-4)
 
 
 def test_a_zip_and_a_folder_beside_the_weights_hold_the_same_encoder(tmp_path):
