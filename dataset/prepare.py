@@ -18,7 +18,7 @@ import numpy as np
 import PIL
 from PIL import Image
 
-from dataset.captions.numbers import NumberedCaptions, number_captions
+from dataset.caption_numbers import NumberedCaptions, number_captions
 from dataset.classes import trained_classes
 from dataset.config import DatasetConfig
 from dataset.errors import DatasetError

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dataset.captions.numbers import groups_of_labels
+from dataset.caption_numbers import groups_of_labels
 from dataset.errors import DatasetError
 from foundation.json_files import read_object
 

@@ -8,11 +8,14 @@ import torch
 
 from foundation.number_names import number_name
 from models.denoiser import Denoiser, load_denoiser
+from models.dual_encoder import KIND as DUAL_ENCODER
+from models.dual_encoder import load_dual_encoder
 from models.extractors.classifier import load_classifier
+from models.weights import load_description
 from models.weights_folder import weights_file
 from sampling.generate import Progress, as_sampled, device_of, generate_batches
 from sampling.guidance.config import GuidanceConfig
-from sampling.guidance.gradient import ClassifierLogProb
+from sampling.guidance.gradient import CaptionScore, ClassifierLogProb
 from sampling.request import GenerationRequest
 
 
@@ -55,6 +58,10 @@ def _guide(entry: GuidanceConfig, denoiser: Denoiser, request: GenerationRequest
                 f"guidance {entry.kind} needs a classifier that is not the metric's: use it with "
                 "python -m pipelines.sample --classifier FILE, not in evaluate"
             )
+        if load_description(Path(request.classifier)).get("kind") == DUAL_ENCODER:
+            pair = load_dual_encoder(Path(request.classifier)).to(device)
+            pair.ask(request.prompts or denoiser.label_names)
+            return CaptionScore(as_sampled(denoiser, request.sampler), pair, denoiser.codec)
         classifier = load_classifier(Path(request.classifier)).to(device)
         return ClassifierLogProb(as_sampled(denoiser, request.sampler), classifier, denoiser.codec)
     return None

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from dataset.captions.config import Captions
+from dataset.sources.captions.config import Captions
 from foundation.settings_base import Settings
 
 Text = Annotated[str, Field(min_length=1)]

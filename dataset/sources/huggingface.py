@@ -13,10 +13,10 @@ from typing import Any
 
 from PIL import Image
 
-from dataset.captions.config import InColumn
 from dataset.decode import MAX_BYTES, decode, reason
 from dataset.errors import DamagedImage, DatasetError
 from dataset.names import natural_order
+from dataset.sources.captions.config import InColumn
 from dataset.sources.config import SourceConfig
 from dataset.sources.locate import places
 from dataset.sources.record import Record, Source

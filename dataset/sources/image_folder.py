@@ -17,10 +17,10 @@ from typing import IO
 
 from PIL import Image
 
-from dataset.captions.read import read_captions
 from dataset.decode import MAX_BYTES, decode, image_suffixes, reason
 from dataset.errors import DamagedImage, DatasetError
 from dataset.image_files.kinds import HEAD, image_kind, refuse_camera_raw, unread_suffixes
+from dataset.sources.captions.read import read_captions
 from dataset.sources.class_folders import (
     class_folders,
     is_no_data,

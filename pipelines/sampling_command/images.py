@@ -19,8 +19,6 @@ def check_counts(args: argparse.Namespace) -> None:
     check_seed("--seed", args.seed)
     if args.prompt and args.labels:
         raise ValueError("--prompt says in words what --labels says by number: give one of the two")
-    if args.prompt and args.classifier:
-        raise ValueError("--classifier knows classes and no words: leave --prompt or it away")
     for name, number in (("--frames", args.frames), ("--columns", args.columns)):
         if not 2 <= number <= 1000:
             raise ValueError(f"{name} {number}: give 2 to 1000")

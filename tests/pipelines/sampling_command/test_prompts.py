@@ -118,7 +118,6 @@ def test_captions_of_training_are_labels_by_number_and_by_name(draw, weights):
         (("--prompt", "purple circle"), "no word of it is among"),
         (("--prompt", " "), "an empty prompt"),
         (("--prompt", "dark", "--labels", "1"), "give one of the two"),
-        (("--prompt", "dark", "--classifier", "x"), "knows classes and no words"),
     ],
 )
 def test_prompts_that_cannot_be_drawn_are_one_line(draw, words, told):

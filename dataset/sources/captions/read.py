@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from dataset.captions.config import BesideImages, CaptionSource, InTable
-from dataset.captions.table_file import captions_in_table
 from dataset.errors import DatasetError
+from dataset.sources.captions.config import BesideImages, CaptionSource, InTable
+from dataset.sources.captions.table_file import captions_in_table
 from dataset.sources.regular_file import open_regular
 
 Opener = Callable[[], IO[bytes]]

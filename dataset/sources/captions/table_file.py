@@ -7,8 +7,8 @@ from io import StringIO
 from pathlib import PurePosixPath
 from typing import Any
 
-from dataset.captions.config import InTable
 from dataset.errors import DatasetError
+from dataset.sources.captions.config import InTable
 
 
 def captions_in_table(config: InTable, data: bytes, names: Sequence[str]) -> list[str]:
