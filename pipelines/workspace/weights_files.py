@@ -110,14 +110,23 @@ def with_encoder_folder(params: Params) -> ModelConfig:
 
 def check_encoder(params: Params) -> None:
     """Raise ValueError, naming model.text, where its encoder's files or library are missing."""
+    if encoder_hash(params) is not None:
+        from models.text_encoders.tokenizer import tokenizers_library
+
+        tokenizers_library()
+
+
+def encoder_hash(params: Params) -> str | None:
+    """Hash of the files of model.text; None where it has none.
+
+    Raises ValueError, naming model.text.path, where they are missing.
+    """
     text = with_encoder_folder(params).text
     if text is None or text.folder is None:
-        return
+        return None
     from models.text_encoders.files import EncoderFiles
-    from models.text_encoders.tokenizer import tokenizers_library
 
-    EncoderFiles(text.folder, getattr(text, "install", ""))
-    tokenizers_library()
+    return EncoderFiles(text.folder, getattr(text, "install", "")).sha256
 
 
 def with_init_file(params: Params) -> TrainConfig:
