@@ -1,5 +1,6 @@
 """Frozen settings of the denoiser and of its averages; importing them does not import torch."""
 
+from operator import not_
 from typing import Annotated
 
 from pydantic import Field
@@ -49,7 +50,7 @@ class ModelConfig(Settings):
     """Condition on the data set's labels, where it has any."""
     label_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Share of training images whose label is hidden, which classifier-free guidance needs."""
-    text: Annotated[TextEncoderConfig | None, Field(exclude_if=lambda text: text is None)] = None
+    text: Annotated[TextEncoderConfig | None, Field(exclude_if=not_)] = None
     """Labels are captions, which the network reads as text (docs/text.md); null: they are classes.
     It is left out of what is stored where it is null."""
     adapter_rank: Annotated[int, Field(ge=0, le=1024)] = 0

@@ -1,5 +1,6 @@
 """The keys of the `dataset` section that say where images come from."""
 
+from operator import not_
 from typing import Annotated
 
 from pydantic import Field
@@ -27,7 +28,7 @@ class SourceConfig(Settings):
     """huggingface: the column that holds the images."""
     label_column: Text | None = "label"
     """huggingface: the column that holds the class; null makes the data set unlabelled."""
-    captions: Annotated[Captions | None, Field(exclude_if=lambda captions: captions is None)] = None
+    captions: Annotated[Captions | None, Field(exclude_if=not_)] = None
     """Where the captions of the images are; they are then the labels, and classes the groups that
     are compared. null: none. It is left out of what is stored where it is null."""
 
