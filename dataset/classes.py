@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -66,6 +67,12 @@ def trained_classes(names: Sequence[str], labels: np.ndarray, split: np.ndarray)
             "others: give more images to a class, or leave the classes out"
         )
     return classes
+
+
+def compared_classes(dataset: Any) -> tuple[np.ndarray, int]:
+    """(int64 [N], number of classes): groups of images, which are the labels but for captions."""
+    classes = getattr(dataset, "group_labels", dataset.labels)
+    return classes, getattr(dataset, "num_groups", dataset.num_classes)
 
 
 def few(names: Sequence[str], shown: int = 5) -> str:

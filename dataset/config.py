@@ -49,4 +49,10 @@ class DatasetConfig(SourceConfig):
     @model_validator(mode="after")
     def _fields_of_the_source(self) -> Self:
         SOURCES[self.source].check(self)
+        if self.captions is not None and self.source not in self.captions.sources:
+            raise ValueError(
+                f"captions of kind {self.captions.kind} belong to source "
+                f"{' or '.join(self.captions.sources)}, not {self.source}: set captions to null, "
+                "or choose another kind"
+            )
         return self

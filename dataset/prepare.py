@@ -18,6 +18,7 @@ import numpy as np
 import PIL
 from PIL import Image
 
+from dataset.caption_numbers import NumberedCaptions, number_captions
 from dataset.classes import trained_classes
 from dataset.config import DatasetConfig
 from dataset.errors import DatasetError
@@ -31,6 +32,8 @@ from dataset.suffixes import count_by_suffix, in_words
 from foundation.atomic_files import sync_folder
 
 FILES = ("images.npy", "labels.npy", "split.npy", "dataset.json")
+OF_CAPTIONS = ("groups.npy", "captions.json")
+"""Further files of a data set with captions."""
 
 Progress = Callable[[int, int | None], None]
 
@@ -49,13 +52,15 @@ def prepare_dataset(
     Raises DatasetError, and leaves what lay in `out` before, when the source cannot be used.
     """
     out.mkdir(parents=True, exist_ok=True)
-    temporary = {name: out / f"{name}.tmp" for name in FILES}
+    further = OF_CAPTIONS if config.captions is not None else ()
+    temporary = {name: out / f"{name}.tmp" for name in (*further, *FILES)}
     try:
         try:
             manifest = _write(config, roots, temporary, progress)
         except _ColourAfterPalettes:
             manifest = _write(config, roots, temporary, progress, palettes_in_colour=True)
-        (out / "dataset.json").unlink(missing_ok=True)  # from here on the old set is incomplete
+        for name in ("dataset.json", *OF_CAPTIONS):
+            (out / name).unlink(missing_ok=True)  # from here on the old set is incomplete
         for name, file in temporary.items():
             os.replace(file, out / name)
         sync_folder(out)
@@ -91,6 +96,7 @@ class _Streamed:
     item_shape: tuple[int, ...] = ()  # (H, W, C)
     first: str = ""  # the first image that is surely grey, or surely colour
     labels: list[int] = field(default_factory=list)
+    captions: list[str] = field(default_factory=list)
     hashes: list[int] = field(default_factory=list)
     skipped: list[dict[str, str]] = field(default_factory=list)
     sums: Any = 0  # int64 [C], exact
@@ -119,6 +125,7 @@ def _stream(
                     kept.digest.update(data)
                     kept.hashes.append(image_hash(data))
                     kept.labels.append(record.label)
+                    kept.captions.append(readable(record.caption))
                     wide = pixels.astype(np.int64)
                     kept.sums += wide.sum((0, 1))
                     kept.squares += (wide**2).sum((0, 1))
@@ -145,12 +152,16 @@ def _of_one_kind(name: str, square: Square, kept: _Streamed) -> np.ndarray:
 def _describe(
     source: Source, config: DatasetConfig, kept: _Streamed, files: dict[str, Path]
 ) -> dict[str, Any]:
-    """Write labels, split and dataset.json."""
+    """Write labels, split and dataset.json; with captions, these and the images' groups too."""
     split = hash_split(np.array(kept.hashes, dtype=np.uint64), config.held_out)
     known = [readable(name) for name in source.label_names]
     classes = trained_classes(known, np.array(kept.labels, dtype=np.int64), split)
     names, labels, untrained = classes.names, classes.labels, classes.untrained
-    for array, name in ((labels, "labels.npy"), (split, "split.npy")):
+    arrays, captions = [(labels, "labels.npy"), (split, "split.npy")], None
+    if config.captions is not None:
+        captions = _captions(config, kept, split, files["captions.json"])
+        arrays = [(captions.labels, "labels.npy"), (labels, "groups.npy"), (split, "split.npy")]
+    for array, name in arrays:
         with files[name].open("wb") as file:
             np.save(file, array, allow_pickle=False)
             _sync(file)
@@ -183,14 +194,38 @@ def _describe(
         "std": (std / 127.5).tolist(),
         "content_hash": kept.digest.hexdigest(),
         "skipped": kept.skipped,
-        "remarks": [*source.remarks, *classes.remarks()],
+        "remarks": [
+            *source.remarks,
+            *classes.remarks(),
+            *([] if captions is None else captions.remarks()),
+        ],
         "other_files": count_by_suffix(source.other_files),
         "versions": {"numpy": np.__version__, "pillow": PIL.__version__},
     }
+    if captions is not None:
+        manifest["num_captions"] = len(captions.captions)
     with files["dataset.json"].open("w", encoding="utf-8") as file:
         file.write(json.dumps(manifest, indent=2) + "\n")
         _sync(file)
     return manifest
+
+
+def _captions(
+    config: DatasetConfig, kept: _Streamed, split: np.ndarray, file: Path
+) -> NumberedCaptions:
+    """Number the captions of the images that could be read, and write captions.json."""
+    numbered = number_captions(kept.captions, split)
+    if not numbered.trained:
+        raise DatasetError(
+            f"dataset.captions: no training image of {config.path or config.name} has a caption: "
+            "give captions to more images, or set dataset.captions to null"
+        )
+    content = {"captions": numbered.captions, "trained": numbered.trained}
+    with file.open("w", encoding="utf-8") as stream:
+        stream.write(json.dumps(content, indent=0, ensure_ascii=False) + "\n")
+        _sync(stream)
+    kept.digest.update(json.dumps(content).encode())
+    return numbered
 
 
 def _too_many_bad(config: DatasetConfig, skipped: list[dict[str, str]], count: int) -> DatasetError:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dataset.caption_numbers import groups_of_labels
 from dataset.errors import DatasetError
 from foundation.json_files import read_object
 
@@ -32,6 +33,7 @@ class ImageDataset:
         count, side = self.manifest["num_images"], self.manifest["resolution"]
         self.images = self._load("images", "r", np.uint8, (count, side, side, self._channels))
         self.labels = self._load("labels", None, np.int64, (count,))
+        self._captions, self._trained, self._groups = self._read_captions()
         self.split = self._load("split", None, np.int8, (count,))
         self.train_indices = np.flatnonzero(self.split == 0)
         self.held_out_indices = np.flatnonzero(self.split == 1)
@@ -41,7 +43,8 @@ class ImageDataset:
         if self.labels.min() < -1 or self.labels.max() >= self.num_classes:
             raise self._damaged("labels.npy", "holds labels that dataset.json does not name")
         self.held_out_indices = np.setdiff1d(self.held_out_indices, self._unjudged())
-        for array in (self.labels, self.split, self.train_indices, self.held_out_indices):
+        arrays = (self.labels, self._groups, self.split, self.train_indices, self.held_out_indices)
+        for array in arrays:
             array.setflags(write=False)
 
     def __len__(self) -> int:
@@ -58,18 +61,45 @@ class ImageDataset:
 
     @property
     def num_classes(self) -> int:
-        """0 where nothing is labelled."""
-        return self.manifest["num_classes"]
+        """How many labels there are, classes or captions; 0 where nothing is labelled."""
+        return self.num_groups if self._captions is None else len(self._captions)
+
+    @property
+    def label_names(self) -> list[str]:
+        """Names of the classes, or the captions."""
+        return self.group_names if self._captions is None else self._captions
+
+    @property
+    def trained_names(self) -> list[str]:
+        """Those of `label_names` that a training image has."""
+        return self.label_names[: self._trained]
 
     @property
     def group_labels(self) -> np.ndarray:
         """int64 [N]: images of one group may be compared with one another; -1 = of no known group.
 
         A label says what a denoiser is asked for, a group which real images its answers are held
-        against. Today both are the class. They part where labels are finer than any comparison can
-        be, as with captions, of which each belongs to one image alone.
+        against. Both are the class, but where labels are captions, of which each may belong to one
+        image alone; there the group is the class, or -1 where images have none.
         """
-        return self.labels
+        return self._groups
+
+    @property
+    def num_groups(self) -> int:
+        """How many groups there are; 0 where none is known."""
+        return self.manifest["num_classes"]
+
+    @property
+    def group_names(self) -> list[str]:
+        """Names of the groups."""
+        return self.manifest["label_names"]
+
+    def groups_of(self, labels: np.ndarray) -> np.ndarray:
+        """The group of each of the labels int64 [...], -1 for -1 and for captions of several."""
+        if self._captions is None:
+            return labels
+        groups = groups_of_labels(self.labels, self._groups, self.num_classes)
+        return np.append(groups, -1)[labels]  # the last one is that of label -1
 
     @property
     def codec(self) -> dict[str, Any]:
@@ -85,10 +115,6 @@ class ImageDataset:
     def has_copies(self) -> bool:
         """Whether some images are equal to others in every pixel (dataset/distinct.py)."""
         return self.manifest.get("num_distinct", len(self)) < len(self)
-
-    @property
-    def label_names(self) -> list[str]:
-        return self.manifest["label_names"]
 
     @property
     def content_hash(self) -> str:
@@ -133,12 +159,28 @@ class ImageDataset:
                 raise self._damaged("dataset.json", f"lacks {key}")
         return manifest
 
+    def _read_captions(self) -> tuple[list[str] | None, int, np.ndarray]:
+        """The captions, how many are of training images, and the images' groups."""
+        if "num_captions" not in self.manifest:
+            return None, self.num_groups, self.labels
+        try:
+            content = read_object(self.folder / "captions.json")
+            captions, trained = content["captions"], content["trained"]
+            fit = len(captions) == self.manifest["num_captions"] and 0 < trained <= len(captions)
+            fit = fit and all(isinstance(caption, str) for caption in captions)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise self._damaged("captions.json", f"cannot be read ({error})") from None
+        groups = self._load("groups", None, np.int64, (len(self.labels),))
+        if not fit or groups.min() < -1 or groups.max() >= self.num_groups:
+            raise self._damaged("captions.json", "does not fit dataset.json and groups.npy")
+        return captions, trained, groups
+
     def _unjudged(self) -> np.ndarray:
         """Images of classes without a training image, int64; older data sets name none."""
         try:
             groups = dict(self.manifest.get("untrained_classes", {})).values()
             rows = np.array([row for group in groups for row in group], dtype=np.int64)
-            fit = bool((self.split[rows] == 1).all() and (self.labels[rows] == -1).all())
+            fit = bool((self.split[rows] == 1).all() and (self._groups[rows] == -1).all())
         except (TypeError, ValueError, IndexError, OverflowError):
             fit = False
         if not fit:

@@ -12,6 +12,7 @@ from zipfile import BadZipFile
 import numpy as np
 import torch
 
+from dataset.classes import compared_classes
 from dataset.distinct import first_of_each, pixel_keys
 from evaluation.classifier import train_classifier
 from evaluation.config import EvaluationConfig
@@ -130,12 +131,13 @@ def build_reference(
         classifier = None
         if name == "classifier" or _can_classify(dataset):
             # A picture that has two labels is an image of each class.
+            classes, count = compared_classes(dataset)
             labelled = [
-                side[first_of_each(key, dataset.labels[side])]
+                side[first_of_each(key, classes[side])]
                 for side, key in zip(sides, keys, strict=True)
             ]
             said = _step(progress, "training the classifier")
-            about = dataset.images, dataset.labels, dataset.num_classes
+            about = dataset.images, classes, count
             classifier = kept_classifier(work)
             if classifier is None:
                 classifier, _ = train_classifier(*about, *labelled, device=device, progress=said)
@@ -239,9 +241,10 @@ def load_reference(folder: Path, inception_path: str | None = None) -> Reference
 
 def _can_classify(dataset: RealImages) -> bool:
     """Whether the train split has labels of at least 2, and not too many, classes."""
-    labels = dataset.labels[dataset.train_indices]
+    classes, count = compared_classes(dataset)
+    labels = classes[dataset.train_indices]
     present = len(np.unique(labels[labels >= 0]))
-    return present >= 2 and dataset.num_classes <= MAX_CLASSES
+    return present >= 2 and count <= MAX_CLASSES
 
 
 def _check_kinds(manifest: dict) -> None:

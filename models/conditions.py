@@ -1,36 +1,21 @@
 """What a label id means to a denoiser: from ids to the vectors that steer its U-Net.
 
 Labels are int64 [B] everywhere, -1 where nothing is asked for; only a denoiser's conditions know
-what an id stands for. A condition by text would be one file more, models/captions.py:
-
-    class CaptionTable(nn.Module):      # buffers tokens [M, T, F], mask [M, T], pooled [M, E]
-        num_classes = M                 # a label is the number of a caption
-        width = E
-        def embed(...): ...             # Condition(pooled[labels]), zero where the label is -1
-
-chosen in `make_conditions` by a value `text` of ModelConfig. Its tokens would be further fields of
-Condition, for attention layers in the U-Net to read. Guidance, label dropout and samplers, which
-handle ids only, would stay as they are. (pooled = sqrt(K) * eye(K) is ClassConditions(K).)
+what an id stands for: a class, or, with `model.text`, a caption (models/captions.py), of which the
+U-Net reads tokens too. Guidance, label dropout and samplers handle ids only.
 
 Which images may be compared with which is another question: see `ImageDataset.group_labels`.
 """
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.condition import Condition
 from models.config import ModelConfig
-
-
-@dataclass(frozen=True)
-class Condition:
-    """What one batch is asked for, as the U-Net reads it."""
-
-    vector: Tensor
-    """[B, E], rows of unit root mean square, or of zeros where nothing is asked for."""
 
 
 class Conditions(Protocol):
@@ -55,6 +40,10 @@ class Conditions(Protocol):
         """
         ...
 
+    def describe(self) -> dict[str, Any]:
+        """What loading needs of an encoder of captions, as JSON-able data; {} without one."""
+        ...
+
 
 class ClassConditions:
     """A label is a class: its vector is a one-hot row times sqrt(num_classes)."""
@@ -75,7 +64,29 @@ class ClassConditions:
         rows = F.one_hot(labels.clamp_min(0), self.num_classes) * (labels >= 0)[:, None]
         return Condition(rows.to(dtype) * self.num_classes**0.5)
 
+    def describe(self) -> dict[str, Any]:
+        return {}
 
-def make_conditions(config: ModelConfig, num_classes: int) -> Conditions:
-    """The conditions of a denoiser of that config, for a data set of `num_classes` classes."""
-    return ClassConditions(num_classes if config.class_conditional else 0)
+
+def make_conditions(
+    config: ModelConfig,
+    num_classes: int,
+    names: Sequence[str] = (),
+    text: Mapping[str, Any] | None = None,
+) -> Conditions:
+    """The conditions of a denoiser of that config, for a data set of `num_classes` labels.
+
+    names: of the labels; with `model.text` they are the captions. text: how the encoder of these
+    was described with stored weights; None: a new one. Raises ValueError, in one line, where there
+    are no captions, or where the encoder cannot be had.
+    """
+    if config.text is None:
+        return ClassConditions(num_classes if config.class_conditional else 0)
+    if not (num_classes and config.class_conditional):
+        raise ValueError(
+            "model.text needs captions, and the data set has none (or model.class_conditional is "
+            "false): set dataset.captions, or model.text to null"
+        )
+    if not names:
+        raise ValueError("model.text needs the captions of the labels, and none are given")
+    return config.text.make(names, text)

@@ -1,5 +1,6 @@
 """Frozen settings of the denoiser and of its averages; importing them does not import torch."""
 
+from operator import not_
 from typing import Annotated
 
 from pydantic import Field
@@ -10,6 +11,7 @@ from models.layers.block_configs import (
     BLOCKS,
     StructuralBlockConfig,
 )
+from models.text_encoders.configs import TextEncoderConfig
 
 PositiveInt = Annotated[int, Field(ge=1)]
 MAX_SIGMA_REL = 12**-0.5
@@ -48,6 +50,9 @@ class ModelConfig(Settings):
     """Condition on the data set's labels, where it has any."""
     label_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Share of training images whose label is hidden, which classifier-free guidance needs."""
+    text: Annotated[TextEncoderConfig | None, Field(exclude_if=not_)] = None
+    """Labels are captions, which the network reads as text (docs/text.md); null: they are classes.
+    It is left out of what is stored where it is null."""
     adapter_rank: Annotated[int, Field(ge=0, le=1024)] = 0
     """Rank of a second set of weights on every layer, which the structure game trains in place of
     the denoiser's own and samplers with `adapter: true` switch on; 0: none."""

@@ -8,14 +8,16 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from models.captions import CaptionTable
 from models.codecs import Codec, PixelCodec, make_codec
 from models.conditions import Conditions, make_conditions
 from models.config import ModelConfig
+from models.layers.cross_attention import Text
 from models.layers.low_rank_adapter import (
     GAME,
     adapter_names,
@@ -41,6 +43,7 @@ class Hidden:
     embedding: Tensor  # [B, E]
     x: Tensor  # [B, C, H, W], the noisy input in data units
     sigma: Tensor  # [B]
+    text: Text | None = None  # of a network with cross-attention
 
 
 class Denoiser(nn.Module):
@@ -57,18 +60,20 @@ class Denoiser(nn.Module):
         config: ModelConfig,
         codec: Codec | None = None,
         label_names: Sequence[str] = (),
+        text: Mapping[str, Any] | None = None,
     ):
         """image_shape: (C, H, W) of the data space; codec: of that space (None: pixels).
 
-        label_names: of the classes, or none; they are kept with the weights and decide nothing.
-        Raises ValueError for another number of names than classes.
+        label_names: of the classes, or none; they are kept with the weights and decide nothing,
+        but where the config has text: they are the captions. text: how its encoder was described
+        with stored weights. Raises ValueError for another number of names than classes.
         """
         super().__init__()
         if len(label_names) not in (0, num_classes):
             raise ValueError(f"{len(label_names)} label names for {num_classes} classes")
         self.codec: Codec = codec or PixelCodec()
         self.image_shape = (int(image_shape[0]), int(image_shape[1]), int(image_shape[2]))
-        self.conditions: Conditions = make_conditions(config, num_classes)
+        self.conditions: Conditions = make_conditions(config, num_classes, label_names, text)
         self.label_names = tuple(label_names) if self.num_classes else ()
         self.config = config
         self.sigma_data = config.sigma_data
@@ -111,14 +116,16 @@ class Denoiser(nn.Module):
         noise_level = sigma.double().log().to(torch.promote_types(dtype, torch.float32)) / 4.0
         condition = self.conditions.embed(labels, len(x), x.device, noise_level.dtype)
         encoded = self.unet.encode((x * c_in).to(dtype), noise_level, condition)
-        return Hidden(encoded.bottleneck, encoded.skips, encoded.embedding, x, sigma)
+        return Hidden(encoded.bottleneck, encoded.skips, encoded.embedding, x, sigma, encoded.text)
 
     def decode(self, hidden: Hidden) -> Tensor:
         """Second half of `forward`: the image x0 from the state of `encode`."""
         x = hidden.x.to(torch.promote_types(hidden.x.dtype, torch.float32))
         sigma = hidden.sigma.to(x.dtype)[:, None, None, None]
         variance = sigma.square() + self.sigma_data**2
-        raw = self.unet.decode(Encoded(hidden.bottleneck, hidden.skips, hidden.embedding))
+        raw = self.unet.decode(
+            Encoded(hidden.bottleneck, hidden.skips, hidden.embedding, hidden.text)
+        )
         c_skip = self.sigma_data**2 / variance
         c_out = sigma * self.sigma_data / variance.sqrt()
         return c_skip * x + c_out * raw.to(x.dtype)
@@ -128,6 +135,19 @@ class Denoiser(nn.Module):
         features = self.uncertainty_features(sigma.to(self.uncertainty.weight.dtype).log() / 4.0)
         return self.uncertainty(features, gain=self.uncertainty_gain)[:, 0]
 
+    def ask(self, captions: Sequence[str]) -> list[str]:
+        """From now on label i is captions[i], in place of those of training; returns remarks.
+
+        Raises ValueError, in one line, for a caption that the encoder cannot read, and where the
+        labels are classes.
+        """
+        if self.config.text is None:
+            raise ValueError("these weights read no text (model.text): ask by labels")
+        conditions = cast(CaptionTable, self.conditions)
+        remarks = conditions.ask(captions)
+        self.label_names = tuple(captions)
+        return remarks
+
     def normalize_weights(self) -> None:
         """Bring every weight row back to unit root mean square; called after optimiser steps."""
         normalize_weights(self)
@@ -135,12 +155,14 @@ class Denoiser(nn.Module):
 
 def describe(denoiser: Denoiser) -> dict:
     """What `load_denoiser` needs beside the weights, as JSON-able data."""
+    text = {} if denoiser.config.text is None else {"text": denoiser.conditions.describe()}
     return {
         "image_shape": list(denoiser.image_shape),
         "num_classes": denoiser.num_classes,
         "label_names": list(denoiser.label_names),
         "codec": denoiser.codec.describe(),
         "config": denoiser.config.model_dump(mode="json"),
+        **text,
     }
 
 
@@ -178,6 +200,14 @@ def merged_as_described(
     return tensors if name is None else merge_adapter(tensors, str(name))
 
 
+def _text(description: Mapping[str, Any], path: Path) -> dict[str, Any] | None:
+    """How the encoder of captions was described, and where else its files may lie; None: none."""
+    text = description.get("text")
+    if not isinstance(text, Mapping):
+        return None
+    return {**text, "near": (str(path.parent), str(path.parent.parent))}
+
+
 def load_denoiser(path: str | Path, device: torch.device | str = "cpu") -> Denoiser:
     """A denoiser in evaluation mode, with its adapters.
 
@@ -194,7 +224,8 @@ def load_denoiser(path: str | Path, device: torch.device | str = "cpu") -> Denoi
         codec.look_near(path)
         names = described_names(description)
         shape, classes = image_shape(description), whole(description, "num_classes", 0, 1_000_000)
-        denoiser = Denoiser(shape, classes, config, codec, names)
+        text = _text(description, path)
+        denoiser = Denoiser(shape, classes, config, codec, names, text)
         tensors = merged_as_described(tensors, description)
         further = split_adapters(tensors)[1]
         for name in further.keys() - adapter_names(denoiser):

@@ -1,15 +1,21 @@
 """Fine-tuning: start a denoiser from the weights of another run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import torch
 from torch import Tensor
 
 from models.codecs import Codec, make_codec
 from models.denoiser import Denoiser, described_names, merged_as_described
 from models.layers.low_rank_adapter import with_named_adapters
+from models.text_encoders.words import WordTable, described_vocabulary
 from models.weights import WeightsError, load_tensors
 from models.weights_folder import weights_file
+
+WORDS = "conditions.table.weight"
+"""The vectors of words, [V, E]."""
 
 
 def initialise_from(denoiser: Denoiser, path: str | Path) -> list[str]:
@@ -17,8 +23,8 @@ def initialise_from(denoiser: Denoiser, path: str | Path) -> list[str]:
 
     These are a label embedding for another number of classes, and adapters that the file lacks or
     holds at another rank. Where both name the same classes in another order, the embedding goes by
-    the names. Raises WeightsError, naming the first, if any other tensor is missing,
-    has another shape, or is unknown here.
+    the names; of a table of words, the words that both know are taken over. Raises WeightsError,
+    naming the first, if any other tensor is missing, has another shape, or is unknown here.
     """
     try:
         tensors, description = load_tensors(weights_file(path))
@@ -35,7 +41,9 @@ def initialise_from(denoiser: Denoiser, path: str | Path) -> list[str]:
             f"train.init_from: {path} sees {_seen(codec)}, and this denoiser "
             f"{_seen(denoiser.codec)}: make the autoencoder section of params.yaml match"
         )
-    tensors = _in_order_of(denoiser.label_names, names, tensors)
+    if denoiser.config.text is None:
+        tensors = _in_order_of(denoiser.label_names, names, tensors)
+    tensors = _with_own_words(denoiser, description, tensors)
     own = denoiser.state_dict()
     fresh = [
         n for n in own if _may_differ(n) and (n not in tensors or tensors[n].shape != own[n].shape)
@@ -81,6 +89,22 @@ def _in_order_of(
 
 def _seen(codec: Codec) -> str:
     return "pixels" if codec.kind == "none" else "latents"
+
+
+def _with_own_words(
+    denoiser: Denoiser, description: Mapping[str, Any], tensors: dict[str, Tensor]
+) -> dict[str, Tensor]:
+    """The tensors with a table of this denoiser's words: known ones as stored, others as here."""
+    words, text = denoiser.conditions, description.get("text")
+    stored = tensors.get(WORDS)
+    if not isinstance(words, WordTable) or not isinstance(text, Mapping) or stored is None:
+        return tensors
+    row = {word: stored[number] for number, word in enumerate(described_vocabulary(text))}
+    own = words.table.weight.detach()
+    if own.shape[1] != stored.shape[1]:
+        return tensors
+    merged = [row.get(word, own[number]) for number, word in enumerate(words.vocabulary)]
+    return tensors | {WORDS: torch.stack([tensor.to(own) for tensor in merged])}
 
 
 def _of_labels(name: str) -> bool:

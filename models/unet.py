@@ -10,9 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.conditions import Condition
+from models.condition import Condition
 from models.config import ModelConfig
 from models.layers.attention import BALANCE, CosineAttention
+from models.layers.cross_attention import CrossAttention, NullToken, Text
 from models.layers.magnitude_preserving import (
     MPConv,
     MPFourier,
@@ -29,6 +30,8 @@ CLIP = 256.0  # keeps activations inside half precision; never reached in health
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions, modulated by the embedding; optional resampling and attention.
 
+    Attention over pixels comes first, then that to the tokens of a text.
+
     Encoder blocks normalise their input per pixel, decoder blocks do not (EDM2, figure 21).
     """
 
@@ -41,6 +44,8 @@ class ResidualBlock(nn.Module):
         encoder: bool,
         resample: str = "keep",
         heads: int = 0,
+        text_heads: int = 0,
+        text_width: int = 0,
         dropout: float = 0.0,
     ):
         super().__init__()
@@ -51,8 +56,11 @@ class ResidualBlock(nn.Module):
         self.modulation_gain = nn.Parameter(torch.zeros([]))
         self.conv1 = MPConv(channels, channels, 3)
         self.attention = CosineAttention(channels, heads) if heads else None
+        self.cross_attention = (
+            CrossAttention(channels, text_heads, text_width) if text_heads else None
+        )
 
-    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+    def forward(self, x: Tensor, embedding: Tensor, text: Text | None = None) -> Tensor:
         if self.resample == "down":
             x = F.avg_pool2d(x, 2)
         elif self.resample == "up":
@@ -70,6 +78,9 @@ class ResidualBlock(nn.Module):
         x = mp_sum(x, y, BALANCE)
         if self.attention is not None:
             x = self.attention(x)
+        if self.cross_attention is not None:
+            assert text is not None, "a network with text needs a text, if of the null token alone"
+            x = self.cross_attention(x, text)
         return x.clamp(-CLIP, CLIP)
 
 
@@ -80,6 +91,7 @@ class Encoded:
     bottleneck: Tensor  # [B, C, h, w]
     skips: list[Tensor]  # each [B, C_l, h_l, w_l], in the order they were made
     embedding: Tensor  # [B, E]
+    text: Text | None = None  # tokens [B, T, E]
 
 
 class UNet(nn.Module):
@@ -87,7 +99,8 @@ class UNet(nn.Module):
 
     Args:
         image_shape: (C, H, W).
-        condition_width: E, the length of a condition's vector; 0: unconditional.
+        condition_width: E, the length of a condition's vector, and of its tokens where the config
+            has text; 0: unconditional.
     """
 
     def __init__(
@@ -108,11 +121,21 @@ class UNet(nn.Module):
         self.noise_embedding = MPConv(widths[0], embedding)
         self.label_embedding = MPConv(condition_width, embedding) if condition_width else None
 
-        def heads(level: int) -> int:
-            attends = height >> level in config.attention_resolutions
-            return max(1, widths[level] // config.channels_per_head) if attends else 0
+        self.null_token = NullToken(condition_width) if config.text is not None else None
+        text_at: tuple[int, ...] = ()
+        if config.text is not None:
+            text_at = config.text.resolutions or config.attention_resolutions
+
+        def heads(level: int) -> dict[str, Any]:
+            count = max(1, widths[level] // config.channels_per_head)
+            side = height >> level
+            return {
+                "heads": count if side in config.attention_resolutions else 0,
+                "text_heads": count if side in text_at else 0,
+            }
 
         shared: dict[str, Any] = {"embedding": embedding, "dropout": config.dropout}
+        shared["text_width"] = condition_width
         # One constant channel beside the image stands in for biases (EDM2, appendix B.1).
         self.input = MPConv(image_channels + 1, widths[0], 3)
         self.encoder, skip_widths = nn.ModuleList(), [widths[0]]
@@ -125,7 +148,7 @@ class UNet(nn.Module):
                 skip_widths.append(channels)
             for _ in range(config.blocks):
                 self.encoder.append(
-                    ResidualBlock(channels, width_here, encoder=True, heads=heads(level), **shared)
+                    ResidualBlock(channels, width_here, encoder=True, **heads(level), **shared)
                 )
                 channels = width_here
                 skip_widths.append(channels)
@@ -133,8 +156,8 @@ class UNet(nn.Module):
         self.structure = nn.ModuleList(block.make(channels) for block in config.structural_blocks)
 
         self.middle = nn.ModuleList(
-            ResidualBlock(channels, channels, encoder=False, heads=middle_heads, **shared)
-            for middle_heads in (heads(len(widths) - 1), 0)
+            ResidualBlock(channels, channels, encoder=False, **middle_heads, **shared)
+            for middle_heads in (heads(len(widths) - 1), {})
         )
         self.decoder, self.takes_skip = nn.ModuleList(), []
         for level in reversed(range(len(widths))):
@@ -147,7 +170,7 @@ class UNet(nn.Module):
                 joined = channels + skip_widths.pop()
                 channels = widths[level]
                 self.decoder.append(
-                    ResidualBlock(joined, channels, encoder=False, heads=heads(level), **shared)
+                    ResidualBlock(joined, channels, encoder=False, **heads(level), **shared)
                 )
                 self.takes_skip.append(True)
         assert not skip_widths
@@ -162,21 +185,26 @@ class UNet(nn.Module):
             vector = condition.vector.to(embedding.dtype)
             embedding = mp_sum(embedding, self.label_embedding(vector), 0.5)
         embedding = mp_silu(embedding)
+        text = None
+        if self.null_token is not None:
+            assert condition is not None and condition.tokens is not None
+            assert condition.mask is not None
+            text = self.null_token(condition.tokens, condition.mask)
         x = self.input(torch.cat([x, torch.ones_like(x[:, :1])], 1))
         skips = [x]
         for block in self.encoder:
-            x = block(x, embedding)
+            x = block(x, embedding, text)
             skips.append(x)
         for block in self.structure:
             x = block(x)
-        return Encoded(x, skips, embedding)
+        return Encoded(x, skips, embedding, text)
 
     def decode(self, encoded: Encoded) -> Tensor:
         x, skips = encoded.bottleneck, list(encoded.skips)
         for block in self.middle:
-            x = block(x, encoded.embedding)
+            x = block(x, encoded.embedding, encoded.text)
         for block, takes_skip in zip(self.decoder, self.takes_skip, strict=True):
             if takes_skip:
                 x = mp_cat(x, skips.pop())
-            x = block(x, encoded.embedding)
+            x = block(x, encoded.embedding, encoded.text)
         return self.output(x, gain=self.output_gain)

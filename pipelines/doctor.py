@@ -82,6 +82,10 @@ def plan(params: Params) -> Iterator[tuple[str, str]]:
             f"{config.kind}: {config.latent_channels} channels at {small}x{small} in place of "
             "pixels",
         )
+    text = params.model.text
+    if text is not None:
+        place = "" if text.folder is None else f" ({text.folder})"
+        yield "text", f"captions by encoder {text.kind}{place}, {text.tokens} tokens at most"
     yield (
         "training",
         f"{settings.total_nimg / 1000:g} kimg, structure game: {params.structure.kind}, "

@@ -55,7 +55,8 @@ def main() -> None:
 def draw_sheet(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Write sheet.png into the folder of a prepared data set."""
     images = np.load(folder / "images.npy", mmap_mode="r")
-    labels = np.load(folder / "labels.npy")
+    groups = folder / "groups.npy"  # of images with captions
+    labels = np.load(groups if groups.exists() else folder / "labels.npy")
     sheet = data_set_sheet(images, labels, manifest["label_names"])
     with replacing(folder / "sheet.png") as temporary:
         sheet.save(temporary, "PNG")

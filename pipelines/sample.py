@@ -7,6 +7,8 @@ examples:
       --grid-name arctan --steps 8 --npz samples.npz
   python -m pipelines.sample outputs/ema/0.1.safetensors --sampler heun18 \\
       --guide classifier_free=2 --grid guided.png
+  python -m pipelines.sample outputs/ema/0.1.safetensors --prompt "a red ball" \\
+      --guide classifier_free=2 --grid prompts.png
 
 pictures of how images come about:
   python -m pipelines.sample outputs/ema/0.1.safetensors --trajectory --grid trajectory.png
@@ -65,6 +67,8 @@ def main() -> None:
 
     device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
     denoiser = load_denoiser(weights, device)
+    for remark in denoiser.ask(args.prompt) if args.prompt else []:
+        print(remark, file=sys.stderr)
     request = asked(args, sampler, denoiser, weights)
     note = classifier_note(request, denoiser.num_classes)
     if note:
@@ -103,6 +107,7 @@ def asked(
         labels=labels,
         batch_size=args.batch_size,
         weights=str(weights),
+        prompts=tuple(args.prompt),
         classifier=None if args.classifier is None else str(args.classifier),
     )
 

@@ -22,7 +22,7 @@ from pipelines.workspace.finished_run import seal
 from pipelines.workspace.paths import TRAIN, dvc_root, grid_cache
 from pipelines.workspace.run_folder import publish
 from pipelines.workspace.training_data import training_dataset
-from pipelines.workspace.weights_files import with_init_file
+from pipelines.workspace.weights_files import with_encoder_folder, with_init_file
 
 
 def main() -> None:
@@ -78,7 +78,11 @@ def _train(params: Params, folder: Path, run: StageRun) -> None:
     from pipelines.forecast.tell import expected_costs, expected_line  # brings torch
 
     settings = params.run_settings().model_copy(
-        update={"grid_cache": str(grid_cache()), "train": with_init_file(params)}
+        update={
+            "grid_cache": str(grid_cache()),
+            "model": with_encoder_folder(params),
+            "train": with_init_file(params),
+        }
     )
     check_run(settings, params)
     for remark in remarks(params):

@@ -43,6 +43,8 @@ def drawn_with(request: GenerationRequest) -> dict[str, Any]:
     for entry in settings["guidance"]:
         entry.pop("weights", None)  # a path, whose content is known
     facts |= {key: value for key, value in settings.items() if value not in (None, {}, [])}
+    if request.prompts:
+        facts["prompts"] = list(request.prompts)
     if any(entry.needs.whole_batches for entry in sampler.guidance):
         facts["batch_size"] = request.batch_size
     return json.loads(json.dumps(facts))  # as it is read back

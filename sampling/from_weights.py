@@ -8,11 +8,14 @@ import torch
 
 from foundation.number_names import number_name
 from models.denoiser import Denoiser, load_denoiser
+from models.dual_encoder import KIND as DUAL_ENCODER
+from models.dual_encoder import load_dual_encoder
 from models.extractors.classifier import load_classifier
+from models.weights import load_description
 from models.weights_folder import weights_file
 from sampling.generate import Progress, as_sampled, device_of, generate_batches
 from sampling.guidance.config import GuidanceConfig
-from sampling.guidance.gradient import ClassifierLogProb
+from sampling.guidance.gradient import CaptionScore, ClassifierLogProb
 from sampling.request import GenerationRequest
 
 
@@ -27,6 +30,8 @@ def generate_pictures(
     denoiser: Denoiser, request: GenerationRequest, progress: Progress | None = None
 ) -> np.ndarray:
     """Pictures uint8 [N, H, W, C] from a loaded denoiser; guiding networks are loaded here."""
+    if request.prompts:
+        denoiser.ask(request.prompts)
     guides = make_guides(denoiser, request)
     batches = generate_batches(denoiser, request, guide=guides, progress=progress)
     return np.concatenate([denoiser.codec.decode(batch) for batch in batches])
@@ -43,13 +48,20 @@ def make_guides(denoiser: Denoiser, request: GenerationRequest) -> tuple[Any, ..
 def _guide(entry: GuidanceConfig, denoiser: Denoiser, request: GenerationRequest) -> Any:
     device = device_of(denoiser)
     if entry.needs.network:
-        return load_denoiser(guiding_file(entry, request), device)
+        guide = load_denoiser(guiding_file(entry, request), device)
+        if request.prompts and guide.num_classes:
+            guide.ask(request.prompts)
+        return guide
     if entry.needs.classifier:
         if request.classifier is None:
             raise ValueError(
                 f"guidance {entry.kind} needs a classifier that is not the metric's: use it with "
                 "python -m pipelines.sample --classifier FILE, not in evaluate"
             )
+        if load_description(Path(request.classifier)).get("kind") == DUAL_ENCODER:
+            pair = load_dual_encoder(Path(request.classifier)).to(device)
+            pair.ask(request.prompts or denoiser.label_names)
+            return CaptionScore(as_sampled(denoiser, request.sampler), pair, denoiser.codec)
         classifier = load_classifier(Path(request.classifier)).to(device)
         return ClassifierLogProb(as_sampled(denoiser, request.sampler), classifier, denoiser.codec)
     return None

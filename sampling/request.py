@@ -29,6 +29,8 @@ class GenerationRequest:
     """The denoiser's .safetensors file; None if the denoiser is passed beside the request."""
     classifier: str | None = None
     """Weights file of the classifier, for guidance that needs one."""
+    prompts: Sequence[str] = ()
+    """Captions that the labels number, in place of those of training; (): none."""
     cache_dir: str | None = None
     """Folder in which optimized time grids are kept."""
 

@@ -1,9 +1,11 @@
 """The keys of the `dataset` section that say where images come from."""
 
+from operator import not_
 from typing import Annotated
 
 from pydantic import Field
 
+from dataset.sources.captions.config import Captions
 from foundation.settings_base import Settings
 
 Text = Annotated[str, Field(min_length=1)]
@@ -26,6 +28,9 @@ class SourceConfig(Settings):
     """huggingface: the column that holds the images."""
     label_column: Text | None = "label"
     """huggingface: the column that holds the class; null makes the data set unlabelled."""
+    captions: Annotated[Captions | None, Field(exclude_if=not_)] = None
+    """Where the captions of the images are; they are then the labels, and classes the groups that
+    are compared. null: none. It is left out of what is stored where it is null."""
 
     def refuse_path(self, instead: str) -> None:
         """Raise ValueError where a path is given; `instead` says how to mend it."""

@@ -16,6 +16,7 @@ from PIL import Image
 from dataset.decode import MAX_BYTES, decode, reason
 from dataset.errors import DamagedImage, DatasetError
 from dataset.names import natural_order
+from dataset.sources.captions.config import InColumn
 from dataset.sources.config import SourceConfig
 from dataset.sources.locate import places
 from dataset.sources.record import Record, Source
@@ -39,9 +40,11 @@ def open_huggingface(config: SourceConfig, roots: Sequence[Path]) -> Iterator[So
             "dataset.source huggingface needs the library datasets: pip install datasets"
         ) from None
     rows = _load(datasets, config, roots)
+    text_column = config.captions.column if isinstance(config.captions, InColumn) else None
     for key, column in (
         ("image_column", config.image_column),
         ("label_column", config.label_column),
+        ("captions.column", text_column),
     ):
         if column is not None and column not in rows.column_names:
             raise DatasetError(
@@ -49,7 +52,8 @@ def open_huggingface(config: SourceConfig, roots: Sequence[Path]) -> Iterator[So
                 f"{', '.join(rows.column_names)}: name one of them"
                 + (", or null for no labels" if key == "label_column" else "")
             )
-    kept = [column for column in (config.image_column, config.label_column) if column is not None]
+    wanted = (config.image_column, config.label_column, text_column)
+    kept = list(dict.fromkeys(column for column in wanted if column is not None))
     names, index = _classes(datasets, rows, config.label_column)
     try:
         rows = rows.select_columns(kept)
@@ -64,6 +68,7 @@ def open_huggingface(config: SourceConfig, roots: Sequence[Path]) -> Iterator[So
             f"row {number}",
             partial(_decode_cell, row[config.image_column]),
             -1 if config.label_column is None else index.get(row[config.label_column], -1),
+            "" if text_column is None else _caption(row[text_column]),
         )
         for number, row in enumerate(rows)
     )
@@ -106,6 +111,13 @@ def _classes(
     values = [value for value in values if isinstance(value, str) or value >= 0]
     values.sort(key=lambda value: natural_order(str(value)))
     return tuple(str(value) for value in values), {value: i for i, value in enumerate(values)}
+
+
+def _caption(cell: Any) -> str:
+    """The text of a cell on one line; the first one of a list of captions."""
+    if isinstance(cell, list | tuple):
+        cell = next((text for text in cell if isinstance(text, str) and text.strip()), "")
+    return " ".join(cell.split()) if isinstance(cell, str) else ""
 
 
 def _decode_cell(cell: dict[str, Any] | None) -> Image.Image:

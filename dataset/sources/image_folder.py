@@ -20,6 +20,7 @@ from PIL import Image
 from dataset.decode import MAX_BYTES, decode, image_suffixes, reason
 from dataset.errors import DamagedImage, DatasetError
 from dataset.image_files.kinds import HEAD, image_kind, refuse_camera_raw, unread_suffixes
+from dataset.sources.captions.read import read_captions
 from dataset.sources.class_folders import (
     class_folders,
     is_no_data,
@@ -48,7 +49,7 @@ def open_image_folder(config: SourceConfig, roots: Sequence[Path]) -> Iterator[S
     assert config.path is not None
     path = locate(config.path, roots)
     if path.is_dir():
-        yield _source(path, list(_walk(path)), config.class_level)
+        yield _source(path, list(_walk(path)), config, roots)
         return
     with ExitStack() as opened:
         try:
@@ -61,12 +62,18 @@ def open_image_folder(config: SourceConfig, roots: Sequence[Path]) -> Iterator[S
         opened.enter_context(archive)
         members = [info for info in archive.infolist() if info.filename and not info.is_dir()]
         named = [(_member_name(info), partial(archive.open, info)) for info in members]
-        yield _source(path, named, config.class_level)
+        yield _source(path, named, config, roots)
 
 
-def _source(path: Path, files: Sequence[tuple[str, Opener | None]], class_level: int) -> Source:
-    """Choose the images among named files and read classes from their folders."""
+def _source(
+    path: Path,
+    files: Sequence[tuple[str, Opener | None]],
+    config: SourceConfig,
+    roots: Sequence[Path],
+) -> Source:
+    """Choose the images among named files, read classes from their folders, and captions."""
     images, names, left_out = [], [], []
+    others: dict[str, Opener] = {}
     for name, opener in files:
         parts = path_parts(name)
         if any(map(is_no_data, parts)):
@@ -76,16 +83,23 @@ def _source(path: Path, files: Sequence[tuple[str, Opener | None]], class_level:
             names.append(name)
         else:
             left_out.append("/".join(parts))
+            if opener is not None:
+                others["/".join(parts)] = opener
     if not images:
-        others = f"only {len(files)} other files" if files else "no files"
+        instead = f"only {len(files)} other files" if files else "no files"
         raise DatasetError(
-            f"dataset.path: {path} holds no images, {others}: put images (.png, .jpg, ...) there"
+            f"dataset.path: {path} holds no images, {instead}: put images (.png, .jpg, ...) there"
         )
     images.sort(key=lambda item: item[0])
-    found = class_folders([parts for parts, _ in images], class_level, path)
+    found = class_folders([parts for parts, _ in images], config.class_level, path)
+    captions = [""] * len(images)
+    if config.captions is not None:
+        shown = ["/".join(parts) for parts, _ in images]
+        captions, used = read_captions(config.captions, shown, others, roots, path)
+        left_out = [name for name in left_out if name not in used]
     records = (
-        Record("/".join(parts), partial(_load, parts[-1], opener), label)
-        for (parts, opener), label in zip(images, found.labels, strict=True)
+        Record("/".join(parts), partial(_load, parts[-1], opener), label, caption)
+        for (parts, opener), label, caption in zip(images, found.labels, captions, strict=True)
     )
     remarks = (*found.remarks, *remarks_on_spelling(names))
     return Source(found.names, len(images), records, remarks, tuple(left_out))

@@ -20,6 +20,8 @@ class Record(NamedTuple):
     """Reads and decodes it; raises DamagedImage. Called once, perhaps in another thread."""
     label: int = -1
     """Index into the source's label names; -1 = unlabelled."""
+    caption: str = ""
+    """What the image shows, in words; "" where dataset.captions is null or names none."""
 
 
 @dataclass(frozen=True)

@@ -98,8 +98,29 @@ class MPFourier(nn.Module):
         return angles.cos() * math.sqrt(2.0)
 
 
+class MPEmbedding(nn.Module):
+    """A learned table of vectors of unit root mean square, int64 [...] -> [..., width].
+
+    Rows are normalised again in the forward pass, as those of MPConv are.
+    """
+
+    def __init__(self, count: int, width: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(count, width))
+        self.normalize_()
+
+    def forward(self, index: Tensor) -> Tensor:
+        return pixel_norm(_wide(F.embedding(index, self.weight)), dim=-1)
+
+    @torch.no_grad()
+    def normalize_(self) -> None:
+        """Set every row's root mean square to one."""
+        norm = self.weight.norm(dim=1, keepdim=True).clamp_min(EPSILON)
+        self.weight.mul_(math.sqrt(self.weight.shape[1]) / norm)
+
+
 def normalize_weights(network: nn.Module) -> None:
     """Forced weight normalisation of every magnitude-preserving layer, after an optimiser step."""
     for module in network.modules():
-        if isinstance(module, MPConv):
+        if isinstance(module, MPConv | MPEmbedding):
             module.normalize_()

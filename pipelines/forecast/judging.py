@@ -106,7 +106,7 @@ def _extractor(
     network: Extractor
     if name == "classifier":  # which the stage reference trains; an untrained one is as fast
         shape = (3, data.resolution, data.resolution) if dataset is None else dataset.image_shape
-        network = ClassifierExtractor(shape, max(2, dataset.num_classes if dataset else 10))
+        network = ClassifierExtractor(shape, max(2, dataset.num_groups if dataset else 10))
     else:
         network = load_extractor(name, inception_path=config.inception_path)
     return network.features, network.num_features

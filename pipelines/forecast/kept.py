@@ -19,7 +19,7 @@ from pipelines.forecast.stand_in import write_latent_stand_in, write_stand_in
 from pipelines.settings.schema import Params
 from pipelines.workspace.paths import DATASET, grid_cache
 from pipelines.workspace.training_data import training_dataset
-from pipelines.workspace.weights_files import with_init_file
+from pipelines.workspace.weights_files import with_encoder_folder, with_init_file
 
 if TYPE_CHECKING:
     import torch
@@ -54,7 +54,8 @@ def measured(
     if kept is not None:
         return kept
     if student is None:
-        settings = params.run_settings().model_copy(update={"train": with_init_file(params)})
+        update = {"model": with_encoder_folder(params), "train": with_init_file(params)}
+        settings = params.run_settings().model_copy(update=update)
     else:
         settings = params.student_settings(student)
     settings = settings.model_copy(update={"grid_cache": str(grid_cache())})

@@ -44,6 +44,7 @@ class _Dataset(_Part):
     resolution: NonNegativeInt = 0
     channels: NonNegativeInt = 0
     num_classes: NonNegativeInt = 0
+    num_captions: NonNegativeInt | None = None
     label_names: list[str] | None = None
     class_counts: list[NonNegativeInt] | None = None
     num_unlabelled: NonNegativeInt = 0

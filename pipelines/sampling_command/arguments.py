@@ -66,6 +66,14 @@ def _which(group: argparse._ArgumentGroup) -> None:
         "(default: all classes in turn); -1: unconditional; name:3 or number:3 where a class is "
         "named by another one's number. The JSON beside the weights lists the names",
     )
+    group.add_argument(
+        "--prompt",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="in place of --labels, for weights that read text (model.text): what the image shows, "
+        "in words; may be repeated, and the images take the prompts in turn",
+    )
 
 
 def _what(group: argparse._ArgumentGroup) -> None:

@@ -17,6 +17,8 @@ def check_counts(args: argparse.Namespace) -> None:
     check_images("--count", args.count)
     check_images("--batch-size", args.batch_size)
     check_seed("--seed", args.seed)
+    if args.prompt and args.labels:
+        raise ValueError("--prompt says in words what --labels says by number: give one of the two")
     for name, number in (("--frames", args.frames), ("--columns", args.columns)):
         if not 2 <= number <= 1000:
             raise ValueError(f"{name} {number}: give 2 to 1000")

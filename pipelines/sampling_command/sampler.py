@@ -143,6 +143,16 @@ def classifier_note(request: GenerationRequest, classes: int) -> str | None:
         about = load_description(Path(request.classifier))
     except WeightsError as error:
         raise ValueError(f"--classifier: {error}") from None
+    if about.get("kind") == "dual_encoder":
+        return (
+            f"guidance {kinds[0]} raises the score of images and captions of {request.classifier}; "
+            "it is no judge of these images"
+        )
+    if request.prompts:
+        raise ValueError(
+            f"--classifier {request.classifier} knows classes and no words: give a dual encoder "
+            "(python -m pipelines.text.dual_encoder), or --labels in place of --prompt"
+        )
     if about.get("kind") != "classifier":
         raise ValueError(f"--classifier {request.classifier} holds no classifier of images")
     if about.get("num_classes") != classes:

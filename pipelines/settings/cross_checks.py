@@ -13,6 +13,7 @@ from pipelines.settings.student_checks import (
     student_method,
     student_problems,
 )
+from pipelines.settings.text_checks import text_problems, text_remarks
 from training.methods.table import METHODS
 from training.structure.config import StructureConfig
 from training.structure.fake_levels import fake_levels
@@ -49,6 +50,7 @@ def remarks(params: "Params") -> list[str]:
             f"nothing attends there; the levels are {', '.join(map(str, sides))} "
             f"({'latents' if params.autoencoder.kind != 'none' else 'dataset.resolution'}, halved)"
         )
+    out += text_remarks(params, sides)
     if game.kind == "none":
         return out
     never = unplayed_game(params)
@@ -162,6 +164,7 @@ def _model(params: "Params") -> Iterator[str]:
         refusal = block.refusal(model.channels * model.channel_mult[-1], sides[-1])
         if refusal is not None:
             yield f"model.structural_blocks[{position}]{refusal}"
+    yield from text_problems(params, sides)
 
 
 def _train(params: "Params") -> Iterator[str]:

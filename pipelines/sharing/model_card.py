@@ -183,7 +183,8 @@ def _data(facts: CardFacts) -> str:
         else:
             named = names
         more = f" and {len(named) - _LISTED} more" if len(named) > _LISTED else ""
-        lines.append(f"Classes (images): {', '.join(named[:_LISTED])}{more}.")
+        what = "Captions, by their number" if "text" in facts.description else "Classes (images)"
+        lines.append(f"{what}: {', '.join(named[:_LISTED])}{more}.")
     if data.get("content_hash"):
         lines.append(f"sha256 of the prepared images: `{data['content_hash']}`.")
     return "\n\n".join(lines)

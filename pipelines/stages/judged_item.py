@@ -64,12 +64,13 @@ def judge_item(
     sampler = subject.sampler
     request = asked_images(params, subject, dataset, reference.train_indices)
     labels, count = request.labels, params.evaluation.num_images
+    groups = dataset.groups_of(labels)
     start = time.monotonic()
     with phases(f"evaluate {subject.item}") as report:
         images = generate_images(request, params.cluster, partial(report, "sampling"))
         run.log_metrics({"img_per_s": count / (time.monotonic() - start)})
         result = judge(
-            images, labels, reference, params.evaluation, params.seed, report, floors_cache()
+            images, groups, reference, params.evaluation, params.seed, report, floors_cache()
         )
         result["metrics"] |= latent_floor(params, subject, dataset, reference, report)
         shown = images[: params.evaluation.picture_images]
@@ -86,7 +87,7 @@ def judge_item(
         "network_evaluations": sampler.network_evaluations(grid_cache()),
         "sigmas": sampler.time_grid(grid_cache()).tolist(),
         "num_images": count,
-        **unseen_classes(labels, params.evaluation.picture_images, dataset.label_names),
+        **unseen_classes(groups, params.evaluation.picture_images, dataset.group_names),
     }
     write_outputs(out, about | result, shown, shown_features, labels, dataset, reference)
     return log_item(out, dataset, run)
@@ -191,10 +192,11 @@ def write_outputs(
     real.png has real images of the classes of samples.png, at the same places.
     """
     out.mkdir(parents=True)
-    classes = labels[: len(shown)]
-    real = dataset.images[real_counterparts(dataset, classes)]
+    asked = labels[: len(shown)]
+    classes = dataset.groups_of(asked)
+    real = dataset.images[real_counterparts(dataset, asked)]
     for name, pixels in (("samples", shown), ("real", real)):
-        grid = sample_grid(pixels, labels=classes, label_names=dataset.label_names)
+        grid = sample_grid(pixels, labels=classes, label_names=dataset.group_names)
         grid.save(out / f"{name}.png")
     nearest_grid(
         shown,

@@ -99,9 +99,10 @@ class QuickEvaluation:
         out |= {name: found[name] for name in _measured()}
         for name, floor in _floors(self, n).items():
             out[objective(name)] = abs(out[name] - floor)
-        if reference.classifier is not None and (labels >= 0).any():
+        groups = dataset.groups_of(labels)
+        if reference.classifier is not None and (groups >= 0).any():
             accuracy = classifier_accuracy(
-                reference.classifier, images, labels, np.arange(len(images))
+                reference.classifier, images, groups, np.arange(len(images))
             )
             out["conditional_accuracy"] = float("nan") if accuracy is None else accuracy
         if self.held_out_loss:

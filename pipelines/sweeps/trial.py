@@ -160,7 +160,7 @@ def _train(
     """Train in this process, or with the sweep's number of Ray Train workers."""
     from foundation.workers import World
     from pipelines.ray_jobs.training import train_on_ray
-    from pipelines.workspace.weights_files import with_init_file
+    from pipelines.workspace.weights_files import with_encoder_folder, with_init_file
     from training.loop import train
 
     latents = task.evaluation.latents
@@ -172,7 +172,7 @@ def _train(
     }
     if sweep.student is None:
         teacher = None
-        update["train"] = with_init_file(params)
+        update |= {"model": with_encoder_folder(params), "train": with_init_file(params)}
     else:
         teacher = str(teacher_file(params, sweep.student).absolute())
     settings = sweep.settings(params, teacher).model_copy(update=update)

@@ -83,8 +83,13 @@ def _of_students(students: Iterable[Plain]) -> dict[str, set[str]]:
 
 
 def _of_network(params: Plain) -> dict[str, set[str]]:
-    blocks = {block["kind"] for block in params["model"]["structural_blocks"]}
-    return {"block": blocks, "autoencoder": _of_latents(params)}
+    model = params["model"]
+    text = model.get("text")
+    return {
+        "block": {block["kind"] for block in model["structural_blocks"]},
+        "autoencoder": _of_latents(params),
+        "text": {text["kind"]} if text else set(),
+    }
 
 
 def _of_latents(params: Plain) -> set[str]:

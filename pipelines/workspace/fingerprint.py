@@ -35,7 +35,7 @@ from pipelines.workspace.stage_code import (
     hash_of,
     stage_files,
 )
-from pipelines.workspace.weights_files import guiding_files, init_file
+from pipelines.workspace.weights_files import encoder_hash, guiding_files, init_file
 
 STUDENT_PARAMS = (
     *("seed", "model", "noise", "ema.tracked"),
@@ -241,6 +241,8 @@ def _inputs(stage: str, params: Params) -> dict[str, Any]:
         inputs["dataset"] = dataset_hash()
     if stage == "train":
         inputs["init_from"] = _init_hash(params)
+        if (text := encoder_hash(params)) is not None:
+            inputs["text"] = text
     if stage in ("train", "distil"):
         inputs |= _latents_hash(params)
     if stage in ("reconstruct", "summarize") and (TRAIN / "train.json").is_file():

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from models.config import ModelConfig
 from models.weights import WeightsError, check_suffix, check_weights
 from models.weights_folder import weights_file as file_of
 from pipelines.settings.schema import Params
@@ -89,6 +90,43 @@ def with_guiding_files(sampler: SamplerConfig, name: str) -> SamplerConfig:
         for entry, file in zip(sampler.guidance, files, strict=True)
     )
     return sampler.model_copy(update={"guidance": entries})
+
+
+def with_encoder_folder(params: Params) -> ModelConfig:
+    """The model section with the full path of model.text.path, where that is a path here.
+
+    Otherwise it is the name of a package, which stays, or is not there, which training tells.
+    """
+    text = params.model.text
+    if text is None or text.folder is None:
+        return params.model
+    for root in (Path(), dvc_root()):
+        path = root / Path(text.folder).expanduser()
+        if path.exists():
+            found = text.model_copy(update={"path": os.path.abspath(path)})
+            return params.model.model_copy(update={"text": found})
+    return params.model
+
+
+def check_encoder(params: Params) -> None:
+    """Raise ValueError, naming model.text, where its encoder's files or library are missing."""
+    if encoder_hash(params) is not None:
+        from models.text_encoders.tokenizer import tokenizers_library
+
+        tokenizers_library()
+
+
+def encoder_hash(params: Params) -> str | None:
+    """Hash of the files of model.text; None where it has none.
+
+    Raises ValueError, naming model.text.path, where they are missing.
+    """
+    text = with_encoder_folder(params).text
+    if text is None or text.folder is None:
+        return None
+    from models.text_encoders.files import EncoderFiles
+
+    return EncoderFiles(text.folder, getattr(text, "install", "")).sha256
 
 
 def with_init_file(params: Params) -> TrainConfig:

@@ -67,6 +67,23 @@ class Gradient(Guided):
         return self.denoiser(x, sigma, labels if self.conditional else None)
 
 
+class CaptionScore:
+    """score(D(x; sigma), caption) [B], from a dual encoder of images and captions.
+
+    As the log-probability of Gradient it is CLIP guidance in x0 form, D + w sigma^2 grad_x of
+    scale * cos(f(D), g(caption)) (Nichol et al., GLIDE, arXiv 2112.10741, Eq. 5).
+    """
+
+    def __init__(self, denoiser: LabelledDenoiser, dual_encoder: Any, codec: "Codec"):
+        self.denoiser, self.dual_encoder, self.codec = denoiser, dual_encoder, codec
+
+    def __call__(self, x: "Tensor", sigma: "Tensor", labels: "Tensor | None") -> "Tensor":
+        if labels is None or (labels < 0).any():
+            raise ValueError("guidance gradient needs a caption for every image")
+        clean = self.denoiser(x, sigma).float()
+        return self.dual_encoder.score(self.codec.pictures(clean), labels)
+
+
 class ClassifierLogProb:
     """log p(label | D(x; sigma)) [B], from a classifier of clean images and the denoised estimate.
 

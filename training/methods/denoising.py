@@ -116,7 +116,10 @@ def make_denoiser(settings: RunSettings, dataset: ImageDataset) -> Denoiser:
         codec.look_near(dataset.stored_in)
         shape = codec.data_shape(dataset.image_shape)
         names = dataset.label_names
-        denoiser = Denoiser(shape, dataset.num_classes, settings.model, codec, names)
+        encoder, text = settings.model.text, None
+        if encoder is not None and dataset.num_classes:
+            text = encoder.begin(dataset.trained_names)
+        denoiser = Denoiser(shape, dataset.num_classes, settings.model, codec, names, text)
         if settings.train.init_from:
             initialise_from(denoiser, settings.train.init_from)
     return denoiser

@@ -31,7 +31,8 @@ def save_snapshot(folder: Path, nimg: int, player: Player) -> Path:
     assert player.averages is not None, "this player keeps no averages"
     network: Any = player.network
     own = getattr(network, "describe", None)  # a network that is not a denoiser describes itself
-    constants = dict(network.named_buffers()) | player.lent()
+    saved = network.state_dict().keys()  # a table of captions is a buffer that is not saved
+    constants = {n: b for n, b in network.named_buffers() if n in saved} | player.lent()
     merge = {} if player.adapter is None else {"merge": player.adapter}
     path = Path(folder)
     for sigma_rel in player.averages.averages:

@@ -74,6 +74,11 @@ def data_set(inputs: Inputs) -> str:
         "were held out, chosen by their content, and serve to judge the generated ones.",
         *(line[:1].upper() + line[1:] + "." for line in _class_lines(data)),
     ]
+    if data.get("num_captions"):
+        lines.append(
+            f"The labels are {data['num_captions']:,} distinct captions, which the model is asked "
+            "for; classes are the groups of images that are compared."
+        )
     if data.get("empty_classes"):
         lines.append(f"Classes without a readable image: {_names(data['empty_classes'])}.")
     if data.get("untrained_classes"):

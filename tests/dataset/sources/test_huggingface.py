@@ -82,7 +82,8 @@ def library(monkeypatch, tmp_path):
 
 
 def read(roots=(), **fields):
-    config = DatasetConfig(source="huggingface", **{"name": "user/set", **fields})
+    fields = {"source": "huggingface", "name": "user/set", **fields}
+    config = DatasetConfig.model_validate(fields)
     with open_huggingface(config, roots) as source:
         return source, list(source.records)
 
@@ -112,6 +113,16 @@ def test_plain_columns_as_labels_and_no_labels(library):
     assert read(label_column="kind")[0].label_names == ("9", "10")  # in natural order
     source, records = read(label_column=None)
     assert source.label_names == () and {record.label for record in records} == {-1}
+
+
+def test_captions_are_a_column_beside_the_classes(library):
+    library.columns["text"] = ["a  cat", None, ["", "two\ndogs"], 3]
+    captions = {"kind": "column"}
+    source, records = read(captions=captions)
+    assert [record.caption for record in records] == ["a cat", "", "two dogs", ""]
+    assert source.label_names == ("cat", "dog") and records[0].label == 1
+    with pytest.raises(DatasetError, match=r"dataset\.captions\.column: .* no column 'words'"):
+        read(captions=captions | {"column": "words"})
 
 
 @pytest.mark.parametrize(

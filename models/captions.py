@@ -1,0 +1,144 @@
+"""Labels that are captions: the rows of a table of encoded texts."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from models.condition import Condition
+
+
+class CaptionTable(nn.Module):
+    """A label is a caption, by its row in a table; -1 asks for nothing, and shows no token.
+
+    The table is no part of the weights: whoever has the captions and their encoder can make it
+    again, and `ask` replaces it by other captions.
+
+    Args:
+        tokens: [M, T, E].
+        mask: bool [M, T], false where a token is padding.
+        pooled: [M, E], rows of unit root mean square.
+    """
+
+    tokens: Tensor
+    mask: Tensor
+    pooled: Tensor
+
+    def __init__(self, tokens: Tensor, mask: Tensor, pooled: Tensor):
+        super().__init__()
+        if mask.dtype != torch.bool or tokens.shape[:2] != mask.shape:
+            raise ValueError(f"mask {mask.dtype} {list(mask.shape)}, tokens {list(tokens.shape)}")
+        self.set_table(tokens=tokens, mask=mask, pooled=pooled)
+
+    def set_table(self, **tensors: Tensor) -> None:
+        """Keep these tensors as buffers that are not saved, on the device of those before."""
+        for name, tensor in tensors.items():
+            before = getattr(self, name, None)
+            if before is not None:
+                floats = tensor.is_floating_point()
+                tensor = tensor.to(before.device, before.dtype if floats else tensor.dtype)
+            self.register_buffer(name, tensor, persistent=False)
+
+    @property
+    def num_classes(self) -> int:
+        """M, the number of captions."""
+        return len(self.mask)
+
+    @property
+    def width(self) -> int:
+        """E."""
+        return self.pooled.shape[1]
+
+    def embed(
+        self, labels: Tensor | None, batch: int, device: torch.device, dtype: torch.dtype
+    ) -> Condition | None:
+        """Pooled vectors [B, E], tokens [B, T, E] and their mask; zeros where the label is -1."""
+        if labels is None:
+            labels = torch.full((batch,), -1)
+        labels = labels.to(device)
+        rows, asked = labels.clamp_min(0), labels >= 0
+        vector, tokens, mask = self.look_up(rows)
+        return Condition(
+            (vector * asked[:, None]).to(dtype), tokens.to(dtype), mask & asked[:, None]
+        )
+
+    def look_up(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(pooled [B, E], tokens [B, T, E], mask [B, T]) of rows int64 [B]."""
+        return self.pooled[rows], self.tokens[rows], self.mask[rows]
+
+    def ask(self, captions: Sequence[str]) -> list[str]:
+        """From now on label i is captions[i]; returns remarks, one line each.
+
+        Raises ValueError for a caption that cannot be read. A plain table has no encoder.
+        """
+        raise ValueError("this table has no encoder: it knows its own captions only")
+
+    def describe(self) -> dict[str, Any]:
+        """What loading needs of the encoder, as JSON-able data."""
+        return {}
+
+
+class FrozenEncoder(Protocol):
+    """A text encoder whose weights are not trained here; it loads them when it encodes."""
+
+    @property
+    def width(self) -> int:
+        """E, the length of its vectors."""
+        ...
+
+    def encode(self, captions: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
+        """tokens [M, T, E], mask bool [M, T], pooled [M, E] of unit root mean square."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """Its kind and the hash of its files."""
+        ...
+
+
+class EncodedCaptions(CaptionTable):
+    """The table that a frozen encoder makes of captions, when it is first looked at.
+
+    Args:
+        encoder: of the captions.
+        captions: of the labels.
+    """
+
+    def __init__(self, encoder: FrozenEncoder, captions: Sequence[str]):
+        width = encoder.width
+        super().__init__(
+            torch.empty(0, 0, width), torch.empty(0, 0, dtype=torch.bool), torch.empty(0, width)
+        )
+        self.encoder, self.captions = encoder, tuple(captions)
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.captions)
+
+    def look_up(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        if len(self.mask) != len(self.captions):
+            self._set(self.captions, *self.encoder.encode(self.captions))
+        return super().look_up(rows)
+
+    def ask(self, captions: Sequence[str]) -> list[str]:
+        refuse_blank(captions)
+        tables = self.encoder.encode(captions)
+        for caption, shown in zip(captions, tables[1].any(1).tolist(), strict=True):
+            if not shown:
+                raise ValueError(f"prompt {caption!r:.80}: the encoder knows no word of it")
+        self._set(captions, *tables)
+        return []
+
+    def _set(self, captions: Sequence[str], tokens: Tensor, mask: Tensor, pooled: Tensor) -> None:
+        self.set_table(tokens=tokens, mask=mask, pooled=pooled)
+        self.captions = tuple(captions)
+
+    def describe(self) -> dict[str, Any]:
+        return self.encoder.describe()
+
+
+def refuse_blank(captions: Sequence[str]) -> None:
+    """Raise ValueError for a caption without a letter."""
+    for caption in captions:
+        if not caption.strip():
+            raise ValueError("an empty prompt asks for nothing: --labels -1 draws without a prompt")

@@ -1,0 +1,1 @@
+"""Encoders of captions, one a file; configs.py has their settings."""

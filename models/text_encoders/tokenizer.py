@@ -1,0 +1,56 @@
+"""Tokens of captions by a tokenizer.json, through the library `tokenizers`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def tokenise(
+    content: bytes, captions: Sequence[str], most: int, *, special: bool = True
+) -> tuple[Tensor, Tensor]:
+    """Token numbers int64 [M, T] of captions, 0 in padding, and bool [M, T], true at tokens.
+
+    Args:
+        content: of tokenizer.json.
+        most: T is at most this; longer captions are cut, and keep their last special token.
+        special: with the tokens that the tokenizer puts round a text.
+
+    Raises a one-line ValueError where the library is missing or cannot read the content.
+    """
+    library = tokenizers_library()
+    try:
+        tokenizer = library.Tokenizer.from_str(content.decode())
+    except Exception as error:  # the library raises Exception itself
+        raise ValueError(f"model.text.path: tokenizer.json is damaged ({error!s:.120})") from None
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(most)
+    rows = [
+        list(coded.ids)[:most]
+        for coded in tokenizer.encode_batch(list(captions), add_special_tokens=special)
+    ]
+    return padded(rows)
+
+
+def tokenizers_library() -> Any:
+    """The module `tokenizers`. Raises a one-line ValueError where it is not installed."""
+    try:
+        import tokenizers
+    except ImportError:
+        raise ValueError(
+            "model.text: this encoder needs the library tokenizers: pip install tokenizers, or "
+            "set model.text.kind to words"
+        ) from None
+    return tokenizers
+
+
+def padded(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Rows of numbers as int64 [M, T] with zeros behind them, and bool [M, T] where they are."""
+    length = max(1, max(map(len, rows), default=0))
+    index = torch.zeros(len(rows), length, dtype=torch.int64)
+    mask = torch.zeros(len(rows), length, dtype=torch.bool)
+    for number, row in enumerate(rows):
+        index[number, : len(row)] = torch.tensor(row, dtype=torch.int64)
+        mask[number, : len(row)] = True
+    return index, mask
