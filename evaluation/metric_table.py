@@ -67,24 +67,19 @@ METRICS: dict[str, MetricEntry] = {
         DISTANCE,
         floor_beside=True,
     ),
-    "kid_reconstruction": MetricEntry(
-        "KID of reconstructions",
-        "KID of held-out images that went through the autoencoder: the floor of latents.",
-        "down",
-        "decoded images cannot be better than reconstructions of real ones",
-        ("replicate",),
-    ),
-    "fd_reconstruction": MetricEntry(
-        "FD of reconstructions",
-        "FD of held-out images that went through the autoencoder: the floor of latents.",
-        "down",
-        "decoded images cannot be better than reconstructions of real ones",
-        ("replicate",),
-    ),
+    **{
+        f"{key}_reconstruction": MetricEntry(
+            f"{key.upper()} of reconstructions",
+            f"{key.upper()} of held-out images that went through the autoencoder.",
+            "down",
+            "decoded images cannot be better than reconstructions of real ones",
+            ("replicate",),
+        )
+        for key in ("kid", "fd")
+    },
     "reconstruction_psnr": MetricEntry(
         "PSNR of reconstructions",
-        "Peak signal-to-noise ratio (dB) of held-out images that went through the autoencoder; "
-        "100: equal in every pixel.",
+        "Peak signal-to-noise ratio (dB) of held-out images that went through the autoencoder.",
         "up",
         "the autoencoder alone decides it",
         ("replicate",),
@@ -120,8 +115,7 @@ METRICS: dict[str, MetricEntry] = {
     ),
     "knn_distance_w1": MetricEntry(
         "W1 of kNN distances",
-        "Wasserstein distance between the real and the generated distribution of neighbour "
-        "distances.",
+        "Wasserstein distance of the real and the generated neighbour distances.",
         "down",
         "its floor is what the number of images alone gives",
         ("study", "sweep"),
@@ -167,8 +161,7 @@ METRICS: dict[str, MetricEntry] = {
         "its floor is the dimension of real images",
     ),
     "lid_real": MetricEntry(
-        "Intrinsic dimension, real",
-        "Local intrinsic dimension of the held-out images.",
+        "Intrinsic dimension, real", "Local intrinsic dimension of the held-out images."
     ),
     "fd_train_full": MetricEntry(
         "FD to all training images",
@@ -228,9 +221,7 @@ CURVES: dict[str, MetricEntry] = {
     ),
     "structure/gate_open": MetricEntry("Gate open", "Share of plays with the gate open."),
     "img_per_s": MetricEntry(
-        "Images per second",
-        "Training images seen in a second.",
-        shown=("comparison curve",),
+        "Images per second", "Training images seen in a second.", shown=("comparison curve",)
     ),
 }
 
@@ -296,9 +287,9 @@ def best_of(found: Mapping[str, Mapping[str, float | None]]) -> tuple[str, str] 
     for key in shown("choice"):
         costs = {}
         for name, values in found.items():
-            value = values.get(key)
+            value, floor = values.get(key), values.get(f"{key}_floor")
             if value is not None and math.isfinite(value):
-                costs[name] = cost(TABLE[key].better, value, values.get(f"{key}_floor"))
+                costs[name] = cost(TABLE[key].better, value, floor)
         known = {name: found for name, found in costs.items() if found is not None}
         if known:
             return key, min(known, key=lambda name: known[name])

@@ -109,7 +109,7 @@ def latent_floor(
     codec = make_codec(load_description(subject.weights).get("codec"))
     if not isinstance(codec, LatentCodec):
         return {}
-    from evaluation.reconstruction import reconstruction_floor
+    from pipelines.stages.reconstruction_floor import reconstruction_floor
 
     codec.look_near(subject.weights)
     return reconstruction_floor(

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from evaluation import reconstruction
 from evaluation.config import EvaluationConfig
 from evaluation.floors import draw_metrics
 from models.autoencoders.base import Autoencoder, Moments
+from pipelines.stages import reconstruction_floor as reconstruction
 
 IMAGES = np.random.default_rng(0).integers(40, 200, (90, 4, 4, 1), dtype=np.uint8)
 
