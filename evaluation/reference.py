@@ -131,13 +131,12 @@ def build_reference(
         classifier = None
         if name == "classifier" or _can_classify(dataset):
             # A picture that has two labels is an image of each class.
-            classes, count = compared_classes(dataset)
+            about = dataset.images, *compared_classes(dataset)
             labelled = [
-                side[first_of_each(key, classes[side])]
+                side[first_of_each(key, about[1][side])]
                 for side, key in zip(sides, keys, strict=True)
             ]
             said = _step(progress, "training the classifier")
-            about = dataset.images, classes, count
             classifier = kept_classifier(work)
             if classifier is None:
                 classifier, _ = train_classifier(*about, *labelled, device=device, progress=said)
