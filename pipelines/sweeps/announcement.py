@@ -6,11 +6,11 @@ from typing import Any
 
 from rich.table import Table
 
-from evaluation.metric_table import reported_by_trials
 from pipelines.console.terminal import terminal
 from pipelines.settings.dotted_keys import known_keys
 from pipelines.settings.yaml_file import DEFAULT_PATH
 from pipelines.sweeps.lines import short_names
+from pipelines.sweeps.objectives import reported_by_trials
 from pipelines.sweeps.record import BROKEN, Record, Trial
 from pipelines.sweeps.report import (
     Written,

@@ -19,12 +19,13 @@ from evaluation.config import EvaluationConfig
 from evaluation.floors import floor_means
 from evaluation.kid import kernel_distance
 from evaluation.measures import MEASURES, measure
-from evaluation.metric_table import objective, shown
+from evaluation.metric_table import shown
 from evaluation.real_side import RealSide
 from evaluation.reference import Reference, load_reference
 from foundation.workers import World
 from models.codecs import make_codec
 from models.denoiser import load_denoiser
+from pipelines.sweeps.objectives import objective
 from sampling.config import SamplerConfig
 from sampling.from_weights import generate_pictures
 from sampling.labels import generation_labels

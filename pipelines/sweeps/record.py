@@ -11,11 +11,11 @@ from typing import Any
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from evaluation.metric_table import reported_by_trials
 from foundation.atomic_files import write_text
 from foundation.json_files import read_object
 from pipelines.settings.dotted_keys import flatten
 from pipelines.settings.yaml_file import ParamsError
+from pipelines.sweeps.objectives import reported_by_trials
 from pipelines.sweeps.space import Sweep
 from pipelines.tracking.live_run import say
 

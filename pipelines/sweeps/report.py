@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.metric_table import reported_by_trials
 from foundation.atomic_files import write_text
 from pipelines.reporting.figures import COLOURS, GRID, INK, MUTED, new_figure, png, style
 from pipelines.settings.dotted_keys import experiment_command, with_values
 from pipelines.settings.yaml_file import yaml_text
 from pipelines.sweeps.domain import Domain
+from pipelines.sweeps.objectives import reported_by_trials
 from pipelines.sweeps.record import BROKEN, FINISHED, Record, Trial
 from pipelines.sweeps.space import Sweep
 

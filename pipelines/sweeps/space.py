@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from evaluation.metric_table import metric_entry, objective, shown
+from evaluation.metric_table import metric_entry, shown
 from foundation.did_you_mean import spelling_hint
 from pipelines.params import check_params
 from pipelines.settings.dotted_keys import check_key, known_keys, with_values
@@ -17,6 +17,7 @@ from pipelines.settings.yaml_file import LISTED, ParamsError, read_yaml
 from pipelines.settings.yaml_scalars import shortened
 from pipelines.sweeps.config import SweepConfig
 from pipelines.sweeps.domain import Domain, DomainError, parse_domain
+from pipelines.sweeps.objectives import objective
 from pipelines.sweeps.swept_student import measured_keys, swept_student
 from pipelines.sweeps.unmeasured import unmeasured_game
 from pipelines.workspace.fingerprint import teacher_file

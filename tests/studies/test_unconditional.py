@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from evaluation.config import EvaluationConfig
-from evaluation.metric_table import reported_by_trials
 from models.config import ModelConfig
 from models.denoiser import Denoiser, describe
 from models.weights import save_weights
 from pipelines.params import load_params
+from pipelines.sweeps.objectives import reported_by_trials
 from pipelines.sweeps.quick_evaluation import QuickEvaluation
 from sampling.config import SamplerConfig
 from studies.structure.images import Question, judge_images

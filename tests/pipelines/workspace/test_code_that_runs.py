@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 from pipelines import evaluate, prepare, reconstruct, reference, summarize, train
+from pipelines.latents import autoencoder, encode
 from pipelines.params import check_params, load_params
 from pipelines.settings.dotted_keys import with_values
 from pipelines.students import distil
@@ -21,7 +22,10 @@ from pipelines.workspace.stage_code import (
 
 ROOT = Path(__file__).resolve().parents[3]
 TINY = {
+    "autoencoder": {"kind": "pca", "factor": 2, "channels": 4},
     "model.channels": 8,
+    "model.channel_mult": [1, 2],
+    "model.attention_resolutions": [],
     "model.structural_blocks": [],
     "train.total_kimg": 0.128,
     "train.batch_size": 16,
@@ -97,7 +101,7 @@ def test_no_code_runs_that_the_fingerprint_does_not_know(workspace, monkeypatch)
     # One file of tracking, which decides a result of summarize, serves MLflow in the others.
     unseen = (*NO_RESULT, *CARRIERS, "pipelines.tracking")
     apart = tuple(module.replace(".", "/") for module in unseen)
-    modules = (prepare, reference, train, reconstruct, evaluate)
+    modules = (prepare, autoencoder, encode, reference, train, reconstruct, evaluate)
     modules += (distil, evaluate_students, summarize)
     for stage, module in zip(STAGE_PARAMS, modules, strict=True):
         item = ["--length", "0.1", "--sampler", "few"] if stage == "evaluate" else []

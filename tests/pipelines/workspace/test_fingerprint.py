@@ -39,7 +39,7 @@ def test_each_stage_changes_with_its_params_only(workspace):
     before = {stage: stage_identity(stage, base).fingerprint for stage in STAGE_PARAMS}
     judging = {"evaluate", "evaluate_students"}
     for params, touched in (
-        (changed(seed=1), {"train", "evaluate", *OF_STUDENTS, "summarize"}),
+        (changed(seed=1), {"autoencoder", "train", "evaluate", *OF_STUDENTS, "summarize"}),
         (changed(cluster={"num_workers": 0}), set()),
         (changed(tracking={"experiment": "x"}), set()),
         (changed(evaluation={"num_images": 65}), {*judging, "summarize"}),
