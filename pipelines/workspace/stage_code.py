@@ -56,6 +56,7 @@ NO_RESULT: dict[str, str] = {
     "foundation.bounds": "refuses params, and changes none",
     "foundation.did_you_mean": "spelling hints of error messages",
     "foundation.settings_by_kind": "reads entries of params, whose values count as params",
+    "models.autoencoders.config": "refuses params, and tells the size of latents",
     "foundation.json_files": "reads what a JSON file holds, or refuses it",
     "pipelines.console": "what a stage prints",
     "pipelines.forecast": "how long a stage will take",
