@@ -15,7 +15,7 @@ from training.students import Student
 class RunSettings(Settings):
     """The settings of training.
 
-    Its result depends on the first six, on `student`, on the teacher's weights and on `autoencoder`,
+    Its result depends on the first six, on `student`, on the teacher's weights, on `autoencoder`,
     and not on the others.
     """
 

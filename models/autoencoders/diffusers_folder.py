@@ -51,7 +51,9 @@ def read_diffusers_folder(path: str | Path) -> DiffusersFolder:
         hint = f"did you mean {folder / inside[0]}?" if inside else MAKE
         raise ValueError(f"{folder} has no config.json: {hint}")
     if not list(folder.glob("*.safetensors")):
-        pickles = sorted(file.name for end in ("bin", "pt", "ckpt") for file in folder.glob(f"*.{end}"))
+        pickles = sorted(
+            file.name for end in ("bin", "pt", "ckpt") for file in folder.glob(f"*.{end}")
+        )
         found = f", only {pickles[0]}, which may run code when it is opened" if pickles else ""
         raise ValueError(f"{folder} holds no .safetensors file{found}: {MAKE}")
     try:
@@ -87,6 +89,6 @@ def _count(folder: Path, told: dict[str, Any], key: str) -> int:
 
 
 def _find(path: Path) -> Path:
-    """The folder here or, where DVC runs a stage in a copy of the project, in the project itself."""
+    """The folder here; or, where DVC runs a stage in a copy of the project, in the project."""
     original = Path(os.environ.get("DVC_ROOT") or ".") / path
     return path if path.is_dir() or not original.is_dir() else original

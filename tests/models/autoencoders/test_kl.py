@@ -58,7 +58,9 @@ def test_what_is_saved_is_loaded(tmp_path):
     save_autoencoder(tmp_path / "autoencoder.safetensors", model, {"note": 1})
     loaded = load_autoencoder(tmp_path)
     assert isinstance(loaded, KLAutoencoder) and not loaded.training
-    for one, other in zip(model.encode(images).stacked(), loaded.encode(images).stacked(), strict=True):
+    for one, other in zip(
+        model.encode(images).stacked(), loaded.encode(images).stacked(), strict=True
+    ):
         assert torch.equal(one, other)
 
 

@@ -58,12 +58,12 @@ def test_psnr_of_a_known_error():
 def test_interrupted_run_equals_uninterrupted(digits, tmp_path):
     events = runs.train_whole_and_interrupted(settings(), digits, tmp_path)
     assert events[0].resumed and events[0].nimg == 80
-    runs.assert_same(
-        runs.final(tmp_path / "whole"), runs.final(tmp_path / "cut"), rtol=0, atol=0
-    )
+    runs.assert_same(runs.final(tmp_path / "whole"), runs.final(tmp_path / "cut"), rtol=0, atol=0)
     for name in ("curves.csv", "train.json"):
         assert (tmp_path / "whole" / name).read_text() == (tmp_path / "cut" / name).read_text()
-    points = [json.loads(line) for line in (tmp_path / "cut" / "curves.jsonl").read_text().splitlines()]
+    points = [
+        json.loads(line) for line in (tmp_path / "cut" / "curves.jsonl").read_text().splitlines()
+    ]
     for point in (point for point in points if "l1" in point):
         counts = point["loss"] > point["l1"] * 1.0001
         assert counts == (point["nimg"] > 64), point  # steps that begin at 50 images or later
@@ -99,9 +99,7 @@ def test_shares_of_the_batch_add_up_to_its_gradient(digits, micro_batch):
     slots = range(1600, 1616)  # where the divergence counts
     whole, sums = gradients(build_method(settings(), digits, World()), slots)
     config = settings(micro_batch=micro_batch)
-    parts = [
-        gradients(build_method(config, digits, OneOf(rank, 2)), slots) for rank in range(2)
-    ]
+    parts = [gradients(build_method(config, digits, OneOf(rank, 2)), slots) for rank in range(2)]
     for index, gradient in enumerate(whole):
         total = parts[0][0][index] + parts[1][0][index]
         torch.testing.assert_close(gradient, total, rtol=1e-3, atol=1e-6)
@@ -111,7 +109,9 @@ def test_shares_of_the_batch_add_up_to_its_gradient(digits, micro_batch):
 
 def test_ranks_share_the_held_out_images(digits):
     whole = build_method(settings(), digits, World()).measure(0).values
-    parts = [build_method(settings(), digits, OneOf(rank, 2)).measure(0).values for rank in range(2)]
+    parts = [
+        build_method(settings(), digits, OneOf(rank, 2)).measure(0).values for rank in range(2)
+    ]
     for name, value in whole.items():
         assert value == pytest.approx(parts[0][name] + parts[1][name], rel=1e-5), name
         assert parts[0][name] > 0 < parts[1][name]
