@@ -123,6 +123,10 @@ class KLConfig(AutoencoderConfig):
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16: autocast of the network, for GPUs; weights, averages and losses stay fp32."""
 
+    @property
+    def latent_channels(self) -> int:
+        return self.channels
+
     def latent_side(self, side: int) -> int:
         """The picture's over the factor."""
         return side // self.factor
@@ -156,6 +160,11 @@ class DiffusersConfig(AutoencoderConfig):
     """AutoencoderKL, AutoencoderTiny or AutoencoderDC."""
     path: Annotated[str, Field(min_length=1)]
     """Folder with config.json and .safetensors files, such as the folder vae of a pipeline."""
+
+    @property
+    def latent_channels(self) -> int:
+        """As its config.json says."""
+        return read_diffusers_folder(self.path).latent_channels
 
     def latent_side(self, side: int) -> int:
         """As its config.json says."""

@@ -65,8 +65,9 @@ class ResidualBlock(nn.Module):
     def __init__(self, width: int):
         super().__init__()
         self.norms = nn.ModuleList(nn.GroupNorm(GROUPS, width) for _ in range(2))
-        self.convs = nn.ModuleList(_conv(width, width) for _ in range(2))
-        nn.init.zeros_(self.convs[1].weight)
+        first, last = _conv(width, width), _conv(width, width)
+        nn.init.zeros_(last.weight)
+        self.convs = nn.ModuleList([first, last])
 
     def forward(self, x: Tensor) -> Tensor:
         h = x
@@ -85,9 +86,9 @@ def _encoder(channels: int, widths: list[int], outputs: int) -> nn.Sequential:
     for above, below in pairwise(widths):
         layers += [_conv(above, below, stride=2), ResidualBlock(below)]
     last = _conv(widths[-1], outputs)
-    with torch.no_grad():  # of the rows that give ln(std^2)
-        last.weight[outputs // 2 :] = 0
-        last.bias[outputs // 2 :] = START_LOG_VARIANCE
+    assert last.bias is not None
+    nn.init.zeros_(last.weight[outputs // 2 :])  # of the rows that give ln(std^2)
+    nn.init.constant_(last.bias[outputs // 2 :], START_LOG_VARIANCE)
     return nn.Sequential(*layers, nn.GroupNorm(GROUPS, widths[-1]), nn.SiLU(), last)
 
 

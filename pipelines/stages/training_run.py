@@ -1,4 +1,4 @@
-"""Trains a run to its end on the cluster, for the stages train and distil."""
+"""Trains a run to its end on the cluster, for the stages train, distil and autoencoder."""
 
 import shutil
 from collections.abc import Iterator
@@ -65,11 +65,13 @@ def train_run(
     folder: Path,
     run: StageRun,
     work: "Work | None" = None,
+    *,
+    pixels: bool = False,
 ) -> None:
     """Train the run in `folder` to the end, on the cluster of params; tells the screen and `run`.
 
     stage: begins the line that says what is trained. work: how the time left is shared out over
-    the images to come; None: equally.
+    the images to come; None: equally. pixels: train on the pictures, whatever denoisers see.
     """
     fingerprint = folder.name.rpartition("-")[2]
     print(
@@ -78,5 +80,5 @@ def train_run(
         flush=True,
     )
     with Monitor(settings.total_nimg, run, work=work) as monitor:
-        latents = latents_folder(params)
+        latents = None if pixels else latents_folder(params)
         run_training(settings, DATASET, folder, params.cluster, monitor, latents)

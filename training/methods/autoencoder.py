@@ -126,8 +126,7 @@ class AutoencoderTraining:
             for index, values in enumerate((losses["l1"], ratios, losses["kl"])):
                 totals[index] += values.double().sum()
         l1, ratio, divergence = (self.world.all_reduce_sum_(totals) / count).tolist()
-        values = {"held_out/loss": l1, "held_out/psnr": ratio, "held_out/kl": divergence}
-        return Measurement(values)
+        return Measurement({"held_out/loss": l1, "held_out/psnr": ratio, "held_out/kl": divergence})
 
     def preview(self) -> SamplerConfig | None:
         return None
