@@ -27,7 +27,23 @@ def _pca(**facts: Any) -> Autoencoder:
     return PCAAutoencoder(**facts)
 
 
-NETWORKS: dict[str, Callable[..., Autoencoder]] = {"pca": _pca}
+def _kl(**facts: Any) -> Autoencoder:
+    from models.autoencoders.kl import KLAutoencoder
+
+    return KLAutoencoder(**facts)
+
+
+def _diffusers(**facts: Any) -> Autoencoder:
+    from models.autoencoders.diffusers import DiffusersAutoencoder
+
+    return DiffusersAutoencoder(**facts)
+
+
+NETWORKS: dict[str, Callable[..., Autoencoder]] = {
+    "pca": _pca,
+    "kl": _kl,
+    "diffusers": _diffusers,
+}
 """{kind: function that makes the network, without its weights, from channels, latent_channels,
 factor and the entries of its architecture}."""
 
@@ -39,14 +55,7 @@ def save_autoencoder(
 
     facts: further entries of the description, JSON-able, which decide nothing.
     """
-    description = {
-        **(facts or {}),
-        "kind": autoencoder.kind,
-        "channels": autoencoder.channels,
-        "latent_channels": autoencoder.latent_channels,
-        "factor": autoencoder.factor,
-        "architecture": autoencoder.architecture(),
-    }
+    description = {**(facts or {}), **autoencoder.describe()}
     save_weights(Path(path), autoencoder.state_dict(), description)
 
 
@@ -67,6 +76,8 @@ def load_autoencoder(path: str | Path, device: torch.device | str = "cpu") -> Au
         architecture = description.get("architecture") or {}
         network = NETWORKS[description["kind"]](**sizes, **architecture)
         network.load_state_dict(tensors)
+    except ImportError as error:
+        raise WeightsError(f"{path} cannot be loaded: {error}") from error
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         summary = "; ".join(line.strip() for line in str(error).splitlines()[:3])[:200]
         raise WeightsError(

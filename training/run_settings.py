@@ -1,10 +1,11 @@
 """The settings of one training run in one frozen object."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from foundation.settings_base import Settings
+from models.autoencoders.config import KLConfig
 from models.config import EMAConfig, ModelConfig
 from training.config import NoiseConfig, TrainConfig
 from training.structure.config import StructureConfig
@@ -14,8 +15,8 @@ from training.students import Student
 class RunSettings(Settings):
     """The settings of training.
 
-    Its result depends on the first six, on `student`, and on the teacher's weights, and not on the
-    others.
+    Its result depends on the first six, on `student`, on the teacher's weights, on `autoencoder`,
+    and not on the others.
     """
 
     seed: int
@@ -35,6 +36,16 @@ class RunSettings(Settings):
     """Weights of the student's teacher (.safetensors)."""
     pairs_cache: str | None = None
     """Folder in which pairs drawn by teachers are kept."""
+    autoencoder: KLConfig | None = None
+    """Settings of an autoencoder that is trained; None: the run trains a denoiser."""
+
+    @model_serializer(mode="wrap")
+    def _plain(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without `autoencoder` where there is none: runs are known by hashes of older settings."""
+        plain = write(self)
+        if self.autoencoder is None:
+            plain.pop("autoencoder", None)
+        return plain
 
     @property
     def total_steps(self) -> int:

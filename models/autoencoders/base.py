@@ -39,6 +39,16 @@ class Autoencoder(nn.Module):
         """What making it again needs beside channels, latent_channels and factor, JSON-able."""
         return {}
 
+    def describe(self) -> dict[str, Any]:
+        """What `load_autoencoder` needs beside the weights, JSON-able."""
+        return {
+            "kind": self.kind,
+            "channels": self.channels,
+            "latent_channels": self.latent_channels,
+            "factor": self.factor,
+            "architecture": self.architecture(),
+        }
+
     def encode(self, images: Tensor) -> Moments:
         """Pictures [B, C, H, W] in [-1, 1] -> moments of their latents, each [B, c, h, w]."""
         raise NotImplementedError

@@ -4,12 +4,17 @@ A kind is a network in a file of its own (models/autoencoder.py lists them), a c
 here with one entry in AUTOENCODERS, and a way to its weights, which the stage `autoencoder` knows.
 """
 
-from typing import Annotated, Literal
+from importlib.util import find_spec
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from foundation.bounds import IMAGES_AT_ONCE, KIMG, AtMost
 from foundation.settings_base import Settings
 from foundation.settings_by_kind import ByKind
+from models.autoencoders.diffusers_folder import read_diffusers_folder
+
+Rate = Annotated[float, Field(gt=0), AtMost(1, "Adam then moves each weight by more than it is")]
 
 
 class AutoencoderConfig(Settings):
@@ -88,9 +93,111 @@ class PCAConfig(AutoencoderConfig):
         return None
 
 
+class KLConfig(AutoencoderConfig):
+    """A small convolutional network with normal latents, trained on the training images."""
+
+    kind: Literal["kl"] = "kl"
+    """Trained before the denoiser, in minutes to hours; keeps more than pca in as many numbers."""
+    factor: Literal[2, 4, 8] = 4
+    """Latents are smaller than pictures by it, in height and width."""
+    channels: Annotated[int, Field(ge=1, le=256)] = 4
+    """Channels of the latents."""
+    width: Annotated[int, Field(ge=8, le=1024, multiple_of=8)] = 32
+    """Channels of the network at full resolution; a level below has twice as many, at most four
+    times. 32 makes about a million weights."""
+    kl_weight: Annotated[float, Field(ge=0), AtMost(1, "the latents then say nothing")] = 1e-6
+    """Weight of the divergence from a unit normal, summed over the numbers of an image's latent,
+    beside the absolute error summed over its pixel values (as in latent diffusion)."""
+    kl_start_kimg: Annotated[float, Field(ge=0), KIMG] = 10.0
+    """The divergence counts from here on (kimg), when reconstruction stands: earlier it blurs."""
+    total_kimg: Annotated[float, Field(gt=0), KIMG] = 100.0
+    """Training length (kimg)."""
+    batch_size: Annotated[int, Field(ge=2), IMAGES_AT_ONCE] = 32
+    """Images per optimiser step, over all workers."""
+    lr: Rate = 0.001
+    """Peak learning rate of Adam."""
+    lr_ramp_kimg: Annotated[float, Field(ge=0), KIMG] = 2.0
+    """Linear ramp from 0 at the start (kimg)."""
+    lr_decay_kimg: Annotated[float, Field(ge=0), KIMG] = 30.0
+    """Start of the inverse square root decay (kimg); 0: constant rate."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """bf16: autocast of the network, for GPUs; weights, averages and losses stay fp32."""
+
+    @property
+    def latent_channels(self) -> int:
+        return self.channels
+
+    def latent_side(self, side: int) -> int:
+        """The picture's over the factor."""
+        return side // self.factor
+
+    def refusal(self, side: int, channels: int | None) -> str | None:
+        """Refuses a factor that does not divide the picture's side."""
+        if side % self.factor == 0:
+            return None
+        fits = [str(factor) for factor in (2, 4, 8) if side % factor == 0]
+        return (
+            f".factor: {self.factor} does not divide pictures of {side}x{side} "
+            f"(dataset.resolution): "
+            + (f"use {' or '.join(fits)}" if fits else "use an even resolution, or kind pca")
+        )
+
+    @model_validator(mode="after")
+    def _begins(self) -> Self:
+        if self.kl_weight and self.kl_start_kimg >= self.total_kimg:
+            raise ValueError(
+                f"kl_start_kimg: the divergence would begin at {self.kl_start_kimg:g} kimg, and "
+                f"training ends at total_kimg {self.total_kimg:g}: begin earlier, or set "
+                "kl_weight: 0"
+            )
+        return self
+
+
+class DiffusersConfig(AutoencoderConfig):
+    """A trained autoencoder of the library diffusers, from a local folder; nothing is fetched."""
+
+    kind: Literal["diffusers"] = "diffusers"
+    """AutoencoderKL, AutoencoderTiny or AutoencoderDC."""
+    path: Annotated[str, Field(min_length=1)]
+    """Folder with config.json and .safetensors files, such as the folder vae of a pipeline."""
+
+    @property
+    def latent_channels(self) -> int:
+        """As its config.json says."""
+        return read_diffusers_folder(self.path).latent_channels
+
+    def latent_side(self, side: int) -> int:
+        """As its config.json says."""
+        return side // read_diffusers_folder(self.path).factor
+
+    def refusal(self, side: int, channels: int | None) -> str | None:
+        """Refuses a folder without an autoencoder, and pictures that it cannot encode."""
+        if find_spec("diffusers") is None:
+            return ".kind: the library diffusers is not installed: pip install -e '.[diffusers]'"
+        try:
+            told = read_diffusers_folder(self.path)
+        except ValueError as error:
+            return f".path: {error}"
+        if side % told.factor:
+            low = side // told.factor * told.factor
+            return (
+                f".path: {told.folder} makes pictures {told.factor} times smaller, which does not "
+                f"divide {side}x{side}: set dataset.resolution to "
+                f"{f'{low} or ' if low else ''}{low + told.factor}"
+            )
+        if channels is not None and channels != told.channels:
+            return (
+                f".path: {told.folder} is for pictures of {told.channels} channels, and these have "
+                f"{channels}: set dataset.channels to {told.channels}"
+            )
+        return None
+
+
 AUTOENCODERS: dict[str, type[AutoencoderConfig]] = {
     "none": NoAutoencoderConfig,
     "pca": PCAConfig,
+    "kl": KLConfig,
+    "diffusers": DiffusersConfig,
 }
 
 AnyAutoencoderConfig = Annotated[AutoencoderConfig, ByKind("autoencoder", AUTOENCODERS)]

@@ -22,8 +22,8 @@ from pipelines.workspace.paths import DATASET
 from pipelines.workspace.removable import Removable, gone
 from pipelines.workspace.wanted_runs import wanted, who_wants
 
-RUN = re.compile(r"(train|distil-[\w-]+)-[0-9a-f]{16}")
-FOLDER_OF_LOCK = re.compile(r"(train|reference|distil-[\w-]+)-[0-9a-f]{16}")
+RUN = re.compile(r"(train|autoencoder|distil-[\w-]+)-[0-9a-f]{16}")
+FOLDER_OF_LOCK = re.compile(r"(train|autoencoder|reference|distil-[\w-]+)-[0-9a-f]{16}")
 
 
 class StaleRuns:
@@ -38,6 +38,8 @@ class StaleRuns:
         self.root, self.runs = root, root / ".runs"
         self.data = dataset_hash() if prepared else None
         self.now = [stage_identity("train", params)]
+        if params.autoencoder.kind == "kl":
+            self.now.append(stage_identity("autoencoder", params))
         self.now += [student_identity(params, name) for name in params.distil]
         current = {identity.folder(root).name for identity in self.now}
         self.taught = all(teacher_file(params, name).is_file() for name in params.distil)

@@ -1,12 +1,18 @@
-"""Stage autoencoder: make the autoencoder that params name; none writes a small JSON alone."""
+"""Stage autoencoder: make the autoencoder that params name; none writes a small JSON alone.
+
+One that is trained (kl) resumes from its last checkpoint at the same command after a crash or
+Ctrl-C, and is published again without training when it is finished. Under DVC, set
+AUTOENCODER_FRESH=1 or AUTOENCODER_ADOPT=FINGERPRINT instead of the options --fresh and --adopt.
+"""
 
 import json
 import shutil
 
 from dataset.store import ImageDataset
 from foundation.atomic_files import write_text
-from pipelines.console.command import parser, run_stage
+from pipelines.console.command import environment, parser, run_stage
 from pipelines.latents.makers import MAKERS
+from pipelines.latents.start import Start
 from pipelines.params import load_params
 from pipelines.ray_jobs.session import hide_gpus
 from pipelines.settings.yaml_file import ParamsError
@@ -16,7 +22,21 @@ from pipelines.workspace.paths import AUTOENCODER, DATASET, dvc_root
 
 
 def main() -> None:
-    params = load_params(parser(__doc__).parse_args().params)
+    arguments = parser(__doc__)
+    arguments.add_argument(
+        "--fresh",
+        action="store_true",
+        default=environment("AUTOENCODER_FRESH") == "1",
+        help="train anew, removing what this run has so far",
+    )
+    arguments.add_argument(
+        "--adopt",
+        metavar="FINGERPRINT",
+        default=environment("AUTOENCODER_ADOPT"),
+        help="continue the unfinished run of that fingerprint, which differs in code only",
+    )
+    args = arguments.parse_args()
+    params = load_params(args.params)
     config = params.autoencoder
     shutil.rmtree(AUTOENCODER, ignore_errors=True)
     if config.kind == "none":
@@ -31,8 +51,9 @@ def main() -> None:
         raise ParamsError(f"autoencoder{refusal}")
     file = AUTOENCODER / "autoencoder.safetensors"
     tag, fingerprint = pipeline_tag(params), stage_fingerprint("autoencoder", params)
-    with stage_run("autoencoder", params, tag, fingerprint, root=dvc_root()) as run:
-        headline = MAKERS[config.kind](params, dataset, file, run)
+    start, root = Start(args.fresh, args.adopt), dvc_root()
+    with stage_run("autoencoder", params, tag, fingerprint, root=root, fresh=args.fresh) as run:
+        headline = MAKERS[config.kind](params, dataset, file, run, start)
         run.log_artifact(file.with_suffix(".json"))
         run.describe(headline)
     print(f"autoencoder: {headline}")

@@ -8,6 +8,11 @@ from typing import TYPE_CHECKING
 
 from foundation.did_you_mean import spelling_hint
 from foundation.number_names import number_name
+from pipelines.settings.autoencoder_checks import (
+    autoencoder_batches,
+    autoencoder_method,
+    autoencoder_problems,
+)
 from pipelines.settings.student_checks import (
     student_batches,
     student_method,
@@ -26,7 +31,7 @@ def combination_problems(params: "Params") -> list[str]:
     """One line for each problem, with the YAML path and the mend."""
     return [
         *_method(params),
-        *_autoencoder(params),
+        *autoencoder_problems(params),
         *_model(params),
         *_train(params),
         *_cluster(params),
@@ -111,26 +116,17 @@ def _side(params: "Params") -> int:
     return params.autoencoder.latent_side(params.dataset.resolution)
 
 
-def _autoencoder(params: "Params") -> Iterator[str]:
-    channels = params.dataset.channels
-    refusal = params.autoencoder.refusal(
-        params.dataset.resolution, None if channels == "auto" else channels
-    )
-    if refusal is not None:
-        yield f"autoencoder{refusal}"
-
-
 def _method(params: "Params") -> Iterator[str]:
     method = params.train.method
-    of_student = student_method(method)
-    if of_student is not None:
-        yield of_student
+    elsewhere = student_method(method) or autoencoder_method(method)
+    if elsewhere is not None:
+        yield elsewhere
     elif method not in METHODS:
         yield f"train.method: {method!r} is no method of training{spelling_hint(method, METHODS)}"
 
 
 def _model(params: "Params") -> Iterator[str]:
-    if any(_autoencoder(params)):
+    if any(autoencoder_problems(params)):
         return
     model, side = params.model, _side(params)
     levels = len(model.channel_mult)
@@ -186,7 +182,7 @@ def _cluster(params: "Params") -> Iterator[str]:
     shared = {"train.batch_size": params.train.batch_size}
     if params.structure.kind != "none" and params.structure.batch_size:
         shared["structure.batch_size"] = params.structure.batch_size
-    shared |= student_batches(params)
+    shared |= student_batches(params) | autoencoder_batches(params)
     for key, size in shared.items():
         odd = [workers for workers in groups if size % workers]
         if odd:

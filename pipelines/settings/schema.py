@@ -8,7 +8,7 @@ from dataset.config import DatasetConfig
 from evaluation.config import EvaluationConfig
 from foundation.bounds import AtMost
 from foundation.settings_base import Settings
-from models.autoencoders.config import AnyAutoencoderConfig, NoAutoencoderConfig
+from models.autoencoders.config import AnyAutoencoderConfig, KLConfig, NoAutoencoderConfig
 from models.config import EMAConfig, ModelConfig
 from pipelines.settings.cluster import ClusterConfig
 from pipelines.settings.tracking import TrackingConfig
@@ -71,6 +71,35 @@ class Params(Settings):
             micro_batch=self.cluster.micro_batch,
             checkpoint_every_s=self.cluster.checkpoint_every_s,
             sample_every_kimg=self.tracking.sample_every_kimg if self.tracking.enabled else None,
+        )
+
+    def autoencoder_settings(self) -> RunSettings:
+        """The settings with which the autoencoder is trained, whose kind is kl."""
+        config = self.autoencoder
+        assert isinstance(config, KLConfig), config.kind
+        train = TrainConfig(
+            method="autoencoder",
+            total_kimg=config.total_kimg,
+            batch_size=config.batch_size,
+            lr=config.lr,
+            lr_ramp_kimg=config.lr_ramp_kimg,
+            lr_decay_kimg=config.lr_decay_kimg,
+            precision=config.precision,
+            horizontal_flip=True,  # as latents of mirror images are stored too
+            log_every_kimg=max(0.1, config.total_kimg / 50),
+            held_out_every_kimg=max(0.1, config.total_kimg / 10),
+            sigma_bins=1,  # it sees no noise levels
+        )
+        return RunSettings(
+            seed=self.seed,
+            model=ModelConfig(),
+            noise=NoiseConfig(),
+            train=train,
+            structure=StructureConfig(kind="none"),
+            ema=EMAConfig(snapshots=2),
+            micro_batch=self.cluster.micro_batch,
+            checkpoint_every_s=self.cluster.checkpoint_every_s,
+            autoencoder=config,
         )
 
     def student_settings(self, name: str, teacher: str | None = None) -> RunSettings:

@@ -1,4 +1,4 @@
-"""Trains a run to its end on the cluster, for the stages train and distil."""
+"""Trains a run to its end on the cluster, for the stages train, distil and autoencoder."""
 
 import shutil
 from collections.abc import Iterator
@@ -65,19 +65,22 @@ def train_run(
     folder: Path,
     run: StageRun,
     work: "Work | None" = None,
+    *,
+    pixels: bool = False,
 ) -> None:
     """Train the run in `folder` to the end, on the cluster of params; tells the screen and `run`.
 
-    title: of a student, its name; "" for the denoiser. work: how the time left is shared out over
-    the images to come; None: equally.
+    title: of a student, its name; "autoencoder"; "" for the denoiser. work: how the time left is
+    shared out over the images to come; None: equally. pixels: train on the pictures, whatever
+    denoisers see.
     """
     fingerprint = folder.name.rpartition("-")[2]
-    stage = f"distil: {title}" if title else "train"
+    stage = title or "train" if settings.student is None else f"distil: {title}"
     print(
         f"{stage}: {settings.total_nimg / 1000:g} kimg {describe_cluster(params.cluster)}, "
         f"run {fingerprint}",
         flush=True,
     )
     with Monitor(settings.total_nimg, run, title=title, work=work) as monitor:
-        latents = latents_folder(params)
+        latents = None if pixels else latents_folder(params)
         run_training(settings, DATASET, folder, params.cluster, monitor, latents)

@@ -36,7 +36,10 @@ def chosen_kinds(
         return {"source": {params["dataset"]["source"]}}
     if stage in ("autoencoder", "encode"):
         kinds = _of_latents(params)
-        return {"autoencoder": kinds, "maker": kinds if stage == "autoencoder" else set()}
+        if stage == "encode":
+            return {"autoencoder": kinds, "maker": set()}
+        trained = {"method": {"autoencoder"} if "kl" in kinds else set[str](), "block": set[str]()}
+        return {"autoencoder": kinds, "maker": kinds, **trained, **_of_the_game(NO_GAME)}
     if stage == "reference":
         return _of_judging(params)
     if stage == "train":

@@ -14,6 +14,8 @@ from typing import Any
 
 from foundation.atomic_files import write_text
 from foundation.json_files import read_object
+from models.autoencoders.config import DiffusersConfig
+from models.autoencoders.diffusers_folder import read_diffusers_folder
 from pipelines.settings.schema import Params
 from pipelines.workspace.chosen_kinds import chosen_kinds
 from pipelines.workspace.paths import (
@@ -183,6 +185,8 @@ def pipeline_tag(params: Params) -> str:
         plain.pop(section)
     if params.autoencoder.kind == "none":  # pixels are known as they were before latents
         plain.pop("autoencoder")
+    else:
+        plain["autoencoder"] |= _folder_hashes(params)
     stages = [stage for stage in STAGE_PARAMS if params.distil or stage not in OF_STUDENTS]
     code = code_hash(_code_of(stages, plain))
     guides = _guide_hashes(params, params.samplers)
@@ -216,6 +220,14 @@ def _init_hash(params: Params) -> str | None:
     return None if path is None else content_hash(path)
 
 
+def _folder_hashes(params: Params) -> dict[str, list[str]]:
+    """{"files": content hashes} of an autoencoder that params name by its folder; {} for others."""
+    config = params.autoencoder
+    if not isinstance(config, DiffusersConfig):
+        return {}
+    return {"files": [content_hash(path) for path in read_diffusers_folder(config.path).files]}
+
+
 def _latents_hash(params: Params) -> dict[str, str | None]:
     """{"latents": content hash of latents.json}, which holds those of all else; {} for pixels."""
     if params.autoencoder.kind == "none":
@@ -239,6 +251,8 @@ def _inputs(stage: str, params: Params) -> dict[str, Any]:
     inputs: dict[str, Any] = {}
     if stage != "prepare":
         inputs["dataset"] = dataset_hash()
+    if stage == "autoencoder":
+        inputs |= _folder_hashes(params)
     if stage == "train":
         inputs["init_from"] = _init_hash(params)
         if (text := encoder_hash(params)) is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from foundation.unfinished_files import sweep
 from pipelines.workspace.run_folder import RunInUse, locked
 
-START = re.compile(r"((?:train|distil-\w+)-[0-9a-f]{16})-[0-9a-f]{12}")
+START = re.compile(r"((?:train|autoencoder|distil-\w+)-[0-9a-f]{16})-[0-9a-f]{12}")
 """Name of Ray's folder for one start of a run."""
 
 

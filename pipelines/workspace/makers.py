@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-RUNS = ("train-*", "distil-*")
+RUNS = ("train-*", "distil-*", "autoencoder-*")
 """Patterns of the names of runs' folders under .runs/."""
 
 
@@ -26,10 +26,15 @@ class Maker:
 
 
 def maker(run: str) -> Maker:
-    """The maker of a run by its folder's name: train-FINGERPRINT or distil-NAME-FINGERPRINT."""
+    """The maker of a run by its folder's name.
+
+    That is train-FINGERPRINT, autoencoder-FINGERPRINT or distil-NAME-FINGERPRINT.
+    """
     stage, _, rest = run.partition("-")
     if stage == "distil":
         return Maker(stage, f"DISTIL_FRESH={rest.rpartition('-')[0]} dvc repro -f distil")
+    if stage == "autoencoder":
+        return Maker(stage, "AUTOENCODER_FRESH=1 dvc repro -f autoencoder")
     return Maker("train", "TRAIN_FRESH=1 dvc repro -f train")
 
 

@@ -61,6 +61,7 @@ NO_RESULT: dict[str, str] = {
     "pipelines.console": "what a stage prints",
     "pipelines.forecast": "how long a stage will take",
     "pipelines.params": "reads params.yaml, whose values count as params",
+    "pipelines.settings.autoencoder_checks": "refuses params, and changes none",
     "pipelines.settings.cluster": "where a stage runs",
     "pipelines.settings.cross_checks": "refuses params, and changes none",
     "pipelines.settings.student_checks": "refuses params, and changes none",
@@ -91,10 +92,16 @@ CARRIERS: dict[str, str] = {
 RULES = Rules(TABLES, NO_RESULT, CARRIERS)
 
 # What one stage imports, and only others depend on.
+_OTHER_RUNS = {
+    "models.autoencoders.config": "settings of autoencoders, a field of the run's settings that is "
+    "None where a denoiser or a student is trained"
+}
 NOT_OF: dict[str, dict[str, str]] = {
+    "distil": _OTHER_RUNS,
     "train": {
+        **_OTHER_RUNS,
         "training.students": "settings of students, a field of the run's settings that is None "
-        "where a denoiser is trained from data"
+        "where a denoiser is trained from data",
     },
     "summarize": {
         "training.students": "defaults of students, which lists of changed params leave out"

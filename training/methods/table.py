@@ -40,11 +40,19 @@ def distribution_matching(
     return DistributionMatching(settings, dataset, world)
 
 
+def autoencoder(settings: "RunSettings", dataset: "ImageDataset", world: "World") -> "Method":
+    """The autoencoder of kind kl, before there is a denoiser."""
+    from training.methods.autoencoder import AutoencoderTraining
+
+    return AutoencoderTraining(settings, dataset, world)
+
+
 METHODS: dict[str, Callable[["RunSettings", "ImageDataset", "World"], "Method"]] = {
     "denoising": denoising,
     "regression": regression,
     "consistency": consistency,
     "distribution_matching": distribution_matching,
+    "autoencoder": autoencoder,
 }
 """{value of train.method: function that makes the method}. A new method is a class that follows
 the protocol of training/method.py."""
