@@ -25,6 +25,7 @@ from foundation.json_files import read_object
 from foundation.json_hash import json_hash
 from models.autoencoder import Autoencoder
 from models.pixel_codec import to_float, to_uint8
+from models.weights import file_hash
 
 DISTANCES = ("fd", "kid")
 AT_ONCE = 64
@@ -55,7 +56,8 @@ def reconstruction_floor(
     n = equal_size(num_generated, len(reference.train_features), len(images))
     file = None
     if kept is not None:
-        decides = [floors_file(kept, reference, config, n, seed).stem, name, len(images)]
+        floors = floors_file(kept, reference, config, n, seed).stem  # known by all they depend on
+        decides = [floors, name, len(images), file_hash(__file__)]
         file = Path(kept) / f"reconstruction-{json_hash(decides)[:32]}.json"
         try:
             return read_object(file)
