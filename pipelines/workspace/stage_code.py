@@ -49,6 +49,7 @@ TABLES: dict[str, Table] = {
 NO_RESULT: dict[str, str] = {
     "foundation.bounds": "refuses params, and changes none",
     "foundation.did_you_mean": "spelling hints of error messages",
+    "foundation.durations": "how a stage prints times",
     "foundation.settings_by_kind": "reads entries of params, whose values count as params",
     "foundation.json_files": "reads what a JSON file holds, or refuses it",
     "pipelines.console": "what a stage prints",
