@@ -56,7 +56,7 @@ def chosen_kinds(
         samplers = [params["sampling"][name] for name in names if sampler in (None, name)]
         return _of_network(params) | _of_judging(params) | _of_sampling(samplers)
     assert stage in NO_CHOICE, stage
-    return {"block": ()}
+    return {"block": (), "text": ()}
 
 
 def judging_kinds(params: Plain, sampler: str) -> Kinds:

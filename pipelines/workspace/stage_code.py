@@ -55,6 +55,7 @@ TABLES: dict[str, Table] = {
 NO_RESULT: dict[str, str] = {
     "foundation.bounds": "refuses params, and changes none",
     "foundation.did_you_mean": "spelling hints of error messages",
+    "foundation.durations": "how a stage prints times",
     "foundation.settings_by_kind": "reads entries of params, whose values count as params",
     "models.autoencoders.config": "refuses params, and tells the size of latents",
     "foundation.json_files": "reads what a JSON file holds, or refuses it",
