@@ -57,7 +57,7 @@ def test_names_that_fit_nothing_are_told(stage, options, told):
 
 
 def test_a_missing_teacher_is_told_with_its_mend(stage, monkeypatch):
-    monkeypatch.setattr(distil, "ImageDataset", lambda folder: None)
+    monkeypatch.setattr(distil, "training_dataset", lambda params: None)
     with pytest.raises(ValueError, match=r"0\.1\.safetensors, the teacher of q.* reconstruct"):
         stage(["quick"])
     assert not Path("outputs/students/students.json").exists()
