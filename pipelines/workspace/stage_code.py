@@ -93,17 +93,13 @@ CARRIERS: dict[str, str] = {
 RULES = Rules(TABLES, NO_RESULT, CARRIERS)
 
 # What one stage imports, and only others depend on.
-_OTHER_RUNS = {
-    "models.autoencoders.config": "settings of autoencoders, a field of the run's settings that is "
-    "None where a denoiser or a student is trained"
+_NO_STUDENT = {
+    "training.students": "settings of students, a field of the run's settings that is None where "
+    "no student is trained"
 }
 NOT_OF: dict[str, dict[str, str]] = {
-    "distil": _OTHER_RUNS,
-    "train": {
-        **_OTHER_RUNS,
-        "training.students": "settings of students, a field of the run's settings that is None "
-        "where a denoiser is trained from data",
-    },
+    "autoencoder": _NO_STUDENT,
+    "train": _NO_STUDENT,
     "summarize": {
         "training.students": "defaults of students, which lists of changed params leave out"
     },

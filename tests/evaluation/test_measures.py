@@ -14,6 +14,7 @@ from evaluation.real_side import RealSide
 
 CONFIG = EvaluationConfig(k=3, kid_subsets=7, kid_subset_size=20)
 NOT_OF_FEATURES = {"structure_gap", "conditional_accuracy", "fd_train_full"}
+NOT_OF_FEATURES |= {"kid_reconstruction", "fd_reconstruction", "reconstruction_psnr"}
 
 
 @pytest.fixture

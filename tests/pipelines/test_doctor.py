@@ -149,7 +149,7 @@ def test_students_are_named_before_they_are_trained():
         text for heading, text in pipelines.doctor.plan(check_params(raw)) if heading == "student"
     ]
     assert said[0] == (
-        "matched: distribution_matching, 512 kimg from the teacher of EMA length 0.1; 2 (EMA "
+        "matched: distribution_matching, 160 kimg from the teacher of EMA length 0.1; 2 (EMA "
         "length, sampler) pairs judged"
     )
     assert len(said) == 3

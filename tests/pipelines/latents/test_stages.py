@@ -63,7 +63,7 @@ def test_latents_come_from_two_stages_and_none_writes_two_small_files(run, monke
         ({"kind": "pca", "factor": 3}, "autoencoder.factor: patches of 3x3 pixels do not tile"),
         ({"kind": "pca", "factor": 8}, "cannot be halved 1 times"),
         ({"kind": "pcb"}, "did you mean 'pca'"),
-        ({"kind": "none", "factor": 2}, "belong to kind pca, not none"),
+        ({"kind": "none", "factor": 2}, "belongs to kind pca or kl, not none"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused_in_one_line(section, words):

@@ -36,10 +36,10 @@ def test_keys_of_one_student_train_that_student():
     settings = made.settings(made.base, "teacher.safetensors")
     assert settings.train.method == "distribution_matching"
     assert settings.teacher == "teacher.safetensors"
-    assert made.total_nimg == settings.total_nimg == 36_096
+    assert made.total_nimg == settings.total_nimg == 36_000
     assert made.rungs == (9_024, 18_048), "of the student's length, not of the denoiser's"
     trials = [Trial(number=0, trial_id="t", values=made.values({"students.matched.lr": 0.001}))]
-    assert images_spent(made, trials) == (0, 36_096)
+    assert images_spent(made, trials) == (0, 36_000)
     assert made.teachers == [EMA / "0.1.safetensors"]
     assert sweep({"train.lr": LR}).student is None and sweep({"train.lr": LR}).teachers == []
 
@@ -100,10 +100,10 @@ def test_a_trial_trains_where_the_stage_distil_looks(workspace, monkeypatch):
 
     def train(settings, dataset, folder, world, report):
         seen.append((settings, folder))
-        report(SnapshotSaved(36_096, str(folder / "snapshots" / "x"), {"nimg": 36_096}))
+        report(SnapshotSaved(36_000, str(folder / "snapshots" / "x"), {"nimg": 36_096}))
 
     monkeypatch.setattr("training.loop.train", train)
-    monkeypatch.setattr(trial, "ImageDataset", lambda folder: None)
+    monkeypatch.setattr(trial, "open_dataset", lambda folder, latents: None)
     monkeypatch.setattr(trial.RungJudge, "__call__", lambda self, event: event)
     monkeypatch.setattr("ray.tune.report", told.append)
     trial.run_trial({"students.matched.lr": 0.002}, task)
@@ -113,7 +113,7 @@ def test_a_trial_trains_where_the_stage_distil_looks(workspace, monkeypatch):
     assert folder == student_identity(params, "matched").folder(workspace)
     assert folder.name.startswith("distil-matched-") and settings.student.lr == 0.002
     assert settings.teacher == str(teacher) and settings.pairs_cache
-    assert told[0]["nimg"] == 36_096 and (folder / "identity.json").is_file()
+    assert told[0]["nimg"] == 36_000 and (folder / "identity.json").is_file()
     notes = list((workspace / ".runs" / "wanted").iterdir())
     identity = json.loads((folder / "identity.json").read_text())
     assert [note.name.partition("-")[0] for note in notes] == [identity["params"]]
