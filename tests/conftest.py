@@ -2,6 +2,8 @@
 
 import os
 import socket
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import torch
 
 torch.set_num_threads(1)
+# An empty entry is the current folder. Tests change that, some to one with copies of the code,
+# which a late import must not find.
+sys.path[:] = [str(Path(__file__).parents[1]), *(path for path in sys.path if path)]
 
 
 @pytest.fixture
