@@ -30,7 +30,7 @@ def generate_pictures(
     denoiser: Denoiser, request: GenerationRequest, progress: Progress | None = None
 ) -> np.ndarray:
     """Pictures uint8 [N, H, W, C] from a loaded denoiser; guiding networks are loaded here."""
-    if request.prompts:
+    if request.prompts and tuple(request.prompts) != denoiser.label_names:  # not asked for already
         denoiser.ask(request.prompts)
     guides = make_guides(denoiser, request)
     batches = generate_batches(denoiser, request, guide=guides, progress=progress)

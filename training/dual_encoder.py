@@ -10,6 +10,7 @@ from dataset.errors import DatasetError
 from dataset.slots import slot_indices, slot_normal, slot_uniform
 from dataset.store import ImageDataset
 from models.dual_encoder import DualEncoder
+from models.pixel_codec import to_float
 from models.text_encoders.configs import TextConfig
 
 WEIGHT_DECAY = 0.02
@@ -61,7 +62,7 @@ def train_dual_encoder(
     for step in range(total):
         slots = range(step * batch, (step + 1) * batch)
         rows = chosen[slot_indices(seed, len(chosen), slots)]
-        clean = pictures(dataset, rows)
+        clean = to_float(dataset.images[rows])
         level = torch.from_numpy(NOISE * slot_uniform(seed, "dual/level", slots)).float()
         noise = slot_normal(seed, "dual/noise", slots, clean.shape[1:])
         noisy = clean + level[:, None, None, None] * noise
@@ -75,12 +76,6 @@ def train_dual_encoder(
     return Trained(network, *_accuracy(network, dataset))
 
 
-def pictures(dataset: ImageDataset, rows: np.ndarray) -> torch.Tensor:
-    """Stored images in [-1, 1], float32 [B, C, H, W]."""
-    stored = torch.from_numpy(np.ascontiguousarray(dataset.images[rows])).float()
-    return stored.permute(0, 3, 1, 2) / 127.5 - 1
-
-
 def _accuracy(network: DualEncoder, dataset: ImageDataset) -> tuple[float | None, float | None]:
     known = len(dataset.trained_names)
     labels = dataset.labels[dataset.held_out_indices]
@@ -89,7 +84,7 @@ def _accuracy(network: DualEncoder, dataset: ImageDataset) -> tuple[float | None
         return None, None
     texts = network.texts(torch.arange(known))
     best = [
-        (network.images(pictures(dataset, part)) @ texts.T).argmax(1).numpy()
+        (network.images(to_float(dataset.images[part])) @ texts.T).argmax(1).numpy()
         for part in np.array_split(rows, -(-len(rows) // 256))
     ]
     right = np.concatenate(best) == dataset.labels[rows]

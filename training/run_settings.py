@@ -1,8 +1,9 @@
 """The settings of one training run in one frozen object."""
 
-from typing import Annotated, Any
+from operator import not_
+from typing import Annotated
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field
 
 from foundation.settings_base import Settings
 from models.autoencoders.config import KLConfig
@@ -36,16 +37,9 @@ class RunSettings(Settings):
     """Weights of the student's teacher (.safetensors)."""
     pairs_cache: str | None = None
     """Folder in which pairs drawn by teachers are kept."""
-    autoencoder: KLConfig | None = None
-    """Settings of an autoencoder that is trained; None: the run trains a denoiser."""
-
-    @model_serializer(mode="wrap")
-    def _plain(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without `autoencoder` where there is none: runs are known by hashes of older settings."""
-        plain = write(self)
-        if self.autoencoder is None:
-            plain.pop("autoencoder", None)
-        return plain
+    autoencoder: Annotated[KLConfig | None, Field(exclude_if=not_)] = None
+    """Settings of an autoencoder that is trained; None: the run trains a denoiser. It is left out
+    of what is stored where it is None: runs are known by hashes of older settings."""
 
     @property
     def total_steps(self) -> int:

@@ -11,6 +11,7 @@ from torch import Tensor
 from foundation.json_hash import json_hash
 from models.captions import CaptionTable, refuse_blank
 from models.layers.magnitude_preserving import MPEmbedding, pixel_norm
+from models.text_encoders.tokenizer import padded
 
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
 _SHOWN = 8
@@ -59,11 +60,11 @@ class WordTable(CaptionTable):
 
     def ask(self, captions: Sequence[str]) -> list[str]:
         refuse_blank(captions)
-        remarks = []
+        remarks, known = [], set(self.vocabulary)
         for caption in captions:
-            known = set(self.vocabulary)
-            unknown = [word for word in words_of(caption) if word not in known]
-            if len(unknown) == len(words_of(caption)):
+            words = words_of(caption)
+            unknown = [word for word in words if word not in known]
+            if len(unknown) == len(words):
                 some = ", ".join(self.vocabulary[:_SHOWN])
                 raise ValueError(
                     f"prompt {caption!r:.80}: no word of it is among the {len(known):,} that these "
@@ -98,10 +99,7 @@ def _numbered(
     """Numbers of the captions' words int64 [M, T], 0 in padding, and where they are words."""
     number = {word: row for row, word in enumerate(vocabulary)}
     rows = [[number[w] for w in words_of(c) if w in number][:most] for c in captions]
-    length = max(1, max(map(len, rows), default=0))
-    index = torch.tensor([row + [0] * (length - len(row)) for row in rows])
-    mask = torch.tensor([[place < len(row) for place in range(length)] for row in rows])
-    return index, mask
+    return padded(rows)
 
 
 def _few(words: Sequence[str]) -> str:

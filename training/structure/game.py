@@ -207,14 +207,13 @@ class StructureGame:
         For an adapter lambda is 1, since it has no denoising gradient to be compared with.
         Returns the metrics.
         """
-        if self.adapted:
-            at_output = torch.cat([g.reshape(-1) for g in gradients if g is not None])
-        else:
+        measured = gradients
+        if not self.adapted:
             compared = {id(parameter) for parameter in compared_parameters(denoiser)}
             pairs = zip(denoiser.parameters(), gradients, strict=True)
-            found = joined([gradient for p, gradient in pairs if id(p) in compared])
-            assert found is not None, "the fakes do not depend on the weights that are compared"
-            at_output = found
+            measured = [gradient for p, gradient in pairs if id(p) in compared]
+        at_output = joined(measured)
+        assert at_output is not None, "the fakes do not depend on the weights that are compared"
         finite = [torch.isfinite(g).all() for g in gradients if g is not None]
         bad = ~torch.stack(finite).all()
         counted = torch.cat([at_output.reshape(-1), bad.to(at_output.dtype)[None]])
