@@ -8,7 +8,7 @@ the options --fresh and --adopt.
 from pathlib import Path
 
 from foundation.json_files import read_object
-from pipelines.console.command import environment, parser, run_stage
+from pipelines.console.command import parser, run_stage, training_options
 from pipelines.console.training_monitor import close_training
 from pipelines.forecast.duration import TrainingWork
 from pipelines.params import load_params
@@ -27,18 +27,7 @@ from pipelines.workspace.weights_files import with_encoder_folder, with_init_fil
 
 def main() -> None:
     arguments = parser(__doc__)
-    arguments.add_argument(
-        "--fresh",
-        action="store_true",
-        default=environment("TRAIN_FRESH") == "1",
-        help="train anew, removing what this run has so far",
-    )
-    arguments.add_argument(
-        "--adopt",
-        metavar="FINGERPRINT",
-        default=environment("TRAIN_ADOPT"),
-        help="continue the unfinished run of that fingerprint, which differs in code only",
-    )
+    training_options(arguments, "TRAIN")
     args = arguments.parse_args()
     params, root = load_params(args.params), dvc_root()
     hide_gpus(params.cluster)

@@ -27,6 +27,21 @@ class Batch:
     dropout: Tensor  # [B] int64, keys of the dropout masks; 0 without dropout
 
 
+def draw_stored(
+    settings: RunSettings, dataset: ImageDataset, slots: Sequence[int]
+) -> tuple[np.ndarray, Tensor, Tensor | None]:
+    """What the data set stores for these slots, labels int64 [B], and which rows are mirrored.
+
+    The last is bool [B], or None where training mirrors no image.
+    """
+    seed, train_indices = settings.seed, dataset.train_indices
+    chosen = train_indices[slot_indices(seed, len(train_indices), slots)]
+    mirrored = None
+    if settings.train.horizontal_flip:
+        mirrored = torch.from_numpy(slot_uniform(seed, "flip", slots) < 0.5)
+    return *dataset.stored(chosen), mirrored
+
+
 def draw_batch(
     settings: RunSettings,
     dataset: ImageDataset,
@@ -36,12 +51,7 @@ def draw_batch(
 ) -> Batch:
     """The batch of these slots, which are positions in the endless sequence of training images."""
     seed = settings.seed
-    train_indices = dataset.train_indices
-    chosen = train_indices[slot_indices(seed, len(train_indices), slots)]
-    stored, labels = dataset.stored(chosen)
-    mirrored = None
-    if settings.train.horizontal_flip:
-        mirrored = torch.from_numpy(slot_uniform(seed, "flip", slots) < 0.5)
+    stored, labels, mirrored = draw_stored(settings, dataset, slots)
     images = encoded_images(codec, stored, mirrored, seed, "latent", slots)
     hidden = slot_uniform(seed, "label_dropout", slots) < settings.model.label_dropout
     labels = torch.where(torch.from_numpy(hidden), -1, labels)

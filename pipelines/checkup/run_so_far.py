@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pipelines.settings.schema import Params
-from pipelines.workspace.fingerprint import stage_identity, student_identity
+from pipelines.workspace.fingerprint import training_identity
 from pipelines.workspace.finished_run import SUMMARY
 from pipelines.workspace.paths import TRAIN, dvc_root
 
@@ -14,12 +14,7 @@ def run_folder(params: Params, student: str | None = None) -> Path | None:
     student: name of the one that is trained; None: the denoiser.
     """
     try:
-        identity = (
-            stage_identity("train", params)
-            if student is None
-            else student_identity(params, student)
-        )
-        folder = identity.folder(dvc_root())
+        folder = training_identity(params, student).folder(dvc_root())
     except ValueError:  # a file that params name is missing or damaged: another line says so
         return None
     return folder if folder.is_dir() else None

@@ -62,6 +62,30 @@ def check_seed(name: str, seed: int) -> None:
         raise ValueError(f"{name} {shortened(str(seed))}: a seed is from 0 to 2^63 - 1")
 
 
+def training_options(arguments: argparse.ArgumentParser, variable: str) -> None:
+    """Add --fresh and --adopt of a stage that trains one run.
+
+    variable: what the names of the environment variables in their place begin with, "TRAIN".
+    """
+    arguments.add_argument(
+        "--fresh",
+        action="store_true",
+        default=environment(f"{variable}_FRESH") == "1",
+        help="train anew, removing what this run has so far",
+    )
+    adopt_option(arguments, variable)
+
+
+def adopt_option(arguments: argparse.ArgumentParser, variable: str) -> None:
+    """Add --adopt of a stage that trains."""
+    arguments.add_argument(
+        "--adopt",
+        metavar="FINGERPRINT",
+        default=environment(f"{variable}_ADOPT"),
+        help="continue the unfinished run of that fingerprint, which differs in code only",
+    )
+
+
 def run_stage(main: Callable[[], None], *, uses_results: bool = True) -> None:
     """Run a command's main; an error of USER_ERRORS becomes a one-line message and exit code 1.
 

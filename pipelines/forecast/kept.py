@@ -6,7 +6,7 @@ import platform
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dataset.latents import open_dataset
 from dataset.store import ImageDataset
@@ -53,12 +53,10 @@ def measured(
     kept = None if anew else _read(root / file_of(student), key)
     if kept is not None:
         return kept
+    update: dict[str, Any] = {"grid_cache": str(grid_cache())}
     if student is None:
-        update = {"model": with_encoder_folder(params), "train": with_init_file(params)}
-        settings = params.run_settings().model_copy(update=update)
-    else:
-        settings = params.student_settings(student)
-    settings = settings.model_copy(update={"grid_cache": str(grid_cache())})
+        update |= {"model": with_encoder_folder(params), "train": with_init_file(params)}
+    settings = params.training_settings(student).model_copy(update=update)
     dataset = prepared_or_none(DATASET, params.dataset.resolution)
     if dataset is not None and params.autoencoder.kind != "none":
         dataset = _latents_or_none(params)
@@ -95,8 +93,7 @@ def _key(params: Params, workers: int, device: "torch.device", student: str | No
     """Stands for all that the costs depend on: network, batches, precision and machine."""
     import torch
 
-    run = params.run_settings() if student is None else params.student_settings(student)
-    settings = run.model_dump(mode="json")
+    settings = params.training_settings(student).model_dump(mode="json")
     name = torch.cuda.get_device_name() if device.type == "cuda" else platform.processor()
     sections = {part: settings[part] for part in ("model", "structure", "micro_batch")}
     train = {part: settings["train"][part] for part in ("batch_size", "precision", "method")}

@@ -17,7 +17,7 @@ def expected_costs(params: Params, root: Path, student: str | None = None) -> Co
     """
     from pipelines.forecast.kept import kept_costs, measured, training_device
 
-    settings = params.run_settings() if student is None else params.student_settings(student)
+    settings = params.training_settings(student)
     if params.cluster.address or settings.total_steps < FEW_STEPS:
         return None
     kept = kept_costs(params, root, student)

@@ -10,7 +10,7 @@ import shutil
 
 from dataset.store import ImageDataset
 from foundation.atomic_files import write_text
-from pipelines.console.command import environment, parser, run_stage
+from pipelines.console.command import parser, run_stage, training_options
 from pipelines.latents.makers import MAKERS
 from pipelines.latents.start import Start
 from pipelines.params import load_params
@@ -23,18 +23,7 @@ from pipelines.workspace.paths import AUTOENCODER, DATASET, dvc_root
 
 def main() -> None:
     arguments = parser(__doc__)
-    arguments.add_argument(
-        "--fresh",
-        action="store_true",
-        default=environment("AUTOENCODER_FRESH") == "1",
-        help="train anew, removing what this run has so far",
-    )
-    arguments.add_argument(
-        "--adopt",
-        metavar="FINGERPRINT",
-        default=environment("AUTOENCODER_ADOPT"),
-        help="continue the unfinished run of that fingerprint, which differs in code only",
-    )
+    training_options(arguments, "AUTOENCODER")
     args = arguments.parse_args()
     params = load_params(args.params)
     config = params.autoencoder

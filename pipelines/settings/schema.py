@@ -102,6 +102,12 @@ class Params(Settings):
             autoencoder=config,
         )
 
+    def training_settings(self, student: str | None, teacher: str | None = None) -> RunSettings:
+        """The settings with which the denoiser (None), or the student of this name, is trained."""
+        if student is None:
+            return self.run_settings()
+        return self.student_settings(student, teacher)
+
     def student_settings(self, name: str, teacher: str | None = None) -> RunSettings:
         """The settings with which the student of this name is trained.
 

@@ -24,13 +24,12 @@ from foundation.atomic_files import write_text
 from foundation.json_files import read_object
 from foundation.json_hash import json_hash
 from models.autoencoder import Autoencoder
+from models.autoencoders.psnr import psnr
 from models.pixel_codec import to_float, to_uint8
 from models.weights import file_hash
 
 DISTANCES = ("fd", "kid")
 AT_ONCE = 64
-MOST_PSNR = 100.0
-"""Decibels of a reconstruction that is equal in every pixel."""
 
 
 def reconstruction_floor(
@@ -63,7 +62,7 @@ def reconstruction_floor(
             return read_object(file)
         except (OSError, ValueError):
             pass  # it is measured anew, and written over it
-    pictures, psnr = reconstructed(network, images, progress)
+    pictures, ratio = reconstructed(network, images, progress)
     features = reference.extractor.features(pictures, config.batch_size)
     drawn = draw_metrics(
         lambda real, other, draw: measure(real, other, draw, config, DISTANCES),
@@ -78,7 +77,7 @@ def reconstruction_floor(
         f"{key}_reconstruction": {"value": drawn[key].mean(), "std": drawn[key].std(ddof=1)}
         for key in DISTANCES
     }
-    found["reconstruction_psnr"] = {"value": psnr}
+    found["reconstruction_psnr"] = {"value": ratio}
     entries = {key: jsonable(entry) for key, entry in found.items()}
     if file is not None:
         write_text(file, json.dumps(entries) + "\n")
@@ -89,20 +88,16 @@ def reconstruction_floor(
 def reconstructed(
     network: Autoencoder, images: np.ndarray, progress: Callable[[int, int], None] | None = None
 ) -> tuple[np.ndarray, float]:
-    """Images uint8 [M, H, W, C] through the autoencoder and back, and the mean of their PSNR (dB).
-
-    PSNR of an image is 10 log10(255^2 / mean squared error).
-    """
+    """Images uint8 [M, H, W, C] through the autoencoder and back, and their mean PSNR (dB)."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network = network.to(device)
     parts, ratios = [], []
     for start in range(0, len(images), AT_ONCE):
         real = np.asarray(images[start : start + AT_ONCE])
         decoded = to_uint8(network.decode(network.encode(to_float(real).to(device)).mean))
-        error = (real.astype(np.float64) - decoded).reshape(len(real), -1)
-        mean_square = np.maximum((error**2).mean(1), 255**2 / 10 ** (MOST_PSNR / 10))
-        ratios.append(10 * np.log10(255**2 / mean_square))
+        before, after = (torch.from_numpy(side.astype(np.float64)) for side in (real, decoded))
+        ratios.append(psnr(before, after, 255.0))
         parts.append(decoded)
         if progress is not None:
             progress(start + len(real), len(images))
-    return np.concatenate(parts), float(np.concatenate(ratios).mean())
+    return np.concatenate(parts), float(torch.cat(ratios).mean())

@@ -14,7 +14,7 @@ from foundation.atomic_files import copy_whole, write_text
 from foundation.did_you_mean import spelling_hint
 from foundation.json_files import read_object
 from models.weights import WeightsError, file_hash, save_weights
-from pipelines.console.command import environment, parser, run_stage
+from pipelines.console.command import adopt_option, environment, parser, run_stage
 from pipelines.console.progress import progress
 from pipelines.forecast.duration import TrainingWork, about, pairs_seconds
 from pipelines.params import load_params
@@ -49,12 +49,7 @@ def main() -> None:
         default=environment("DISTIL_FRESH"),
         help="train this student anew, removing what its run has so far",
     )
-    arguments.add_argument(
-        "--adopt",
-        metavar="FINGERPRINT",
-        default=environment("DISTIL_ADOPT"),
-        help="continue the unfinished run of that fingerprint, which differs in code only",
-    )
+    adopt_option(arguments, "DISTIL")
     args = arguments.parse_args()
     params, root = load_params(args.params), dvc_root()
     if args.fresh is not None and args.fresh not in params.distil:

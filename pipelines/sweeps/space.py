@@ -95,9 +95,7 @@ class Sweep:
 
     def settings(self, params: Params, teacher: str | None = None) -> RunSettings:
         """The settings with which a trial of these params trains; teacher: its weights."""
-        if self.student is None:
-            return params.run_settings()
-        return params.student_settings(self.student, teacher)
+        return params.training_settings(self.student, teacher)
 
     @property
     def teachers(self) -> list[Path]:

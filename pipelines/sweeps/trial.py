@@ -22,7 +22,7 @@ from models.weights import file_hash
 from pipelines.settings.schema import Params
 from pipelines.sweeps.judging_basis import judging_basis
 from pipelines.sweeps.space import Sweep, SweepConfig
-from pipelines.workspace.fingerprint import stage_identity, student_identity, teacher_file
+from pipelines.workspace.fingerprint import teacher_file, training_identity
 from pipelines.workspace.paths import grid_cache, pairs_cache
 from pipelines.workspace.wanted_runs import want, who_wants
 from sampling.config import SamplerConfig
@@ -123,11 +123,7 @@ def run_trial(sample: Mapping[str, Any], task: TrialTask) -> None:
     sweep = task.load()
     values = sweep.values(sample)
     params = sweep.params(values)
-    identity = (
-        stage_identity("train", params)
-        if sweep.student is None
-        else student_identity(params, sweep.student)
-    )
+    identity = training_identity(params, sweep.student)
     folder = identity.folder(Path(task.root))
     report = _reporter(tune.report, identity.fingerprint)
     folder.parent.mkdir(parents=True, exist_ok=True)

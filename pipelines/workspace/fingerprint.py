@@ -118,6 +118,13 @@ def student_identity(params: Params, name: str) -> Identity:
     return Identity(f"distil-{name}", *parts)
 
 
+def training_identity(params: Params, student: str | None) -> Identity:
+    """Identity of the training of the denoiser (None), or of the student of this name."""
+    if student is None:
+        return stage_identity("train", params)
+    return student_identity(params, student)
+
+
 def student_params_hash(params: Params, name: str) -> str:
     """`params` of the Identity of a student's training, which data, teacher and code do not change.
 

@@ -1,6 +1,5 @@
 """The frozen teacher of a student, and players that begin as it."""
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from models.denoiser import Denoiser, load_denoiser, plain_copy
 from models.layers.low_rank_adapter import add_adapters, keep_on
 from models.power_ema import PowerEMA
 from models.weights import WeightsError
+from training.initial_weights import drawn_by
 from training.players import Player, Rate
 
 
@@ -84,9 +84,7 @@ def adapter_player(
         rate, betas, clip, tracked: as of `copy_player`.
     """
     network = plain_copy(teacher, shared=True).train()
-    digest = hashlib.blake2b(f"adapter {name}/{seed}".encode(), digest_size=8).digest()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int.from_bytes(digest, "little"))
+    with drawn_by(f"adapter {name}", seed):
         add_adapters(network if tracked is None else network.unet, name, rank)
     keep_on(network, name)
     return _player(network, name, rate, betas, clip, tracked)

@@ -1,6 +1,5 @@
 """The method `autoencoder`: trains the autoencoder of kind kl on pictures."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -9,16 +8,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dataset.slots import slot_indices, slot_normal, slot_uniform
+from dataset.slots import slot_normal
 from dataset.store import ImageDataset
 from foundation.workers import World
 from models.autoencoders.config import KLConfig
 from models.autoencoders.kl import KLAutoencoder
+from models.autoencoders.psnr import psnr
 from models.pixel_codec import PixelCodec
 from models.power_ema import PowerEMA
 from sampling.config import SamplerConfig
 from training.averaged_weights import ema_denoiser
-from training.batches import add_sums, micro_batches
+from training.batches import add_sums, draw_stored, micro_batches
+from training.initial_weights import drawn_by
 from training.learning_rates import learning_rate
 from training.method import Extra, Measurement
 from training.methods.denoising import autocast
@@ -88,13 +89,9 @@ class AutoencoderTraining:
 
     def draw(self, slots: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Pictures [B, C, H, W] of these slots, half of them mirrored, and eps [B, c, h, w]."""
-        seed, indices = self.settings.seed, self.dataset.train_indices
-        stored, _ = self.dataset.stored(indices[slot_indices(seed, len(indices), slots)])
-        mirrored = None
-        if self.settings.train.horizontal_flip:
-            mirrored = torch.from_numpy(slot_uniform(seed, "flip", slots) < 0.5)
+        stored, _, mirrored = draw_stored(self.settings, self.dataset, slots)
         images = PixelCodec().encode(stored, mirrored)
-        noise = slot_normal(seed, "latent", slots, self.latent_shape)
+        noise = slot_normal(self.settings.seed, "latent", slots, self.latent_shape)
         return images.to(self.world.device), noise.to(self.world.device)
 
     def extra(self, turn: str, slots: range) -> Extra:
@@ -122,7 +119,7 @@ class AutoencoderTraining:
             moments = network.encode(images)
             decoded = network.decode(moments.mean)
             losses = kl_losses(images, decoded, moments.mean, moments.std, 0.0)
-            ratios = psnr(images, decoded)
+            ratios = psnr(images, decoded.float(), 2.0)
             for index, values in enumerate((losses["l1"], ratios, losses["kl"])):
                 totals[index] += values.double().sum()
         l1, ratio, divergence = (self.world.all_reduce_sum_(totals) / count).tolist()
@@ -155,15 +152,6 @@ def kl_losses(
     return {"loss": l1 + weight / images[0].numel() * divergence, "l1": l1, "kl": divergence}
 
 
-def psnr(images: Tensor, decoded: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio 10 log10(4 / mean squared error) (dB) of each image [B].
-
-    images, decoded: [B, C, H, W] in [-1, 1]. At most 100 dB.
-    """
-    error = (decoded.float() - images).square().flatten(1).mean(1)
-    return 10 * (4 / error.clamp_min(4e-10)).log10()
-
-
 def make_network(settings: RunSettings, channels: int) -> KLAutoencoder:
     """The autoencoder at the start of a run, on the CPU; channels: of pictures.
 
@@ -171,7 +159,5 @@ def make_network(settings: RunSettings, channels: int) -> KLAutoencoder:
     """
     config = settings.autoencoder
     assert config is not None
-    digest = hashlib.blake2b(f"autoencoder/{settings.seed}".encode(), digest_size=8).digest()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int.from_bytes(digest, "little"))
+    with drawn_by("autoencoder", settings.seed):
         return KLAutoencoder(channels, config.channels, config.factor, config.width)

@@ -1,6 +1,5 @@
 """Plain denoising: trains one denoiser to predict the clean image (EDM, EDM2)."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property, partial
@@ -21,6 +20,7 @@ from sampling.config import SamplerConfig
 from training.averaged_weights import ema_denoiser
 from training.batches import Batch, add_sums, draw_batch, micro_batches
 from training.held_out import HeldOutLoss
+from training.initial_weights import drawn_by
 from training.learning_rates import adapter_learning_rate, learning_rate
 from training.method import NO_GAME, Extra, Measurement
 from training.objectives import denoising_loss
@@ -109,9 +109,7 @@ class Denoising:
 
 def make_denoiser(settings: RunSettings, dataset: ImageDataset) -> Denoiser:
     """The denoiser at the start of a run, on the CPU. Torch's global generator is not advanced."""
-    digest = hashlib.blake2b(f"init/{settings.seed}".encode(), digest_size=8).digest()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int.from_bytes(digest, "little"))
+    with drawn_by("init", settings.seed):
         codec = make_codec(dataset.codec)
         codec.look_near(dataset.stored_in)
         shape = codec.data_shape(dataset.image_shape)

@@ -57,10 +57,10 @@ def test_what_the_run_has_written_is_not_needed_again(params, workspace):
 
 
 def test_a_fault_that_another_line_names_is_none_of_the_disk(params, monkeypatch):
-    def broken(stage, params):
+    def broken(params, student):
         raise ValueError("outputs/dataset/dataset.json is damaged")
 
-    monkeypatch.setattr(run_so_far, "stage_identity", broken)
+    monkeypatch.setattr(run_so_far, "training_identity", broken)
     assert disk_needed(params, FOUND) == ANYWAY + (3 * 5 + 40 + 5) * KB
 
 

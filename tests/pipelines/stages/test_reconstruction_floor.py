@@ -9,6 +9,7 @@ import torch
 from evaluation.config import EvaluationConfig
 from evaluation.floors import draw_metrics
 from models.autoencoders.base import Autoencoder, Moments
+from models.autoencoders.psnr import MOST
 from pipelines.stages import reconstruction_floor as reconstruction
 
 IMAGES = np.random.default_rng(0).integers(40, 200, (90, 4, 4, 1), dtype=np.uint8)
@@ -32,7 +33,7 @@ def test_psnr_is_that_of_the_equation():
     pictures, psnr = reconstruction.reconstructed(Brighter(5), IMAGES)
     assert (pictures.astype(int) == IMAGES.astype(int) + 5).all()
     assert psnr == pytest.approx(20 * np.log10(255 / 5), abs=1e-9)
-    assert reconstruction.reconstructed(Brighter(0), IMAGES)[1] == reconstruction.MOST_PSNR
+    assert reconstruction.reconstructed(Brighter(0), IMAGES)[1] == MOST
 
 
 def test_the_floor_grows_with_what_the_autoencoder_loses_and_is_kept(tmp_path, monkeypatch):

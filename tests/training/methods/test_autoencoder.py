@@ -12,10 +12,11 @@ from torch.distributions import Normal, kl_divergence
 from foundation.workers import World
 from models.autoencoder import load_autoencoder
 from models.autoencoders.config import KLConfig
+from models.autoencoders.psnr import psnr
 from models.ema_reconstruction import snapshot_name
 from models.pixel_codec import PixelCodec
 from training.loop import train
-from training.methods.autoencoder import kl_losses, psnr
+from training.methods.autoencoder import kl_losses
 from training.methods.build import build_method
 from training.run_settings import RunSettings
 
@@ -51,8 +52,8 @@ def test_the_loss_is_absolute_error_and_divergence_in_closed_form():
 def test_psnr_of_a_known_error():
     black = torch.full((2, 1, 4, 4), -1.0)
     one_percent = black + 0.02 * torch.tensor([1.0, 10.0])[:, None, None, None]
-    torch.testing.assert_close(psnr(black, one_percent), torch.tensor([40.0, 20.0]))
-    assert psnr(black, black)[0] == 100
+    torch.testing.assert_close(psnr(black, one_percent, 2.0), torch.tensor([40.0, 20.0]))
+    assert psnr(black, black, 2.0)[0] == 100
 
 
 def test_interrupted_run_equals_uninterrupted(digits, tmp_path):
