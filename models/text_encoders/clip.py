@@ -1,24 +1,20 @@
 """The text tower of CLIP (Radford et al., arXiv 2103.00020)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.layers.magnitude_preserving import pixel_norm
-from models.text_encoders.files import EncoderFiles
-from models.text_encoders.tokenizer import tokenise, tokenizers_library
-from models.text_encoders.weights import Layer, Tensors, attend, load_weights, prefix_of, width_of
+from models.text_encoders.transformer import TransformerEncoder
+from models.text_encoders.weights import Layer, Tensors, attend, prefix_of
 
 WORDS = "embeddings.token_embedding.weight"
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "quick_gelu": lambda x: x * torch.sigmoid(1.702 * x),
     "gelu": F.gelu,
 }
-AT_ONCE = 64
-"""Captions in a forward pass."""
 
 
 def clip_text(
@@ -50,39 +46,27 @@ def clip_text(
     return network.norm("final_layer_norm", x, eps)
 
 
-class ClipEncoder:
-    """A caption's tokens are the last hidden states, its own vector that of the last token.
+class ClipEncoder(TransformerEncoder):
+    """The text tower of a CLIP; a caption's own vector is the state of its last token.
 
     The projection into the space of pictures is left out.
-
-    Args:
-        files: safetensors, tokenizer.json and config.json of a CLIP, or of its text tower.
-        most: tokens of a caption that count, with the two that mark its ends.
     """
 
-    def __init__(self, files: EncoderFiles, most: int):
-        self.files, self.most = files, most
-        tokenizers_library()
-        self.width = width_of(load_weights(files), WORDS)
+    name, words = "clip", WORDS
 
-    @torch.no_grad()
-    def encode(self, captions: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
-        tensors, config = load_weights(self.files), self.files.config()
+    def network(
+        self, tensors: Tensors, config: Mapping[str, Any]
+    ) -> Callable[[Tensor, Tensor], Tensor]:
         config = config.get("text_config") or config
-        index, mask = tokenise(self.files.tokenizer(), captions, self.most)
-        heads = int(config.get("num_attention_heads", max(1, self.width // 64)))
         act = str(config.get("hidden_act", "quick_gelu"))
         if act not in ACTIVATIONS:
             raise ValueError(
                 f"model.text.path: {self.files.place}: hidden_act {act!r} is none of "
                 f"{', '.join(ACTIVATIONS)}"
             )
+        heads = int(config.get("num_attention_heads", max(1, self.width // 64)))
         eps = float(config.get("layer_norm_eps", 1e-5))
-        parts = zip(index.split(AT_ONCE), mask.split(AT_ONCE), strict=True)
-        hidden = torch.cat([clip_text(tensors, *part, heads, act, eps) for part in parts])
-        last = hidden[torch.arange(len(mask)), mask.sum(1) - 1]
-        tokens = torch.where(mask[..., None], hidden, 0)
-        return pixel_norm(tokens, dim=-1), mask, pixel_norm(last, dim=-1)
+        return lambda index, mask: clip_text(tensors, index, mask, heads, act, eps)
 
-    def describe(self) -> dict[str, Any]:
-        return {"encoder": "clip", "sha256": self.files.sha256}
+    def pooled(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        return hidden[torch.arange(len(mask)), mask.sum(1) - 1]

@@ -1,21 +1,16 @@
 """BERT, of which MiniLM is one: an encoder of sentences (Devlin et al., arXiv 1810.04805)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.layers.magnitude_preserving import pixel_norm
-from models.text_encoders.files import EncoderFiles
-from models.text_encoders.tokenizer import tokenise, tokenizers_library
-from models.text_encoders.weights import Layer, Tensors, attend, load_weights, prefix_of, width_of
+from models.text_encoders.transformer import TransformerEncoder
+from models.text_encoders.weights import Layer, Tensors, attend, prefix_of
 
 WORDS = "embeddings.word_embeddings.weight"
 HEADS = 12
-AT_ONCE = 64
-"""Captions in a forward pass."""
 
 
 def bert(tensors: Tensors, index: Tensor, mask: Tensor, heads: int, eps: float = 1e-12) -> Tensor:
@@ -40,29 +35,17 @@ def bert(tensors: Tensors, index: Tensor, mask: Tensor, heads: int, eps: float =
     return x
 
 
-class BertEncoder:
-    """A caption's tokens are the last hidden states, its own vector their normalised mean.
+class BertEncoder(TransformerEncoder):
+    """A BERT as sentence-transformers writes it; a caption's own vector is its tokens' mean."""
 
-    Args:
-        files: safetensors, tokenizer.json and config.json as sentence-transformers writes them.
-        most: tokens of a caption that count, with the two that mark its ends.
-    """
+    name, words = "minilm", WORDS
 
-    def __init__(self, files: EncoderFiles, most: int):
-        self.files, self.most = files, most
-        tokenizers_library()
-        self.width = width_of(load_weights(files), WORDS)
-
-    @torch.no_grad()
-    def encode(self, captions: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
-        tensors, config = load_weights(self.files), self.files.config()
-        index, mask = tokenise(self.files.tokenizer(), captions, self.most)
+    def network(
+        self, tensors: Tensors, config: Mapping[str, Any]
+    ) -> Callable[[Tensor, Tensor], Tensor]:
         heads = int(config.get("num_attention_heads", HEADS))
         eps = float(config.get("layer_norm_eps", 1e-12))
-        parts = zip(index.split(AT_ONCE), mask.split(AT_ONCE), strict=True)
-        hidden = torch.cat([bert(tensors, *part, heads, eps) for part in parts])
-        tokens = torch.where(mask[..., None], hidden, 0)
-        return pixel_norm(tokens, dim=-1), mask, pixel_norm(tokens.sum(1), dim=-1)
+        return lambda index, mask: bert(tensors, index, mask, heads, eps)
 
-    def describe(self) -> dict[str, Any]:
-        return {"encoder": "minilm", "sha256": self.files.sha256}
+    def pooled(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        return hidden.sum(1)  # only its direction counts

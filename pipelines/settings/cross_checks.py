@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from foundation.did_you_mean import spelling_hint
 from foundation.number_names import number_name
+from pipelines.settings.attention_checks import undivided_heads
 from pipelines.settings.autoencoder_checks import (
     autoencoder_batches,
     autoencoder_method,
@@ -147,15 +148,7 @@ def _model(params: "Params") -> Iterator[str]:
         )
         return
     sides = _sides(params)
-    for width, mult in zip(sides, model.channel_mult, strict=True):
-        channels = model.channels * mult
-        heads = max(1, channels // model.channels_per_head)
-        if width in model.attention_resolutions and channels % heads:
-            yield (
-                f"model.channels_per_head: {model.channels_per_head} makes {heads} attention "
-                f"heads of the {channels} channels at {width} pixels, which they do not divide: "
-                "change one"
-            )
+    yield from undivided_heads(model, sides, model.attention_resolutions)
     for position, block in enumerate(model.structural_blocks):
         refusal = block.refusal(model.channels * model.channel_mult[-1], sides[-1])
         if refusal is not None:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from pipelines.settings.attention_checks import undivided_heads
+
 if TYPE_CHECKING:
     from pipelines.settings.schema import Params
 
@@ -17,15 +19,8 @@ def text_problems(params: "Params", sides: list[int]) -> Iterator[str]:
             "model.text: captions are labels, which class_conditional: false switches off: set it "
             "to true, or text to null"
         )
-    for width, mult in zip(sides, model.channel_mult, strict=True):
-        channels = model.channels * mult
-        heads = max(1, channels // model.channels_per_head)
-        if width in text.resolutions and channels % heads:
-            yield (
-                f"model.channels_per_head: {model.channels_per_head} makes {heads} attention "
-                f"heads of the {channels} channels at {width} pixels (model.text.resolutions), "
-                "which they do not divide: change one"
-            )
+    where = " (model.text.resolutions)"
+    yield from undivided_heads(model, sides, text.resolutions, where)
 
 
 def text_remarks(params: "Params", sides: list[int]) -> Iterator[str]:

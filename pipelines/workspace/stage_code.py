@@ -62,6 +62,7 @@ NO_RESULT: dict[str, str] = {
     "pipelines.console": "what a stage prints",
     "pipelines.forecast": "how long a stage will take",
     "pipelines.params": "reads params.yaml, whose values count as params",
+    "pipelines.settings.attention_checks": "refuses params, and changes none",
     "pipelines.settings.autoencoder_checks": "refuses params, and changes none",
     "pipelines.settings.cluster": "where a stage runs",
     "pipelines.settings.cross_checks": "refuses params, and changes none",

@@ -1,5 +1,9 @@
 """Training runs of seconds, and what of them is compared."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -87,3 +91,19 @@ def train_whole_and_interrupted(config, data, folder) -> list[Event]:
     events = []
     train(config, data, folder / "cut", World(), events.append)
     return events
+
+
+def train_on_two_workers(config, dataset_folder, out, port) -> None:
+    """The run in `out` by two processes; both must end well."""
+    worker = Path(__file__).parent / "loop_worker.py"
+    words = [str(port), str(dataset_folder), str(out)]
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, worker, str(rank), "2", *words], stdin=subprocess.PIPE, text=True
+        )
+        for rank in range(2)
+    ]
+    for process in ranks:
+        process.stdin.write(config.model_dump_json())
+        process.stdin.close()
+    assert [process.wait(timeout=120) for process in ranks] == [0, 0]

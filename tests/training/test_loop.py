@@ -1,8 +1,6 @@
 """The loop: the same result however it is split or interrupted."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from runpy import run_path
 from types import SimpleNamespace
@@ -119,27 +117,7 @@ def test_accumulation_changes_nothing_but_rounding(digits, tmp_path, micro, mode
 def test_two_workers_follow_the_curve_of_one(digits, digits_folder, tmp_path, free_port):
     config = settings(game="graph", model=DROPPING)
     train(config, digits, tmp_path / "one", World())
-    worker = Path(__file__).parent / "loop_worker.py"
-    ranks = [
-        subprocess.Popen(
-            [
-                sys.executable,
-                worker,
-                str(rank),
-                "2",
-                str(free_port),
-                digits_folder,
-                tmp_path / "two",
-            ],
-            stdin=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    for process in ranks:
-        process.stdin.write(config.model_dump_json())
-        process.stdin.close()
-    assert [process.wait(timeout=120) for process in ranks] == [0, 0]
+    runs.train_on_two_workers(config, digits_folder, tmp_path / "two", free_port)
     curves = [
         [json.loads(line) for line in (tmp_path / run / "curves.jsonl").read_text().splitlines()]
         for run in ("one", "two")

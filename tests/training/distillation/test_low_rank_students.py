@@ -1,13 +1,10 @@
 """Students of low rank: adapters upon the teacher's weights, which exist once and never change."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
-from small_runs import assert_same, final, train_whole_and_interrupted
+from small_runs import assert_same, final, train_on_two_workers, train_whole_and_interrupted
 
 from foundation.workers import World
 from models.denoiser import Denoiser, load_denoiser
@@ -123,18 +120,7 @@ def test_accumulation_changes_nothing_but_rounding(made, digits, tmp_path):
 def test_two_workers_follow_one(made, digits, digits_folder, tmp_path, free_port):
     config = made("distribution_matching", 0.064)
     train(config, digits, tmp_path / "one", World())
-    worker = Path(__file__).parents[1] / "loop_worker.py"
-    words = [str(free_port), str(digits_folder), str(tmp_path / "two")]
-    ranks = [
-        subprocess.Popen(
-            [sys.executable, worker, str(rank), "2", *words], stdin=subprocess.PIPE, text=True
-        )
-        for rank in range(2)
-    ]
-    for process in ranks:
-        process.stdin.write(config.model_dump_json())
-        process.stdin.close()
-    assert [process.wait(timeout=120) for process in ranks] == [0, 0]
+    train_on_two_workers(config, digits_folder, tmp_path / "two", free_port)
     assert_same(final(tmp_path / "one"), final(tmp_path / "two"), rtol=1e-3, atol=5e-5)
 
 
