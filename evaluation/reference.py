@@ -83,6 +83,7 @@ def build_reference(
     progress: Callable[[str, int, int], None] | None = None,
     unfinished: Path | None = None,
     tell: Callable[[str], None] = lambda text: None,
+    trained: ClassifierExtractor | None = None,
 ) -> dict:
     """Write the reference of a data set into the folder `out`, reference.json last.
 
@@ -97,6 +98,7 @@ def build_reference(
         unfinished: folder for the classifier and the features so far, with which the next call for
             the same goes on if this one is interrupted; to the same result. None: none are kept.
         tell: called with a line if there is something to go on with.
+        trained: the classifier, if not a new one is to be trained.
 
     Returns:
         The content of reference.json. Raises ValueError, which says what to do, if the data set is
@@ -136,9 +138,9 @@ def build_reference(
                 side[first_of_each(key, about[1][side])]
                 for side, key in zip(sides, keys, strict=True)
             ]
-            said = _step(progress, "training the classifier")
-            classifier = kept_classifier(work)
+            classifier = trained or kept_classifier(work)
             if classifier is None:
+                said = _step(progress, "training the classifier")
                 classifier, _ = train_classifier(*about, *labelled, device=device, progress=said)
                 keep_classifier(work, classifier)
             classifier.save(out / "classifier.safetensors")
@@ -172,9 +174,7 @@ def build_reference(
             "metric_name": extractor.metric_name,
             "protocol": extractor.protocol(),
             "classifier": None if classifier is None else classifier.protocol(),
-            "held_out_accuracy": (
-                None if classifier is None else classifier.description["held_out_accuracy"]
-            ),
+            "held_out_accuracy": classifier and classifier.description["held_out_accuracy"],
             "num_train": len(train),
             "num_held_out": len(held_out),
             "copies": {
