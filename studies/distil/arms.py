@@ -23,6 +23,10 @@ GAME = {
     "gate": {"chance_margin": 0.0, "min_plays": 10},
 }
 """The game of the preset fashion_mnist, upon an arm's own sampler."""
+LONG, SHORT = 160.0, 40.0
+"""Length (kimg) of the arms that are judged against the aims, and of those that compare choices.
+The controls of the latter: the first snapshot of `matching` (studies/distil/snapshots.py), for its
+rate and averages after 40 kimg do not know the length, and `consistency` with --kimg 40."""
 CONTROL = "denoising"
 """Kind of the arms that are no students."""
 
@@ -40,7 +44,7 @@ class Arm:
     """Discriminator of the adversarial term; None: there is none."""
     game_changes: dict[str, Any] = field(default_factory=dict)
     """Settings of the game that differ from GAME."""
-    kimg: float = 48.0
+    kimg: float = SHORT
     lr: float = 0.003
     stages: int | None = None
     """Stages of consistency training, of equal length; None: stage_kimg decides."""
@@ -70,16 +74,13 @@ def free_sampler(evaluations: int) -> SamplerConfig:
 def _game(evaluations: int) -> Arm:
     """The adapter game of docs/method.md upon a sampler of so many evaluations."""
     changes = {"start_kimg": 0.0, "every": 2 if evaluations < 4 else 4}
-    return Arm(CONTROL, {}, (evaluations,), "per_sample", changes, kimg=48.0, lr=0.0005)
+    return Arm(CONTROL, {}, (evaluations,), "per_sample", changes, lr=0.0005)
 
 
 OFTEN = {"batch_size": 32, "lr_decay_kimg": 48.0}
 """Many steps: on seed 20 batches of 32 were better than 64 and 128 at equal images and time."""
 CHANNEL_MEAN = {"adversarial": 0.1, "adversarial_critic": 0.3, "adversarial_start_kimg": 12.0}
 """On seed 20; with DMD2's 0.01 the critic's accuracy stays at chance."""
-LONG, SHORT = 160.0, 48.0
-"""Length (kimg) of the arms that are judged against the aims, and of those that compare choices,
-where `matching` and `consistency` with --kimg 48 are the control."""
 
 
 def _matching(kimg: float, evaluations: int = 1, game: str | None = None, **changes: Any) -> Arm:
@@ -95,16 +96,16 @@ def _consistency(kimg: float, **changes: Any) -> Arm:
 
 ARMS: dict[str, Arm] = {
     "matching": _matching(LONG),
-    "matching_2": _matching(LONG, 2),
-    "matching_4": _matching(LONG, 4),
+    "matching_2": _matching(SHORT, 2),
+    "matching_4": _matching(SHORT, 4),
     "consistency": _consistency(LONG),
     "consistency_teacher": _consistency(SHORT, target="teacher"),
     "regression": Arm("regression", OFTEN, kimg=SHORT),
-    "matching_channel_mean": _matching(LONG, **CHANNEL_MEAN),
+    "matching_channel_mean": _matching(SHORT, **CHANNEL_MEAN),
     "matching_per_sample": _matching(SHORT, game="per_sample"),
     "matching_graph": _matching(SHORT, game="graph"),
     "matching_1to1": _matching(SHORT, critic_steps=1),
-    "no_critic": _matching(SHORT, critic=False),
+    "no_critic": _matching(16.0, critic=False),
     "plain": Arm(CONTROL, evaluations=(1, 2, 4), kimg=SHORT, lr=0.0005),
     "game_1": _game(1),
     "game_2": _game(2),

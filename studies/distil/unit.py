@@ -145,25 +145,40 @@ def stands(path: Path, mark: str) -> dict | None:
     return row if row.get("fingerprint") == mark else None
 
 
-def train_unit(given: Given, name: str, arm: Arm, seed: int, variant: str = "") -> dict:
-    """Train and judge an arm with a seed, unless its row stands; returns the row.
-
-    variant: what was changed of the arm, for the row.
-    """
+def row_path(given: Given, name: str, arm: Arm, seed: int, variant: str = "") -> Path:
+    """The file of a unit's row."""
     stem = f"{name}-{seed}-{arm.kimg:g}-{arm.lr:g}" + (f"-{variant}" if variant else "")
-    path = given.rows / f"{stem}.json"
-    settings = unit_settings(given, arm, seed)
+    return given.rows / f"{stem}.json"
+
+
+def run_folder(given: Given, name: str, seed: int, mark: str) -> Path:
+    """Where the training of a unit keeps its checkpoints and snapshots."""
+    return given.work / "runs" / f"{name}-{seed}-{mark}"
+
+
+def unit_mark(given: Given, arm: Arm, settings: RunSettings) -> str:
+    """The fingerprint of an arm's training with these settings, and of how it is judged."""
     plain = settings.model_dump(mode="json")
     for where in ("teacher", "pairs_cache", "grid_cache", "checkpoint_every_s", "micro_batch"):
         plain.pop(where)
     if settings.student is not None:
         plain["student"] = without_later(settings.student, plain["student"])
     plain["train"]["init_from"] = None  # the teacher, which the fingerprint knows by its content
-    mark = fingerprint(given, [plain, arm.evaluations])
+    return fingerprint(given, [plain, arm.evaluations])
+
+
+def train_unit(given: Given, name: str, arm: Arm, seed: int, variant: str = "") -> dict:
+    """Train and judge an arm with a seed, unless its row stands; returns the row.
+
+    variant: what was changed of the arm, for the row.
+    """
+    path = row_path(given, name, arm, seed, variant)
+    settings = unit_settings(given, arm, seed)
+    mark = unit_mark(given, arm, settings)
     kept = stands(path, mark)
     if kept is not None:
         return kept
-    folder = given.work / "runs" / f"{name}-{seed}-{mark}"
+    folder = run_folder(given, name, seed, mark)
     speeds: list[float] = []
 
     def report(event: Event) -> None:
@@ -188,7 +203,7 @@ def train_unit(given: Given, name: str, arm: Arm, seed: int, variant: str = "") 
         "gate": summary.get("gate"),
         "plays": summary.get("structure_plays"),
         "metrics": {
-            str(count): judged(given, weights, arm.sampler(count), f"{stem}-{count}")
+            str(count): judged(given, weights, arm.sampler(count), f"{path.stem}-{count}")
             for count in arm.evaluations
         },
     }

@@ -1,12 +1,13 @@
 """The study of students: a tiny run of the command, twice; its rows and its table."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
-from studies.distil import unit
+from studies.distil import snapshots, unit
 from studies.distil.__main__ import main
 from studies.distil.arms import ARMS, CONTROL, FEW
 from studies.distil.report import table
@@ -112,3 +113,23 @@ def test_unknown_arms_are_refused(words, capsys):
     with pytest.raises(SystemExit):
         main([*words, "--arms", "matchin"])
     assert "there are matching" in capsys.readouterr().err
+
+
+@pytest.mark.timeout(300)
+def test_a_snapshot_is_what_a_run_of_its_length_gives(words, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows, name = tmp_path / "rows", "matching-21-1.024-0.001.json"
+    main([*words, "--seeds", "21", "--arms", "matching", "--kimg", "1.024"])
+    short = json.loads((rows / name).read_text())["metrics"]
+    (rows / name).unlink()
+    monkeypatch.setitem(ARMS, "matching", replace(ARMS["matching"], kimg=4.096, lr=0.001))
+    main([*words, "--seeds", "21", "--arms", "matching", "--kimg", "4.096"])
+    own = [*words, "--seeds", "21", "--kimg", "1.024"]
+    del own[own.index("--lr") : own.index("--lr") + 2]
+    snapshots.main(own)
+    assert json.loads((rows / name).read_text())["metrics"] == short
+    monkeypatch.setattr(snapshots, "judged", None)
+    snapshots.main(own)
+    with pytest.raises(SystemExit):
+        snapshots.main([*own, "--arms", "consistency"])
+    assert "depends on its length" in capsys.readouterr().err

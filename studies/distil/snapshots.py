@@ -1,0 +1,105 @@
+"""How good was a student on its way? Judges the snapshots of runs of the study.
+
+  python -m studies.distil.snapshots --teacher WEIGHTS --arms matching --seeds 21,22,23 --kimg 40,80
+
+Takes the runs from --work, where `python -m studies.distil` left them, and writes a row for each
+snapshot that has none. It stands for a run of that length only where nothing in the training knows
+the length: `matching` and its like, but neither `consistency`, whose stages are shares of the
+whole, nor a game, whose rate falls to the end.
+"""
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from foundation.atomic_files import write_text
+from models.ema_reconstruction import snapshot_name
+from pipelines.params import load_params
+from studies.distil.arms import ARMS
+from studies.distil.report import table
+from studies.distil.unit import (
+    LENGTH,
+    Given,
+    judged,
+    row_path,
+    run_folder,
+    stands,
+    unit_mark,
+    unit_settings,
+)
+
+
+def judge_snapshot(given: Given, name: str, seed: int, kimg: float) -> None:
+    """Write the row of an arm's snapshot after `kimg`, unless it stands.
+
+    Raises ValueError for an arm whose training knows its length, and where there is no snapshot.
+    """
+    arm = ARMS[name]
+    if arm.stages is not None or arm.game is not None:
+        raise ValueError(f"--arms {name}: its training depends on its length; train it with --kimg")
+    mark = unit_mark(given, arm, unit_settings(given, arm, seed))
+    path = row_path(given, name, replace(arm, kimg=kimg), seed)
+    if stands(path, f"{mark}-{kimg:g}") is not None:
+        return
+    nimg = unit_settings(given, replace(arm, kimg=kimg), seed).total_nimg
+    weights = run_folder(given, name, seed, mark) / "snapshots" / snapshot_name(nimg, LENGTH)
+    if not weights.is_file():
+        raise ValueError(f"{weights} does not exist: run python -m studies.distil --arms {name}")
+    row = {
+        "arm": name,
+        "seed": seed,
+        "kimg": kimg,
+        "lr": arm.lr,
+        "variant": "",
+        "fingerprint": f"{mark}-{kimg:g}",
+        "nimg": nimg,
+        "metrics": {
+            str(count): judged(given, weights, arm.sampler(count), f"{path.stem}-{count}")
+            for count in arm.evaluations
+        },
+    }
+    write_text(path, json.dumps(row, indent=1) + "\n")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Judge each snapshot, print the table."""
+    parser = argparse.ArgumentParser(
+        prog="python -m studies.distil.snapshots",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--teacher", type=Path, required=True, help="weights (.safetensors) of the teacher")
+    add("--params", default="presets/fashion_mnist.yaml", help="default: %(default)s")
+    add("--dataset", type=Path, default=Path("outputs/dataset"), metavar="FOLDER")
+    add("--reference", type=Path, default=Path("outputs/reference"), metavar="FOLDER")
+    add("--arms", default="matching", help="default: %(default)s")
+    add("--seeds", default="21,22,23", help="default: %(default)s")
+    add("--kimg", default="40", help="after how many (default: %(default)s)")
+    add("--images", type=int, default=2048, help="judged of each (default: %(default)s)")
+    add("--work", type=Path, default=Path(".runs/studies/distil"), metavar="FOLDER")
+    add("--rows", type=Path, default=Path("studies/rows/distil"), metavar="FOLDER")
+    options = parser.parse_args(arguments)
+    params = load_params(options.params)
+    given = Given(
+        params,
+        options.teacher,
+        options.dataset,
+        options.reference,
+        options.work,
+        options.rows,
+        options.images,
+    )
+    try:
+        for seed in map(int, options.seeds.split(",")):
+            for name in options.arms.split(","):
+                for kimg in map(float, options.kimg.split(",")):
+                    judge_snapshot(given, name, seed, kimg)
+    except (ValueError, OSError, KeyError) as error:
+        parser.error(str(error))
+    print(table(options.rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Latents and words, shown on emoji: pictures of 64x64 pixels with names."""
