@@ -3,10 +3,8 @@
 from collections import defaultdict
 from pathlib import Path
 
-import numpy as np
-
 from foundation.json_files import read_object
-from studies.tables import markdown
+from studies.tables import markdown, spread
 
 SHOWN = {
     "kid": ("KID", 4),
@@ -37,7 +35,7 @@ def table(rows: Path) -> str:
     order = sorted(found, key=lambda key: (not key[0].startswith("teacher"), key[1], key[0]))
     for arm, evaluations, kimg, lr in order:
         sets = found[arm, evaluations, kimg, lr]
-        cells = [_cell([one[name]["value"] for one in sets], d) for name, (_, d) in SHOWN.items()]
+        cells = [spread([one[name]["value"] for one in sets], d) for name, (_, d) in SHOWN.items()]
         trained = "" if kimg is None else f"{kimg:g}"
         rate = "" if lr is None else f"{lr:g}"
         lines.append([arm, str(evaluations), trained, rate, str(len(sets)), *cells])
@@ -52,8 +50,3 @@ def _floor(metrics: dict) -> list[str]:
         text = f"{floor:.{digits}f}" if floor is not None else ""
         cells.append(text + (f" ± {spread:.{digits}f}" if spread else ""))
     return ["real images (floor)", "", "", "", "", *cells]
-
-
-def _cell(values: list[float], digits: int) -> str:
-    mean = f"{np.mean(values):.{digits}f}"
-    return mean if len(values) < 2 else f"{mean} ± {np.std(values, ddof=1):.{digits}f}"
