@@ -20,10 +20,14 @@ class Needs:
     """It needs a guiding denoiser, from the entry's `guiding_weights` or `guiding_length`."""
     classifier: bool = False
     """It needs a log-probability of the labels, such as that of a picture classifier."""
+    attribute: bool = False
+    """It needs the predictor of an attribute, from the entry's `predictor`."""
     labels: bool = False
     """It needs a label for every image, so a denoiser that knows labels."""
     guidance_inside: bool = False
     """It limits another guidance, so it needs an entry before it."""
+    plain_denoiser: bool = False
+    """It reaches into the network, so it comes first in the list and takes no adapter."""
     whole_batches: bool = False
     """It makes the images of a batch depend on one another, so no batch may be cut."""
 
@@ -32,6 +36,8 @@ class Needs:
         """Name of what must be passed beside the denoiser, for messages; None if nothing must."""
         if self.network:
             return "a guiding denoiser"
+        if self.attribute:
+            return "an attribute predictor"
         return "a log_prob function" if self.classifier else None
 
 
@@ -55,6 +61,16 @@ class GuidanceConfig(Settings):
     @property
     def guiding_length(self) -> float | None:
         """The EMA length of the guiding denoiser; None if the entry names none."""
+        return None
+
+    @property
+    def group_size(self) -> int:
+        """Images, in the order of their numbers, that depend on one another; 1: none do."""
+        return 1
+
+    @property
+    def predictor_weights(self) -> str | None:
+        """The file of the attribute predictor; None if the entry names none."""
         return None
 
     def with_guiding_weights(self, path: str) -> Self:

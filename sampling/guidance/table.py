@@ -8,13 +8,17 @@ from sampling.guidance.autoguidance import AutoguidanceConfig
 from sampling.guidance.base import Guide, LabelledDenoiser
 from sampling.guidance.classifier_free import ClassifierFreeConfig
 from sampling.guidance.config import GuidanceConfig
+from sampling.guidance.distribution import DistributionConfig
 from sampling.guidance.gradient import GradientConfig
 from sampling.guidance.interval import IntervalConfig
+from sampling.guidance.marginal import MarginalConfig
 
 KINDS: dict[str, type[GuidanceConfig]] = {
     "classifier_free": ClassifierFreeConfig,
     "autoguidance": AutoguidanceConfig,
     "gradient": GradientConfig,
+    "marginal": MarginalConfig,
+    "distribution": DistributionConfig,
     "interval": IntervalConfig,
 }
 DEFAULT_KIND = "classifier_free"

@@ -1,0 +1,63 @@
+"""What guidance by an attribute has in common: named shares, and the interface of a predictor."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
+
+from pydantic import AfterValidator, Field
+
+from foundation.did_you_mean import check_name
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Attribute(Protocol):
+    """An attribute of noisy images, as guidance takes it: what its values are, how likely each is.
+
+    The values exclude one another, and one of them holds for every image.
+    """
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Of the values, A of them."""
+        ...
+
+    @property
+    def prior(self) -> "Tensor":
+        """Share of each value before anything is seen, [A]."""
+        ...
+
+    def log_probs(self, x: "Tensor", sigma: "Tensor", labels: "Tensor | None") -> "Tensor":
+        """log p_sigma(value | x, label), [B, A], differentiable in x."""
+        ...
+
+
+def _shares(shares: dict[str, float]) -> dict[str, float]:
+    total = sum(shares.values())
+    if abs(total - 1) > 1e-6:
+        raise ValueError(
+            f"the shares add up to {total:g}: give shares of all values, adding up to 1"
+        )
+    return shares
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Shares = Annotated[dict[str, Share], Field(min_length=1), AfterValidator(_shares)]
+"""{value of an attribute: its share}; values that are left out have none."""
+
+Predictor = Annotated[str, Field(min_length=1)] | None
+"""The file of an attribute predictor's weights."""
+
+
+def share_vector(shares: Mapping[str, float], names: Sequence[str], like: "Tensor") -> "Tensor":
+    """The shares in the order of `names`, [A]. Raises ValueError for a value of another name."""
+    for name in shares:
+        check_name("value of the attribute", name, list(names))
+    return like.new_tensor([shares.get(name, 0.0) for name in names])
+
+
+def checked(helper: Any, kind: str) -> Attribute:
+    """The helper. Raises ValueError if it says nothing of an attribute."""
+    if not all(hasattr(helper, name) for name in ("names", "prior", "log_probs")):
+        raise ValueError(f"guidance {kind!r} needs an attribute predictor: pass it as guide")
+    return helper

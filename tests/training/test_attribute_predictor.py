@@ -1,0 +1,102 @@
+"""The predictor of an attribute, against what Bayes says of a mixture."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from models.analytic import GaussianMixtureDenoiser
+from models.attribute_predictor import (
+    AttributeOfImages,
+    load_attribute_predictor,
+    save_attribute_predictor,
+)
+from models.config import ModelConfig
+from models.denoiser import Denoiser
+from models.weights import WeightsError, tensors_hash
+from training.attribute_predictor import fit, split
+from training.config import NoiseConfig
+
+MEANS = torch.tensor([[-0.6, 0.3], [0.6, -0.3]], dtype=torch.float64).view(2, 2, 1, 1)
+MIXTURE = GaussianMixtureDenoiser(MEANS, 0.3, [0.8, 0.2], [0, 1])
+NAMES = ("often", "rare")
+
+
+class Eyes:
+    """A denoiser whose bottleneck is the scaled image."""
+
+    device = torch.device("cpu")
+
+    def encode(self, x, sigma, labels=None):
+        scale = 1 / (sigma**2 + 0.5**2).sqrt()
+        return SimpleNamespace(bottleneck=x * scale[:, None, None, None], sigma=sigma)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    clean, values = MIXTURE.sample(400, torch.Generator().manual_seed(0))
+    return fit(Eyes(), clean.float(), values, NAMES, NoiseConfig(), steps=600)
+
+
+def entropies(predictor, sigma):
+    """Cross-entropies (nats) of the predictor and of Bayes on fresh data at a noise level."""
+    generator = torch.Generator().manual_seed(7)
+    clean, values = MIXTURE.sample(4000, generator)
+    noisy = clean + sigma * torch.randn(clean.shape, generator=generator, dtype=torch.float64)
+    levels = torch.full((len(clean),), sigma, dtype=torch.float64)
+    own = F.cross_entropy(predictor(Eyes().encode(noisy.float(), levels.float())), values)
+    return float(own), -float(MIXTURE.class_log_prob(noisy, levels, values).mean())
+
+
+@pytest.mark.parametrize("sigma", [0.01, 0.3, 1.0, 3.0, 30.0])
+def test_it_is_within_two_hundredths_of_a_nat_of_bayes(fitted, sigma):
+    own, bayes = entropies(fitted.predictor, sigma)
+    assert own < bayes + 0.02
+    upside_down, _ = entropies(lambda hidden: -fitted.predictor(hidden), sigma)
+    assert upside_down > bayes + 0.1
+
+
+def test_its_prior_is_the_share_of_the_labelled_images(fitted):
+    assert abs(float(fitted.predictor.prior[1]) - 0.2) < 0.05
+    assert len(fitted.cross_entropy) == 8 and fitted.accuracy[0] > 0.9 > fitted.accuracy[-1]
+
+
+def test_the_same_arguments_give_the_same_weights(fitted):
+    clean, values = MIXTURE.sample(400, torch.Generator().manual_seed(0))
+    again = fit(Eyes(), clean.float(), values, NAMES, NoiseConfig(), steps=600)
+    for name, tensor in fitted.predictor.state_dict().items():
+        assert torch.equal(tensor, again.predictor.state_dict()[name]), name
+
+
+def test_each_value_is_trained_on_and_calibrated_with():
+    values = torch.tensor([0] * 9 + [1, 1])
+    train, kept = split(values, 0)
+    assert set(values[train].tolist()) == set(values[kept].tolist()) == {0, 1}
+    assert sorted([*train.tolist(), *kept.tolist()]) == list(range(11))
+    with pytest.raises(ValueError, match="'rare' has 1 labelled image"):
+        fit(Eyes(), torch.zeros(3, 2, 1, 1), torch.tensor([0, 0, 1]), NAMES, NoiseConfig())
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_it_reads_a_network_and_is_read_back_for_that_one_alone(tmp_path, layers):
+    config = ModelConfig(channels=8, blocks=1, attention_resolutions=(), structural_blocks=())
+    torch.manual_seed(0)
+    denoiser, other = Denoiser((1, 8, 8), 0, config), Denoiser((1, 8, 8), 0, config)
+    images, values = torch.randn(8, 1, 8, 8), torch.tensor([0, 1] * 4)
+    own = fit(denoiser, images, values, NAMES, NoiseConfig(), steps=3, layers=layers).predictor
+    path = tmp_path / "tone.safetensors"
+    save_attribute_predictor(path, own, tensors_hash(denoiser.state_dict()), {"images": 8})
+    read, denoiser_hash = load_attribute_predictor(path)
+    attribute = AttributeOfImages(denoiser, read, denoiser_hash)
+    x, sigma = torch.randn(4, 1, 8, 8, requires_grad=True), torch.tensor([0.01, 0.5, 3.0, 80.0])
+    logs = attribute.log_probs(x, sigma)
+    assert torch.equal(logs, own(denoiser.encode(x, sigma)).log_softmax(1))
+    assert torch.allclose(logs.exp().sum(1), torch.ones(4))
+    logs[:, 0].sum().backward()
+    assert x.grad is not None and x.grad.abs().sum() > 0
+    with pytest.raises(ValueError, match="is of another denoiser"):
+        AttributeOfImages(other, read, denoiser_hash)
+    path.with_suffix(".json").unlink()
+    with pytest.raises(WeightsError, match="tone"):
+        load_attribute_predictor(path)

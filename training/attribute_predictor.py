@@ -1,0 +1,154 @@
+"""Trains the predictor of an attribute on noisy versions of a few labelled images."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dataset.slots import slot_indices, slot_normal, slot_uniform
+from models.attribute_predictor import BINS, HIGHEST, LOWEST, AttributePredictor
+from models.denoiser import Denoiser, Hidden
+from training.config import NoiseConfig
+from training.noise_levels import sigma_quantile
+
+SPREAD = 0.5
+"""Share of training levels that are uniform in ln sigma over the sampler's whole range; the rest
+are those that the denoiser was trained at, which hardly reach the sampler's first steps."""
+CALIBRATED = 0.25
+"""Share of the labelled images that only the temperatures and the cross-entropy see."""
+DRAWS = 16
+"""Noisy versions of each of these in each range of sigma."""
+AT_ONCE = 128
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A predictor, and how well it does on the images that only calibrated it."""
+
+    predictor: AttributePredictor
+    cross_entropy: list[float]
+    """nats, for each range of sigma, calibrated."""
+    accuracy: list[float]
+    """Share of right values, for each range of sigma."""
+
+
+def fit(
+    denoiser: Denoiser,
+    images: Tensor,
+    values: Tensor,
+    names: Sequence[str],
+    noise: NoiseConfig,
+    *,
+    seed: int = 0,
+    layers: int = 1,
+    width: int = 64,
+    steps: int = 1000,
+    batch: int = 64,
+    learning_rate: float = 0.003,
+    weight_decay: float = 0.1,
+    progress: Callable[[int, int], None] | None = None,
+) -> Fitted:
+    """Cross-entropy of p_sigma(value | x0 + sigma n), by AdamW with a rate that falls to 0.
+
+    The same arguments on the same machine give the same weights.
+
+    Args:
+        denoiser: frozen; it is called without labels.
+        images: float [N, C, H, W] in its data units.
+        values: int64 [N], numbers of `names`.
+        noise: the levels that the denoiser was trained at.
+
+    Raises ValueError where a value has fewer than two images.
+    """
+    counts = torch.bincount(values, minlength=len(names))
+    for name, count in zip(names, counts.tolist(), strict=True):
+        if count < 2:
+            raise ValueError(
+                f"attribute value {name!r} has {count} labelled images: give 2 or more"
+            )
+    train, kept = split(values, seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        shape = encoded(denoiser, images[:1], torch.ones(1)).bottleneck.shape[1:]
+        network = AttributePredictor(tuple(shape), names, layers, width).to(denoiser.device)
+    optimiser = torch.optim.AdamW(network.parameters(), learning_rate, weight_decay=weight_decay)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    for step in range(steps):
+        slots = range(step * batch, (step + 1) * batch)
+        rows = train[torch.from_numpy(slot_indices(seed, len(train), slots))]
+        sigma = levels(noise, seed, slots)
+        eps = slot_normal(seed, "attribute/noise", slots, images.shape[1:])
+        hidden = encoded(denoiser, images[rows] + sigma[:, None, None, None] * eps, sigma)
+        loss = F.cross_entropy(
+            network.raw(hidden.bottleneck, hidden.sigma), values[rows].to(denoiser.device)
+        )
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        if progress is not None:
+            progress(step + 1, steps)
+    network.eval().requires_grad_(False)
+    entropies, accuracies = calibrate(network, denoiser, images[kept], values[kept], seed)
+    start = HIGHEST * slot_normal(seed, "attribute/start", range(256), images.shape[1:])
+    network.prior.copy_(
+        network(encoded(denoiser, start, torch.full((256,), HIGHEST))).softmax(1).mean(0)
+    )
+    return Fitted(network, entropies, accuracies)
+
+
+def split(values: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+    """(rows to train on, rows to calibrate on), each value in both, at random."""
+    order = torch.from_numpy(np.random.default_rng(seed).permutation(len(values)))
+    train, kept = [], []
+    for value in values.unique():
+        rows = order[values[order] == value]
+        count = min(max(1, round(CALIBRATED * len(rows))), len(rows) - 1)
+        kept.append(rows[:count])
+        train.append(rows[count:])
+    return torch.cat(train), torch.cat(kept)
+
+
+def levels(noise: NoiseConfig, seed: int, slots: range) -> Tensor:
+    """Noise levels float32 [B]: those of training, and some of the whole range."""
+    chosen = slot_uniform(seed, "attribute/which", slots) < SPREAD
+    uniform = slot_uniform(seed, "attribute/sigma", slots)
+    whole = np.exp(np.log(LOWEST) + uniform * np.log(HIGHEST / LOWEST))
+    return torch.from_numpy(np.where(chosen, whole, sigma_quantile(noise, uniform))).float()
+
+
+def encoded(denoiser: Denoiser, x: Tensor, sigma: Tensor) -> Hidden:
+    """The denoiser's state for noisy images, without labels and without a gradient."""
+    with torch.no_grad():
+        return denoiser.encode(x.to(denoiser.device), sigma.to(denoiser.device))
+
+
+def calibrate(
+    network: AttributePredictor, denoiser: Denoiser, images: Tensor, values: Tensor, seed: int
+) -> tuple[list[float], list[float]]:
+    """Set the temperatures; returns (cross-entropy, accuracy) of each range of sigma."""
+    entropies, accuracies = [], []
+    grid = torch.logspace(-1, 1.5, 101).to(denoiser.device)
+    answers = values.repeat(DRAWS).to(denoiser.device)
+    for number in range(BINS):
+        edges = np.log(LOWEST) + np.array([number, number + 1]) / BINS * np.log(HIGHEST / LOWEST)
+        slots = range(number * DRAWS * len(images), (number + 1) * DRAWS * len(images))
+        uniform = slot_uniform(seed, "attribute/calibration", slots)
+        sigma = torch.from_numpy(np.exp(edges[0] + uniform * (edges[1] - edges[0]))).float()
+        eps = slot_normal(seed, "attribute/calibration", slots, images.shape[1:])
+        noisy = images.repeat(DRAWS, 1, 1, 1) + sigma[:, None, None, None] * eps
+        parts = [
+            encoded(denoiser, *pair)
+            for pair in zip(noisy.split(AT_ONCE), sigma.split(AT_ONCE), strict=True)
+        ]
+        logits = torch.cat([network.raw(part.bottleneck, part.sigma) for part in parts])
+        losses = torch.stack([F.cross_entropy(logits / t, answers) for t in grid])
+        best = int(losses.argmin())
+        network.temperatures[number] = grid[best]
+        entropies.append(float(losses[best]))
+        accuracies.append(float((logits.argmax(1) == answers).float().mean()))
+
+    return entropies, accuracies
