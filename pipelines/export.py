@@ -91,7 +91,7 @@ def main() -> None:
 def check_alone(sampler: SamplerConfig, name: str) -> None:
     """Raise ValueError where the sampler needs a network that the folder would not hold."""
     for entry in sampler.guidance:
-        if entry.needs.network or entry.needs.classifier:
+        if entry.needs.helper:
             raise ValueError(
                 f"sampler {name} is guided by another network ({entry.kind}), which one file of "
                 "weights does not hold: name another by --sampler"

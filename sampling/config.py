@@ -81,6 +81,11 @@ class SamplerConfig(Settings):
                 raise ValueError(
                     f"guidance: {entry.kind} limits the entry before it, and there is none to limit"
                 )
+            if entry.needs.plain_denoiser and (before is not None or self.adapter):
+                raise ValueError(
+                    f"guidance: {entry.kind} reaches into the network: put it first in the list, "
+                    "and set adapter: false"
+                )
         return self
 
     def time_grid(self, cache_dir: Path | None = None) -> "Tensor":

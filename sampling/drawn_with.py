@@ -36,12 +36,15 @@ def drawn_with(request: GenerationRequest) -> dict[str, Any]:
     for number, entry in enumerate(sampler.guidance):
         if entry.needs.network:
             files[f"guide {number}"] = guiding_file(entry, request)
+        elif entry.guiding_weights is not None:
+            files[f"guide {number}"] = entry.guiding_weights
     files["classifier"] = request.classifier
     facts: dict[str, Any] = {_FILE: weights.name, "seed": request.seed}
     facts |= {name: file_hash(file)[:16] for name, file in files.items() if file is not None}
     settings = sampler.model_dump(mode="json")
     for entry in settings["guidance"]:
-        entry.pop("weights", None)  # a path, whose content is known
+        for path in ("weights", "predictor"):
+            entry.pop(path, None)  # its content is known
     facts |= {key: value for key, value in settings.items() if value not in (None, {}, [])}
     if request.prompts:
         facts["prompts"] = list(request.prompts)

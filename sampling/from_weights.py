@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from foundation.number_names import number_name
+from models.attribute_predictor import AttributeOfImages, load_attribute_predictor
 from models.denoiser import Denoiser, load_denoiser
 from models.dual_encoder import KIND as DUAL_ENCODER
 from models.dual_encoder import load_dual_encoder
@@ -52,6 +53,14 @@ def _guide(entry: GuidanceConfig, denoiser: Denoiser, request: GenerationRequest
         if request.prompts and guide.num_classes:
             guide.ask(request.prompts)
         return guide
+    if entry.needs.attribute:
+        if entry.guiding_weights is None:
+            raise ValueError(
+                f"guidance {entry.kind} needs an attribute predictor: make one with "
+                "python -m pipelines.attributes and name its file as `predictor`"
+            )
+        predictor, of = load_attribute_predictor(Path(entry.guiding_weights))
+        return AttributeOfImages(denoiser, predictor.to(device), of)
     if entry.needs.classifier:
         if request.classifier is None:
             raise ValueError(

@@ -41,12 +41,17 @@ class GenerationRequest:
             raise ValueError(
                 f"labels have shape {tuple(self.labels.shape)} for {len(self.indices)} images"
             )
+        for entry in self.sampler.guidance:
+            self._whole_groups(entry.kind, entry.group_size)
 
     def split(self, size: int) -> list["GenerationRequest"]:
         """The request cut into requests of at most `size` images each, in order.
 
         Raises ValueError if a batch would be cut and the guidance needs whole batches.
         """
+        for entry in self.sampler.guidance:
+            if size % entry.group_size and size < len(self.indices):
+                raise ValueError(_cut(entry.kind, entry.group_size, f"parts of {size} images"))
         whole = [entry.kind for entry in self.sampler.guidance if entry.needs.whole_batches]
         if whole and size % self.batch_size and size < len(self.indices):
             raise ValueError(
@@ -61,3 +66,19 @@ class GenerationRequest:
             )
             for start in range(0, len(self.indices), size)
         ]
+
+    def _whole_groups(self, kind: str, group: int) -> None:
+        """Raise ValueError where the images are not whole groups, or a batch would cut one."""
+        if group == 1 or not len(self.indices):
+            return
+        first = self.indices[0]
+        if first % group or list(self.indices) != list(range(first, first + len(self.indices))):
+            raise ValueError(_cut(kind, group, "images whose numbers do not begin at a multiple"))
+        if len(self.indices) % group:
+            raise ValueError(_cut(kind, group, f"{len(self.indices)} images"))
+        if self.batch_size % group and self.batch_size < len(self.indices):
+            raise ValueError(_cut(kind, group, f"batches of {self.batch_size} images"))
+
+
+def _cut(kind: str, group: int, what: str) -> str:
+    return f"guidance {kind}: {what} would cut its groups of {group}: use multiples of {group}"

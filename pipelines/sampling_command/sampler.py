@@ -104,7 +104,7 @@ def _weighted(word: str) -> tuple[str, float]:
     takes = f"--guide takes {', '.join(weighted_kinds())}"
     if kind in KINDS and kind not in weighted_kinds():
         raise ValueError(
-            f"--guide {word}: {kind} has no weight and is set in the params file "
+            f"--guide {word}: {kind} takes more than a weight and is set in the params file "
             f"(sampling.NAME.guidance, for --sampler NAME); {takes}"
         )
     if kind not in KINDS:

@@ -262,6 +262,12 @@ def _samplers(params: "Params") -> Iterator[str]:
                     "with python -m pipelines.sample --classifier FILE, and leave it out of "
                     "`samplers`"
                 )
+            if entry.needs.attribute:
+                yield (
+                    f"{where}: {entry.kind} needs a predictor of the very weights that it guides: "
+                    "use it with python -m pipelines.sample --sampler, and leave it out of "
+                    "`samplers`"
+                )
             file, length = entry.guiding_weights, entry.guiding_length
             if entry.needs.network and file is None and length is None:
                 yield (

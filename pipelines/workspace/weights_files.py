@@ -77,7 +77,13 @@ def guiding_files(sampler: SamplerConfig, name: str) -> list[Path | None]:
     return [
         None
         if entry.guiding_weights is None
-        else weights_file(entry.guiding_weights, key, "length, one of ema.lengths")
+        else weights_file(
+            entry.guiding_weights,
+            key,
+            "length, one of ema.lengths"
+            if entry.needs.network
+            else "make a predictor with python -m pipelines.attributes",
+        )
         for entry in sampler.guidance
     ]
 

@@ -21,7 +21,7 @@ class Needs:
     classifier: bool = False
     """It needs a log-probability of the labels, such as that of a picture classifier."""
     attribute: bool = False
-    """It needs the predictor of an attribute, from the entry's `predictor`."""
+    """It needs the predictor of an attribute, from the entry's `guiding_weights`."""
     labels: bool = False
     """It needs a label for every image, so a denoiser that knows labels."""
     guidance_inside: bool = False
@@ -55,7 +55,7 @@ class GuidanceConfig(Settings):
 
     @property
     def guiding_weights(self) -> str | None:
-        """The file of the guiding denoiser; None if the entry names none."""
+        """The file of the guiding denoiser, or of the predictor; None if the entry names none."""
         return None
 
     @property
@@ -68,13 +68,8 @@ class GuidanceConfig(Settings):
         """Images, in the order of their numbers, that depend on one another; 1: none do."""
         return 1
 
-    @property
-    def predictor_weights(self) -> str | None:
-        """The file of the attribute predictor; None if the entry names none."""
-        return None
-
     def with_guiding_weights(self, path: str) -> Self:
-        """The same entry, guided by the denoiser of this file."""
+        """The same entry, guided by the weights of this file."""
         raise NotImplementedError(f"guidance {self.kind} names no weights")
 
     def wrap(self, denoiser: LabelledDenoiser, helper: Any = None) -> Guided:

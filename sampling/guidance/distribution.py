@@ -4,7 +4,7 @@ Source: Parihar et al., Balancing Act: Distribution-Guided Debiasing in Diffusio
 arXiv 2402.18206).
 """
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -30,15 +30,18 @@ class DistributionConfig(GuidanceConfig):
     """Images of a group: those whose numbers have the same quotient by it. The batch size and the
     number of images must be multiples of it."""
     predictor: Predictor = None
-    """Weights of the predictor; null: those that the stage attributes made for the denoiser."""
+    """Weights of the predictor (python -m pipelines.attributes); null: it is passed from Python."""
     weight: GuidanceWeight = 1.0
     """Strength, whatever the size of the group; 0 leaves the denoiser unguided."""
     most_change: Annotated[float, Field(gt=0, le=1)] = 0.3
     """The hidden state of an image changes by at most this share of its norm."""
 
     @property
-    def predictor_weights(self) -> str | None:
+    def guiding_weights(self) -> str | None:
         return self.predictor
+
+    def with_guiding_weights(self, path: str) -> Self:
+        return self.model_copy(update={"predictor": path})
 
     @property
     def group_size(self) -> int:

@@ -1,7 +1,7 @@
 """Guidance to wanted shares of an attribute's values, image by image (Jeffrey's rule)."""
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from sampling.guidance.attributes import Attribute, Predictor, Shares, checked, share_vector
 from sampling.guidance.base import Guided, LabelledDenoiser
@@ -25,13 +25,16 @@ class MarginalConfig(GuidanceConfig):
     """{value: share} of what the denoiser draws unguided; null: as the predictor says, which is
     right where its labelled images were taken at random from the training images."""
     predictor: Predictor = None
-    """Weights of the predictor; null: those that the stage attributes made for the denoiser."""
+    """Weights of the predictor (python -m pipelines.attributes); null: it is passed from Python."""
     weight: GuidanceWeight = 1.0
     """1: the wanted shares, if the predictor is exact; 0 leaves the denoiser unguided."""
 
     @property
-    def predictor_weights(self) -> str | None:
+    def guiding_weights(self) -> str | None:
         return self.predictor
+
+    def with_guiding_weights(self, path: str) -> Self:
+        return self.model_copy(update={"predictor": path})
 
     def wrap(self, denoiser: LabelledDenoiser, helper: Any = None) -> Guided:
         """Gradient guidance by the log of how much likelier the target makes an image."""

@@ -29,8 +29,13 @@ GuidanceEntry = Annotated[GuidanceConfig, ByKind("guidance kind", KINDS, DEFAULT
 
 
 def weighted_kinds() -> list[str]:
-    """The kinds whose settings have a `weight`."""
-    return [kind for kind, config in KINDS.items() if "weight" in config.model_fields]
+    """The kinds that a `weight` is enough for."""
+    return [
+        kind
+        for kind, config in KINDS.items()
+        if "weight" in config.model_fields
+        and not any(field.is_required() for field in config.model_fields.values())
+    ]
 
 
 def guide_denoiser(

@@ -225,7 +225,7 @@ def test_guidance_from_the_command_line(weights, tmp_path, monkeypatch):
     ]
     assert [entry.guiding_weights for entry in guided] == [guide, None]
     for word, told in (
-        ("interval=2", "interval has no weight and is set in the params file"),
+        ("interval=2", "interval takes more than a weight and is set in the params file"),
         ("gradeint=2", "did you mean 'gradient'"),
         ("gradient=-1", "--guide gradient=-1: .*greater than or equal to 0"),
     ):

@@ -96,3 +96,23 @@ def test_batches_that_guidance_needs_whole_are_not_cut(monkeypatch):
     assert torch.equal(torch.cat(parts), images)
     alone = request(8, sampler, batch_size=2, labels=labels)  # or nothing would be lost by a cut
     assert not torch.allclose(torch.cat(list(generate_batches(denoiser, alone))), images)
+
+
+def test_groups_are_whole_in_requests_parts_and_batches():
+    entry = {"kind": "distribution", "target": {"a": 1.0}, "group": 4}
+    sampler = SamplerConfig(steps=3, guidance=(entry,))
+    fits = request(8, sampler, batch_size=4)
+    assert [len(part.indices) for part in fits.split(4)] == [4, 4]
+    assert request(4, sampler, indices=range(8, 12), batch_size=256)
+    with pytest.raises(ValueError, match="10 images would cut its groups of 4"):
+        request(10, sampler, batch_size=4)
+    with pytest.raises(ValueError, match="batches of 6 images would cut"):
+        request(12, sampler, batch_size=6)
+    with pytest.raises(ValueError, match="do not begin at a multiple"):
+        request(4, sampler, indices=range(2, 6), batch_size=4)
+    with pytest.raises(ValueError, match="parts of 6 images would cut"):
+        request(12, sampler, batch_size=4).split(6)
+    with pytest.raises(ValueError, match="put it first in the list"):
+        SamplerConfig(guidance=({"weight": 2.0}, entry))
+    with pytest.raises(ValueError, match="adapter: false"):
+        SamplerConfig(guidance=(entry,), adapter=True)

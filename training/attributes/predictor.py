@@ -1,6 +1,6 @@
 """Trains the predictor of an attribute on noisy versions of a few labelled images."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +33,16 @@ class Fitted:
     """nats, for each range of sigma, calibrated."""
     accuracy: list[float]
     """Share of right values, for each range of sigma."""
+
+    def ranges(self) -> Iterator[tuple[tuple[float, float], float, float]]:
+        """((lowest, highest sigma), cross-entropy, accuracy) of each range."""
+        for number, pair in enumerate(zip(self.cross_entropy, self.accuracy, strict=True)):
+            yield (edge(number), edge(number + 1)), *pair
+
+
+def edge(number: int) -> float:
+    """The noise level below range `number` of the ranges of sigma."""
+    return float(LOWEST * (HIGHEST / LOWEST) ** (number / BINS))
 
 
 def fit(
@@ -134,10 +144,9 @@ def calibrate(
     grid = torch.logspace(-1, 1.5, 101).to(denoiser.device)
     answers = values.repeat(DRAWS).to(denoiser.device)
     for number in range(BINS):
-        edges = np.log(LOWEST) + np.array([number, number + 1]) / BINS * np.log(HIGHEST / LOWEST)
         slots = range(number * DRAWS * len(images), (number + 1) * DRAWS * len(images))
         uniform = slot_uniform(seed, "attribute/calibration", slots)
-        sigma = torch.from_numpy(np.exp(edges[0] + uniform * (edges[1] - edges[0]))).float()
+        sigma = torch.from_numpy(edge(number) * (edge(1) / edge(0)) ** uniform).float()
         eps = slot_normal(seed, "attribute/calibration", slots, images.shape[1:])
         noisy = images.repeat(DRAWS, 1, 1, 1) + sigma[:, None, None, None] * eps
         parts = [

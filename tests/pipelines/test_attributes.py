@@ -1,0 +1,139 @@
+"""The command that trains a predictor, and samples that it steers, on an untrained network."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+import pipelines.attributes as command
+from dataset.config import DatasetConfig
+from dataset.prepare import prepare_dataset
+from models.attribute_predictor import load_attribute_predictor
+from models.config import ModelConfig
+from models.denoiser import Denoiser, describe
+from models.weights import load_description, save_weights
+from pipelines.sample import main as sample
+
+ROOT = Path(__file__).parents[2]
+SHARES = {"3": 0.5, "7": 0.5}
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A folder with digits, weights of an untrained denoiser without classes, and params."""
+    monkeypatch.chdir(tmp_path)
+    prepare_dataset(DatasetConfig(), tmp_path / "outputs/dataset")
+    torch.manual_seed(0)
+    config = ModelConfig(
+        channels=8,
+        channel_mult=(1,),
+        blocks=1,
+        attention_resolutions=(),
+        structural_blocks=(),
+        class_conditional=False,
+    )
+    denoiser = Denoiser((1, 8, 8), 0, config)
+    torch.nn.init.constant_(denoiser.unet.output_gain, 1.0)  # 0 at first, which would hide the rest
+    save_weights(tmp_path / "w.safetensors", denoiser.state_dict(), describe(denoiser))
+    text = (ROOT / "presets/digits.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(
+        text.replace("class_conditional: true", "class_conditional: false")
+    )
+    return tmp_path
+
+
+def run(main, monkeypatch, *words):
+    monkeypatch.setattr(sys, "argv", ["command", *words])
+    main()
+
+
+def test_a_predictor_is_made_and_steers_samples(project, monkeypatch, capsys):
+    run(
+        command.main,
+        monkeypatch,
+        "w.safetensors",
+        "--values",
+        "3,7",
+        "--images",
+        "40",
+        "--steps",
+        "5",
+    )
+    said = capsys.readouterr().out
+    assert "40 training images (3 " in said and "0.002 to  0.008" in said
+    predictor, _ = load_attribute_predictor(project / "outputs/attributes.safetensors")
+    assert predictor.names == ("3", "7")
+    about = load_description(project / "outputs/attributes.safetensors")
+    assert about["training"]["images"] == 40 and len(about["training"]["accuracy"]) == 8
+    drawn = {}
+    for name, entry in (
+        ("plain", []),
+        ("marginal", [{"kind": "marginal", "target": SHARES, "weight": 5.0}]),
+        ("distribution", [{"kind": "distribution", "target": SHARES, "weight": 5.0, "group": 4}]),
+    ):
+        write_sampler(
+            project, [one | {"predictor": "outputs/attributes.safetensors"} for one in entry]
+        )
+        out = project / f"{name}.png"
+        words = ["w.safetensors", "--sampler", "steered", "--count", "8", "--grid", str(out)]
+        run(sample, monkeypatch, *words)
+        drawn[name] = out.read_bytes()
+    assert len(set(drawn.values())) == 3
+    write_sampler(
+        project,
+        [{"kind": "distribution", "target": SHARES, "predictor": "outputs/attributes.safetensors"}],
+    )
+    with pytest.raises(ValueError, match="8 images would cut its groups of 64"):
+        run(sample, monkeypatch, *words)
+
+
+def write_sampler(project, guidance):
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    params["sampling"]["steered"] = {"solver": "heun", "steps": 2, "guidance": guidance}
+    (project / "params.yaml").write_text(yaml.safe_dump(params))
+
+
+def test_a_predictor_of_other_weights_is_refused(project, monkeypatch):
+    run(
+        command.main,
+        monkeypatch,
+        "w.safetensors",
+        "--values",
+        "1,2",
+        "--images",
+        "40",
+        "--steps",
+        "1",
+    )
+    torch.manual_seed(1)
+    config = ModelConfig(
+        channels=8, channel_mult=(1,), blocks=1, attention_resolutions=(), structural_blocks=()
+    )
+    other = Denoiser((1, 8, 8), 0, config)
+    save_weights(project / "w.safetensors", other.state_dict(), describe(other))
+    entry = {
+        "kind": "marginal",
+        "target": {"1": 1.0},
+        "predictor": "outputs/attributes.safetensors",
+    }
+    write_sampler(project, [entry])
+    with pytest.raises(ValueError, match="is of another denoiser"):
+        run(sample, monkeypatch, "w.safetensors", "--sampler", "steered", "--grid", "a.png")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--values", "3,77"], "unknown class '77'"),
+        (["--images", "2"], "--images 2: give 4 or more"),
+        (["--layers", "4"], "--layers 4: at most 3"),
+        (["--values", "3"], "needs two values"),
+    ],
+)
+def test_what_cannot_be_learned_is_refused(project, monkeypatch, words, message):
+    with pytest.raises(ValueError, match=message):
+        run(command.main, monkeypatch, "w.safetensors", *words)
+    assert not np.any([path.suffix == ".safetensors" for path in (project / "outputs").iterdir()])

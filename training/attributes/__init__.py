@@ -1,0 +1,1 @@
+"""Training of what says of an image which values its attributes have."""
