@@ -32,19 +32,19 @@ def nearest(points: Tensor, k: int) -> Tensor:
     equally far points the one with the lower index comes first, so the answer is defined for
     duplicated points too. A point with a NaN or infinite coordinate counts as the farthest of all.
     Half precision is computed in float32. Besides one copy of the points, memory does not grow
-    beyond a few times MAX_DISTANCES numbers (or one row). The indices carry no gradient.
+    beyond a few times MAX_DISTANCES numbers (or one row). On the meta device only shapes count.
 
     Args:
         points: floating [..., N, F]; leading dimensions are separate sets.
         k: neighbours wanted, at least 1; a set of N points has only N - 1 to give.
 
     Returns:
-        int64 [..., N, min(k, N - 1)].
+        int64 [..., N, min(k, N - 1)]; it carries no gradient.
     """
     _check(k, "nearest", points=points)
     *sets, n, f = points.shape
     k = min(k, n - 1)
-    if k < 1 or 0 in sets:
+    if k < 1 or 0 in sets or points.device.type == "meta":
         return torch.empty(*sets, n, max(k, 0), dtype=torch.int64, device=points.device)
     flat = _full_precision(points).reshape(-1, n, f)  # [S, N, F]
     if _product_pays(n, flat, k):

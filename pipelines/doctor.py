@@ -12,6 +12,7 @@ from foundation.machine_load import busy_remark
 from foundation.number_names import number_name
 from pipelines.checkup.disk import disk_free, disk_needed, disk_problem
 from pipelines.checkup.machine import precision_line, speed_lines
+from pipelines.checkup.network import network_lines
 from pipelines.checkup.places import problems
 from pipelines.checkup.places import remarks as remarks_on_places
 from pipelines.console.command import parser, run_stage
@@ -36,7 +37,7 @@ def main() -> None:
     args = arguments.parse_args()
     params = load_params(args.params)
     found = list(problems(params))
-    for heading, text in plan(params):
+    for heading, text in (*plan(params), *network_lines(params)):
         say(heading, text)
     measured, students = None, {}
     if not (args.quick or found or params.cluster.address):

@@ -20,11 +20,13 @@ from pipelines.tracking.run_note import plain
 from pipelines.tracking.stage_run import stage_run
 from pipelines.workspace.fingerprint import pipeline_tag, stage_fingerprint
 from pipelines.workspace.paths import DATASET, dvc_root
+from pipelines.workspace.weights_files import check_autoencoder
 
 
 def main() -> None:
     args = parser(__doc__).parse_args()
     params = load_params(args.params)
+    check_autoencoder(params)  # raises here, before images are read that a later stage cannot use
     with progress("prepare: reading images") as bar:
         manifest = prepare_dataset(params.dataset, DATASET, bar, roots=(Path(), dvc_root()))
     draw_sheet(DATASET, manifest)

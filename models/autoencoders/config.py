@@ -5,6 +5,7 @@ here with one entry in AUTOENCODERS, and a way to its weights, which the stage `
 """
 
 from importlib.util import find_spec
+from operator import not_
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -37,6 +38,13 @@ class AutoencoderConfig(Settings):
 
         channels: None where the pictures decide. The end of an error message that begins with the
         YAML path `autoencoder`.
+        """
+        return None
+
+    def missing(self) -> str | None:
+        """Why it cannot be had on this machine, or None.
+
+        The end of an error message that begins with the YAML path `autoencoder`.
         """
         return None
 
@@ -153,6 +161,15 @@ class KLConfig(AutoencoderConfig):
         return self
 
 
+class LatentShape(Settings):
+    """What an autoencoder makes of a picture."""
+
+    channels: Annotated[int, Field(ge=1, le=4096)]
+    """Channels of the latents."""
+    factor: Annotated[int, Field(ge=1, le=1024)]
+    """Latents are smaller than pictures by it, in height and width."""
+
+
 class DiffusersConfig(AutoencoderConfig):
     """A trained autoencoder of the library diffusers, from a local folder; nothing is fetched."""
 
@@ -160,37 +177,77 @@ class DiffusersConfig(AutoencoderConfig):
     """AutoencoderKL, AutoencoderTiny or AutoencoderDC."""
     path: Annotated[str, Field(min_length=1)]
     """Folder with config.json and .safetensors files, such as the folder vae of a pipeline."""
+    latents: Annotated[LatentShape | None, Field(exclude_if=not_)] = None
+    """What it makes of pictures, as {channels: 4, factor: 8}: these params can then be read before
+    the folder is there, and another autoencoder is refused. null: as its config.json says. It is
+    left out of what is stored where it is null."""
 
     @property
     def latent_channels(self) -> int:
-        """As its config.json says."""
-        return read_diffusers_folder(self.path).latent_channels
+        """As `latents`, or its config.json, says."""
+        return self._shape().channels
 
     def latent_side(self, side: int) -> int:
-        """As its config.json says."""
-        return side // read_diffusers_folder(self.path).factor
+        """As `latents`, or its config.json, says."""
+        return side // self._shape().factor
 
-    def refusal(self, side: int, channels: int | None) -> str | None:
-        """Refuses a folder without an autoencoder, and pictures that it cannot encode."""
+    def _shape(self) -> LatentShape:
+        if self.latents is not None:
+            return self.latents
+        told = read_diffusers_folder(self.path)
+        return LatentShape(channels=told.latent_channels, factor=told.factor)
+
+    def missing(self) -> str | None:
+        """Says what is wrong with the folder, or that the library is not installed."""
         if find_spec("diffusers") is None:
             return ".kind: the library diffusers is not installed: pip install -e '.[diffusers]'"
         try:
-            told = read_diffusers_folder(self.path)
+            read_diffusers_folder(self.path)
         except ValueError as error:
             return f".path: {error}"
-        if side % told.factor:
-            low = side // told.factor * told.factor
+        return None
+
+    def refusal(self, side: int, channels: int | None) -> str | None:
+        """Refuses a folder without an autoencoder, and pictures that it cannot encode.
+
+        Where `latents` says what it makes, a folder that is not there yet is not refused: `missing`
+        tells that, before anything is trained.
+        """
+        absent = self.missing()
+        if absent is not None:
+            return absent if self.latents is None else _undivided(self.path, self.latents, side)
+        told, shape = read_diffusers_folder(self.path), self._shape()
+        found = LatentShape(channels=told.latent_channels, factor=told.factor)
+        if found != shape:
             return (
-                f".path: {told.folder} makes pictures {told.factor} times smaller, which does not "
-                f"divide {side}x{side}: set dataset.resolution to "
-                f"{f'{low} or ' if low else ''}{low + told.factor}"
+                f".latents: {_words(shape)}, but {told.folder} makes {_words(found)}: set them to "
+                "that, or give another folder"
             )
+        undivided = _undivided(told.folder, shape, side)
+        if undivided is not None:
+            return undivided
         if channels is not None and channels != told.channels:
             return (
                 f".path: {told.folder} is for pictures of {told.channels} channels, and these have "
                 f"{channels}: set dataset.channels to {told.channels}"
             )
         return None
+
+
+def _words(shape: LatentShape) -> str:
+    return f"{shape.channels} channels at 1/{shape.factor} of the picture"
+
+
+def _undivided(folder: object, shape: LatentShape, side: int) -> str | None:
+    """A line if pictures of `side` pixels cannot be made smaller by the factor, else None."""
+    if side % shape.factor == 0:
+        return None
+    low = side // shape.factor * shape.factor
+    return (
+        f".path: {folder} makes pictures {shape.factor} times smaller, which does not divide "
+        f"{side}x{side}: set dataset.resolution to {f'{low} or ' if low else ''}"
+        f"{low + shape.factor}"
+    )
 
 
 AUTOENCODERS: dict[str, type[AutoencoderConfig]] = {

@@ -5,6 +5,7 @@ a class of settings that makes it, with one entry in BLOCKS. The settings are ap
 which are imported when they are made, so that reading params does not import torch.
 """
 
+from operator import not_
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
@@ -63,14 +64,19 @@ class SelfAttentionConfig(BlockConfig):
     """Self-attention between all tokens."""
 
     kind: Literal["self_attention"] = "self_attention"
-    """Needs channels that its heads divide."""
+    """Needs a width that its heads divide."""
     heads: Annotated[int, Field(ge=1, le=64)] = 4
-    """Heads that share the channels evenly."""
+    """Heads that share the width evenly."""
+    width: Annotated[Annotated[int, Field(ge=1, le=4096)] | None, Field(exclude_if=not_)] = None
+    """Channels that the heads share; null: those of the bottleneck. It is left out of what is
+    stored where it is null."""
 
     def refusal(self, channels: int, side: int) -> str | None:
-        """Refuses channels that the heads cannot share evenly."""
-        if channels % self.heads == 0:
+        """Refuses a width that the heads cannot share evenly."""
+        if (self.width or channels) % self.heads == 0:
             return None
+        if self.width is not None:
+            return f".heads: {self.heads} does not divide the width {self.width}: change one"
         return (
             f".heads: {self.heads} does not divide the {channels} channels of the bottleneck "
             "(channels x last of channel_mult)"
@@ -79,7 +85,7 @@ class SelfAttentionConfig(BlockConfig):
     def make(self, channels: int) -> "nn.Module":
         from models.layers.attention import CosineAttention
 
-        return CosineAttention(channels, self.heads)
+        return CosineAttention(channels, self.heads, self.width)
 
 
 BLOCKS: dict[str, type[BlockConfig]] = {

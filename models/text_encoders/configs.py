@@ -4,6 +4,7 @@ A kind of encoder is a class of settings that makes a table of captions, with on
 """
 
 from collections.abc import Mapping, Sequence
+from operator import not_
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -79,6 +80,12 @@ class FrozenConfig(TextConfig):
 
     install: ClassVar[str]
 
+    width: Annotated[Annotated[int, Field(ge=1), NETWORK_WIDTH] | None, Field(exclude_if=not_)] = (
+        None
+    )
+    """Length of its vectors; files with others are refused. null: as the files say. It is left out
+    of what is stored where it is null."""
+
     @property
     def folder(self) -> str:
         return self.path  # type: ignore[attr-defined]
@@ -90,10 +97,20 @@ class FrozenConfig(TextConfig):
         near = () if text is None else text.get("near", ())
         files = EncoderFiles(self.folder, self.install, near)
         files.refuse_other(text)
-        return EncodedCaptions(self.encoder(files), captions)
+        return EncodedCaptions(self.fitting_encoder(files), captions)
+
+    def fitting_encoder(self, files: "EncoderFiles") -> "FrozenEncoder":
+        """The encoder of these files. Raises ValueError where its vectors are not of the width."""
+        encoder = self.encoder(files)
+        if self.width not in (None, encoder.width):
+            raise ValueError(
+                f"model.text.width: {self.width}, but the vectors of {self.folder} have "
+                f"{encoder.width} numbers: set it to that, or give the folder of another encoder"
+            )
+        return encoder
 
     def encoder(self, files: "EncoderFiles") -> "FrozenEncoder":
-        """The encoder of these files."""
+        """The encoder of these files, whatever the length of its vectors."""
         raise NotImplementedError
 
 

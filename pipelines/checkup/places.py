@@ -13,7 +13,12 @@ from pipelines.ray_jobs.waiting import check_room
 from pipelines.settings.schema import Params
 from pipelines.tracking.store_address import DATABASE
 from pipelines.workspace.paths import DATASET, dvc_root
-from pipelines.workspace.weights_files import check_encoder, check_guiding, check_init
+from pipelines.workspace.weights_files import (
+    check_autoencoder,
+    check_encoder,
+    check_guiding,
+    check_init,
+)
 
 PATIENCE_S = 3.0
 SOURCE_FACTS = ("source", "path", "name", "resolution", "resize", "background", "held_out")
@@ -29,6 +34,7 @@ def problems(params: Params) -> Iterator[str]:
         *([] if prepared else [lambda: _images(params)]),
         lambda: _extractors(params),
         lambda: check_init(params),
+        lambda: check_autoencoder(params),
         lambda: check_encoder(params),
         *(
             lambda name=name: check_guiding(params.sampling[name], name)  # type: ignore[misc]

@@ -19,14 +19,19 @@ GREY = {"digits", "FashionMNIST"}
 CLASSES = 10
 
 
-def write_stand_in(config: DatasetConfig, folder: Path) -> None:
-    """Write random images of the wanted size into `folder`, for measurements of speed alone.
+def expected_channels(config: DatasetConfig) -> int:
+    """Channels of the images before they are prepared.
 
     With dataset.channels auto they are grey for digits and FashionMNIST, and else in colour.
     """
-    grey = config.source in GREY or config.name in GREY
-    channels = (1 if grey else 3) if config.channels == "auto" else config.channels
-    side = config.resolution
+    if config.channels != "auto":
+        return config.channels
+    return 1 if config.source in GREY or config.name in GREY else 3
+
+
+def write_stand_in(config: DatasetConfig, folder: Path) -> None:
+    """Write random images of the wanted size into `folder`, for measurements of speed alone."""
+    channels, side = expected_channels(config), config.resolution
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (COUNT, side, side, channels), np.uint8)
     split = (np.arange(COUNT) % 2).astype(np.int8)

@@ -35,7 +35,7 @@ def main() -> None:
     hide_gpus(params.cluster)
     dataset = ImageDataset(DATASET)
     channels, side, _ = dataset.image_shape
-    refusal = config.refusal(side, channels)
+    refusal = config.missing() or config.refusal(side, channels)
     if refusal is not None:
         raise ParamsError(f"autoencoder{refusal}")
     file = AUTOENCODER / "autoencoder.safetensors"

@@ -37,7 +37,12 @@ from pipelines.workspace.stage_code import (
     hash_of,
     stage_files,
 )
-from pipelines.workspace.weights_files import encoder_hash, guiding_files, init_file
+from pipelines.workspace.weights_files import (
+    check_autoencoder,
+    encoder_hash,
+    guiding_files,
+    init_file,
+)
 
 STUDENT_PARAMS = (
     *("seed", "model", "noise", "ema.tracked"),
@@ -228,10 +233,14 @@ def _init_hash(params: Params) -> str | None:
 
 
 def _folder_hashes(params: Params) -> dict[str, list[str]]:
-    """{"files": content hashes} of an autoencoder that params name by its folder; {} for others."""
+    """{"files": content hashes} of an autoencoder that params name by its folder; {} for others.
+
+    Raises ParamsError where the folder is missing.
+    """
     config = params.autoencoder
     if not isinstance(config, DiffusersConfig):
         return {}
+    check_autoencoder(params)
     return {"files": [content_hash(path) for path in read_diffusers_folder(config.path).files]}
 
 

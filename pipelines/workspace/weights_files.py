@@ -3,8 +3,10 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from models.config import ModelConfig
+from models.text_encoders.configs import FrozenConfig
 from models.weights import WeightsError, check_suffix, check_weights
 from models.weights_folder import weights_file as file_of
 from pipelines.settings.schema import Params
@@ -12,6 +14,9 @@ from pipelines.settings.yaml_file import ParamsError
 from pipelines.workspace.paths import dvc_root
 from sampling.config import SamplerConfig
 from training.config import TrainConfig
+
+if TYPE_CHECKING:
+    from models.text_encoders.files import EncoderFiles
 
 
 def weights_file(path: str, key: str, otherwise: str) -> Path:
@@ -114,16 +119,40 @@ def with_encoder_folder(params: Params) -> ModelConfig:
     return params.model
 
 
-def check_encoder(params: Params) -> None:
-    """Raise ValueError, naming model.text, where its encoder's files or library are missing."""
-    if encoder_hash(params) is not None:
-        from models.text_encoders.tokenizer import tokenizers_library
+def check_autoencoder(params: Params) -> None:
+    """Raise ParamsError, naming the key, where the autoencoder's folder or library is missing."""
+    absent = params.autoencoder.missing()
+    if absent is not None:
+        raise ParamsError(f"autoencoder{absent}")
 
-        tokenizers_library()
+
+def check_encoder(params: Params) -> None:
+    """Raise ValueError, naming model.text, where its encoder's files or library are missing.
+
+    Also where its vectors have another length than model.text.width.
+    """
+    files = encoder_files(params)
+    if files is None:
+        return
+    from models.text_encoders.tokenizer import tokenizers_library
+
+    tokenizers_library()
+    text = params.model.text
+    if isinstance(text, FrozenConfig) and text.width is not None:
+        text.fitting_encoder(files)
 
 
 def encoder_hash(params: Params) -> str | None:
     """Hash of the files of model.text; None where it has none.
+
+    Raises ValueError, naming model.text.path, where they are missing.
+    """
+    files = encoder_files(params)
+    return None if files is None else files.sha256
+
+
+def encoder_files(params: Params) -> "EncoderFiles | None":
+    """The files of model.text; None where it has none.
 
     Raises ValueError, naming model.text.path, where they are missing.
     """
@@ -132,7 +161,7 @@ def encoder_hash(params: Params) -> str | None:
         return None
     from models.text_encoders.files import EncoderFiles
 
-    return EncoderFiles(text.folder, getattr(text, "install", "")).sha256
+    return EncoderFiles(text.folder, getattr(text, "install", ""))
 
 
 def with_init_file(params: Params) -> TrainConfig:

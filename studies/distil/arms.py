@@ -100,7 +100,7 @@ ARMS: dict[str, Arm] = {
     "matching_4": _matching(SHORT, 4),
     "consistency": _consistency(LONG),
     "consistency_teacher": _consistency(SHORT, target="teacher"),
-    "regression": Arm("regression", OFTEN, kimg=SHORT),
+    "regression": Arm("regression", OFTEN, kimg=LONG),
     "matching_channel_mean": _matching(SHORT, **CHANNEL_MEAN),
     "matching_per_sample": _matching(SHORT, game="per_sample"),
     "matching_graph": _matching(SHORT, game="graph"),

@@ -24,6 +24,15 @@ def test_blocks_are_chosen_by_kind():
     assert read == config and read.model_dump(mode="json")["structural_blocks"][1]["width"] == 64
 
 
+def test_a_width_that_is_not_set_leaves_what_is_stored_as_it_was():
+    plain = {"kind": "self_attention", "heads": 2}
+    assert SelfAttentionConfig(heads=2).model_dump(mode="json") == plain
+    config = ModelConfig(structural_blocks=(SelfAttentionConfig(heads=2, width=16),))
+    stored = json.loads(config.model_dump_json())
+    assert stored["structural_blocks"] == [plain | {"width": 16}]
+    assert ModelConfig.model_validate_json(json.dumps(stored)) == config
+
+
 @pytest.mark.parametrize(
     ("block", "place", "told"),
     [
@@ -48,6 +57,8 @@ def test_mistakes_in_a_block_stand_at_their_place(block, place, told):
         (GraphConvConfig(), 64, 1, ": graph_conv relates the pixels"),
         (SelfAttentionConfig(heads=4), 64, 1, None),
         (SelfAttentionConfig(heads=5), 64, 4, r".heads: 5 does not divide the 64 channels"),
+        (SelfAttentionConfig(heads=5, width=40), 64, 4, None),
+        (SelfAttentionConfig(heads=4, width=30), 64, 4, ".heads: 4 does not divide the width 30"),
     ],
 )
 def test_a_block_says_where_it_does_not_fit(block, channels, side, told):

@@ -101,6 +101,9 @@ def test_speed_time_disk_and_precision_are_told(tiny, workspace, monkeypatch, ca
     assert "side) at most about " in judging and "reading images" in judging
     assert precision.startswith("fp32; bf16")
     assert "GB free, about 2" in of("disk", lines)[0]
+    (network,), (memory,) = of("network", lines), of("memory", lines)
+    assert " parameters (with 10 classes); one evaluation of one image of 1x8x8 takes " in network
+    assert memory.endswith("activations and the game's networks come on top")
     assert (workspace / ".runs" / "speed.json").is_file()
 
 

@@ -26,7 +26,10 @@ def edited(**sections):
 
 @pytest.mark.parametrize(
     "name",
-    ["digits", "fashion_mnist", "fashion_mnist_distil", "cifar10", "image_folder", "imagenet64"],
+    [
+        *("digits", "fashion_mnist", "fashion_mnist_distil", "cifar10", "image_folder"),
+        *("imagenet64", "latent512"),
+    ],
 )
 def test_presets_load_and_name_every_knob(name):
     params = load_params(ROOT / "presets" / f"{name}.yaml")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from models.autoencoder import load_autoencoder, save_autoencoder
-from models.autoencoders.config import DiffusersConfig
+from models.autoencoders.config import DiffusersConfig, LatentShape
 from models.autoencoders.diffusers_folder import read_diffusers_folder
 
 library = pytest.importorskip("diffusers", reason="diffusers is an optional package")
@@ -138,6 +138,20 @@ def test_a_folder_is_refused_with_one_line_that_says_what_is_wrong(tmp_path):
     assert "is damaged" in refusal(folder)
     (folder / "diffusion_pytorch_model.safetensors").rename(folder / "model.bin")
     assert "holds no .safetensors file, only model.bin" in refusal(folder)
+
+
+def test_latents_that_the_folder_does_not_make_are_refused(tmp_path):
+    saved("AutoencoderTiny", tmp_path)
+    for channels, factor, fits in ((3, 4, True), (4, 4, False), (3, 8, False)):
+        shape = LatentShape(channels=channels, factor=factor)
+        config = DiffusersConfig(path=str(tmp_path), latents=shape)
+        told = config.refusal(16, 3)
+        assert (told is None) == fits and config.missing() is None
+        if told is not None:
+            assert told == (
+                f".latents: {channels} channels at 1/{factor} of the picture, but {tmp_path} makes "
+                "3 channels at 1/4 of the picture: set them to that, or give another folder"
+            )
 
 
 def test_without_the_library_one_line_says_how_to_get_it(tmp_path, monkeypatch):

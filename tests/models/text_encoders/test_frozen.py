@@ -203,6 +203,16 @@ def test_a_folder_becomes_a_table_of_captions(tmp_path, kind):
     ).mask.shape == (1, 3)
 
 
+def test_vectors_of_another_length_than_the_width_are_refused_in_one_line(tmp_path):
+    folder = folder_of(tmp_path / "encoder", clip_tensors())
+    assert table_of("clip", folder, CAPTIONS, width=WIDTH)[0].width == WIDTH
+    with pytest.raises(ValueError, match=f"width: 768, but .* have {WIDTH} numbers") as error:
+        table_of("clip", folder, CAPTIONS, width=768)
+    assert "\n" not in str(error.value)
+    config = table_of("clip", folder, CAPTIONS)[1]
+    assert "width" not in config.model_dump(mode="json")
+
+
 def test_a_static_table_of_small_integers_in_npy(tmp_path):
     folder = folder_of(tmp_path / "encoder", {"x": torch.zeros(2, 2)})
     (folder / "model.safetensors").unlink()

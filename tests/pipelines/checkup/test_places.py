@@ -44,6 +44,15 @@ def test_the_default_has_no_problem():
         (FOLDER, "photos does not exist: correct the path"),
         ({"train.init_from": "base.safetensors"}, "train.init_from: base.safetensors does not"),
         (
+            {
+                "autoencoder.kind": "diffusers",
+                "autoencoder.path": "vae",
+                "autoencoder.latents": {"channels": 4, "factor": 2},
+                "model.structural_blocks": [],
+            },
+            "autoencoder.path: the folder vae does not exist: save one there with diffusers'",
+        ),
+        (
             {"evaluation.extractor": "inception", "evaluation.inception_path": "nowhere"},
             "evaluation.inception_path: nowhere does not exist: download",
         ),

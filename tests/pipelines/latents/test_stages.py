@@ -1,7 +1,9 @@
 """The stages autoencoder and encode, and what refuses to start without them."""
 
 import json
+import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,10 +11,14 @@ import yaml
 
 from dataset.latents import LatentDataset
 from dataset.prepare import prepare_dataset
+from pipelines import prepare, train
 from pipelines.latents import autoencoder, encode
 from pipelines.params import ParamsError, check_params, load_params
+from pipelines.preset import apply_preset
 from pipelines.workspace.paths import AUTOENCODER, DATASET, LATENTS
 from pipelines.workspace.training_data import latents_folder, training_dataset
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -70,3 +76,25 @@ def test_settings_that_do_not_fit_are_refused_in_one_line(section, words):
     with pytest.raises(ParamsError, match="1 problem") as error:
         check_params({"autoencoder": section, "model": {"structural_blocks": []}})
     assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("stage", "words"),
+    [
+        (prepare, "autoencoder.path: the folder vae does not exist: save one there"),
+        (train, "autoencoder: outputs/latents does not hold latents of this autoencoder"),
+    ],
+)
+def test_a_preset_of_latents_without_its_autoencoder_starts_nothing(
+    stage, words, tmp_path, monkeypatch
+):
+    pytest.importorskip("diffusers")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    shutil.copytree(ROOT / "presets", tmp_path / "presets")
+    assert apply_preset("latent512")
+    monkeypatch.setattr(sys, "argv", ["stage"])
+    with pytest.raises(ValueError) as error:
+        stage.main()
+    assert str(error.value).startswith(words) and "\n" not in str(error.value)
+    assert {path.name for path in tmp_path.iterdir()} == {"presets", "params.yaml"}

@@ -59,6 +59,10 @@ def test_the_folder_of_an_encoder_is_found_hashed_and_missed(tmp_path, monkeypat
     np.save(tmp_path / "encoder" / "a.npy", np.eye(3))
     assert with_encoder_folder(params).text.folder == str(tmp_path / "encoder")
     first = encoder_hash(params)
+    pytest.importorskip("tokenizers")
+    check_encoder(load(tmp_path, "model: {text: {kind: static, path: encoder, width: 3}}"))
+    with pytest.raises(ValueError, match=r"model\.text\.width: 4, but the vectors of .* have 3"):
+        check_encoder(load(tmp_path, "model: {text: {kind: static, path: encoder, width: 4}}"))
     np.save(tmp_path / "encoder" / "a.npy", np.eye(4))
     assert first != encoder_hash(params)
     assert encoder_hash(load(tmp_path, "model: {text: {kind: words}}")) is None
