@@ -103,7 +103,7 @@ class ImageDataset:
 
     @property
     def codec(self) -> dict[str, Any]:
-        """Description of the codec that encodes what `stored` gives (models/codecs.py)."""
+        """Description of the codec that encodes what `stored` gives (models/codecs/)."""
         return {"kind": "none"}
 
     @property
@@ -126,7 +126,7 @@ class ImageDataset:
     ) -> "tuple[np.ndarray, torch.Tensor]":
         """Pictures at `indices` as they are stored, uint8 [B, H, W, C], and labels int64 [B].
 
-        A denoiser's codec encodes them (models/codecs.py).
+        A denoiser's codec encodes them (models/codecs/).
         """
         import torch  # here, since a data set is also looked at where no network is wanted
 

@@ -43,7 +43,7 @@ PARAMS = ("params.yaml", *sorted(f"presets/{path.name}" for path in ROOT.glob("p
 COMMANDS = commands(ROOT)
 SOME = {
     "pipelines.sweep",
-    "pipelines.params_doc",
+    "pipelines.upkeep.params_doc",
     "studies.idea",
     "studies.sampling",
     "benchmarks.step",

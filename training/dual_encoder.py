@@ -9,8 +9,8 @@ import torch
 from dataset.errors import DatasetError
 from dataset.slots import slot_indices, slot_normal, slot_uniform
 from dataset.store import ImageDataset
+from models.codecs.pixel import to_float
 from models.dual_encoder import DualEncoder
-from models.pixel_codec import to_float
 from models.text_encoders.configs import TextConfig
 
 WEIGHT_DECAY = 0.02

@@ -12,8 +12,8 @@ from dataset.latents import MANIFEST, MIRRORS, MOMENTS
 from dataset.store import ImageDataset
 from foundation.atomic_files import replacing, write_text
 from models.autoencoder import Autoencoder
-from models.latent_codec import LatentCodec
-from models.pixel_codec import to_float
+from models.codecs.latent import LatentCodec
+from models.codecs.pixel import to_float
 from models.weights import file_hash
 
 AT_ONCE = 64

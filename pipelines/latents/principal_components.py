@@ -9,7 +9,7 @@ from dataset.store import ImageDataset
 from models.autoencoder import save_autoencoder
 from models.autoencoders.config import PCAConfig
 from models.autoencoders.pca import PCAAutoencoder
-from models.pixel_codec import to_float
+from models.codecs.pixel import to_float
 from pipelines.console.progress import progress
 from pipelines.settings.schema import Params
 from pipelines.tracking.stage_run import StageRun

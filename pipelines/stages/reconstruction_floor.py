@@ -25,7 +25,7 @@ from foundation.json_files import read_object
 from foundation.json_hash import json_hash
 from models.autoencoder import Autoencoder
 from models.autoencoders.psnr import psnr
-from models.pixel_codec import to_float, to_uint8
+from models.codecs.pixel import to_float, to_uint8
 from models.weights import file_hash
 
 DISTANCES = ("fd", "kid")

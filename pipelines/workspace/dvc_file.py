@@ -8,7 +8,7 @@ from pipelines.workspace.kind_lists import has_kinds, list_name
 from pipelines.workspace.paths import KINDS
 from pipelines.workspace.stage_code import STAGE_PARAMS, TABLES, always_files, stage_files
 
-FIRST = "      # its code, written by: python -m pipelines.stage_files"
+FIRST = "      # its code, written by: python -m pipelines.upkeep.stage_files"
 LAST = "      # end of its code"
 
 

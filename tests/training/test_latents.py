@@ -16,8 +16,8 @@ from foundation.workers import World
 from models.autoencoder import Moments, autoencoder_hash, save_autoencoder
 from models.autoencoders.pca import PCAAutoencoder
 from models.codecs import make_codec
+from models.codecs.pixel import to_float
 from models.denoiser import load_denoiser
-from models.pixel_codec import to_float
 from models.weights import WeightsError
 from training.batches import draw_batch
 from training.distillation.teacher import load_teacher

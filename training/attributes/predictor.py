@@ -82,8 +82,9 @@ def fit(
     train, kept = split(values, seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        shape = encoded(denoiser, images[:1], torch.ones(1)).bottleneck.shape[1:]
-        network = AttributePredictor(tuple(shape), names, layers, width).to(denoiser.device)
+        _, *shape = encoded(denoiser, images[:1], torch.ones(1)).bottleneck.shape
+        size = (shape[0], shape[1], shape[2])
+        network = AttributePredictor(size, names, layers, width).to(denoiser.device)
     optimiser = torch.optim.AdamW(network.parameters(), learning_rate, weight_decay=weight_decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     for step in range(steps):

@@ -14,7 +14,7 @@ from foundation.workers import World
 from models.autoencoders.config import KLConfig
 from models.autoencoders.kl import KLAutoencoder
 from models.autoencoders.psnr import psnr
-from models.pixel_codec import PixelCodec
+from models.codecs.pixel import PixelCodec
 from models.power_ema import PowerEMA
 from sampling.config import SamplerConfig
 from training.averaged_weights import ema_denoiser

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipelines import stage_files as command
+from pipelines.upkeep import stage_files as command
 from pipelines.workspace.chosen_kinds import NO_CHOICE
 from pipelines.workspace.dvc_file import FIRST, LAST, code_of, with_code
 from pipelines.workspace.imports import find_module
@@ -30,7 +30,7 @@ def here(monkeypatch):
 
 
 def test_dvc_yaml_is_what_the_command_writes():
-    assert with_code(TEXT) == TEXT, "imports have changed: python -m pipelines.stage_files"
+    assert with_code(TEXT) == TEXT, "imports have changed: python -m pipelines.upkeep.stage_files"
 
 
 @pytest.mark.parametrize("stage", STAGE_PARAMS)
@@ -84,7 +84,7 @@ def test_the_command_writes_and_checks(workspace, monkeypatch, capsys):
     (workspace / "training" / "new.py").write_text("")
     (workspace / "training" / "loop.py").open("a").write("\nimport training.new\n")
     monkeypatch.setattr(sys, "argv", ["stage_files", "--check"])
-    with pytest.raises(ValueError, match=r"python -m pipelines\.stage_files"):
+    with pytest.raises(ValueError, match=r"python -m pipelines\.upkeep\.stage_files"):
         command.main()
     monkeypatch.setattr(sys, "argv", ["stage_files"])
     command.main()

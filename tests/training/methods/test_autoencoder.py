@@ -13,8 +13,8 @@ from foundation.workers import World
 from models.autoencoder import load_autoencoder
 from models.autoencoders.config import KLConfig
 from models.autoencoders.psnr import psnr
+from models.codecs.pixel import PixelCodec
 from models.ema_reconstruction import snapshot_name
-from models.pixel_codec import PixelCodec
 from training.loop import train
 from training.methods.autoencoder import kl_losses
 from training.methods.build import build_method

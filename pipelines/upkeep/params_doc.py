@@ -1,6 +1,6 @@
 """Print docs/params.md: every key of params.yaml with its type, default and meaning.
 
-Run as: python -m pipelines.params_doc > docs/params.md
+Run as: python -m pipelines.upkeep.params_doc > docs/params.md
 """
 
 import argparse
@@ -21,7 +21,7 @@ from pipelines.settings.schema import Params
 
 HEAD = """# Every knob of params.yaml
 
-Made from the settings' own classes by `python -m pipelines.params_doc > docs/params.md`.
+Made from the settings' own classes by `python -m pipelines.upkeep.params_doc > docs/params.md`.
 Unknown keys, wrong types and values out of range are all reported at once, before anything runs.
 Anchors and merge keys (`<<: *name`) work. What readers of YAML take differently is refused: a
 leading zero (`010`), base 60 (`2:00`), `yes`/`no`/`on`/`off`, `1_000`; so are dates without quotes,

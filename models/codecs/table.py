@@ -13,10 +13,8 @@ import numpy as np
 from torch import Tensor
 
 from foundation.did_you_mean import check_name
-from models.latent_codec import LatentCodec
-from models.pixel_codec import PixelCodec, to_float, to_uint8
-
-__all__ = ["CODECS", "Codec", "LatentCodec", "PixelCodec", "make_codec", "to_float", "to_uint8"]
+from models.codecs.latent import LatentCodec
+from models.codecs.pixel import PixelCodec
 
 
 class Codec(Protocol):

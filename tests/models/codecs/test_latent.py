@@ -9,7 +9,7 @@ import torch
 from models.autoencoder import autoencoder_hash, save_autoencoder
 from models.autoencoders.pca import PCAAutoencoder
 from models.codecs import LatentCodec, make_codec
-from models.pixel_codec import to_uint8
+from models.codecs.pixel import to_uint8
 from models.weights import WeightsError
 
 

@@ -18,7 +18,7 @@ def main() -> None:
     after = with_code(before)
     if check and after != before:
         raise ValueError(
-            "dvc.yaml names other code than stages import: python -m pipelines.stage_files"
+            "dvc.yaml names other code than stages import: python -m pipelines.upkeep.stage_files"
         )
     if after != before:
         write_text(DVC_FILE, after)

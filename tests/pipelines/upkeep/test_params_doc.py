@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from pipelines.params_doc import render
+from pipelines.upkeep.params_doc import render
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_page_is_up_to_date():
-    mend = "run: python -m pipelines.params_doc > docs/params.md"
+    mend = "run: python -m pipelines.upkeep.params_doc > docs/params.md"
     assert (ROOT / "docs" / "params.md").read_text() == render(), mend
 
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from models.autoencoder import FILE, Autoencoder, autoencoder_hash, load_autoencoder
-from models.pixel_codec import to_uint8
+from models.codecs.pixel import to_uint8
 from models.weights import WeightsError, image_shape
 
 STD = 0.5
