@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 
 from models.config import ModelConfig
 from models.text_encoders.clip import clip_text
-from models.text_encoders.files import EncoderFiles
+from models.text_encoders.errors import EncoderError
+from models.text_encoders.files import EncoderFiles, stored_files
 from models.text_encoders.minilm import bert
 
 VOCABULARY = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "red", "ball", "box", "on")
@@ -203,6 +204,20 @@ def test_a_folder_becomes_a_table_of_captions(tmp_path, kind):
     ).mask.shape == (1, 3)
 
 
+@pytest.mark.parametrize("kind", ["minilm", "clip", "static"])
+def test_words_that_the_encoder_does_not_know_are_told(tmp_path, kind):
+    static = {"embedding": torch.randn(len(VOCABULARY), WIDTH)}
+    tensors = {"minilm": bert_tensors, "clip": clip_tensors, "static": lambda: static}[kind]()
+    table, _ = table_of(kind, folder_of(tmp_path / "encoder", tensors), CAPTIONS)
+    assert table.ask(["red ball"]) == []
+    (remark,) = table.ask(["a red ball", "red zebra"])
+    assert "'red zebra'" in remark and remark.endswith("unknown to the encoder: zebra")
+    with pytest.raises(ValueError, match="'zebra moon': the encoder knows no word of it") as error:
+        table.ask(["red ball", "zebra moon"])
+    assert "\n" not in str(error.value)
+    assert table.captions == ("a red ball", "red zebra")  # as before
+
+
 def test_a_static_table_of_small_integers_in_npy(tmp_path):
     folder = folder_of(tmp_path / "encoder", {"x": torch.zeros(2, 2)})
     (folder / "model.safetensors").unlink()
@@ -232,9 +247,33 @@ def test_a_zip_and_a_folder_beside_the_weights_hold_the_same_encoder(tmp_path):
         for file in folder.iterdir():
             archive.write(file, f"model/{file.name}")
     found = [EncoderFiles(str(place), "?") for place in (folder, tmp_path / "model.zip")]
-    found.append(EncoderFiles("/not/there", "?", near=[tmp_path]))
+    stored = {"sha256": found[0].sha256, "near": [str(tmp_path)]}
+    found.append(stored_files("/not/there", "?", stored))
     assert len({files.sha256 for files in found}) == 1
     assert all(files.config() == {"num_attention_heads": HEADS} for files in found)
+
+
+def test_the_encoder_beside_the_weights_is_taken_where_another_lies_at_the_path(tmp_path):
+    (tmp_path / "weights").mkdir()
+    right = folder_of(tmp_path / "weights" / "text_encoder", bert_tensors())
+    other = folder_of(tmp_path / "other", clip_tensors())
+    stored = {"sha256": EncoderFiles(str(right), "?").sha256, "near": [str(right.parent)]}
+    assert stored_files(str(other), "?", stored).place == str(right)
+    told = "is another encoder .* a folder text_encoder beside the weights would be taken too"
+    with pytest.raises(EncoderError, match=told):
+        stored_files(str(other), "?", stored | {"near": [str(tmp_path)]})
+
+
+def test_a_copy_of_the_files_is_the_same_encoder(tmp_path):
+    folder = folder_of(tmp_path / "encoder", bert_tensors())
+    (folder / "LICENSE.txt").write_text("as you like")
+    (folder / "pytorch_model.bin").write_bytes(b"pickle")
+    files = EncoderFiles(str(folder), "?")
+    files.copy_to(tmp_path / "copy")
+    copied = EncoderFiles(str(tmp_path / "copy"), "?")
+    assert copied.sha256 == files.sha256 and copied.config() == files.config()
+    names = {path.name for path in (tmp_path / "copy").iterdir()}
+    assert names == {path.name for path in folder.iterdir()} - {"pytorch_model.bin"}
 
 
 @pytest.mark.parametrize("kind", ["static", "minilm", "clip"])
