@@ -1,11 +1,12 @@
 """Finds the weights files that params name, even if DVC runs a stage in a copy of the project."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from models.config import ModelConfig
-from models.weights import WeightsError, check_suffix, check_weights
+from models.weights import WeightsError, check_suffix, check_weights, load_description
 from models.weights_folder import weights_file as file_of
 from pipelines.settings.schema import Params
 from pipelines.settings.yaml_file import ParamsError
@@ -53,6 +54,23 @@ def init_file(params: Params) -> Path | None:
 def check_init(params: Params) -> None:
     """Raise ParamsError, naming train.init_from, where its files are missing or damaged."""
     _check("train.init_from", [init_file(params)])
+
+
+def init_remark(params: Params, codec: Mapping[str, Any]) -> str | None:
+    """A line where train.init_from knows latents of another autoencoder; else None.
+
+    codec: description of that of the data set that is trained on.
+    """
+    file = init_file(params)
+    if file is None:
+        return None
+    other = load_description(file).get("codec") or {}
+    if codec["kind"] != other.get("kind") or codec.get("autoencoder") == other.get("autoencoder"):
+        return None  # other kinds are refused
+    return (
+        f"train.init_from: {file} has learned latents of another autoencoder, whose numbers mean "
+        "other pictures, so little of what it knows will be of use"
+    )
 
 
 def check_guiding(sampler: SamplerConfig, name: str) -> None:

@@ -2,9 +2,11 @@
 
 import pytest
 
+from models.weights import save_weights
 from models.weights_folder import DENOISER
+from pipelines.params import check_params
 from pipelines.settings.yaml_file import ParamsError
-from pipelines.workspace.weights_files import weights_file
+from pipelines.workspace.weights_files import init_remark, weights_file
 
 
 def test_an_exported_folder_means_its_weights(tmp_path, monkeypatch):
@@ -25,3 +27,16 @@ def test_an_exported_folder_means_its_weights(tmp_path, monkeypatch):
             weights_file("ema", "train.init_from", "null")
         with pytest.raises(ParamsError, match=r"^k: no does not exist: .*exported folder, or null"):
             weights_file("no", "k", "null")
+
+
+def test_latents_of_another_autoencoder_to_begin_with_are_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    own, other = ({"kind": "latent", "autoencoder": name * 64} for name in "ab")
+    save_weights(tmp_path / "old.safetensors", {}, {"codec": own})
+    params = check_params({"train": {"init_from": "old.safetensors"}})
+    assert init_remark(params, own | {"mean": [0.5]}) is None
+    assert "has learned latents of another autoencoder" in init_remark(params, other)
+    assert init_remark(check_params({}), other) is None
+    save_weights(tmp_path / "old.safetensors", {}, {"codec": {"kind": "none"}})
+    assert init_remark(params, {"kind": "none"}) is None
