@@ -12,6 +12,7 @@ from models.denoiser import Denoiser, describe
 from models.weights import save_weights
 from pipelines import sample
 from sampling.config import SamplerConfig
+from sampling.stored_sampler import sampler_settings
 
 CAPTIONS = ["a red ball", "a blue box"]
 FEW = SamplerConfig(
@@ -99,3 +100,14 @@ def test_sheets_take_prompts(weights):
         assert drawn.height > labelled.height
         one = sheet(place, [0], sampler=FEW, prompts=CAPTIONS[0])
         np.testing.assert_array_equal(one, labelled)
+
+
+def test_the_pipeline_of_diffusers_takes_prompts(weights):
+    pytest.importorskip("diffusers", reason="diffusers is an optional package")
+    from sadm.diffusers_pipeline import StructurePipeline
+
+    pipe = StructurePipeline(sadm.load_denoiser(weights), sampler_settings(FEW))
+    drawn = [np.asarray(image) for image in pipe(4, prompt=CAPTIONS[::-1], seed=3).images]
+    np.testing.assert_array_equal(drawn, draw(weights, labels=[1, 0])[..., 0])
+    with pytest.raises(ValueError, match="no word of it"):
+        pipe(4, prompt="purple circle")
