@@ -1,7 +1,7 @@
 """Finds the weights files that params name, even if DVC runs a stage in a copy of the project."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,21 +56,28 @@ def check_init(params: Params) -> None:
     _check("train.init_from", [init_file(params)])
 
 
-def init_remark(params: Params, codec: Mapping[str, Any]) -> str | None:
-    """A line where train.init_from knows latents of another autoencoder; else None.
+def init_remarks(params: Params, codec: Mapping[str, Any]) -> Iterator[str]:
+    """A line for each sense in which train.init_from knows other numbers than are trained on.
 
-    codec: description of that of the data set that is trained on.
+    codec: description of that of the data set. Another kind of codec is refused elsewhere.
     """
     file = init_file(params)
     if file is None:
-        return None
-    other = load_description(file).get("codec") or {}
-    if codec["kind"] != other.get("kind") or codec.get("autoencoder") == other.get("autoencoder"):
-        return None  # other kinds are refused
-    return (
-        f"train.init_from: {file} has learned latents of another autoencoder, whose numbers mean "
-        "other pictures, so little of what it knows will be of use"
-    )
+        return
+    description = load_description(file)
+    other, text = (description.get(key) or {} for key in ("codec", "text"))
+    little = "so little of what it knows will be of use"
+    if codec["kind"] == other.get("kind") and codec.get("autoencoder") != other.get("autoencoder"):
+        yield (
+            f"train.init_from: {file} has learned latents of another autoencoder, whose numbers "
+            f"mean other pictures, {little}"
+        )
+    own = encoder_hash(params)
+    if own is not None and text and text.get("sha256") != own:
+        yield (
+            f"train.init_from: {file} has learned captions by another encoder "
+            f"({text.get('encoder')}), whose numbers mean other words, {little}"
+        )
 
 
 def check_guiding(sampler: SamplerConfig, name: str) -> None:

@@ -27,10 +27,8 @@ runs = SimpleNamespace(**run_path(str(Path(__file__).with_name("small_runs.py"))
 COLOURS = {"dark": 30, "grey": 120, "bright": 220}
 
 
-@pytest.fixture(scope="module")
-def captioned(tmp_path_factory):
-    """A data set of 48 captioned pictures at 8x8, and its latents of 3 channels at 4x4."""
-    folder = tmp_path_factory.mktemp("captioned")
+def captioned_latents(folder):
+    """48 captioned pictures at 8x8, and their latents of 3 channels at 4x4, in two folders."""
     for number in range(48):
         name, kind = list(COLOURS)[number % 3], ("square", "bar")[number // 3 % 2]
         pixels = np.full((8, 8), COLOURS[name] + number // 6, np.uint8)
@@ -48,7 +46,12 @@ def captioned(tmp_path_factory):
     save_autoencoder(file, network)
     latents, facts = folder / "latents", {"kind": "pca"}
     encode_dataset(data, network, autoencoder_hash(file), latents, lambda *a: None, facts)
-    return open_dataset(folder / "dataset", latents)
+    return folder / "dataset", latents
+
+
+@pytest.fixture(scope="module")
+def captioned(tmp_path_factory):
+    return open_dataset(*captioned_latents(tmp_path_factory.mktemp("captioned")))
 
 
 def settings(**changes):
