@@ -8,6 +8,9 @@ from torch import Tensor, nn
 
 from models.condition import Condition
 
+SHOWN = 8
+"""Words that a remark lists."""
+
 
 class CaptionTable(nn.Module):
     """A label is a caption, by its row in a table; -1 asks for nothing, and shows no token.
@@ -91,6 +94,10 @@ class FrozenEncoder(Protocol):
         """tokens [M, T, E], mask bool [M, T], pooled [M, E] of unit root mean square."""
         ...
 
+    def unknown(self, captions: Sequence[str]) -> list[tuple[list[str], bool]]:
+        """Of each caption the words that it does not know, and whether it knows no other."""
+        ...
+
     def describe(self) -> dict[str, Any]:
         """Its kind and the hash of its files."""
         ...
@@ -122,12 +129,16 @@ class EncodedCaptions(CaptionTable):
 
     def ask(self, captions: Sequence[str]) -> list[str]:
         refuse_blank(captions)
-        tables = self.encoder.encode(captions)
-        for caption, shown in zip(captions, tables[1].any(1).tolist(), strict=True):
-            if not shown:
-                raise ValueError(f"prompt {caption!r:.80}: the encoder knows no word of it")
-        self._set(captions, *tables)
-        return []
+        remarks = []
+        for caption, (words, alone) in zip(captions, self.encoder.unknown(captions), strict=True):
+            if alone:
+                raise ValueError(
+                    f"prompt {caption!r:.80}: the encoder knows no word of it: use other words"
+                )
+            if words:
+                remarks.append(f"prompt {caption!r:.80}: unknown to the encoder: {few(words)}")
+        self._set(captions, *self.encoder.encode(captions))
+        return remarks
 
     def _set(self, captions: Sequence[str], tokens: Tensor, mask: Tensor, pooled: Tensor) -> None:
         self.set_table(tokens=tokens, mask=mask, pooled=pooled)
@@ -142,3 +153,9 @@ def refuse_blank(captions: Sequence[str]) -> None:
     for caption in captions:
         if not caption.strip():
             raise ValueError("an empty prompt asks for nothing: --labels -1 draws without a prompt")
+
+
+def few(words: Sequence[str]) -> str:
+    """The first of these words, and how many more there are."""
+    more = f" and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
+    return ", ".join(words[:SHOWN]) + more

@@ -29,6 +29,7 @@ from models.layers.low_rank_adapter import (
     with_named_adapters,
 )
 from models.layers.magnitude_preserving import MPConv, MPFourier, normalize_weights
+from models.text_encoders.errors import EncoderError
 from models.unet import Encoded, UNet
 from models.weights import WeightsError, image_shape, load_tensors, whole
 from models.weights_folder import weights_file
@@ -171,11 +172,26 @@ def plain_copy(denoiser: Denoiser, *, shared: bool = False) -> Denoiser:
 
     shared: its parameters and buffers are the denoiser's own objects, not copies.
     """
-    tensors = (*denoiser.parameters(), *denoiser.buffers()) if shared else ()
-    copied = copy.deepcopy(denoiser, {id(tensor): tensor for tensor in tensors})
+    copied = _shared_copy(denoiser) if shared else copy.deepcopy(denoiser)
     remove_adapters(copied)
     copied.config = denoiser.config.model_copy(update={"adapter_rank": 0})
     return copied
+
+
+def asking(denoiser: Denoiser, captions: Sequence[str]) -> tuple[Denoiser, list[str]]:
+    """A denoiser of the same weights whose label i is captions[i], and remarks on the captions.
+
+    The given denoiser keeps its own labels, and the weights are not copied. Raises ValueError as
+    `Denoiser.ask` does.
+    """
+    copied = _shared_copy(denoiser)
+    return copied, copied.ask(captions)
+
+
+def _shared_copy(denoiser: Denoiser) -> Denoiser:
+    """A copy whose parameters and buffers are the denoiser's own objects."""
+    tensors = (*denoiser.parameters(), *denoiser.buffers())
+    return copy.deepcopy(denoiser, {id(tensor): tensor for tensor in tensors})
 
 
 def described_names(description: Mapping[str, Any]) -> list[str]:
@@ -200,7 +216,7 @@ def merged_as_described(
     return tensors if name is None else merge_adapter(tensors, str(name))
 
 
-def _text(description: Mapping[str, Any], path: Path) -> dict[str, Any] | None:
+def described_text(description: Mapping[str, Any], path: Path) -> dict[str, Any] | None:
     """How the encoder of captions was described, and where else its files may lie; None: none."""
     text = description.get("text")
     if not isinstance(text, Mapping):
@@ -224,13 +240,15 @@ def load_denoiser(path: str | Path, device: torch.device | str = "cpu") -> Denoi
         codec.look_near(path)
         names = described_names(description)
         shape, classes = image_shape(description), whole(description, "num_classes", 0, 1_000_000)
-        text = _text(description, path)
+        text = described_text(description, path)
         denoiser = Denoiser(shape, classes, config, codec, names, text)
         tensors = merged_as_described(tensors, description)
         further = split_adapters(tensors)[1]
         for name in further.keys() - adapter_names(denoiser):
             install_adapter(denoiser, name, further[name])
         denoiser.load_state_dict(tensors)
+    except EncoderError as error:
+        raise WeightsError(f"{path}: {error}") from error
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         summary = "; ".join(line.strip() for line in str(error).splitlines()[:3])[:200]
         raise WeightsError(

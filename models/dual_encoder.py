@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from models.captions import CaptionTable
 from models.text_encoders.configs import TextConfig, TextEncoderConfig
+from models.text_encoders.errors import EncoderError
 from models.weights import WeightsError, image_shape, load_tensors, save_weights
 
 KIND = "dual_encoder"
@@ -128,6 +129,8 @@ def load_dual_encoder(path: Path) -> DualEncoder:
             int(about["size"]),
         )
         network.load_state_dict(tensors)
+    except EncoderError as error:
+        raise WeightsError(f"{path}: {error}") from error
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise WeightsError(
             f"{path} does not describe a dual encoder of this version: {str(error)[:200]}"

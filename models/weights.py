@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
 
-from foundation.atomic_files import replacing, write_text
+from foundation.atomic_files import copy_whole, replacing, write_text
 from foundation.did_you_mean import spelling_hint
 from foundation.json_files import read_object
 from foundation.json_hash import json_hash
@@ -38,11 +38,27 @@ def save_weights(path: Path, tensors: "dict[str, Tensor]", description: dict) ->
         write_tensors(
             {k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary, path
         )
-        facts = {
-            "format": FORMAT,
-            "sha256": file_hash(temporary),
-            "description_sha256": _description_hash(description),
-        }
+        checksum = file_hash(temporary)
+    _write_description(path, description, checksum)
+
+
+def copy_weights(source: Path, path: Path, description: dict) -> None:
+    """Copy a weights file, and write this description beside the copy.
+
+    Raises WeightsError where the copy is damaged.
+    """
+    copy_whole(source, path)
+    _write_description(path, description, file_hash(source))
+    check_weights(path)
+
+
+def _write_description(path: Path, description: dict, checksum: str) -> None:
+    """checksum: of the weights file beside it."""
+    facts = {
+        "format": FORMAT,
+        "sha256": checksum,
+        "description_sha256": _description_hash(description),
+    }
     write_text(
         path.with_suffix(".json"), json.dumps(description | facts, indent=1, sort_keys=True) + "\n"
     )

@@ -78,10 +78,12 @@ def plan(params: Params) -> Iterator[tuple[str, str]]:
     yield "data", f"{params.dataset.source} at {side}x{side}"
     if (config := params.autoencoder).kind != "none":
         small = config.latent_side(side)
+        kimg = getattr(config, "total_kimg", None)  # of an autoencoder that is trained
+        first = "" if kimg is None else f"; its own training comes first, {kimg:g} kimg"
         yield (
             "latents",
             f"{config.kind}: {config.latent_channels} channels at {small}x{small} in place of "
-            "pixels",
+            f"pixels{first}",
         )
     text = params.model.text
     if text is not None:

@@ -19,6 +19,7 @@ from pipelines.console.command import run_stage
 from pipelines.params import load_params
 from pipelines.reporting.stage_outputs import Item, ResultsError, read_json
 from pipelines.settings.yaml_file import DEFAULT_PATH
+from pipelines.sharing.companions import card_lines, companions_of
 from pipelines.sharing.diffusers_files import diffusers_files
 from pipelines.sharing.folder import CARD, PICTURE, check_new, size_of, write_folder
 from pipelines.sharing.model_card import UNFILLED, CardFacts, model_card
@@ -64,11 +65,13 @@ def main() -> None:
     check_alone(sampler, item.sampler)
     weights, judged = source.weights(item.ema_length), source.judged(item.ema_length, item.sampler)
     check_judged(weights, item, judged)
+    description, companions = load_description(weights), companions_of(weights)
     card = model_card(
         CardFacts(
             title=args.title or args.out.resolve().name,
             item=item,
-            description=load_description(weights),
+            description=description,
+            companions=card_lines(description, companions),
             dataset=read_json(DATASET / "dataset.json", "prepare"),
             train=read_json(source.training / "train.json", "distil" if args.student else "train"),
             sampler=sampler_settings(sampler),
@@ -80,7 +83,7 @@ def main() -> None:
     if not picture.is_file():
         stage = "evaluate_students" if args.student else "evaluate"
         raise ResultsError(f"{picture} is missing: run `dvc repro {stage}` first")
-    write_folder(args.out, weights, picture, card, diffusers_files(sampler))
+    write_folder(args.out, weights, companions, picture, card, diffusers_files(sampler))
     what = f"student {args.student}, " if args.student else ""
     print(f"export: {what}EMA length {item.ema_length:g}, judged with {item.sampler}{by}")
     print(f"{args.out}/ ({size_of(args.out)}), with the model card {args.out / CARD}")

@@ -62,6 +62,8 @@ def _explain(problem: dict, raw: dict) -> str:
             hint = spelling_hint(str(part), allowed) if allowed else ""
             return f"{shortened(path)}: unknown key{hint}"
         known = known_next if isinstance(known_next, type) else None
+    if problem["type"] == "missing":
+        return f"{shortened(path)}: it is missing, and has no default: give it"
     message = problem["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
     shown = shortened(json.dumps(value)) if not isinstance(value, dict) else "this section"

@@ -173,7 +173,7 @@ def track(run: StageRun, params: Params, inputs: Inputs, report: Report) -> None
     }
     run.describe(metrics_headline(best), pictures)
     parent.describe(metrics_headline(best), pictures, metrics_listing(best), links)
-    for stage in ("prepare", "reference", "train", "reconstruct"):
+    for stage in ("prepare", "autoencoder", "encode", "reference", "train", "reconstruct"):
         run.add_restored(stage, stage_fingerprint(stage, params))
     for item in inputs.items:
         fingerprint = item_fingerprint(params, item.ema_length, item.sampler)

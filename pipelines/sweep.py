@@ -150,11 +150,17 @@ def sweep_facts(sweep: Sweep) -> dict[str, Any]:
 
 
 def prepare_data(sweep: Sweep) -> None:
-    """Make the data set and its reference if need be, and check that they allow the metric."""
+    """Make the data set, its latents and its reference if need be.
+
+    Raises ParamsError where they do not allow the metric.
+    """
+    latents = [] if sweep.base.autoencoder.kind == "none" else ["encode"]
     try:
-        run_dvc("repro", "reference")
+        run_dvc("repro", "reference", *latents)
     except RuntimeError as error:
-        raise RuntimeError(f"the data set or its reference could not be made: {error}") from None
+        made = "the data set, its latents or its reference"
+        made = made if latents else "the data set or its reference"
+        raise RuntimeError(f"{made} could not be made: {error}") from None
     manifest = read_json(REFERENCE / "reference.json", "reference")
     if sweep.config.metric == "conditional_accuracy" and manifest.get("classifier") is None:
         raise ParamsError(

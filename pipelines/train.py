@@ -22,7 +22,7 @@ from pipelines.workspace.finished_run import seal
 from pipelines.workspace.paths import TRAIN, dvc_root, grid_cache
 from pipelines.workspace.run_folder import publish
 from pipelines.workspace.training_data import training_dataset
-from pipelines.workspace.weights_files import with_encoder_folder, with_init_file
+from pipelines.workspace.weights_files import init_remarks, with_encoder_folder, with_init_file
 
 
 def main() -> None:
@@ -74,7 +74,8 @@ def _train(params: Params, folder: Path, run: StageRun) -> None:
         }
     )
     check_run(settings, params)
-    for remark in remarks(params):
+    others = init_remarks(params, training_dataset(params).codec)
+    for remark in [*remarks(params), *others]:
         print(f"train: note: {remark}", flush=True)
     work = TrainingWork(settings, expected_costs(params, dvc_root()))
     print(f"train: {expected_line(work, folder)}", flush=True)

@@ -69,6 +69,7 @@ class StructurePipeline(DiffusionPipeline):
         batch_size: int = 256,
         output_type: str = "pil",
         return_dict: bool = True,
+        prompt: str | Sequence[str] | None = None,
     ) -> Any:
         """Draw images 0 to num_images - 1 of a seed; image i depends on (seed, i) and its label.
 
@@ -82,8 +83,11 @@ class StructurePipeline(DiffusionPipeline):
             batch_size: images drawn at once; decides no image but for rounding.
             output_type: "pil" for pictures, "np" for float32 [N, H, W, C] in [0, 1].
             return_dict: False: a tuple, the images alone in it.
+            prompt: in place of class_labels, for weights that read text: what the images show, in
+                words; of several, in turn.
 
-        Raises ValueError for an unknown label, setting or output_type.
+        Raises ValueError for an unknown label, setting or output_type, and for a prompt of which
+        the weights know no word.
         """
         if output_type not in ("pil", "np"):
             raise ValueError(f"output_type {output_type!r}: give 'pil' or 'np'")
@@ -98,6 +102,7 @@ class StructurePipeline(DiffusionPipeline):
                 sampler=chosen,
                 seed=seed,
                 labels=class_labels,
+                prompts=prompt,
                 batch_size=batch_size,
                 progress=lambda done, total: bar.update(done - bar.n),
             )

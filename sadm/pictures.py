@@ -1,11 +1,12 @@
 """Pictures from a denoiser in one call."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from models.denoiser import Denoiser, load_denoiser
+from models.denoiser import Denoiser, asking, load_denoiser
 from sampling.class_words import class_numbers
 from sampling.config import SamplerConfig
 from sampling.from_weights import generate_pictures
@@ -20,6 +21,7 @@ def generate(
     sampler: SamplerConfig | None = None,
     seed: int = 0,
     labels: Sequence[int | str] | None = None,
+    prompts: str | Sequence[str] | None = None,
     batch_size: int = 256,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> np.ndarray:
@@ -30,16 +32,18 @@ def generate(
         sampler: None: that of the exported folder whose path is given, else Heun with 18 steps.
         labels: class numbers or names, repeated in turn; -1: unconditional. None: all classes in
             turn, or unconditional where the denoiser has none.
+        prompts: in place of labels, for a denoiser that reads text (model.text): what the pictures
+            show, in words, in turn. Words that it does not know are left out, with a warning.
         batch_size: pictures drawn at once; decides no picture but for rounding.
         progress: called with (pictures done, count).
 
     Returns:
-        uint8 [count, H, W, C]. Raises ValueError for a label that the denoiser does not have, and
-        for an argument of another type.
+        uint8 [count, H, W, C]. Raises ValueError for a label that the denoiser does not have, for
+        a prompt of which it knows no word, and for an argument of another type.
     """
     if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
         raise ValueError(f"count {count!r:.80}: give a whole number of pictures, at least 1")
-    loaded, request = asked(denoiser, range(count), sampler, seed, labels, batch_size)
+    loaded, request = asked(denoiser, range(count), sampler, seed, labels, batch_size, prompts)
     return generate_pictures(loaded, request, progress)
 
 
@@ -50,8 +54,12 @@ def asked(
     seed: int,
     labels: Sequence[int | str] | None,
     batch_size: int = 256,
+    prompts: str | Sequence[str] | None = None,
 ) -> tuple[Denoiser, GenerationRequest]:
-    """The loaded denoiser, and the request for pictures of these numbers; see `generate`."""
+    """The loaded denoiser, and the request for pictures of these numbers; see `generate`.
+
+    With prompts it is a denoiser whose labels are these; one that was given keeps its own.
+    """
     if sampler is not None and not isinstance(sampler, SamplerConfig):
         raise ValueError(
             f"sampler {sampler!r:.80}: give a sadm.SamplerConfig, such as "
@@ -67,6 +75,11 @@ def asked(
         sampler = sampler or load_sampler(denoiser)
         check_student(denoiser, sampler)
         denoiser = load_denoiser(denoiser)
+    texts = _texts(prompts, labels)
+    if texts:
+        denoiser, remarks = asking(denoiser, texts)
+        for remark in remarks:
+            warnings.warn(remark, stacklevel=3)
     wanted = wanted_classes(denoiser, labels)
     request = GenerationRequest(
         sampler=sampler or SamplerConfig(),
@@ -74,8 +87,23 @@ def asked(
         indices=numbers,
         labels=np.resize(np.asarray(wanted, np.int64), len(numbers)),
         batch_size=batch_size,
+        prompts=texts,
     )
     return denoiser, request
+
+
+def _texts(
+    prompts: str | Sequence[str] | None, labels: Sequence[int | str] | None
+) -> tuple[str, ...]:
+    """The prompts, () without any. Raises ValueError for other types, and beside labels."""
+    if prompts is None:
+        return ()
+    texts = (prompts,) if isinstance(prompts, str) else tuple(prompts)
+    if not texts or not all(isinstance(text, str) for text in texts):
+        raise ValueError(f"prompts {prompts!r:.80}: give a text, or several in a list")
+    if labels is not None:
+        raise ValueError("labels and prompts both say what pictures show: give one of the two")
+    return texts
 
 
 def wanted_classes(denoiser: Denoiser, labels: Sequence[int | str] | None) -> list[int]:

@@ -21,13 +21,14 @@ def trajectory_sheet(
     sampler: SamplerConfig | None = None,
     seed: int = 0,
     labels: Sequence[int | str] | None = None,
+    prompts: str | Sequence[str] | None = None,
     columns: int = 10,
 ) -> Image.Image:
     """Noisy states and denoised predictions of some pictures, at most `columns` noise levels.
 
     For the other arguments see `sadm.generate`.
     """
-    loaded, request = asked(denoiser, numbers, sampler, seed, labels)
+    loaded, request = asked(denoiser, numbers, sampler, seed, labels, prompts=prompts)
     return views.trajectory_view(loaded, request, columns).sheet
 
 
@@ -40,14 +41,17 @@ def interpolation_sheet(
     sampler: SamplerConfig | None = None,
     seed: int = 0,
     labels: Sequence[int | str] = (),
+    prompts: str | Sequence[str] | None = None,
 ) -> Image.Image:
-    """Pictures between the numbers `first` and `last`, a row for each label (none: each class).
+    """Pictures between the numbers `first` and `last`, a row for each label or prompt.
+
+    Without either, a row for each class.
 
     Raises ValueError for a sampler that adds fresh noise. For the other arguments see
     `sadm.generate`.
     """
     given = None if isinstance(labels, Sized) and not len(labels) else labels
-    loaded, request = asked(denoiser, (first, last), sampler, seed, given)
+    loaded, request = asked(denoiser, (first, last), sampler, seed, given, prompts=prompts)
     rows = wanted_classes(loaded, given)
     request = replace(request, indices=range(len(rows)), labels=np.asarray(rows, np.int64))
     return views.interpolation_view(loaded, request, (first, last), frames).sheet
@@ -60,6 +64,7 @@ def lengths_sheet(
     sampler: SamplerConfig | None = None,
     seed: int = 0,
     labels: Sequence[int | str] | None = None,
+    prompts: str | Sequence[str] | None = None,
     device: str = "cpu",
 ) -> Image.Image:
     """The same pictures by each EMA length in a folder such as outputs/ema, a column each.
@@ -67,5 +72,5 @@ def lengths_sheet(
     For the other arguments see `sadm.generate`.
     """
     files = files_by_length(Path(folder))
-    _, request = asked(files[0][1], numbers, sampler, seed, labels)
+    _, request = asked(files[0][1], numbers, sampler, seed, labels, prompts=prompts)
     return views.lengths_view(files, request, device).sheet

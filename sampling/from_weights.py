@@ -49,7 +49,13 @@ def make_guides(denoiser: Denoiser, request: GenerationRequest) -> tuple[Any, ..
 def _guide(entry: GuidanceConfig, denoiser: Denoiser, request: GenerationRequest) -> Any:
     device = device_of(denoiser)
     if entry.needs.network:
-        guide = load_denoiser(guiding_file(entry, request), device)
+        file = guiding_file(entry, request)
+        guide = load_denoiser(file, device)
+        if guide.codec.describe() != denoiser.codec.describe():
+            raise ValueError(
+                f"guidance {entry.kind}: {file} does not draw in the space of the denoiser that it "
+                "would guide (pixels, or latents of one autoencoder): give weights of the same data"
+            )
         if request.prompts and guide.num_classes:
             guide.ask(request.prompts)
         return guide

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.text_encoders.errors import EncoderError
 from models.text_encoders.transformer import TransformerEncoder
 from models.text_encoders.weights import Layer, Tensors, attend, prefix_of
 
@@ -60,7 +61,7 @@ class ClipEncoder(TransformerEncoder):
         config = config.get("text_config") or config
         act = str(config.get("hidden_act", "quick_gelu"))
         if act not in ACTIVATIONS:
-            raise ValueError(
+            raise EncoderError(
                 f"model.text.path: {self.files.place}: hidden_act {act!r} is none of "
                 f"{', '.join(ACTIVATIONS)}"
             )

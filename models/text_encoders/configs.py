@@ -92,12 +92,14 @@ class FrozenConfig(TextConfig):
 
     def make(self, captions: Sequence[str], text: Mapping[str, Any] | None) -> "CaptionTable":
         from models.captions import EncodedCaptions
-        from models.text_encoders.files import EncoderFiles
 
-        near = () if text is None else text.get("near", ())
-        files = EncoderFiles(self.folder, self.install, near)
-        files.refuse_other(text)
-        return EncodedCaptions(self.fitting_encoder(files), captions)
+        return EncodedCaptions(self.fitting_encoder(self.files(text)), captions)
+
+    def files(self, text: Mapping[str, Any] | None) -> "EncoderFiles":
+        """The encoder's files. text: as of `make`. Raises EncoderError."""
+        from models.text_encoders.files import stored_files
+
+        return stored_files(self.folder, self.install, text)
 
     def fitting_encoder(self, files: "EncoderFiles") -> "FrozenEncoder":
         """The encoder of these files. Raises ValueError where its vectors are not of the width."""

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from models.layers.magnitude_preserving import pixel_norm
+from models.text_encoders.errors import EncoderError
 from models.text_encoders.files import EncoderFiles
-from models.text_encoders.tokenizer import tokenise, tokenizers_library
+from models.text_encoders.tokenizer import tokenise, tokenizers_library, unknown_parts
 from models.text_encoders.weights import load_weights
 
 
@@ -36,13 +37,16 @@ class StaticEncoder:
         index, mask = tokenise(self.files.tokenizer(), captions, self.most, special=False)
         known = len(table if mapping is None else mapping)
         if int(index.max()) >= known:
-            raise ValueError(
+            raise EncoderError(
                 f"model.text.path: {self.files.place}: its tokenizer knows more than the "
                 f"{known:,} tokens of {self.files.weights_name}"
             )
         tokens = table[index if mapping is None else mapping[index].long()] * mask[..., None]
         counted = tokens if weights is None else tokens * weights.float()[index][..., None]
         return pixel_norm(tokens, dim=-1), mask, pixel_norm(counted.sum(1), dim=-1)
+
+    def unknown(self, captions: Sequence[str]) -> list[tuple[list[str], bool]]:
+        return unknown_parts(self.files.tokenizer(), captions)
 
     def describe(self) -> dict[str, Any]:
         return {"encoder": "static", "sha256": self.files.sha256}
@@ -58,6 +62,6 @@ def _table(tensors: dict[str, Tensor], files: EncoderFiles) -> Tensor:
     """The largest matrix in fp32, of unit root mean square."""
     matrices = [tensor for tensor in tensors.values() if tensor.ndim == 2]
     if not matrices:
-        raise ValueError(f"model.text.path: {files.place}: {files.weights_name} holds no matrix")
+        raise EncoderError(f"model.text.path: {files.place}: {files.weights_name} holds no matrix")
     table = max(matrices, key=lambda tensor: tensor.numel()).float()
     return table / table.square().mean().sqrt().clamp_min(1e-12)

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from models.text_encoders.errors import EncoderError
+
 
 def tokenise(
     content: bytes, captions: Sequence[str], most: int, *, special: bool = True
@@ -19,12 +21,7 @@ def tokenise(
 
     Raises a one-line ValueError where the library is missing or cannot read the content.
     """
-    library = tokenizers_library()
-    try:
-        tokenizer = library.Tokenizer.from_str(content.decode())
-    except Exception as error:  # the library raises Exception itself
-        raise ValueError(f"model.text.path: tokenizer.json is damaged ({error!s:.120})") from None
-    tokenizer.no_padding()
+    tokenizer = _tokenizer(content)
     tokenizer.enable_truncation(most)
     rows = [
         list(coded.ids)[:most]
@@ -33,12 +30,39 @@ def tokenise(
     return padded(rows)
 
 
+def unknown_parts(content: bytes, captions: Sequence[str]) -> list[tuple[list[str], bool]]:
+    """Of each caption the words that the tokenizer does not know, and whether it knows no other.
+
+    content: of tokenizer.json. Tokenizers of letters or bytes know everything.
+    """
+    tokenizer = _tokenizer(content)
+    tokenizer.no_truncation()
+    unknown = getattr(tokenizer.model, "unk_token", None)
+    found = []
+    coded = tokenizer.encode_batch(list(captions), add_special_tokens=False)
+    for caption, one in zip(captions, coded, strict=True):
+        places = [at for token, at in zip(one.tokens, one.offsets, strict=True) if token == unknown]
+        found.append(([caption[start:end] for start, end in places], len(places) == len(one)))
+    return found
+
+
+def _tokenizer(content: bytes) -> Any:
+    """A tokenizer that pads nothing."""
+    library = tokenizers_library()
+    try:
+        tokenizer = library.Tokenizer.from_str(content.decode())
+    except Exception as error:  # the library raises Exception itself
+        raise EncoderError(f"model.text.path: tokenizer.json is damaged ({error!s:.120})") from None
+    tokenizer.no_padding()
+    return tokenizer
+
+
 def tokenizers_library() -> Any:
     """The module `tokenizers`. Raises a one-line ValueError where it is not installed."""
     try:
         import tokenizers
     except ImportError:
-        raise ValueError(
+        raise EncoderError(
             "model.text: this encoder needs the library tokenizers: pip install tokenizers, or "
             "set model.text.kind to words"
         ) from None

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from models.layers.magnitude_preserving import pixel_norm
 from models.text_encoders.files import EncoderFiles
-from models.text_encoders.tokenizer import tokenise, tokenizers_library
+from models.text_encoders.tokenizer import tokenise, tokenizers_library, unknown_parts
 from models.text_encoders.weights import Tensors, load_weights, width_of
 
 AT_ONCE = 64
@@ -52,6 +52,9 @@ class TransformerEncoder:
         hidden = torch.cat([network(*part) for part in parts])
         tokens = torch.where(mask[..., None], hidden, 0)
         return pixel_norm(tokens, dim=-1), mask, pixel_norm(self.pooled(tokens, mask), dim=-1)
+
+    def unknown(self, captions: Sequence[str]) -> list[tuple[list[str], bool]]:
+        return unknown_parts(self.files.tokenizer(), captions)
 
     def describe(self) -> dict[str, Any]:
         return {"encoder": self.name, "sha256": self.files.sha256}

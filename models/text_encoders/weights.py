@@ -4,6 +4,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from models.text_encoders.errors import EncoderError
 from models.text_encoders.files import EncoderFiles
 
 Tensors = dict[str, Tensor]
@@ -16,7 +17,7 @@ def load_weights(files: EncoderFiles) -> Tensors:
     try:
         return load(files.weights())
     except SafetensorError as error:
-        raise ValueError(
+        raise EncoderError(
             f"model.text.path: {files.place}: {files.weights_name} is damaged ({error})"
         ) from None
 
@@ -30,7 +31,7 @@ class Layer:
     def __getitem__(self, name: str) -> Tensor:
         key = self.prefix + name
         if key not in self.tensors:
-            raise ValueError(f"model.text.path: the encoder's weights lack {key}")
+            raise EncoderError(f"model.text.path: the encoder's weights lack {key}")
         tensor = self.tensors[key]
         return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
@@ -58,7 +59,7 @@ def prefix_of(tensors: Tensors, ending: str) -> str:
     """What stands before the first tensor name with that ending, such as "bert."."""
     names = sorted((name for name in tensors if name.endswith(ending)), key=len)
     if not names:
-        raise ValueError(f"model.text.path: the encoder's weights lack {ending}")
+        raise EncoderError(f"model.text.path: the encoder's weights lack {ending}")
     return names[0].removesuffix(ending)
 
 

@@ -9,12 +9,11 @@ import torch
 from torch import Tensor
 
 from foundation.json_hash import json_hash
-from models.captions import CaptionTable, refuse_blank
+from models.captions import SHOWN, CaptionTable, few, refuse_blank
 from models.layers.magnitude_preserving import MPEmbedding, pixel_norm
 from models.text_encoders.tokenizer import padded
 
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
-_SHOWN = 8
 
 
 def words_of(text: str) -> list[str]:
@@ -65,14 +64,14 @@ class WordTable(CaptionTable):
             words = words_of(caption)
             unknown = [word for word in words if word not in known]
             if len(unknown) == len(words):
-                some = ", ".join(self.vocabulary[:_SHOWN])
+                some = ", ".join(self.vocabulary[:SHOWN])
                 raise ValueError(
                     f"prompt {caption!r:.80}: no word of it is among the {len(known):,} that these "
                     f"weights were trained with: use some of them, such as {some} (the JSON beside "
                     "the weights lists all)"
                 )
             if unknown:
-                remarks.append(f"prompt {caption!r:.80}: unknown words left out: {_few(unknown)}")
+                remarks.append(f"prompt {caption!r:.80}: unknown words left out: {few(unknown)}")
         index, mask = _numbered(captions, self.vocabulary, self.most)
         self.set_table(words=index, mask=mask)
         return remarks
@@ -100,8 +99,3 @@ def _numbered(
     number = {word: row for row, word in enumerate(vocabulary)}
     rows = [[number[w] for w in words_of(c) if w in number][:most] for c in captions]
     return padded(rows)
-
-
-def _few(words: Sequence[str]) -> str:
-    more = f" and {len(words) - _SHOWN} more" if len(words) > _SHOWN else ""
-    return ", ".join(words[:_SHOWN]) + more

@@ -8,10 +8,11 @@ import numpy as np
 
 from dataset.config import DatasetConfig
 from dataset.latents import MANIFEST, MIRRORS, MOMENTS
-from models.autoencoders.config import AutoencoderConfig
+from models.autoencoders.config import AutoencoderConfig, DiffusersConfig, KLConfig, PCAConfig
 
 if TYPE_CHECKING:
     from dataset.store import ImageDataset
+    from models.autoencoder import Autoencoder
     from training.run_settings import RunSettings
 
 COUNT = 64
@@ -64,15 +65,19 @@ def write_teacher(settings: "RunSettings", dataset: "ImageDataset", folder: Path
 
 
 def write_latent_stand_in(config: AutoencoderConfig, pictures: Path, folder: Path) -> None:
-    """Write random latents of the pictures of `write_stand_in` into `folder`."""
+    """Write random latents of the pictures of `write_stand_in` into `folder`, and beside them an
+    untrained autoencoder, through which a game may look at pictures."""
+    from models.autoencoder import FILE, autoencoder_hash, save_autoencoder
+
     manifest = json.loads((pictures / "dataset.json").read_text())
     shape = [config.latent_channels, *[config.latent_side(manifest["resolution"])] * 2]
     moments = np.random.default_rng(0).normal(size=(COUNT, MIRRORS, 2 * shape[0], *shape[1:]))
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / MOMENTS, moments.astype(np.float16))
+    save_autoencoder(folder / FILE, _untrained(config, manifest["channels"]))
     codec = {
         "kind": "latent",
-        "autoencoder": "stand-in",
+        "autoencoder": autoencoder_hash(folder),
         "pictures": [manifest["channels"], *[manifest["resolution"]] * 2],
         "shape": shape,
         "mean": [0.0] * shape[0],
@@ -81,3 +86,17 @@ def write_latent_stand_in(config: AutoencoderConfig, pictures: Path, folder: Pat
     }
     facts = {"kind": config.kind, "codec": codec, "dataset": manifest["content_hash"]}
     (folder / MANIFEST).write_text(json.dumps(facts))
+
+
+def _untrained(config: AutoencoderConfig, channels: int) -> "Autoencoder":
+    """An autoencoder that costs as much as the one of this config; of a folder, that itself."""
+    from models.autoencoder import NETWORKS
+
+    if isinstance(config, DiffusersConfig):
+        from models.autoencoders.diffusers import from_folder
+
+        return from_folder(config.path)
+    assert isinstance(config, PCAConfig | KLConfig)
+    width = {"width": config.width} if isinstance(config, KLConfig) else {}
+    sizes = {"channels": channels, "latent_channels": config.channels, "factor": config.factor}
+    return NETWORKS[config.kind](**sizes, **width)

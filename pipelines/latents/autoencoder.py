@@ -19,6 +19,7 @@ from pipelines.settings.yaml_file import ParamsError
 from pipelines.tracking.stage_run import stage_run
 from pipelines.workspace.fingerprint import pipeline_tag, stage_fingerprint
 from pipelines.workspace.paths import AUTOENCODER, DATASET, dvc_root
+from pipelines.workspace.weights_files import check_encoder, check_init
 
 
 def main() -> None:
@@ -32,6 +33,9 @@ def main() -> None:
         write_text(AUTOENCODER / "autoencoder.json", json.dumps({"kind": "none"}) + "\n")
         print("autoencoder: none: the denoiser sees pixels")
         return
+    # What would stop the stage train is told before an autoencoder is trained for hours.
+    check_encoder(params)
+    check_init(params)
     hide_gpus(params.cluster)
     dataset = ImageDataset(DATASET)
     channels, side, _ = dataset.image_shape

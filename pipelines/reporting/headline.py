@@ -3,6 +3,7 @@
 from evaluation.metric_table import metric_entry, shown
 from foundation.number_names import number_name
 from pipelines.reporting.html import number, with_deviation
+from pipelines.reporting.second_floor import second_floor
 from pipelines.reporting.stage_outputs import Item
 
 
@@ -24,5 +25,8 @@ def _metric(item: Item, name: str) -> str:
     metric = item.metrics[name]
     said = f"**{metric_entry(name, item.metric_name).title} {number(metric.value)}**"
     if metric.floor is not None:
-        said += f" (real images {with_deviation(metric.floor, metric.floor_std)})"
+        floors = f"real images {with_deviation(metric.floor, metric.floor_std)}"
+        if (through := second_floor(item, name)) is not None:
+            floors += f", through the autoencoder {through}"
+        said += f" ({floors})"
     return said

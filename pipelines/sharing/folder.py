@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from foundation.atomic_files import copy_whole, make_folder, write_text
-from models.weights import check_weights, load_description
+from models.weights import check_weights, copy_weights
 from models.weights_folder import DENOISER
+from pipelines.sharing.companions import Companions
 
 CARD, PICTURE = "README.md", "samples.png"
 
@@ -19,28 +20,22 @@ def check_new(folder: Path) -> None:
 
 
 def write_folder(
-    folder: Path, weights: Path, picture: Path, card: str, files: Mapping[str, str]
+    folder: Path,
+    weights: Path,
+    companions: Companions,
+    picture: Path,
+    card: str,
+    files: Mapping[str, str],
 ) -> None:
-    """Write weights, picture, card and further text files, the card last.
+    """Write weights with their companions, picture, card and further text files, the card last.
 
     files: name inside the folder -> text. Raises WeightsError where the weights or their copy are
-    damaged, or their autoencoder is not there.
+    damaged.
     """
-    from models.autoencoder import FILE  # brings torch, which --help does without
-    from models.codecs import LatentCodec, make_codec
-
-    check_weights(weights)
-    target = folder / DENOISER
-    make_folder(target.parent)
-    for suffix in (".safetensors", ".json"):
-        copy_whole(weights.with_suffix(suffix), target.with_suffix(suffix))
-    check_weights(target)
-    codec = make_codec(load_description(weights).get("codec"))
-    if isinstance(codec, LatentCodec):  # what decodes the latents travels with the weights
-        codec.look_near(weights)
-        found = codec.find()
-        for suffix in (".safetensors", ".json"):
-            copy_whole(found.with_suffix(suffix), (target.parent / FILE).with_suffix(suffix))
+    description = companions.described(check_weights(weights))
+    make_folder((folder / DENOISER).parent)
+    copy_weights(weights, folder / DENOISER, description)
+    companions.copy_to(folder)
     copy_whole(picture, folder / PICTURE)
     for name, text in files.items():
         write_text(folder / name, text)

@@ -1,6 +1,8 @@
 """The README.md of an exported folder: use, metrics with floors and protocol, data, licence."""
 
+import json
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +31,8 @@ class CardFacts:
     sampler: Mapping[str, Any]
     """Settings that differ from the default sampler's."""
     licence: str | None
+    companions: Sequence[str] = ()
+    """Sentences on the networks that the weights need besides."""
     data: str | None
     """What the images show, where they come from, and under which terms."""
 
@@ -77,7 +81,10 @@ def _what(facts: CardFacts) -> str:
             "trained; the sampler of this card does not use it)"
         )
     student = facts.description.get("student")
-    images += f" in {classes} classes" if classes else ""
+    asked = f" for captions ({classes} in training)"
+    if "text" not in facts.description:
+        asked = f" in {classes} classes" if classes else ""
+    images += asked
     lines = [
         "A denoising diffusion model (EDM preconditioning, magnitude-preserving U-Net) of "
         f"{images}."
@@ -90,12 +97,17 @@ def _what(facts: CardFacts) -> str:
             f"{parameters:,} parameters, trained on {seen:,} images (repeats counted){game}; EMA "
             f"length {facts.item.ema_length:g}, chosen after training."
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, *facts.companions])
 
 
 def _use(facts: CardFacts) -> str:
     labelled = ", labels=[0]" if facts.description["num_classes"] else ""
     named = ", class_labels=[0]" if facts.description["num_classes"] else ""
+    words = ""
+    if "text" in facts.description:
+        prompt = json.dumps(facts.description["label_names"][0], ensure_ascii=False)
+        labelled, named = f", prompts={prompt}", f", prompt={prompt}"
+        words = f" --prompt {shlex.quote(facts.description['label_names'][0])}"
     sampler = "Heun in 18 steps"
     if facts.sampler:
         sampler = ", ".join(f"{key} {value}" for key, value in facts.sampler.items())
@@ -112,7 +124,7 @@ images = sadm.generate("FOLDER", 16{labelled})  # uint8 [16, H, W, C]
 sadm.sample_grid(images).save("images.png")
 ```
 
-or `python -m pipelines.sample FOLDER --grid images.png`{tuned}. With diffusers
+or `python -m pipelines.sample FOLDER{words} --grid images.png`{tuned}. With diffusers
 (`pip install -e '.[diffusers]'`), which runs `pipeline.py` and `denoiser/loader.py` of this folder:
 
 ```python

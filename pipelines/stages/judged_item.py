@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -134,13 +134,19 @@ def log_item(out: Path, dataset: ImageDataset, run: StageRun) -> str:
         run.log_artifact(out / picture)
     numbers = result["metrics"]
     headline = (
-        f"{result['metric_name']} {numbers['fd']['value']:.4g} (floor "
-        f"{numbers['fd']['floor']:.4g}), KID {numbers['kid']['value']:.4g} (floor "
-        f"{numbers['kid']['floor']:.4g})"
+        f"{result['metric_name']} {numbers['fd']['value']:.4g} ({_floors(numbers, 'fd')}), "
+        f"KID {numbers['kid']['value']:.4g} ({_floors(numbers, 'kid')})"
     )
     sides = {"samples.png": "generated images (left)", "real.png": "real images (right)"}
     run.describe(headline, {out / name: what for name, what in sides.items()})
     return headline
+
+
+def _floors(numbers: Mapping[str, Mapping[str, float]], name: str) -> str:
+    """The floor of a metric, and of latents the second one, in words."""
+    second = numbers.get(f"{name}_reconstruction")
+    told = "" if second is None else f", of reconstructions {second['value']:.4g}"
+    return f"floor {numbers[name]['floor']:.4g}{told}"
 
 
 def asked_images(

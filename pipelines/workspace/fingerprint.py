@@ -19,6 +19,7 @@ from models.autoencoders.diffusers_folder import read_diffusers_folder
 from pipelines.settings.schema import Params
 from pipelines.workspace.chosen_kinds import chosen_kinds
 from pipelines.workspace.paths import (
+    AUTOENCODER,
     DATASET,
     EMA,
     LATENTS,
@@ -269,6 +270,8 @@ def _inputs(stage: str, params: Params) -> dict[str, Any]:
         inputs["dataset"] = dataset_hash()
     if stage == "autoencoder":
         inputs |= _folder_hashes(params)
+    if stage == "encode":
+        inputs["autoencoder"] = _weights_hashes(AUTOENCODER / "autoencoder.safetensors")
     if stage == "train":
         inputs["init_from"] = _init_hash(params)
         if (text := encoder_hash(params)) is not None:

@@ -1,13 +1,13 @@
 """Finds the weights files that params name, even if DVC runs a stage in a copy of the project."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from models.config import ModelConfig
 from models.text_encoders.configs import FrozenConfig
-from models.weights import WeightsError, check_suffix, check_weights
+from models.weights import WeightsError, check_suffix, check_weights, load_description
 from models.weights_folder import weights_file as file_of
 from pipelines.settings.schema import Params
 from pipelines.settings.yaml_file import ParamsError
@@ -58,6 +58,30 @@ def init_file(params: Params) -> Path | None:
 def check_init(params: Params) -> None:
     """Raise ParamsError, naming train.init_from, where its files are missing or damaged."""
     _check("train.init_from", [init_file(params)])
+
+
+def init_remarks(params: Params, codec: Mapping[str, Any]) -> Iterator[str]:
+    """A line for each sense in which train.init_from knows other numbers than are trained on.
+
+    codec: description of that of the data set. Another kind of codec is refused elsewhere.
+    """
+    file = init_file(params)
+    if file is None:
+        return
+    description = load_description(file)
+    other, text = (description.get(key) or {} for key in ("codec", "text"))
+    little = "so little of what it knows will be of use"
+    if codec["kind"] == other.get("kind") and codec.get("autoencoder") != other.get("autoencoder"):
+        yield (
+            f"train.init_from: {file} has learned latents of another autoencoder, whose numbers "
+            f"mean other pictures, {little}"
+        )
+    own = encoder_hash(params)
+    if own is not None and text and text.get("sha256") != own:
+        yield (
+            f"train.init_from: {file} has learned captions by another encoder "
+            f"({text.get('encoder')}), whose numbers mean other words, {little}"
+        )
 
 
 def check_guiding(sampler: SamplerConfig, name: str) -> None:

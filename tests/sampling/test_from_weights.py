@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from models.codecs import LatentCodec
 from models.config import ModelConfig
 from models.denoiser import Denoiser, describe, load_denoiser
 from models.extractors.classifier import ClassifierExtractor
@@ -17,7 +18,7 @@ from sampling.guidance.gradient import Gradient, GradientConfig
 from sampling.request import GenerationRequest
 
 
-def save_toy(path, seed=0, rank=0):
+def save_toy(path, seed=0, rank=0, codec=None):
     torch.manual_seed(seed)
     config = ModelConfig(
         channels=8,
@@ -27,7 +28,7 @@ def save_toy(path, seed=0, rank=0):
         structural_blocks=(),
         adapter_rank=rank,
     )
-    denoiser = Denoiser((1, 8, 8), 3, config)
+    denoiser = Denoiser((1, 8, 8), 3, config, codec)
     with torch.no_grad():
         denoiser.unet.output_gain.fill_(1.0)
         for module in denoiser.modules():
@@ -83,6 +84,23 @@ def test_guiding_denoisers_by_length_and_by_file(weights, tmp_path):
     for entry in (by_length, by_file):
         guided = generate_chunk(request(weights, entry))
         assert (guided != generate_chunk(request(weights))).any()
+
+
+def test_a_guide_of_other_latents_is_refused_in_one_line(weights, tmp_path):
+    def latents(name, mean):
+        return LatentCodec(name * 64, (1, 16, 16), (1, 8, 8), (mean,), (1.0,), random=False)
+
+    own = save_toy(tmp_path / "own.safetensors", codec=latents("a", 0.0))
+    others = [latents("b", 0.0), latents("a", 1.0)]
+    others = [save_toy(tmp_path / f"{n}.safetensors", codec=c) for n, c in enumerate(others)]
+    for other in (weights, *others):
+        asked = request(own, AutoguidanceConfig(weight=2.0, weights=str(other)))
+        with pytest.raises(ValueError, match="does not draw in the space of the denoiser") as error:
+            make_guides(load_denoiser(own), asked)
+        assert "\n" not in str(error.value)
+    alike = save_toy(tmp_path / "alike.safetensors", seed=1, codec=latents("a", 0.0))
+    asked = request(own, AutoguidanceConfig(weight=2.0, weights=str(alike)))
+    assert make_guides(load_denoiser(own), asked)[0].num_classes == 3
 
 
 def test_missing_helpers_are_one_clear_error(weights):

@@ -38,6 +38,7 @@ def load_teacher(path: str | Path, dataset: ImageDataset, world: World) -> Denoi
             f"the teacher {path} draws latents of another autoencoder, or standardised by other "
             "constants, than the data set's: give the weights of a denoiser of this data set"
         )
+    teacher.codec.look_near(dataset.stored_in)
     return teacher.to(world.device).eval().requires_grad_(False)
 
 

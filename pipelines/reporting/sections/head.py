@@ -13,6 +13,7 @@ from pipelines.reporting.html import (
     with_deviation,
 )
 from pipelines.reporting.inputs import Inputs
+from pipelines.reporting.second_floor import second_floor, second_floor_sentence
 from pipelines.reporting.stage_outputs import Item, Metric
 
 FEW_IMAGES = 100
@@ -35,7 +36,12 @@ def header(inputs: Inputs, by: str, best: Item) -> str:
     seen = inputs.train.get("total_nimg", 0)
     colour = "grey" if channels == 1 else "colour"
     kicker = f"{side}×{side} {colour} · {seen:,} images seen in training · {game}"
-    lead = " ".join(filter(None, [_best_setting(inputs, by, best), _against_floor(by, best)]))
+    said = (
+        _best_setting(inputs, by, best),
+        _against_floor(by, best),
+        second_floor_sentence(best),
+    )
+    lead = " ".join(filter(None, said))
     return (
         f'<header><p class="kicker">{text(kicker)}</p><h1>{text(title(inputs))}</h1>'
         f'<p class="lead">{text(lead)}</p>{_warning(best)}{_near_copies(inputs)}</header>'
@@ -112,13 +118,18 @@ def _against_floor(by: str, best: Item) -> str:
 
 
 def headline_tiles(best: Item) -> str:
-    """The main metrics of the best setting, each with the value that real images reach."""
+    """The main metrics of the best setting, each with the value that real images reach.
+
+    Of latents, also with the value of real images that went through the autoencoder.
+    """
     entries = []
     for name in shown("tile"):
         metric = best.metrics.get(name, Metric())
         if metric.value is not None:
             floor = with_deviation(metric.floor, metric.floor_std)
             remark = "" if metric.floor is None else f"real: {floor}"
+            if (through := second_floor(best, name)) is not None:
+                remark += f"; through the autoencoder: {through}"
             if metric.resolvable is False:
                 remark = "not resolved with so few images"
             about = metric_entry(name, best.metric_name)

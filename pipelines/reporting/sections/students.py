@@ -7,6 +7,7 @@ from foundation.counted import counted
 from foundation.number_names import number_name
 from pipelines.reporting.html import figure, grid, number, section, table
 from pipelines.reporting.inputs import Inputs
+from pipelines.reporting.second_floor import second_floor_sentence
 from pipelines.reporting.stage_outputs import Item, best_item
 
 TEACHER = "teacher"
@@ -45,10 +46,10 @@ def students(inputs: Inputs, best: Item) -> str:
         )
         for item in _shown(listed)
     ]
-    return section("Students", _note(inputs), table(head, rows, numeric), grid(*pictures))
+    return section("Students", _note(inputs, best), table(head, rows, numeric), grid(*pictures))
 
 
-def _note(inputs: Inputs) -> str:
+def _note(inputs: Inputs, best: Item) -> str:
     lengths = sorted({i.teacher_length for i in inputs.students if i.teacher_length is not None})
     ema = ", ".join(map(number_name, lengths))
     return (
@@ -56,7 +57,7 @@ def _note(inputs: Inputs) -> str:
         f"evaluations. Teachers are the averages of EMA length {ema}. In the first row stands the "
         "teacher's best setting, and below each number of evaluations the teacher's own settings "
         "of that number, where some were evaluated. Pictures of equal places start from the same "
-        "noise and class."
+        "noise and class." + (f" {floor}" if (floor := second_floor_sentence(best)) else "")
     )
 
 

@@ -2,8 +2,6 @@
 
 import json
 import math
-import sys
-import zipfile
 
 import numpy as np
 import pytest
@@ -12,7 +10,6 @@ from safetensors.torch import save_file
 
 from models.config import ModelConfig
 from models.text_encoders.clip import clip_text
-from models.text_encoders.files import EncoderFiles
 from models.text_encoders.minilm import bert
 
 VOCABULARY = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "red", "ball", "box", "on")
@@ -213,6 +210,20 @@ def test_vectors_of_another_length_than_the_width_are_refused_in_one_line(tmp_pa
     assert "width" not in config.model_dump(mode="json")
 
 
+@pytest.mark.parametrize("kind", ["minilm", "clip", "static"])
+def test_words_that_the_encoder_does_not_know_are_told(tmp_path, kind):
+    static = {"embedding": torch.randn(len(VOCABULARY), WIDTH)}
+    tensors = {"minilm": bert_tensors, "clip": clip_tensors, "static": lambda: static}[kind]()
+    table, _ = table_of(kind, folder_of(tmp_path / "encoder", tensors), CAPTIONS)
+    assert table.ask(["red ball"]) == []
+    (remark,) = table.ask(["a red ball", "red zebra"])
+    assert "'red zebra'" in remark and remark.endswith("unknown to the encoder: zebra")
+    with pytest.raises(ValueError, match="'zebra moon': the encoder knows no word of it") as error:
+        table.ask(["red ball", "zebra moon"])
+    assert "\n" not in str(error.value)
+    assert table.captions == ("a red ball", "red zebra")  # as before
+
+
 def test_a_static_table_of_small_integers_in_npy(tmp_path):
     folder = folder_of(tmp_path / "encoder", {"x": torch.zeros(2, 2)})
     (folder / "model.safetensors").unlink()
@@ -234,44 +245,3 @@ def test_a_static_table_may_share_rows_and_weigh_tokens(tmp_path):
     mean = rows[2].double() * weights[5] + rows[1].double() * weights[6]
     vector = table.embed(torch.tensor([0]), 1, torch.device("cpu"), torch.float64).vector[0]
     torch.testing.assert_close(vector, mean / mean.square().mean().sqrt(), rtol=0, atol=1e-4)
-
-
-def test_a_zip_and_a_folder_beside_the_weights_hold_the_same_encoder(tmp_path):
-    folder = folder_of(tmp_path / "text_encoder", bert_tensors())
-    with zipfile.ZipFile(tmp_path / "model.zip", "w") as archive:
-        for file in folder.iterdir():
-            archive.write(file, f"model/{file.name}")
-    found = [EncoderFiles(str(place), "?") for place in (folder, tmp_path / "model.zip")]
-    found.append(EncoderFiles("/not/there", "?", near=[tmp_path]))
-    assert len({files.sha256 for files in found}) == 1
-    assert all(files.config() == {"num_attention_heads": HEADS} for files in found)
-
-
-@pytest.mark.parametrize("kind", ["static", "minilm", "clip"])
-def test_a_folder_that_is_not_there_is_one_line(tmp_path, kind):
-    with pytest.raises(ValueError, match=r"model\.text\.path: .*nowhere is neither") as error:
-        table_of(kind, tmp_path / "nowhere", CAPTIONS)
-    assert "\n" not in str(error.value)
-
-
-def test_missing_and_damaged_files_are_named(tmp_path):
-    folder = tmp_path / "encoder"
-    folder.mkdir()
-    (folder / "pytorch_model.bin").write_bytes(b"pickle")  # which is not looked at
-    with pytest.raises(ValueError, match=r"holds no weights \(.safetensors or .npy\)"):
-        EncoderFiles(str(folder), "install it")
-    (folder / "a.safetensors").write_bytes(b"none")
-    with pytest.raises(ValueError, match=r"holds no tokenizer\.json: install it"):
-        EncoderFiles(str(folder), "install it")
-    (tmp_path / "a.zip").write_bytes(b"none")
-    with pytest.raises(ValueError, match="no intact zip"):
-        EncoderFiles(str(tmp_path / "a.zip"), "install it")
-
-
-def test_without_the_library_the_error_says_how_to_install_it(tmp_path, monkeypatch):
-    (tmp_path / "tokenizer.json").write_text("{}")
-    save_file({"x": torch.zeros(2, 2)}, tmp_path / "a.safetensors")
-    monkeypatch.setitem(sys.modules, "tokenizers", None)
-    with pytest.raises(ValueError, match="pip install tokenizers") as error:
-        table_of("static", tmp_path, CAPTIONS)
-    assert "\n" not in str(error.value)

@@ -38,13 +38,13 @@ def params_with(section, **changes):
 
 @pytest.fixture
 def stage(workspace, monkeypatch):
-    """run(section, *options) runs the stage with this section `autoencoder`."""
+    """run(section, *options, **changes) runs the stage with this section `autoencoder`."""
     monkeypatch.delenv("DVC_ROOT", raising=False)
     prepare_dataset(DatasetConfig(), Path("outputs/dataset"))
 
-    def run(section, *options):
+    def run(section, *options, **changes):
         monkeypatch.setattr(sys, "argv", ["stage", *options])
-        params = params_with(section)
+        params = params_with(section, **changes)
         monkeypatch.setattr(autoencoder, "load_params", lambda path: params)
         autoencoder.main()
         return params
@@ -106,6 +106,21 @@ def test_an_autoencoder_of_diffusers_is_copied(stage, capsys):
     Path("vae/config.json").write_text(json.dumps(told | {"num_encoder_blocks": [1, 2]}))
     with pytest.raises(ParamsError, match=r"^autoencoder\.path: vae"):
         stage(section)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("model.text", {"kind": "static", "path": "gone"}, r"model\.text\.path: gone is neither"),
+        ("train.init_from", "gone.safetensors", r"train\.init_from: gone\.safetensors does not"),
+    ],
+)
+def test_what_would_stop_the_denoiser_is_told_before_an_autoencoder_is_trained(
+    stage, key, value, told
+):
+    with pytest.raises(ValueError, match=told) as refused:
+        stage(KL, **{key: value})
+    assert "\n" not in str(refused.value) and not Path(".runs").exists()
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def load(tmp_path, text):
         ),
         ("model: {text: {kind: wrods}}", "'wrods': did you mean 'words'"),
         ("model: {text: {kind: words, path: x}}", "path belongs to kind"),
-        ("model: {text: {kind: clip}}", "model.text.path"),
+        ("model: {text: {kind: clip}}", "model.text.path: it is missing"),
         ("model: {text: {kind: words, tokens: 78}}", "model.text.tokens"),
         ("dataset: {captions: {kind: txt}}", "captions of kind txt belong to source image_folder"),
     ],

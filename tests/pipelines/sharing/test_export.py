@@ -122,6 +122,7 @@ def test_the_card_says_whether_the_sampler_uses_the_adapter_of_the_game(rank, ad
         dataset={},
         train={"structure_kind": "graph", "num_parameters": 12},
         sampler={"adapter": True} if adapter else {},
+        companions=(),
         item=item,
     )
     assert told in _what(facts)

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from pipelines.reporting.headline import metrics_headline
 from pipelines.reporting.inputs import Origin
 from pipelines.reporting.sections import head
 
@@ -31,6 +32,24 @@ def test_title_names_the_data_and_the_lead_the_result():
     assert "Only" not in many and many.endswith("(5,000 images on each side).")
     one = words(head.header(made.inputs(), "kid", made.item()))
     assert "One setting was evaluated: EMA length 0.1" in one and "best" not in one
+
+
+def test_the_second_floor_of_latents_stands_beside_the_first():
+    second = {
+        "kid_reconstruction": {"value": 0.005, "std": 0.002},
+        "reconstruction_psnr": {"value": 21.5},
+    }
+    latent = made.item(metrics=made.ITEM["metrics"] | second)
+    said = words(head.header(made.inputs(), "kid", latent))
+    told = "went through the autoencoder have KID 0.0050 ± 0.0020, a PSNR of 21.5 dB"
+    assert told in said
+    tile = "real: 0.0010 ± 0.0020; through the autoencoder: 0.0050 ± 0.0020"
+    assert tile in words(head.headline_tiles(latent))
+    assert "KID 0.0200** (real images 0.0010 ± 0.0020, through the autoencoder 0.0050" in (
+        metrics_headline(latent)
+    )
+    of_pixels = head.header(made.inputs(), "kid", made.item()) + head.headline_tiles(made.item())
+    assert "autoencoder" not in of_pixels + metrics_headline(made.item())
 
 
 def test_near_copies_are_told_at_the_top():
