@@ -16,8 +16,8 @@ from dataset.store import ImageDataset
 from foundation.workers import World
 from models.autoencoder import autoencoder_hash, save_autoencoder
 from models.autoencoders.pca import PCAAutoencoder
+from models.codecs.pixel import to_float
 from models.config import ModelConfig
-from models.pixel_codec import to_float
 from training.latents import encode_dataset
 from training.loop import train
 from training.methods.build import build_method
