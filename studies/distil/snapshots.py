@@ -12,38 +12,34 @@ import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from foundation.atomic_files import write_text
-from models.ema_reconstruction import snapshot_name
-from pipelines.params import load_params
 from studies.distil.arms import ARMS
-from studies.distil.report import table
-from studies.distil.unit import (
-    LENGTH,
-    Given,
-    judged,
-    row_path,
-    run_folder,
-    stands,
-    unit_mark,
-    unit_settings,
-)
+
+if TYPE_CHECKING:  # --help does without torch
+    from studies.distil.unit import Given
 
 
-def judge_snapshot(given: Given, name: str, seed: int, kimg: float) -> None:
+def judge_snapshot(given: "Given", name: str, seed: int, kimg: float) -> None:
     """Write the row of an arm's snapshot after `kimg`, unless it stands.
 
     Raises ValueError for an arm whose training knows its length, and where there is no snapshot.
     """
+    from models.ema_reconstruction import snapshot_name
+    from studies.distil import unit
+
     arm = ARMS[name]
     if arm.stages is not None or arm.game is not None:
         raise ValueError(f"--arms {name}: its training depends on its length; train it with --kimg")
-    mark = unit_mark(given, arm, unit_settings(given, arm, seed))
-    path = row_path(given, name, replace(arm, kimg=kimg), seed)
-    if stands(path, f"{mark}-{kimg:g}") is not None:
+    mark = unit.unit_mark(given, arm, unit.unit_settings(given, arm, seed))
+    path = unit.row_path(given, name, replace(arm, kimg=kimg), seed)
+    if unit.stands(path, f"{mark}-{kimg:g}") is not None:
         return
-    nimg = unit_settings(given, replace(arm, kimg=kimg), seed).total_nimg
-    weights = run_folder(given, name, seed, mark) / "snapshots" / snapshot_name(nimg, LENGTH)
+    nimg = unit.unit_settings(given, replace(arm, kimg=kimg), seed).total_nimg
+    weights = (
+        unit.run_folder(given, name, seed, mark) / "snapshots" / snapshot_name(nimg, unit.LENGTH)
+    )
     if not weights.is_file():
         raise ValueError(f"{weights} does not exist: run python -m studies.distil --arms {name}")
     row = {
@@ -55,7 +51,7 @@ def judge_snapshot(given: Given, name: str, seed: int, kimg: float) -> None:
         "fingerprint": f"{mark}-{kimg:g}",
         "nimg": nimg,
         "metrics": {
-            str(count): judged(given, weights, arm.sampler(count), f"{path.stem}-{count}")
+            str(count): unit.judged(given, weights, arm.sampler(count), f"{path.stem}-{count}")
             for count in arm.evaluations
         },
     }
@@ -81,9 +77,12 @@ def main(arguments: list[str] | None = None) -> None:
     add("--work", type=Path, default=Path(".runs/studies/distil"), metavar="FOLDER")
     add("--rows", type=Path, default=Path("studies/rows/distil"), metavar="FOLDER")
     options = parser.parse_args(arguments)
-    params = load_params(options.params)
+    from pipelines.params import load_params
+    from studies.distil.report import table
+    from studies.distil.unit import Given
+
     given = Given(
-        params,
+        load_params(options.params),
         options.teacher,
         options.dataset,
         options.reference,

@@ -32,6 +32,7 @@ def test_class_names_are_no_markdown_in_the_runs_description(monkeypatch, capsys
     for name, value in {
         "load_params": lambda path: params,
         "prepare_dataset": lambda *arguments, **more: manifest | {"remarks": []},
+        "check_autoencoder": lambda params: None,
         "draw_sheet": lambda folder, manifest: None,
         "pipeline_tag": lambda params: "tag",
         "stage_fingerprint": lambda stage, params: "f",

@@ -32,7 +32,7 @@ from pipelines.workspace.stage_code import (
 ROOT = Path(__file__).resolve().parents[3]
 NO_KINDS = {
     ("evaluation.measures", "MEASURES"): "judging calls all of them",
-    ("models.codecs", "CODECS"): "every stage that reads weights imports both",
+    ("models.codecs.table", "CODECS"): "every stage that reads weights imports both",
     ("pipelines.workspace.stage_code", "TABLES"): "tells where the tables are",
 }
 """Dicts of what may be imported that are no table of kinds, with the reason."""

@@ -128,7 +128,7 @@ def test_a_snapshot_is_what_a_run_of_its_length_gives(words, tmp_path, capsys, m
     del own[own.index("--lr") : own.index("--lr") + 2]
     snapshots.main(own)
     assert json.loads((rows / name).read_text())["metrics"] == short
-    monkeypatch.setattr(snapshots, "judged", None)
+    monkeypatch.setattr(unit, "judged", None)
     snapshots.main(own)
     with pytest.raises(SystemExit):
         snapshots.main([*own, "--arms", "consistency"])
