@@ -41,7 +41,6 @@ def draw(
 ) -> None:
     """Write the sheet: the teacher in 35 and in 4 evaluations, then each student."""
     import numpy as np
-    import torch
 
     from evaluation.sheets.labelled import labelled_sheet
     from models.denoiser import load_denoiser
@@ -56,7 +55,8 @@ def draw(
     rows = []
     for _, path, sampler in wanted:
         denoiser = load_denoiser(path)
-        labels = torch.arange(columns) % denoiser.num_classes if denoiser.num_classes else None
+        classes = denoiser.num_classes
+        labels = np.arange(columns) % classes if classes else np.full(columns, -1)
         request = GenerationRequest(
             sampler=sampler,
             seed=SEED,
