@@ -25,6 +25,7 @@ from safetensors.numpy import load_file
 
 from dataset.prepare import prepare_dataset
 from dataset.store import ImageDataset
+from foundation.nested_settings import merged
 from pipelines.params import load_params
 
 STEPS, BATCH = 50, 128
@@ -88,7 +89,7 @@ def trace(name: str, folder: Path) -> dict[str, Any]:
     from training.loop import train
 
     raw = yaml.safe_load(Path(f"presets/{name}.yaml").read_text())
-    raw = _merged(_merged(raw, SHARED), TRACES[name])
+    raw = merged(merged(raw, SHARED), TRACES[name])
     (folder / "params.yaml").write_text(yaml.safe_dump(raw))
     params = load_params(folder / "params.yaml")
     prepare_dataset(params.dataset, folder / "dataset")
@@ -118,15 +119,6 @@ def trace(name: str, folder: Path) -> dict[str, Any]:
         "checkpoint": _hashes(checkpoint),
         "snapshots": {path.name: _hashes(path) for path in snapshots},
     }
-
-
-def _merged(raw: dict, changes: dict) -> dict:
-    """Nested settings with the changes on top."""
-    out = dict(raw)
-    for key, value in changes.items():
-        inner = isinstance(value, dict) and isinstance(out.get(key), dict)
-        out[key] = _merged(out[key], value) if inner else value
-    return out
 
 
 def _plain(event: Any) -> dict[str, Any]:

@@ -7,6 +7,10 @@ from typing import Any
 import numpy as np
 
 from dataset.errors import DatasetError
+from foundation.few_names import few
+
+SHOWN = 5
+"""Classes that a line lists."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,9 @@ class Classes:
             return []
         count = len(self.untrained)
         which = "1 class has" if count == 1 else f"{count} classes have"
+        some = few(list(self.untrained), SHOWN)
         return [
-            f"{which} no training image ({few(list(self.untrained))}): never sampled, and the "
+            f"{which} no training image ({some}): never sampled, and the "
             f"held-out images ({len(self.unjudged)}) are not judged; more images of a class mend it"
         ]
 
@@ -63,7 +68,7 @@ def trained_classes(names: Sequence[str], labels: np.ndarray, split: np.ndarray)
     if held_out - len(classes.unjudged) < 2:
         raise DatasetError(
             f"dataset: {len(classes.unjudged)} of {held_out} held-out images are of classes "
-            f"without a training image ({few(list(classes.untrained))}), and metrics need 2 "
+            f"without a training image ({few(list(classes.untrained), SHOWN)}), and metrics need 2 "
             "others: give more images to a class, or leave the classes out"
         )
     return classes
@@ -73,9 +78,3 @@ def compared_classes(dataset: Any) -> tuple[np.ndarray, int]:
     """(int64 [N], number of classes): groups of images, which are the labels but for captions."""
     classes = getattr(dataset, "group_labels", dataset.labels)
     return classes, getattr(dataset, "num_groups", dataset.num_classes)
-
-
-def few(names: Sequence[str], shown: int = 5) -> str:
-    """The first names, and how many more there are, for one line on the screen."""
-    more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return ", ".join(names[:shown]) + more

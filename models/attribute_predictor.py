@@ -4,8 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -21,6 +22,7 @@ CLOCK = 32
 """Features of the noise level."""
 LOWEST, HIGHEST, BINS = 0.002, 80.0, 8
 """Noise levels between which there is a temperature for each of BINS ranges of ln sigma."""
+Place = TypeVar("Place", float, np.ndarray)
 
 
 class AttributePredictor(nn.Module):
@@ -90,9 +92,13 @@ class AttributePredictor(nn.Module):
 
 def bins(sigma: Tensor) -> Tensor:
     """The range of ln sigma that each level lies in, int64 [B]; levels outside: the nearest."""
-    low, high = math.log(LOWEST), math.log(HIGHEST)
-    place = (sigma.double().clamp(LOWEST, HIGHEST).log() - low) / (high - low)
+    place = (sigma.double().clamp(LOWEST, HIGHEST) / LOWEST).log() / math.log(HIGHEST / LOWEST)
     return (place * BINS).long().clamp(0, BINS - 1)
+
+
+def level(place: Place) -> Place:
+    """The noise level at a place among the ranges: 0 the lowest, 1 the end of the first range."""
+    return LOWEST * (HIGHEST / LOWEST) ** (place / BINS)
 
 
 class AttributeOfImages:

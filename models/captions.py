@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from foundation.few_names import few
 from models.condition import Condition
 
 SHOWN = 8
@@ -136,7 +137,9 @@ class EncodedCaptions(CaptionTable):
                     f"prompt {caption!r:.80}: the encoder knows no word of it: use other words"
                 )
             if words:
-                remarks.append(f"prompt {caption!r:.80}: unknown to the encoder: {few(words)}")
+                remarks.append(
+                    f"prompt {caption!r:.80}: unknown to the encoder: {few(words, SHOWN)}"
+                )
         self._set(captions, *self.encoder.encode(captions))
         return remarks
 
@@ -153,9 +156,3 @@ def refuse_blank(captions: Sequence[str]) -> None:
     for caption in captions:
         if not caption.strip():
             raise ValueError("an empty prompt asks for nothing: --labels -1 draws without a prompt")
-
-
-def few(words: Sequence[str]) -> str:
-    """The first of these words, and how many more there are."""
-    more = f" and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
-    return ", ".join(words[:SHOWN]) + more

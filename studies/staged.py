@@ -25,15 +25,6 @@ class StageError(Exception):
     """A stage ended with an error, which it has printed."""
 
 
-def merged(params: Mapping, changes: Mapping) -> dict:
-    """`params` with `changes`; sections are merged, all else, lists too, is replaced."""
-    out = dict(params)
-    for key, value in changes.items():
-        both = isinstance(value, Mapping) and isinstance(out.get(key), Mapping)
-        out[key] = merged(out[key], value) if both else value
-    return out
-
-
 def run_stages(
     folder: Path, params: Mapping, commands: Sequence[str], given: Mapping[str, Path] | None = None
 ) -> dict[str, float]:

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from foundation.few_names import few
 from foundation.json_hash import json_hash
-from models.captions import SHOWN, CaptionTable, few, refuse_blank
+from models.captions import SHOWN, CaptionTable, refuse_blank
 from models.layers.magnitude_preserving import MPEmbedding, pixel_norm
 from models.text_encoders.tokenizer import padded
 
@@ -71,7 +72,9 @@ class WordTable(CaptionTable):
                     "the weights lists all)"
                 )
             if unknown:
-                remarks.append(f"prompt {caption!r:.80}: unknown words left out: {few(unknown)}")
+                remarks.append(
+                    f"prompt {caption!r:.80}: unknown words left out: {few(unknown, SHOWN)}"
+                )
         index, mask = _numbered(captions, self.vocabulary, self.most)
         self.set_table(words=index, mask=mask)
         return remarks

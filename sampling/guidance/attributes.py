@@ -1,11 +1,12 @@
 """What guidance by an attribute has in common: named shares, and the interface of a predictor."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, Self
 
 from pydantic import AfterValidator, Field
 
 from foundation.did_you_mean import check_name
+from sampling.guidance.config import GuidanceConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,6 +48,22 @@ Shares = Annotated[dict[str, Share], Field(min_length=1), AfterValidator(_shares
 
 Predictor = Annotated[str, Field(min_length=1)] | None
 """The file of an attribute predictor's weights."""
+
+
+class AttributeGuidanceConfig(GuidanceConfig):
+    """Guidance by a predictor to wanted shares of an attribute's values."""
+
+    target: Shares
+    """{value: share} that are wanted; shares of all values add up to 1."""
+    predictor: Predictor = None
+    """Weights of the predictor (python -m pipelines.attributes); null: it is passed from Python."""
+
+    @property
+    def guiding_weights(self) -> str | None:
+        return self.predictor
+
+    def with_guiding_weights(self, path: str) -> Self:
+        return self.model_copy(update={"predictor": path})
 
 
 def share_vector(shares: Mapping[str, float], names: Sequence[str], like: "Tensor") -> "Tensor":

@@ -4,44 +4,33 @@ Source: Parihar et al., Balancing Act: Distribution-Guided Debiasing in Diffusio
 arXiv 2402.18206).
 """
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from foundation.bounds import AtMost
-from sampling.guidance.attributes import Predictor, Shares, checked, share_vector
+from sampling.guidance.attributes import AttributeGuidanceConfig, checked, share_vector
 from sampling.guidance.base import Guided, LabelledDenoiser
-from sampling.guidance.config import GuidanceConfig, GuidanceWeight, Needs
+from sampling.guidance.config import GuidanceWeight, Needs
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class DistributionConfig(GuidanceConfig):
+class DistributionConfig(AttributeGuidanceConfig):
     """Pulls the mean prediction of a group of images to wanted shares, through the hidden state."""
 
     needs: ClassVar[Needs] = Needs(attribute=True, plain_denoiser=True)
 
     kind: Literal["distribution"] = "distribution"
     """The images of a group depend on one another. First in the list, for it needs the network."""
-    target: Shares
-    """{value: share} that are wanted; shares of all values add up to 1."""
     group: Annotated[int, Field(ge=2), AtMost(4096, "a group is drawn at once")] = 64
     """Images of a group: those whose numbers have the same quotient by it. The batch size and the
     number of images must be multiples of it."""
-    predictor: Predictor = None
-    """Weights of the predictor (python -m pipelines.attributes); null: it is passed from Python."""
     weight: GuidanceWeight = 1.0
     """Strength, whatever the size of the group; 0 leaves the denoiser unguided."""
     most_change: Annotated[float, Field(gt=0, le=1)] = 0.3
     """The hidden state of an image changes by at most this share of its norm."""
-
-    @property
-    def guiding_weights(self) -> str | None:
-        return self.predictor
-
-    def with_guiding_weights(self, path: str) -> Self:
-        return self.model_copy(update={"predictor": path})
 
     @property
     def group_size(self) -> int:

@@ -1,40 +1,35 @@
 """Guidance to wanted shares of an attribute's values, image by image (Jeffrey's rule)."""
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from sampling.guidance.attributes import Attribute, Predictor, Shares, checked, share_vector
+from sampling.guidance.attributes import (
+    Attribute,
+    AttributeGuidanceConfig,
+    Shares,
+    checked,
+    share_vector,
+)
 from sampling.guidance.base import Guided, LabelledDenoiser
-from sampling.guidance.config import GuidanceConfig, GuidanceWeight, Needs
+from sampling.guidance.config import GuidanceWeight, Needs
 from sampling.guidance.gradient import Gradient
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class MarginalConfig(GuidanceConfig):
+class MarginalConfig(AttributeGuidanceConfig):
     """Draws an attribute's values with wanted shares, each image by itself."""
 
     needs: ClassVar[Needs] = Needs(attribute=True)
 
     kind: Literal["marginal"] = "marginal"
     """Image i still depends on (seed, i) alone. Needs an attribute predictor."""
-    target: Shares
-    """{value: share} that are wanted; shares of all values add up to 1."""
     source: Shares | None = None
     """{value: share} of what the denoiser draws unguided; null: as the predictor says, which is
     right where its labelled images were taken at random from the training images."""
-    predictor: Predictor = None
-    """Weights of the predictor (python -m pipelines.attributes); null: it is passed from Python."""
     weight: GuidanceWeight = 1.0
     """1: the wanted shares, if the predictor is exact; 0 leaves the denoiser unguided."""
-
-    @property
-    def guiding_weights(self) -> str | None:
-        return self.predictor
-
-    def with_guiding_weights(self, path: str) -> Self:
-        return self.model_copy(update={"predictor": path})
 
     def wrap(self, denoiser: LabelledDenoiser, helper: Any = None) -> Guided:
         """Gradient guidance by the log of how much likelier the target makes an image."""

@@ -12,11 +12,11 @@ from its checkpoint. Prints the table.
 import argparse
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from pipelines.console.command import check_argument, check_images
 from studies.distil.arms import ARMS
+from studies.distil.inputs import add_inputs, given_of
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -26,11 +26,8 @@ def main(arguments: list[str] | None = None) -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    add_inputs(parser)
     add = parser.add_argument
-    add("--teacher", type=Path, required=True, help="weights (.safetensors) of the teacher")
-    add("--params", default="presets/fashion_mnist.yaml", help="default: %(default)s")
-    add("--dataset", type=Path, default=Path("outputs/dataset"), metavar="FOLDER")
-    add("--reference", type=Path, default=Path("outputs/reference"), metavar="FOLDER")
     add("--arms", default=",".join(ARMS), help="default: all")
     add("--seeds", default="21,22,23", help="default: %(default)s; 20 is for tuning")
     add("--kimg", type=float, help="length of each training (default: the arm's own)")
@@ -42,9 +39,6 @@ def main(arguments: list[str] | None = None) -> None:
         metavar="KEY=VALUE",
         help="another setting of the student (value: JSON), for tuning; may be given several times",
     )
-    add("--images", type=int, default=2048, help="judged of each unit (default: %(default)s)")
-    add("--work", type=Path, default=Path(".runs/studies/distil"), metavar="FOLDER")
-    add("--rows", type=Path, default=Path("studies/rows/distil"), metavar="FOLDER")
     add("--list", action="store_true", help="print the table of the rows that stand, and stop")
     options = parser.parse_args(arguments)
     names = options.arms.split(",")
@@ -68,21 +62,12 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(options: argparse.Namespace, names: list[str], seeds: list[int]) -> None:
     """All units that have no row yet."""
-    from pipelines.params import load_params
     from sampling.config import SamplerConfig
     from sampling.for_students import student_sampler
     from studies.distil.arms import FREE_GRIDS, free_sampler
-    from studies.distil.unit import Given, teacher_unit, train_unit
+    from studies.distil.unit import teacher_unit, train_unit
 
-    given = Given(
-        load_params(options.params),
-        options.teacher,
-        options.dataset,
-        options.reference,
-        options.work,
-        options.rows,
-        options.images,
-    )
+    given = given_of(options)
     changes = changed(options.set)
     variant = ",".join(f"{key}={value}" for key, value in changes.items()).replace("/", "_")
     own = {key: getattr(options, key) for key in ("kimg", "lr") if getattr(options, key)}

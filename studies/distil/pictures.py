@@ -12,6 +12,7 @@ from pathlib import Path
 
 from foundation.json_files import read_object
 from studies.distil.arms import ARMS, Arm, free_sampler
+from studies.distil.inputs import add_teacher
 
 SHOWN = (("regression", 1), ("matching", 1), ("matching_4", 4), ("consistency", 1))
 SHOWN += (("consistency", 2), ("consistency", 4), ("no_critic", 1))
@@ -80,12 +81,10 @@ def main(arguments: list[str] | None = None) -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    add_teacher(parser)
     add = parser.add_argument
-    add("--teacher", type=Path, required=True, help="weights (.safetensors) of the teacher")
     add("--seed", type=int, default=21, help="of the students (default: %(default)s)")
     add("--columns", type=int, default=10, help="images of each (default: %(default)s)")
-    add("--work", type=Path, default=Path(".runs/studies/distil"), metavar="FOLDER")
-    add("--rows", type=Path, default=Path("studies/rows/distil"), metavar="FOLDER")
     add("--out", type=Path, required=True, metavar="FILE")
     options = parser.parse_args(arguments)
     arms = []

@@ -11,11 +11,11 @@ whole, nor a game, whose rate falls to the end.
 import argparse
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foundation.atomic_files import write_text
 from studies.distil.arms import ARMS
+from studies.distil.inputs import add_inputs, given_of
 
 if TYPE_CHECKING:  # --help does without torch
     from studies.distil.unit import Given
@@ -65,31 +65,15 @@ def main(arguments: list[str] | None = None) -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    add_inputs(parser)
     add = parser.add_argument
-    add("--teacher", type=Path, required=True, help="weights (.safetensors) of the teacher")
-    add("--params", default="presets/fashion_mnist.yaml", help="default: %(default)s")
-    add("--dataset", type=Path, default=Path("outputs/dataset"), metavar="FOLDER")
-    add("--reference", type=Path, default=Path("outputs/reference"), metavar="FOLDER")
     add("--arms", default="matching", help="default: %(default)s")
     add("--seeds", default="21,22,23", help="default: %(default)s")
     add("--kimg", default="40", help="after how many (default: %(default)s)")
-    add("--images", type=int, default=2048, help="judged of each (default: %(default)s)")
-    add("--work", type=Path, default=Path(".runs/studies/distil"), metavar="FOLDER")
-    add("--rows", type=Path, default=Path("studies/rows/distil"), metavar="FOLDER")
     options = parser.parse_args(arguments)
-    from pipelines.params import load_params
     from studies.distil.report import table
-    from studies.distil.unit import Given
 
-    given = Given(
-        load_params(options.params),
-        options.teacher,
-        options.dataset,
-        options.reference,
-        options.work,
-        options.rows,
-        options.images,
-    )
+    given = given_of(options)
     try:
         for seed in map(int, options.seeds.split(",")):
             for name in options.arms.split(","):

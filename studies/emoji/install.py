@@ -76,11 +76,16 @@ def write_emoji(archive: tarfile.TarFile, emoji: list[Emoji], out: Path) -> None
     for folder, some in (("tones", train), ("held_out", held_out)):
         for one in some:
             places[one.file].append(f"{folder}/{one.tone}")
-    for file, folders in places.items():
-        content = _read(archive, f"img/twitter/64/{file}")
-        for folder in folders:
+    for member in archive:  # in the archive's order, for going back unpacks it anew
+        folder, _, file = member.name.rpartition("/")
+        if folder != "package/img/twitter/64" or file not in places:
+            continue
+        content = _content(archive, member)
+        for folder in places.pop(file):
             (out / folder).mkdir(parents=True, exist_ok=True)
             (out / folder / file).write_bytes(content)
+    if places:
+        raise InstallError(f"{PICTURES} lacks {len(places)} pictures, such as {min(places)}")
     rows = [(f"{one.tone}/{one.file}", one.text) for one in train]
     text = io.StringIO()
     csv.writer(text).writerows([("file_name", "text"), *rows])
@@ -126,14 +131,14 @@ def _run(command: list[str], program: str, folder: Path | None = None) -> None:
         raise InstallError(f"{' '.join(command)}: {last}") from None
 
 
-def _read(archive: tarfile.TarFile, name: str) -> bytes:
-    stream = archive.extractfile(f"package/{name}")
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    stream = archive.extractfile(member)
     assert stream is not None  # a regular file of the package
     return stream.read()
 
 
 def _json(archive: tarfile.TarFile, name: str) -> list[dict]:
-    return json.loads(_read(archive, name))
+    return json.loads(_content(archive, archive.getmember(f"package/{name}")))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from dataset.store import ImageDataset
 from foundation.atomic_files import write_text
 from foundation.json_files import read_object
 from foundation.json_hash import json_hash
-from studies.staged import ROOT, merged, run_stages
+from foundation.nested_settings import merged
+from studies.staged import ROOT, run_stages
 
 LENGTH, SAMPLER = 0.1, "heun18"
 ITEM = f"{LENGTH}-{SAMPLER}"

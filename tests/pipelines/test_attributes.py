@@ -21,12 +21,8 @@ ROOT = Path(__file__).parents[2]
 SHARES = {"3": 0.5, "7": 0.5}
 
 
-@pytest.fixture
-def project(tmp_path, monkeypatch):
-    """A folder with digits, weights of an untrained denoiser without classes, and params."""
-    monkeypatch.chdir(tmp_path)
-    prepare_dataset(DatasetConfig(), tmp_path / "outputs/dataset")
-    torch.manual_seed(0)
+def save_untrained(path, seed):
+    torch.manual_seed(seed)
     config = ModelConfig(
         channels=8,
         channel_mult=(1,),
@@ -37,7 +33,15 @@ def project(tmp_path, monkeypatch):
     )
     denoiser = Denoiser((1, 8, 8), 0, config)
     torch.nn.init.constant_(denoiser.unet.output_gain, 1.0)  # 0 at first, which would hide the rest
-    save_weights(tmp_path / "w.safetensors", denoiser.state_dict(), describe(denoiser))
+    save_weights(path, denoiser.state_dict(), describe(denoiser))
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A folder with digits, weights of an untrained denoiser without classes, and params."""
+    monkeypatch.chdir(tmp_path)
+    prepare_dataset(DatasetConfig(), tmp_path / "outputs/dataset")
+    save_untrained(tmp_path / "w.safetensors", 0)
     text = (ROOT / "presets/digits.yaml").read_text()
     (tmp_path / "params.yaml").write_text(
         text.replace("class_conditional: true", "class_conditional: false")
@@ -108,12 +112,7 @@ def test_a_predictor_of_other_weights_is_refused(project, monkeypatch):
         "--steps",
         "1",
     )
-    torch.manual_seed(1)
-    config = ModelConfig(
-        channels=8, channel_mult=(1,), blocks=1, attention_resolutions=(), structural_blocks=()
-    )
-    other = Denoiser((1, 8, 8), 0, config)
-    save_weights(project / "w.safetensors", other.state_dict(), describe(other))
+    save_untrained(project / "w.safetensors", 1)
     entry = {
         "kind": "marginal",
         "target": {"1": 1.0},

@@ -3,13 +3,7 @@ import json
 import pytest
 import yaml
 
-from studies.staged import ROOT, StageError, merged, run_stages
-
-
-def test_sections_are_merged_and_lists_replaced():
-    params = {"a": {"b": 1, "c": [1, 2]}, "d": 3}
-    assert merged(params, {"a": {"c": [4]}, "e": 5}) == {"a": {"b": 1, "c": [4]}, "d": 3, "e": 5}
-    assert params == {"a": {"b": 1, "c": [1, 2]}, "d": 3}
+from studies.staged import ROOT, StageError, run_stages
 
 
 def test_a_stage_that_ended_well_is_not_run_again_and_one_that_failed_is(tmp_path, capfd):

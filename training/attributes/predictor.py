@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dataset.slots import slot_indices, slot_normal, slot_uniform
-from models.attribute_predictor import BINS, HIGHEST, LOWEST, AttributePredictor
+from models.attribute_predictor import BINS, HIGHEST, AttributePredictor, level
 from models.denoiser import Denoiser, Hidden
 from training.config import NoiseConfig
 from training.noise_levels import sigma_quantile
@@ -37,12 +37,7 @@ class Fitted:
     def ranges(self) -> Iterator[tuple[tuple[float, float], float, float]]:
         """((lowest, highest sigma), cross-entropy, accuracy) of each range."""
         for number, pair in enumerate(zip(self.cross_entropy, self.accuracy, strict=True)):
-            yield (edge(number), edge(number + 1)), *pair
-
-
-def edge(number: int) -> float:
-    """The noise level below range `number` of the ranges of sigma."""
-    return float(LOWEST * (HIGHEST / LOWEST) ** (number / BINS))
+            yield (level(number), level(number + 1)), *pair
 
 
 def fit(
@@ -127,7 +122,7 @@ def levels(noise: NoiseConfig, seed: int, slots: range) -> Tensor:
     """Noise levels float32 [B]: those of training, and some of the whole range."""
     chosen = slot_uniform(seed, "attribute/which", slots) < SPREAD
     uniform = slot_uniform(seed, "attribute/sigma", slots)
-    whole = np.exp(np.log(LOWEST) + uniform * np.log(HIGHEST / LOWEST))
+    whole = level(BINS * uniform)
     return torch.from_numpy(np.where(chosen, whole, sigma_quantile(noise, uniform))).float()
 
 
@@ -147,7 +142,7 @@ def calibrate(
     for number in range(BINS):
         slots = range(number * DRAWS * len(images), (number + 1) * DRAWS * len(images))
         uniform = slot_uniform(seed, "attribute/calibration", slots)
-        sigma = torch.from_numpy(edge(number) * (edge(1) / edge(0)) ** uniform).float()
+        sigma = torch.from_numpy(level(number + uniform)).float()
         eps = slot_normal(seed, "attribute/calibration", slots, images.shape[1:])
         noisy = images.repeat(DRAWS, 1, 1, 1) + sigma[:, None, None, None] * eps
         parts = [
