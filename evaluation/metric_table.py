@@ -1,6 +1,6 @@
 """The one table of metrics: title, meaning, which way is better, and where each is shown.
 
-Every page, figure, table and sweep reads it, and evaluation/metric_doc.py prints it for
+Every page, figure, table and sweep reads it, and pipelines/upkeep/metric_doc.py prints it for
 docs/metrics.md. A measured metric without a row here is listed in reports by its key. This module
 imports nothing that is slow.
 """

@@ -47,7 +47,7 @@ SOME = {
     "studies.idea",
     "studies.sampling",
     "benchmarks.step",
-    "evaluation.metric_doc",
+    "pipelines.upkeep.metric_doc",
 }
 
 # Params with every kind of sampling, and a game that plays one of them.

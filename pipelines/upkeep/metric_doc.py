@@ -1,6 +1,6 @@
 """Prints the tables of docs/metrics.md: every metric, its meaning and which way is better.
 
-Run as: python -m evaluation.metric_doc, then replace the tables there by what it prints.
+Run as: python -m pipelines.upkeep.metric_doc, then replace the tables there by what it prints.
 """
 
 import argparse
@@ -25,7 +25,7 @@ def _rows(head: str, part: Mapping[str, MetricEntry]) -> Iterator[str]:
 
 def main() -> None:
     argparse.ArgumentParser(
-        prog="python -m evaluation.metric_doc",
+        prog="python -m pipelines.upkeep.metric_doc",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     ).parse_args()
