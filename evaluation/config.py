@@ -1,11 +1,13 @@
 """Settings of how generated images are judged."""
 
+from operator import not_
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from foundation.bounds import IMAGES_AT_ONCE, AtMost
 from foundation.settings_base import Settings
+from foundation.shares import Shares
 
 
 class EvaluationConfig(Settings):
@@ -40,3 +42,6 @@ otherwise efficientnet_lite0."""
     """Number of random draws for the mean and standard deviation of each metric and floor."""
     picture_images: Annotated[int, Field(ge=1), AtMost(10_000, "one sheet shows them all")] = 64
     """Images shown in samples.png and in nearest.png."""
+    target: Annotated[Shares | None, Field(exclude_if=not_)] = None
+    """{class: share} that the generated images should have: each item is judged by how far its
+    shares are from these, too (docs/steering.md); null: by none."""

@@ -9,6 +9,8 @@ import numpy as np
 from evaluation.classifier import classifier_accuracy
 from evaluation.config import EvaluationConfig
 from evaluation.copies import copy_notes
+from evaluation.fairness.judged import judge_shares
+from evaluation.fairness.wanted import WantedShares, answers_of
 from evaluation.floors import Drawn, draw_metrics, equal_size
 from evaluation.frechet import feature_statistics, frechet_distance
 from evaluation.gap import RESOLUTION, gap_with_floor
@@ -29,6 +31,7 @@ def judge(
     seed: int,
     progress: Callable[[str, int, int], None] | None = None,
     floors: Path | None = None,
+    wanted: WantedShares | None = None,
 ) -> dict:
     """Measure generated images against a reference made by `build_reference`.
 
@@ -46,9 +49,11 @@ def judge(
             another thing that is done, after each measurement.
         floors: folder in which floors are kept, for they are the same whatever is judged; None:
             they are computed anew. The result is the same.
+        wanted: the shares of classes that the images should have; None: they are not judged.
 
     Returns:
-        A JSON-able dict {"metrics", "n", "metric_name", "protocol"}. Each metric is {"value", "std"
+        A JSON-able dict {"metrics", "n", "metric_name", "protocol"}, with `wanted` also "shares"
+        (evaluation/fairness). Each metric is {"value", "std"
         over draws, "floor", "floor_std" over draws} or a part of that; undefined numbers are
         None. Raises ValueError for images of another type or features that are not finite.
     """
@@ -88,11 +93,22 @@ def judge(
             ),
             "floor": reference.manifest["held_out_accuracy"],
         }
+    protocol = _protocol(reference, config, n, len(generated), seed)
+    shares = {}
+    if wanted is not None:
+        assert reference.classifier is not None  # wanted_shares refuses a reference without
+        answers = answers_of(reference.classifier, generated, np.arange(len(generated)))
+        real = reference.train_features, reference.held_out_features
+        judged = judge_shares(answers, features, real, wanted, config, seed)
+        metrics |= judged.metrics
+        shares = {"shares": {name: jsonable(entry) for name, entry in judged.shares.items()}}
+        protocol["target"] = wanted.told
     return {
         "metrics": {name: jsonable(entry) for name, entry in metrics.items()},
         "n": n,
         "metric_name": reference.manifest["metric_name"],
-        "protocol": _protocol(reference, config, n, len(generated), seed),
+        "protocol": protocol,
+        **shares,
     }
 
 

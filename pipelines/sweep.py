@@ -50,7 +50,7 @@ from pipelines.sweeps.swept_student import check_teachers
 from pipelines.sweeps.tracked import SweepRuns
 from pipelines.sweeps.trial import TrialTask, run_trial
 from pipelines.workspace.dvc_command import run_dvc
-from pipelines.workspace.fingerprint import dataset_hash
+from pipelines.workspace.input_hashes import dataset_hash
 from pipelines.workspace.paths import DATASET, REFERENCE, REPORTS, dvc_root, grid_cache
 from pipelines.workspace.stage_code import code_hash, content_hash, stage_files
 from pipelines.workspace.training_data import latents_folder

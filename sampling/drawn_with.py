@@ -27,7 +27,7 @@ def drawn_with(request: GenerationRequest) -> dict[str, Any]:
     Weights files enter by their content. Raises ValueError for guidance without a network, OSError
     for a file that cannot be read.
     """
-    from sampling.from_weights import guiding_file  # brings torch
+    from sampling.from_weights import guiding_file, predictor_file  # brings torch
 
     assert request.weights is not None, "the request names no weights"
     sampler = request.sampler
@@ -36,14 +36,14 @@ def drawn_with(request: GenerationRequest) -> dict[str, Any]:
     for number, entry in enumerate(sampler.guidance):
         if entry.needs.network:
             files[f"guide {number}"] = guiding_file(entry, request)
-        elif entry.guiding_weights is not None:
-            files[f"guide {number}"] = entry.guiding_weights
+        elif entry.needs.attribute:
+            files[f"guide {number}"] = predictor_file(entry, request)
     files["classifier"] = request.classifier
     facts: dict[str, Any] = {_FILE: weights.name, "seed": request.seed}
     facts |= {name: file_hash(file)[:16] for name, file in files.items() if file is not None}
     settings = sampler.model_dump(mode="json")
     for entry in settings["guidance"]:
-        for path in ("weights", "predictor"):
+        for path in ("weights", "predictor", "attribute"):
             entry.pop(path, None)  # its content is known
     facts |= {key: value for key, value in settings.items() if value not in (None, {}, [])}
     if request.prompts:

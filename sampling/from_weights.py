@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from foundation.number_names import number_name
+from models.attribute_predictor import KIND as ATTRIBUTE_PREDICTOR
 from models.attribute_predictor import AttributeOfImages, load_attribute_predictor
 from models.denoiser import Denoiser, load_denoiser
 from models.dual_encoder import KIND as DUAL_ENCODER
@@ -16,7 +17,7 @@ from models.weights import load_description
 from models.weights_folder import weights_file
 from sampling.generate import Progress, as_sampled, device_of, generate_batches
 from sampling.guidance.config import GuidanceConfig
-from sampling.guidance.gradient import CaptionScore, ClassifierLogProb
+from sampling.guidance.gradient import AttributeLogProb, CaptionScore, ClassifierLogProb
 from sampling.request import GenerationRequest
 
 
@@ -60,12 +61,7 @@ def _guide(entry: GuidanceConfig, denoiser: Denoiser, request: GenerationRequest
             guide.ask(request.prompts)
         return guide
     if entry.needs.attribute:
-        if entry.guiding_weights is None:
-            raise ValueError(
-                f"guidance {entry.kind} needs an attribute predictor: make one with "
-                "python -m pipelines.attributes and name its file as `predictor`"
-            )
-        predictor, of = load_attribute_predictor(Path(entry.guiding_weights))
+        predictor, of = load_attribute_predictor(predictor_file(entry, request))
         return AttributeOfImages(denoiser, predictor.to(device), of)
     if entry.needs.classifier:
         if request.classifier is None:
@@ -73,13 +69,43 @@ def _guide(entry: GuidanceConfig, denoiser: Denoiser, request: GenerationRequest
                 f"guidance {entry.kind} needs a classifier that is not the metric's: use it with "
                 "python -m pipelines.sample --classifier FILE, not in evaluate"
             )
-        if load_description(Path(request.classifier)).get("kind") == DUAL_ENCODER:
+        kind = load_description(Path(request.classifier)).get("kind")
+        if kind == ATTRIBUTE_PREDICTOR:
+            predictor, of = load_attribute_predictor(Path(request.classifier))
+            attribute = AttributeOfImages(denoiser, predictor.to(device), of)
+            return AttributeLogProb(attribute, denoiser.label_names)
+        if kind == DUAL_ENCODER:
             pair = load_dual_encoder(Path(request.classifier)).to(device)
             pair.ask(request.prompts or denoiser.label_names)
             return CaptionScore(as_sampled(denoiser, request.sampler), pair, denoiser.codec)
         classifier = load_classifier(Path(request.classifier)).to(device)
         return ClassifierLogProb(as_sampled(denoiser, request.sampler), classifier, denoiser.codec)
     return None
+
+
+def predictor_file(entry: GuidanceConfig, request: GenerationRequest) -> Path:
+    """The file of the attribute predictor that guides.
+
+    The name of an attribute means the predictor that the pipeline has made for the denoiser's own
+    weights: outputs/attributes/NAME beside outputs/ema. Raises ValueError where the entry names
+    neither a file nor an attribute, or that predictor is not there.
+    """
+    if entry.guiding_weights is not None:
+        return Path(entry.guiding_weights)
+    if entry.guiding_attribute is None or request.weights is None:
+        raise ValueError(
+            f"guidance {entry.kind} needs an attribute predictor: make one with "
+            "python -m pipelines.attributes and name its file as `predictor`, or give `attribute`, "
+            "the name of one in params"
+        )
+    weights = weights_file(request.weights)
+    file = weights.parent.parent / "attributes" / entry.guiding_attribute / weights.name
+    if not file.is_file():
+        raise ValueError(
+            f"guidance {entry.kind}: {file} is missing, the predictor of attribute "
+            f"{entry.guiding_attribute!r} for {weights.name}: run `dvc repro attributes`"
+        )
+    return file
 
 
 def guiding_file(entry: GuidanceConfig, request: GenerationRequest) -> Path:

@@ -11,11 +11,11 @@ from foundation.json_files import read_object
 from pipelines.settings.schema import Params
 from pipelines.sweeps.record import OPEN, TRIALS, Trial
 from pipelines.workspace.fingerprint import (
-    dataset_hash,
     stage_identity,
     student_identity,
     teacher_file,
 )
+from pipelines.workspace.input_hashes import dataset_hash
 from pipelines.workspace.leftovers import in_words
 from pipelines.workspace.makers import runs
 from pipelines.workspace.paths import DATASET

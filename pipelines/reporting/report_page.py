@@ -2,7 +2,15 @@
 
 from pipelines.reporting.html import page
 from pipelines.reporting.inputs import Inputs
-from pipelines.reporting.sections import head, pictures, protocol, results, students, training
+from pipelines.reporting.sections import (
+    head,
+    pictures,
+    protocol,
+    results,
+    shares,
+    students,
+    training,
+)
 from pipelines.reporting.stage_outputs import best_item
 
 
@@ -19,6 +27,7 @@ def render(inputs: Inputs) -> str:
             pictures.data_set(inputs),
             results.metrics(best),
             results.settings(inputs, best),
+            shares.shares(inputs, best),
             pictures.other_settings(inputs, best),
             students.students(inputs, best),
             training.training(inputs),

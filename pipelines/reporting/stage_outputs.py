@@ -80,6 +80,8 @@ class Item(BaseModel, extra="ignore", frozen=True):
     weights_sha256: str | None = None
     """Of the file that drew the images; None in files of older versions."""
     metrics: dict[str, Metric]
+    shares: dict[str, dict[str, Number]] = {}
+    """{class: {"wanted", "found", "answered"}} where evaluation.target asks for shares."""
     protocol: dict[str, Any] = {}
 
     def value(self, name: str) -> float | None:

@@ -153,6 +153,11 @@ def classifier_note(request: GenerationRequest, classes: int) -> str | None:
             f"--classifier {request.classifier} knows classes and no words: give a dual encoder "
             "(python -m pipelines.text.dual_encoder), or --labels in place of --prompt"
         )
+    if about.get("kind") == "attribute_predictor":
+        return (
+            f"guidance {kinds[0]} raises the log-probability of {request.classifier}, at every "
+            "noise level"
+        )
     if about.get("kind") != "classifier":
         raise ValueError(f"--classifier {request.classifier} holds no classifier of images")
     if about.get("num_classes") != classes:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from foundation.did_you_mean import spelling_hint
 from foundation.number_names import number_name
 from pipelines.settings.attention_checks import undivided_heads
+from pipelines.settings.attribute_checks import attribute_problems
 from pipelines.settings.autoencoder_checks import (
     autoencoder_batches,
     autoencoder_method,
@@ -40,6 +41,7 @@ def combination_problems(params: "Params") -> list[str]:
         *_student_games(params),
         *_averages(params),
         *_samplers(params),
+        *attribute_problems(params),
         *_evaluation(params),
         *student_problems(params),
     ]
@@ -260,12 +262,6 @@ def _samplers(params: "Params") -> Iterator[str]:
                 yield (
                     f"{where}: {entry.kind} needs a classifier that is not the metric's: use it "
                     "with python -m pipelines.sample --classifier FILE, and leave it out of "
-                    "`samplers`"
-                )
-            if entry.needs.attribute:
-                yield (
-                    f"{where}: {entry.kind} needs a predictor of the very weights that it guides: "
-                    "use it with python -m pipelines.sample --sampler, and leave it out of "
                     "`samplers`"
                 )
             file, length = entry.guiding_weights, entry.guiding_length

@@ -13,12 +13,14 @@ from models.config import EMAConfig, ModelConfig
 from pipelines.settings.cluster import ClusterConfig
 from pipelines.settings.tracking import TrackingConfig
 from sampling.config import SamplerConfig
+from training.attributes.config import AttributeConfig
 from training.config import NoiseConfig, TrainConfig
 from training.run_settings import RunSettings
 from training.structure.config import StructureConfig
 from training.students import Student
 
 MAX_SAMPLERS = AtMost(256, "each is evaluated with every EMA length")
+MAX_ATTRIBUTES = AtMost(256, "a predictor of each is trained for every EMA length")
 MAX_STUDENTS = AtMost(256, "each is trained one after the other")
 
 
@@ -47,6 +49,9 @@ class Params(Settings):
     """Sampler settings by name."""
     samplers: Annotated[tuple[str, ...], Field(min_length=1), MAX_SAMPLERS] = ("default",)
     """Names of the sampler settings that are evaluated."""
+    attributes: Annotated[dict[str, AttributeConfig], MAX_ATTRIBUTES] = Field(default={})
+    """Attributes by name: predictors that guidance `marginal` and `distribution` read
+    (docs/steering.md)."""
     students: Annotated[dict[str, Student], MAX_STUDENTS] = Field(default={})
     """Students of the trained denoiser, by name: copies of it that learn to draw in few steps
     (docs/distillation.md)."""

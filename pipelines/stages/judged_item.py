@@ -58,6 +58,7 @@ def judge_item(
     Prints progress and logs numbers and pictures to `run`.
     """
     # These bring torch, which --help does without.
+    from evaluation.fairness.wanted import wanted_shares
     from evaluation.judge import judge
     from pipelines.ray_jobs.generation import generate_images
 
@@ -65,12 +66,16 @@ def judge_item(
     request = asked_images(params, subject, dataset, reference.train_indices)
     labels, count = request.labels, params.evaluation.num_images
     groups = dataset.groups_of(labels)
+    target = params.evaluation.target
+    wanted = None if target is None else wanted_shares(target, dataset, reference)
     start = time.monotonic()
     with phases(f"evaluate {subject.item}") as report:
         images = generate_images(request, params.cluster, partial(report, "sampling"))
         run.log_metrics({"img_per_s": count / (time.monotonic() - start)})
         result = judge(
-            images, groups, reference, params.evaluation, params.seed, report, floors_cache()
+            *(images, groups, reference, params.evaluation, params.seed, report),
+            floors=floors_cache(),
+            wanted=wanted,
         )
         result["metrics"] |= latent_floor(params, subject, dataset, reference, report)
         shown = images[: params.evaluation.picture_images]

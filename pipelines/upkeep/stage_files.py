@@ -5,7 +5,7 @@ from pathlib import Path
 
 from foundation.atomic_files import write_text
 from pipelines.console.command import run_stage
-from pipelines.workspace.dvc_file import with_code
+from pipelines.upkeep.dvc_file import with_code
 
 DVC_FILE = Path("dvc.yaml")
 

@@ -13,16 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from foundation.atomic_files import write_text
-from foundation.json_files import read_object
-from models.autoencoders.config import DiffusersConfig
-from models.autoencoders.diffusers_folder import read_diffusers_folder
 from pipelines.settings.schema import Params
 from pipelines.workspace.chosen_kinds import chosen_kinds
+from pipelines.workspace.input_hashes import (
+    dataset_hash,
+    folder_hashes,
+    guide_hashes,
+    init_hash,
+    latents_hash,
+    weights_hashes,
+)
 from pipelines.workspace.paths import (
+    ATTRIBUTES,
     AUTOENCODER,
-    DATASET,
     EMA,
-    LATENTS,
     REFERENCE,
     STUDENTS,
     TRAIN,
@@ -38,12 +42,7 @@ from pipelines.workspace.stage_code import (
     hash_of,
     stage_files,
 )
-from pipelines.workspace.weights_files import (
-    check_autoencoder,
-    encoder_hash,
-    guiding_files,
-    init_file,
-)
+from pipelines.workspace.weights_files import encoder_hash
 
 STUDENT_PARAMS = (
     *("seed", "model", "noise", "ema.tracked"),
@@ -52,6 +51,8 @@ STUDENT_PARAMS = (
 """Params that decide the result of a student's training, besides its own settings."""
 OF_STUDENTS = ("distil", "evaluate_students")
 """Stages that do nothing where no student is trained."""
+OF_ATTRIBUTES = ("attributes",)
+"""Stages that do nothing where no attribute is named."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,11 @@ def stage_fingerprint(stage: str, params: Params) -> str:
 def item_fingerprint(params: Params, length: float, sampler: str) -> str:
     """Fingerprint of one item of evaluate; it depends on the content of the weights."""
     identity = stage_identity("evaluate", params, sampler=sampler)
-    weights = _weights_hashes(EMA / f"{length_name(length)}.safetensors")
-    parts = [identity.fingerprint, weights, _guide_hashes(params, [sampler])]
+    weights = weights_hashes(EMA / f"{length_name(length)}.safetensors")
+    parts = [identity.fingerprint, weights, guide_hashes(params, [sampler])]
+    predictors = ATTRIBUTES / "items" / f"{item_name(length, sampler)}.json"
+    if params.sampling[sampler].attributes and predictors.is_file():
+        parts.append(content_hash(predictors))
     return f"{hash_of(parts)[:16]}-{item_name(length, sampler)}"
 
 
@@ -118,7 +122,7 @@ def student_identity(params: Params, name: str) -> Identity:
     """
     plain = params.model_dump(mode="json")
     inputs = {"dataset": dataset_hash(), "teacher": teacher_hashes(params, name)}
-    inputs |= _latents_hash(params)
+    inputs |= latents_hash(params)
     code = stage_files("distil", chosen_kinds("distil", plain, student=name))
     parts = student_params_hash(params, name), hash_of(inputs), code_hash(code)
     return Identity(f"distil-{name}", *parts)
@@ -153,7 +157,7 @@ def teacher_file(params: Params, name: str) -> Path:
 
 def teacher_hashes(params: Params, name: str) -> list[str | None]:
     """Content hashes of the two files of a student's teacher."""
-    return _weights_hashes(teacher_file(params, name))
+    return weights_hashes(teacher_file(params, name))
 
 
 def student_item_fingerprint(params: Params, name: str, length: float, sampler: str) -> str:
@@ -163,7 +167,7 @@ def student_item_fingerprint(params: Params, name: str, length: float, sampler: 
     kinds = chosen_kinds("evaluate_students", plain, sampler, name)
     code = code_hash(stage_files("evaluate_students", kinds))
     inputs = _inputs("evaluate_students", params)
-    weights = _weights_hashes(STUDENTS / name / f"{length_name(length)}.safetensors")
+    weights = weights_hashes(STUDENTS / name / f"{length_name(length)}.safetensors")
     parts = [chosen, inputs, code, weights]
     return f"{hash_of(parts)[:16]}-{student_item_name(name, length, sampler)}"
 
@@ -182,12 +186,15 @@ def outcome(params: Params) -> str:
     if params.distil:
         keys |= {*STAGE_PARAMS["distil"], *STAGE_PARAMS["evaluate_students"]}
         stages += OF_STUDENTS
+    if params.attributes:
+        keys |= set(STAGE_PARAMS["attributes"])
+        stages += OF_ATTRIBUTES
     code = _code_of(stages, plain)
     # Without hidden files, since DVC puts a .gitignore beside its outputs when the stage is over.
     files = [path for path in TRAIN.rglob("[!.]*") if path.is_file()]
     files += [path for path in (REFERENCE / "reference.json",) if path.is_file()]
     chosen = {key: _dotted(plain, key) for key in sorted(keys)}
-    guides = _guide_hashes(params, params.samplers)
+    guides = guide_hashes(params, params.samplers)
     return hash_of([chosen, dataset_hash(), code_hash(set(files)), code_hash(code), guides])[:16]
 
 
@@ -199,68 +206,17 @@ def pipeline_tag(params: Params) -> str:
     if params.autoencoder.kind == "none":  # pixels are known as they were before latents
         plain.pop("autoencoder")
     else:
-        plain["autoencoder"] |= _folder_hashes(params)
-    stages = [stage for stage in STAGE_PARAMS if params.distil or stage not in OF_STUDENTS]
+        plain["autoencoder"] |= folder_hashes(params)
+    idle = (() if params.distil else OF_STUDENTS) + (() if params.attributes else OF_ATTRIBUTES)
+    stages = [stage for stage in STAGE_PARAMS if stage not in idle]
     code = code_hash(_code_of(stages, plain))
-    guides = _guide_hashes(params, params.samplers)
-    return hash_of([plain, dataset_hash(), _init_hash(params), code, guides])[:16]
-
-
-def dataset_hash() -> str | None:
-    """Content hash of the prepared data set; None before the stage prepare."""
-    path = DATASET / "dataset.json"
-    if not path.is_file():
-        return None
-    try:
-        return str(read_object(path)["content_hash"])
-    except (OSError, KeyError, ValueError) as error:
-        raise ValueError(f"{path} is damaged ({error}): run the prepare stage again") from error
+    guides = guide_hashes(params, params.samplers)
+    return hash_of([plain, dataset_hash(), init_hash(params), code, guides])[:16]
 
 
 def _code_of(stages: Iterable[str], plain: dict) -> set[Path]:
     """Code files of several stages, of tables those of the kinds that params choose."""
     return {path for stage in stages for path in stage_files(stage, chosen_kinds(stage, plain))}
-
-
-def _weights_hashes(weights: Path) -> list[str | None]:
-    """Content hashes of a weights file and of its description; None of one that is missing."""
-    files = (weights, weights.with_suffix(".json"))
-    return [content_hash(path) if path.is_file() else None for path in files]
-
-
-def _init_hash(params: Params) -> str | None:
-    path = init_file(params)
-    return None if path is None else content_hash(path)
-
-
-def _folder_hashes(params: Params) -> dict[str, list[str]]:
-    """{"files": content hashes} of an autoencoder that params name by its folder; {} for others.
-
-    Raises ParamsError where the folder is missing.
-    """
-    config = params.autoencoder
-    if not isinstance(config, DiffusersConfig):
-        return {}
-    check_autoencoder(params)
-    return {"files": [content_hash(path) for path in read_diffusers_folder(config.path).files]}
-
-
-def _latents_hash(params: Params) -> dict[str, str | None]:
-    """{"latents": content hash of latents.json}, which holds those of all else; {} for pixels."""
-    if params.autoencoder.kind == "none":
-        return {}
-    path = LATENTS / "latents.json"
-    return {"latents": content_hash(path) if path.is_file() else None}
-
-
-def _guide_hashes(params: Params, samplers: Iterable[str]) -> list[str]:
-    """Content hashes of the guiding weights that the samplers name."""
-    return [
-        content_hash(file)
-        for name in samplers
-        for file in guiding_files(params.sampling[name], name)
-        if file is not None
-    ]
 
 
 def _inputs(stage: str, params: Params) -> dict[str, Any]:
@@ -269,15 +225,15 @@ def _inputs(stage: str, params: Params) -> dict[str, Any]:
     if stage != "prepare":
         inputs["dataset"] = dataset_hash()
     if stage == "autoencoder":
-        inputs |= _folder_hashes(params)
+        inputs |= folder_hashes(params)
     if stage == "encode":
-        inputs["autoencoder"] = _weights_hashes(AUTOENCODER / "autoencoder.safetensors")
+        inputs["autoencoder"] = weights_hashes(AUTOENCODER / "autoencoder.safetensors")
     if stage == "train":
-        inputs["init_from"] = _init_hash(params)
+        inputs["init_from"] = init_hash(params)
         if (text := encoder_hash(params)) is not None:
             inputs["text"] = text
-    if stage in ("train", "distil"):
-        inputs |= _latents_hash(params)
+    if stage in ("train", "distil", "attributes"):
+        inputs |= latents_hash(params)
     if stage in ("reconstruct", "summarize") and (TRAIN / "train.json").is_file():
         inputs["train"] = content_hash(TRAIN / "train.json")
     if stage == "distil":

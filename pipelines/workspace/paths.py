@@ -17,6 +17,8 @@ TRAIN = Path("outputs/train")
 
 EMA = Path("outputs/ema")
 
+ATTRIBUTES = Path("outputs/attributes")
+
 EVALUATE = Path("outputs/evaluate")
 
 UNUSED = Path("outputs/unused")
@@ -68,6 +70,11 @@ def pairs_cache() -> Path:
 def judged_cache() -> Path:
     """Where judged items of students are kept, so that a new student has only its own judged."""
     return dvc_root() / ".runs" / "judged"
+
+
+def attributes_cache() -> Path:
+    """Where predictors of attributes are kept, so that a new one has only itself trained."""
+    return dvc_root() / ".runs" / "attributes"
 
 
 def length_name(length: float) -> str:

@@ -26,6 +26,7 @@ STAGES = (
         "reference",
         "train",
         "ema",
+        "attributes",
         "evaluate",
         "students",
         "evaluate_students",

@@ -16,6 +16,7 @@ STAGE_PARAMS: dict[str, tuple[str, ...]] = {
     "reference": ("evaluation.extractor", "evaluation.inception_path"),
     "train": ("seed", "model", "noise", "train", "structure", "ema.tracked", "ema.snapshots"),
     "reconstruct": ("ema.lengths",),
+    "attributes": ("seed", "noise", "attributes", "ema.lengths", "sampling", "samplers"),
     "evaluate": ("seed", "evaluation"),
     # Of `train` a student has but a few keys (fingerprint.py), which a file may leave out.
     "distil": ("seed", "model", "noise", "train", "ema.tracked", "students", "distil"),
@@ -23,7 +24,7 @@ STAGE_PARAMS: dict[str, tuple[str, ...]] = {
     # All that the report's list of changed params names.
     "summarize": (
         *("seed", "dataset", "autoencoder", "model", "noise", "train", "structure"),
-        *("ema", "sampling", "samplers", "students", "distil", "evaluation"),
+        *("ema", "attributes", "sampling", "samplers", "students", "distil", "evaluation"),
     ),
 }
 
@@ -31,6 +32,7 @@ STAGE_PARAMS: dict[str, tuple[str, ...]] = {
 IN_ROOMS: dict[str, str] = {
     "autoencoder": "pipelines.latents.autoencoder",
     "encode": "pipelines.latents.encode",
+    "attributes": "pipelines.attributes.stage",
     "distil": "pipelines.students.distil",
     "evaluate_students": "pipelines.students.evaluate",
 }
@@ -63,6 +65,7 @@ NO_RESULT: dict[str, str] = {
     "pipelines.forecast": "how long a stage will take",
     "pipelines.params": "reads params.yaml, whose values count as params",
     "pipelines.settings.attention_checks": "refuses params, and changes none",
+    "pipelines.settings.attribute_checks": "refuses params, and changes none",
     "pipelines.settings.autoencoder_checks": "refuses params, and changes none",
     "pipelines.settings.cluster": "where a stage runs",
     "pipelines.settings.cross_checks": "refuses params, and changes none",

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import Field, model_validator
 
 from foundation.did_you_mean import check_name
+from foundation.shares import Shares
 from sampling.guidance.config import GuidanceConfig
 
 if TYPE_CHECKING:
@@ -33,19 +34,6 @@ class Attribute(Protocol):
         ...
 
 
-def _shares(shares: dict[str, float]) -> dict[str, float]:
-    total = sum(shares.values())
-    if abs(total - 1) > 1e-6:
-        raise ValueError(
-            f"the shares add up to {total:g}: give shares of all values, adding up to 1"
-        )
-    return shares
-
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Shares = Annotated[dict[str, Share], Field(min_length=1), AfterValidator(_shares)]
-"""{value of an attribute: its share}; values that are left out have none."""
-
 Predictor = Annotated[str, Field(min_length=1)] | None
 """The file of an attribute predictor's weights."""
 
@@ -55,15 +43,28 @@ class AttributeGuidanceConfig(GuidanceConfig):
 
     target: Shares
     """{value: share} that are wanted; shares of all values add up to 1."""
+    attribute: Annotated[str, Field(min_length=1)] | None = None
+    """Name of an entry of `attributes` in params, whose predictor guides (docs/steering.md)."""
     predictor: Predictor = None
-    """Weights of the predictor (python -m pipelines.attributes); null: it is passed from Python."""
+    """Weights of a predictor (python -m pipelines.attributes), in place of attribute; null: it is
+    that of the attribute, or is passed from Python."""
+
+    @model_validator(mode="after")
+    def _one_predictor(self) -> Self:
+        if self.attribute is not None and self.predictor is not None:
+            raise ValueError(f"{self.kind} takes attribute or predictor, not both")
+        return self
+
+    @property
+    def guiding_attribute(self) -> str | None:
+        return self.attribute
 
     @property
     def guiding_weights(self) -> str | None:
         return self.predictor
 
     def with_guiding_weights(self, path: str) -> Self:
-        return self.model_copy(update={"predictor": path})
+        return self.model_copy(update={"predictor": path, "attribute": None})
 
 
 def share_vector(shares: Mapping[str, float], names: Sequence[str], like: "Tensor") -> "Tensor":

@@ -64,6 +64,11 @@ class GuidanceConfig(Settings):
         return None
 
     @property
+    def guiding_attribute(self) -> str | None:
+        """Name of the attribute in params whose predictor guides; None if the entry names none."""
+        return None
+
+    @property
     def group_size(self) -> int:
         """Images, in the order of their numbers, that depend on one another; 1: none do."""
         return 1

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from foundation.bounds import AtMost
 from sampling.guidance.attributes import AttributeGuidanceConfig, checked, share_vector
+from sampling.guidance.backward import norms
 from sampling.guidance.base import Guided, LabelledDenoiser
 from sampling.guidance.config import GuidanceWeight, Needs
 
@@ -111,8 +112,3 @@ class HiddenShift(Guided):
             loss = ((means - wanted)[:, named].square() / wanted[named]).sum()
             (slope,) = torch.autograd.grad(loss, leaf)
         return self.group * slope
-
-
-def norms(h: "Tensor") -> "Tensor":
-    """Euclidean norm of each image's part, [B, 1, 1, 1]."""
-    return h.flatten(1).norm(dim=1)[:, None, None, None]

@@ -1,7 +1,9 @@
 """Guidance by the gradient of a log-probability, such as that of a classifier."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from foundation.few_names import few
 from sampling.guidance.base import Guided, LabelledDenoiser, LogProb
 from sampling.guidance.config import GuidanceConfig, GuidanceWeight, Needs
 
@@ -78,10 +80,13 @@ class CaptionScore:
         self.denoiser, self.dual_encoder, self.codec = denoiser, dual_encoder, codec
 
     def __call__(self, x: "Tensor", sigma: "Tensor", labels: "Tensor | None") -> "Tensor":
+        return self.of_clean(self.denoiser(x, sigma), labels)
+
+    def of_clean(self, x0: "Tensor", labels: "Tensor | None") -> "Tensor":
+        """The score [B] of clean images, differentiable in x0."""
         if labels is None or (labels < 0).any():
-            raise ValueError("guidance gradient needs a caption for every image")
-        clean = self.denoiser(x, sigma).float()
-        return self.dual_encoder.score(self.codec.pictures(clean), labels)
+            raise ValueError("guidance needs a caption for every image")
+        return self.dual_encoder.score(self.codec.pictures(x0.float()), labels)
 
 
 class ClassifierLogProb:
@@ -95,10 +100,45 @@ class ClassifierLogProb:
         self.denoiser, self.classifier, self.codec = denoiser, classifier, codec
 
     def __call__(self, x: "Tensor", sigma: "Tensor", labels: "Tensor | None") -> "Tensor":
+        return self.of_clean(self.denoiser(x, sigma), labels)
+
+    def of_clean(self, x0: "Tensor", labels: "Tensor | None") -> "Tensor":
+        """log p(label | x0) [B] of clean images, differentiable in x0."""
         import torch
 
         if labels is None or (labels < 0).any():
-            raise ValueError("guidance gradient needs a label for every image")
-        clean = self.denoiser(x, sigma).float()
-        logits = self.classifier.classify(self.codec.pictures(clean))
+            raise ValueError("guidance needs a label for every image")
+        logits = self.classifier.classify(self.codec.pictures(x0.float()))
         return torch.log_softmax(logits, 1).gather(1, labels[:, None])[:, 0]
+
+
+class AttributeLogProb:
+    """log p_sigma(label | x) [B] from the predictor of an attribute whose values are the labels.
+
+    The predictor knows noisy images, so this is classifier guidance as it was meant (Dhariwal and
+    Nichol 2021), where a classifier of clean images asks what D(x; sigma) shows.
+
+    Args:
+        attribute: `models.attribute_predictor.AttributeOfImages`, or any Attribute.
+        label_names: of the denoiser's classes, in the order of their numbers.
+
+    Raises ValueError where a class is no value of the attribute.
+    """
+
+    def __init__(self, attribute: Any, label_names: Sequence[str]):
+        absent = [name for name in label_names if name not in attribute.names]
+        if absent or not label_names:
+            raise ValueError(
+                f"the attribute predictor knows {', '.join(attribute.names)} and not the class "
+                f"{few(absent, 5) or 'of any image, for the denoiser has none'}: guidance marginal "
+                "takes the values by name"
+            )
+        self.attribute = attribute
+        self.places = [list(attribute.names).index(name) for name in label_names]
+
+    def __call__(self, x: "Tensor", sigma: "Tensor", labels: "Tensor | None") -> "Tensor":
+        if labels is None or (labels < 0).any():
+            raise ValueError("guidance needs a label for every image")
+        logs = self.attribute.log_probs(x, sigma, None)
+        places = labels.new_tensor(self.places)[labels]
+        return logs.gather(1, places[:, None])[:, 0]

@@ -3,10 +3,10 @@
 import math
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from foundation.shares import Shares
 from sampling.guidance.attributes import (
     Attribute,
     AttributeGuidanceConfig,
-    Shares,
     checked,
     share_vector,
 )

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from foundation.settings_by_kind import ByKind
 from sampling.guidance.autoguidance import AutoguidanceConfig
+from sampling.guidance.backward import BackwardConfig
 from sampling.guidance.base import Guide, LabelledDenoiser
 from sampling.guidance.classifier_free import ClassifierFreeConfig
 from sampling.guidance.config import GuidanceConfig
@@ -17,6 +18,7 @@ KINDS: dict[str, type[GuidanceConfig]] = {
     "classifier_free": ClassifierFreeConfig,
     "autoguidance": AutoguidanceConfig,
     "gradient": GradientConfig,
+    "backward": BackwardConfig,
     "marginal": MarginalConfig,
     "distribution": DistributionConfig,
     "interval": IntervalConfig,

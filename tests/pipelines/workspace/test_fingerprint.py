@@ -39,12 +39,15 @@ def test_each_stage_changes_with_its_params_only(workspace):
     before = {stage: stage_identity(stage, base).fingerprint for stage in STAGE_PARAMS}
     judging = {"evaluate", "evaluate_students"}
     for params, touched in (
-        (changed(seed=1), {"autoencoder", "train", "evaluate", *OF_STUDENTS, "summarize"}),
+        (
+            changed(seed=1),
+            {"autoencoder", "train", "attributes", "evaluate", *OF_STUDENTS, "summarize"},
+        ),
         (changed(cluster={"num_workers": 0}), set()),
         (changed(tracking={"experiment": "x"}), set()),
         (changed(evaluation={"num_images": 65}), {*judging, "summarize"}),
         (changed(evaluation={"extractor": "classifier"}), {"reference", *judging, "summarize"}),
-        (changed(ema={"lengths": [0.1]}), {"reconstruct", "summarize"}),
+        (changed(ema={"lengths": [0.1]}), {"reconstruct", "attributes", "summarize"}),
         (changed(ema={"snapshots": 8}), {"train", "summarize"}),
         (changed(structure={"kind": "none"}), {"train", "summarize"}),
         (changed(dataset={"resolution": 16}), {"prepare", "summarize"}),

@@ -1,5 +1,6 @@
 """The predictor of an attribute, against what Bayes says of a mixture."""
 
+from copy import deepcopy
 from types import SimpleNamespace
 
 import pytest
@@ -15,7 +16,7 @@ from models.attribute_predictor import (
 from models.config import ModelConfig
 from models.denoiser import Denoiser
 from models.weights import WeightsError, tensors_hash
-from training.attributes.predictor import fit, split
+from training.attributes.predictor import calibrate, fit, split
 from training.config import NoiseConfig
 
 MEANS = torch.tensor([[-0.6, 0.3], [0.6, -0.3]], dtype=torch.float64).view(2, 2, 1, 1)
@@ -55,6 +56,21 @@ def test_it_is_within_two_hundredths_of_a_nat_of_bayes(fitted, sigma):
     assert own < bayes + 0.02
     upside_down, _ = entropies(lambda hidden: -fitted.predictor(hidden), sigma)
     assert upside_down > bayes + 0.1
+
+
+def test_temperatures_undo_overconfidence(fitted):
+    """Logits made eight times as large get temperatures eight times as large, and no worse."""
+    sure = deepcopy(fitted.predictor)
+    with torch.no_grad():
+        for parameter in (sure.last.weight, sure.last.bias, sure.bias.weight):
+            parameter.mul_(8.0)
+    raw, _ = entropies(lambda hidden: sure.raw(hidden.bottleneck, hidden.sigma), 0.5)
+    clean, values = MIXTURE.sample(100, torch.Generator().manual_seed(3))
+    calibrate(sure, Eyes(), clean.float(), values, 0)
+    ratio = sure.temperatures / fitted.predictor.temperatures
+    assert (ratio[3:6] > 4).all() and (ratio[3:6] < 16).all(), ratio  # where errors are made
+    own, bayes = entropies(sure, 0.5)
+    assert own < bayes + 0.03 < raw - 0.1
 
 
 def test_its_prior_is_the_share_of_the_labelled_images(fitted):

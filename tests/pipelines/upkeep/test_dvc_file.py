@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from pipelines.upkeep import stage_files as command
+from pipelines.upkeep.dvc_file import FIRST, LAST, code_of, with_code
 from pipelines.workspace.chosen_kinds import NO_CHOICE
-from pipelines.workspace.dvc_file import FIRST, LAST, code_of, with_code
 from pipelines.workspace.imports import find_module
 from pipelines.workspace.kind_lists import has_kinds
 from pipelines.workspace.stage_code import (

@@ -5,23 +5,24 @@
 The attribute's values are classes of the data set; the images are taken at random from the training
 images of these classes, so that their shares are those of the data. The predictor reads the
 denoiser's hidden state at every noise level. Guidance `marginal` and `distribution` draw the values
-with other shares: name the file as `predictor` in params (docs/steering.md).
+with other shares: name the file as `predictor` in params (docs/steering.md). For `dvc repro`, name
+the attribute in params instead (section `attributes`), and guidance by that name.
 """
 
 from pathlib import Path
-
-import numpy as np
 
 from pipelines.console.command import check_argument, check_seed, parser, run_stage
 from pipelines.console.progress import progress
 from pipelines.params import load_params
 from pipelines.workspace.paths import DATASET, LATENTS
+from training.attributes.config import IMAGES, LAYERS, STEPS, AttributeConfig
 
-OUT = Path("outputs/attributes.safetensors")
+OUT = Path("outputs/attribute.safetensors")
 
 
 def main() -> None:
     arguments = parser(__doc__)
+    arguments.prog = "python -m pipelines.attributes"
     add = arguments.add_argument
     add("weights", type=Path, help="weights (.safetensors) of the denoiser")
     add("--values", metavar="A,B", help="names of classes (default: all of the data set)")
@@ -31,52 +32,32 @@ def main() -> None:
     add("--seed", type=int, default=0, help="which images, and their noise (%(default)s)")
     add("--out", type=Path, default=OUT, help="where the weights go (default: %(default)s)")
     args = arguments.parse_args()
-    check_argument("--images", args.images, 4, 10_000_000, "they are kept in memory")
-    check_argument("--layers", args.layers, 1, 3, "few images fit no deeper one")
-    check_argument("--steps", args.steps, 1, 10_000_000, "it is a small network")
+    for name, least, bound in (("images", 4, IMAGES), ("layers", 1, LAYERS), ("steps", 1, STEPS)):
+        check_argument(f"--{name}", getattr(args, name), least, int(bound.most), bound.why)
     check_seed("--seed", args.seed)
     params = load_params(args.params)
     # These take seconds to import, which --help does without.
     from dataset.latents import open_dataset
-    from models.attribute_predictor import save_attribute_predictor
     from models.denoiser import load_denoiser
-    from models.weights import tensors_hash
-    from training.attributes.labelled_images import labelled_rows
-    from training.attributes.predictor import fit
+    from pipelines.attributes.training import train_predictor
 
+    values = tuple(args.values.split(",")) if args.values else None
+    if values is not None and len(values) < 2:
+        raise ValueError(f"--values {args.values}: an attribute needs two values, as A,B")
+    config = AttributeConfig(
+        values=values,
+        images=args.images,
+        layers=args.layers,
+        steps=args.steps,
+    )
     dataset = open_dataset(DATASET, LATENTS if LATENTS.is_dir() else None)
     denoiser = load_denoiser(args.weights)
-    names = args.values.split(",") if args.values else None
-    rows, values, names = labelled_rows(dataset, names, args.images, args.seed)
-    images = denoiser.codec.encode(dataset.stored(rows)[0])
     with progress("attributes: training") as bar:
-        fitted = fit(
-            denoiser,
-            images,
-            values,
-            names,
-            params.noise,
-            seed=args.seed,
-            layers=args.layers,
-            steps=args.steps,
-            progress=bar,
-        )
-    facts = {
-        "images": len(rows),
-        "steps": args.steps,
-        "seed": args.seed,
-        "dataset_hash": dataset.content_hash,
-        "cross_entropy": fitted.cross_entropy,
-        "accuracy": fitted.accuracy,
-    }
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    save_attribute_predictor(args.out, fitted.predictor, tensors_hash(denoiser.state_dict()), facts)
-    shares = np.bincount(values.numpy(), minlength=len(names)) / len(rows)
-    told = ", ".join(f"{name} {share:.0%}" for name, share in zip(names, shares, strict=True))
-    print(f"attributes: {len(rows)} training images ({told})")
-    print("noise levels (sigma)  cross-entropy (nats)  right, of images kept back")
-    for (low, high), entropy, right in fitted.ranges():
-        print(f"{low:8.3f} to {high:6.3f}  {entropy:20.3f}  {right:8.0%}")
+        trained = train_predictor(denoiser, dataset, config, params.noise, args.seed, bar)
+    trained.save(args.out)
+    print(f"attributes: {trained.told()}")
+    for line in trained.lines():
+        print(line)
     print(f"wrote {args.out}")
 
 

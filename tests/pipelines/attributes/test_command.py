@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 
-import pipelines.attributes as command
+import pipelines.attributes.__main__ as command
 from dataset.config import DatasetConfig
 from dataset.prepare import prepare_dataset
 from models.attribute_predictor import load_attribute_predictor
@@ -17,7 +17,7 @@ from models.denoiser import Denoiser, describe
 from models.weights import load_description, save_weights
 from pipelines.sample import main as sample
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SHARES = {"3": 0.5, "7": 0.5}
 
 
@@ -68,9 +68,9 @@ def test_a_predictor_is_made_and_steers_samples(project, monkeypatch, capsys):
     )
     said = capsys.readouterr().out
     assert "40 training images (3 " in said and "0.002 to  0.008" in said
-    predictor, _ = load_attribute_predictor(project / "outputs/attributes.safetensors")
+    predictor, _ = load_attribute_predictor(project / "outputs/attribute.safetensors")
     assert predictor.names == ("3", "7")
-    about = load_description(project / "outputs/attributes.safetensors")
+    about = load_description(project / "outputs/attribute.safetensors")
     assert about["training"]["images"] == 40 and len(about["training"]["accuracy"]) == 8
     drawn = {}
     for name, entry in (
@@ -79,7 +79,7 @@ def test_a_predictor_is_made_and_steers_samples(project, monkeypatch, capsys):
         ("distribution", [{"kind": "distribution", "target": SHARES, "weight": 5.0, "group": 4}]),
     ):
         write_sampler(
-            project, [one | {"predictor": "outputs/attributes.safetensors"} for one in entry]
+            project, [one | {"predictor": "outputs/attribute.safetensors"} for one in entry]
         )
         out = project / f"{name}.png"
         words = ["w.safetensors", "--sampler", "steered", "--count", "8", "--grid", str(out)]
@@ -88,7 +88,7 @@ def test_a_predictor_is_made_and_steers_samples(project, monkeypatch, capsys):
     assert len(set(drawn.values())) == 3
     write_sampler(
         project,
-        [{"kind": "distribution", "target": SHARES, "predictor": "outputs/attributes.safetensors"}],
+        [{"kind": "distribution", "target": SHARES, "predictor": "outputs/attribute.safetensors"}],
     )
     with pytest.raises(ValueError, match="8 images would cut its groups of 64"):
         run(sample, monkeypatch, *words)
@@ -116,7 +116,7 @@ def test_a_predictor_of_other_weights_is_refused(project, monkeypatch):
     entry = {
         "kind": "marginal",
         "target": {"1": 1.0},
-        "predictor": "outputs/attributes.safetensors",
+        "predictor": "outputs/attribute.safetensors",
     }
     write_sampler(project, [entry])
     with pytest.raises(ValueError, match="is of another denoiser"):

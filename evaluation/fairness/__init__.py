@@ -1,0 +1,1 @@
+"""How far the shares of classes among generated images are from wanted ones."""

@@ -1,0 +1,1 @@
+"""Predictors of attributes, which guidance reads: the stage that trains them, and the command."""

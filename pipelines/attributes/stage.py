@@ -1,0 +1,131 @@
+"""Stage attributes: a predictor of each attribute that params name, for each EMA length.
+
+A predictor whose weights, images, settings and code are those of before is not trained again, so
+another attribute trains that one only. Without attributes the stage writes one small JSON.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+from foundation.atomic_files import copy_whole, write_text
+from foundation.json_files import read_object
+from pipelines.attributes.identity import predictor_fingerprint
+from pipelines.console.command import parser, run_stage
+from pipelines.console.progress import progress
+from pipelines.params import load_params
+from pipelines.ray_jobs.session import hide_gpus
+from pipelines.settings.schema import Params
+from pipelines.tracking.stage_run import StageRun, stage_run
+from pipelines.workspace.fingerprint import pipeline_tag
+from pipelines.workspace.paths import (
+    ATTRIBUTES,
+    EMA,
+    attributes_cache,
+    dvc_root,
+    item_name,
+    length_name,
+)
+from pipelines.workspace.stage_code import content_hash
+from pipelines.workspace.training_data import training_dataset
+
+LIST = ATTRIBUTES / "attributes.json"
+HASHES = "files.json"
+
+
+def main() -> None:
+    params = load_params(parser(__doc__).parse_args().params)
+    shutil.rmtree(ATTRIBUTES, ignore_errors=True)
+    hide_gpus(params.cluster)
+    entries: dict[str, dict[str, str]] = {}
+    for name in params.attributes:
+        entries[name] = {
+            length_name(length): make(params, name, length) for length in params.ema.lengths
+        }
+    for sampler in params.samplers:
+        used = params.sampling[sampler].attributes
+        for length in params.ema.lengths:
+            hashes = {name: entries[name][length_name(length)] for name in used}
+            path = ATTRIBUTES / "items" / f"{item_name(length, sampler)}.json"
+            write_text(path, json.dumps({"predictors": hashes}, indent=1) + "\n")
+    write_text(LIST, json.dumps({"attributes": entries}, indent=1) + "\n")
+    if not params.attributes:
+        print("attributes: params name no attribute")
+
+
+def make(params: Params, name: str, length: float) -> str:
+    """Put the predictor of one attribute and EMA length in place; returns the hash of its weights.
+
+    It is trained unless it was before.
+    """
+    out = ATTRIBUTES / name / f"{length_name(length)}.safetensors"
+    fingerprint = predictor_fingerprint(params, name, length)
+    item = f"{name}-{length_name(length)}"
+    with stage_run(
+        "attributes",
+        params,
+        pipeline_tag(params),
+        fingerprint,
+        root=dvc_root(),
+        item=item,
+        param_keys=["seed", "noise", f"attributes.{name}"],
+    ) as run:
+        kept = attributes_cache() / fingerprint
+        if restored(kept, out):
+            run.mark_restored()
+            print(f"attributes: {item}: as trained before")
+        else:
+            train(params, name, length, out, run)
+            keep(kept, out)
+    return content_hash(out)
+
+
+def train(params: Params, name: str, length: float, out: Path, run: StageRun) -> None:
+    """Train and write one predictor; prints how well it does, logs the same to `run`."""
+    # These bring torch, which --help does without.
+    from models.denoiser import load_denoiser
+    from pipelines.attributes.training import train_predictor
+
+    denoiser = load_denoiser(EMA / f"{length_name(length)}.safetensors")
+    dataset = training_dataset(params)
+    item = f"{name}, EMA length {length_name(length)}"
+    with progress(f"attributes: {item}") as bar:
+        trained = train_predictor(
+            denoiser, dataset, params.attributes[name], params.noise, params.seed, bar
+        )
+    trained.save(out)
+    print(f"attributes: {item}: {trained.told()}")
+    for line in trained.lines():
+        print(line)
+    entropies, accuracies = trained.fitted.cross_entropy, trained.fitted.accuracy
+    for number, (entropy, right) in enumerate(zip(entropies, accuracies, strict=True)):
+        run.log_metrics({f"cross_entropy/{number}": entropy, f"accuracy/{number}": right})
+    run.log_artifact(out.with_suffix(".json"))
+    run.describe(f"predictor of {name} from {trained.told()}")
+
+
+def keep(folder: Path, out: Path) -> None:
+    """Keep copies of a predictor's two files."""
+    shutil.rmtree(folder, ignore_errors=True)
+    files = (out, out.with_suffix(".json"))
+    for file in files:
+        copy_whole(file, folder / f"predictor{file.suffix}")
+    hashes = {f"predictor{file.suffix}": content_hash(file) for file in files}
+    write_text(folder / HASHES, json.dumps(hashes, indent=1) + "\n")
+
+
+def restored(folder: Path, out: Path) -> bool:
+    """Whether a predictor is kept, whole; its two files are then put in place."""
+    try:
+        hashes = read_object(folder / HASHES)
+        whole = all(content_hash(folder / name) == value for name, value in hashes.items())
+    except (OSError, ValueError):
+        return False
+    if whole:
+        for suffix in (".safetensors", ".json"):
+            copy_whole(folder / f"predictor{suffix}", out.with_suffix(suffix))
+    return whole
+
+
+if __name__ == "__main__":
+    run_stage(main)
