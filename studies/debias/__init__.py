@@ -1,0 +1,1 @@
+"""How far guidance moves the shares of an attribute, beside what else would move them."""

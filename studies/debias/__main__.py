@@ -1,0 +1,110 @@
+"""Does guidance draw an attribute's values with wanted shares, and what does it cost the images?
+
+  python -m studies.debias --source outputs/dataset --values "Sneaker:0.9,Ankle boot:0.1" \\
+      --target "Sneaker:0.5,Ankle boot:0.5"
+
+Cuts a data set with the shares --values out of a prepared one, trains an unconditional denoiser on
+it and the controls of studies/debias/arms.py, draws with each arm and judges the shares (fairness
+discrepancy) and the images (KID to held-out images mixed as --target). Each finished arm and seed
+is a row in --rows; a row that stands is not computed again, and a training that was stopped goes
+on.
+Prints the table.
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from pipelines.console.command import check_argument, check_images
+from studies.debias.arms import ARMS
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Compute the units that have no row, print the table."""
+    parser = argparse.ArgumentParser(
+        prog="python -m studies.debias",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--source", type=Path, default=Path("outputs/dataset"), metavar="FOLDER")
+    add("--values", required=True, metavar="A:SHARE,B:SHARE", help="shares of the training images")
+    add("--target", required=True, metavar="A:SHARE,B:SHARE", help="shares that are wanted")
+    add("--classifier", type=Path, help="weights of the judge (default: trained on the data)")
+    add("--params", default="presets/fashion_mnist.yaml", help="default: %(default)s")
+    add("--work", type=Path, default=Path(".runs/studies/debias"), metavar="FOLDER")
+    add("--rows", type=Path, default=Path("studies/rows/debias"), metavar="FOLDER")
+    add("--arms", default=",".join(ARMS), help="default: all")
+    add("--seeds", default="21,22,23", help="default: %(default)s; 20 is for tuning")
+    add("--weight", type=float, help="strength of the guidance (default: the arm's own)")
+    add("--train-images", type=int, default=6000, help="default: %(default)s")
+    add("--held-out", type=int, default=1500, help="of each class (default: %(default)s)")
+    add("--images", type=int, default=2048, help="judged of each unit (default: %(default)s)")
+    add("--labelled", type=int, default=200, help="labelled images (default: %(default)s)")
+    add("--kimg", type=float, default=100.0, help="of each training (default: %(default)s)")
+    add("--list", action="store_true", help="print the table of the rows that stand, and stop")
+    options = parser.parse_args(arguments)
+    names = options.arms.split(",")
+    unknown = sorted(set(names) - set(ARMS))
+    if unknown:
+        parser.error(f"--arms {', '.join(unknown)}: there are {', '.join(ARMS)}")
+    from studies.debias.report import table
+
+    if options.list:
+        print(table(options.rows))
+        return
+    try:
+        check_images("--images", options.images)
+        check_argument("--kimg", options.kimg, 0.1, 1_000_000, "longer than any training")
+        run(options, names)
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+    print(table(options.rows))
+
+
+def run(options: argparse.Namespace, names: list[str]) -> None:
+    """All units that have no row yet."""
+    from pipelines.params import load_params
+    from studies.debias.unit import Given, unit
+
+    given = Given(
+        params=load_params(options.params),
+        source=options.source,
+        shares=shares("--values", options.values),
+        target=shares("--target", options.target),
+        classifier=options.classifier,
+        work=options.work,
+        rows=options.rows,
+        train_images=options.train_images,
+        held_out=options.held_out,
+        images=options.images,
+        labelled=options.labelled,
+        kimg=options.kimg,
+    )
+    if set(given.target) != set(given.shares):
+        raise ValueError("--target and --values name different classes: name the same")
+    changes = {} if options.weight is None else {"weight": options.weight}
+    for seed in (int(part) for part in options.seeds.split(",")):
+        for name in names:
+            row = unit(given, name, replace(ARMS[name], **changes), seed)
+            numbers = {
+                k: round(row["metrics"][k]["value"], 4)
+                for k in ("fairness_discrepancy", "target_kid")
+            }
+            print(f"{name}-{seed} {numbers}", flush=True)
+
+
+def shares(option: str, words: str) -> dict[str, float]:
+    """{"A": share} of "A:0.9,B:0.1". Raises ValueError unless they add up to 1."""
+    try:
+        pairs = [part.rpartition(":") for part in words.split(",")]
+        found = {name: float(share) for name, _, share in pairs}
+    except ValueError:
+        raise ValueError(f"{option} {words!r} is not of the form A:0.9,B:0.1") from None
+    if abs(sum(found.values()) - 1) > 1e-6 or "" in found or min(found.values()) <= 0:
+        raise ValueError(f"{option} {words!r}: give a share above 0 of each, adding up to 1")
+    return found
+
+
+if __name__ == "__main__":
+    main()
