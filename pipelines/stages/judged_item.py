@@ -12,6 +12,7 @@ import numpy as np
 
 from dataset.store import ImageDataset
 from evaluation.judged_alike import judged_by
+from evaluation.metric_table import metric_entry
 from evaluation.pictures import nearest_grid, sample_grid
 from evaluation.sheets.real_images import classes_without, real_counterparts
 from models.weights import file_hash, load_description
@@ -142,6 +143,10 @@ def log_item(out: Path, dataset: ImageDataset, run: StageRun) -> str:
         f"{result['metric_name']} {numbers['fd']['value']:.4g} ({_floors(numbers, 'fd')}), "
         f"KID {numbers['kid']['value']:.4g} ({_floors(numbers, 'kid')})"
     )
+    for name in ("fairness_discrepancy", "target_kid"):
+        if name in numbers:
+            title, value = metric_entry(name).title, numbers[name]["value"]
+            headline += f", {title} {value:.4g} ({_floors(numbers, name)})"
     sides = {"samples.png": "generated images (left)", "real.png": "real images (right)"}
     run.describe(headline, {out / name: what for name, what in sides.items()})
     return headline
