@@ -52,7 +52,7 @@ def fit(
     width: int = 64,
     steps: int = 1000,
     batch: int = 64,
-    learning_rate: float = 0.003,
+    learning_rate: float = 0.01,
     weight_decay: float = 0.1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Fitted:
