@@ -52,7 +52,7 @@ METRICS: dict[str, MetricEntry] = {
         "classifier that judges.",
         "down",
         "its floor is what the number of images alone gives",
-        ("tile", "replicate"),
+        ("tile", "length chart", "replicate"),
     ),
     "fairness_discrepancy_uncorrected": MetricEntry(
         "Fairness discrepancy, uncorrected",
@@ -72,7 +72,7 @@ METRICS: dict[str, MetricEntry] = {
         "KID to held-out images whose classes are mixed as evaluation.target says.",
         "down",
         "right shares of broken images raise it",
-        ("tile", "replicate"),
+        ("tile", "length chart", "replicate"),
     ),
     "conditional_accuracy": MetricEntry(
         "Conditional accuracy",
