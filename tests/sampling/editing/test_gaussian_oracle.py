@@ -1,11 +1,4 @@
-"""On Gaussian data what is drawn has the conditional mean and covariance, known in closed form.
-
-The denoiser is affine, so an edit is an affine function of its noise. Its mean is the result
-without any noise, and its covariance the sum of A A^T over the matrices A of each draw of noise:
-exact, without a sampling error.
-"""
-
-import math
+"""On Gaussian data what is drawn has the conditional mean and covariance, known in closed form."""
 
 import numpy as np
 import pytest
@@ -18,81 +11,27 @@ from sampling.editing.known_region import KnownRegion
 from sampling.editing.resampling import descents
 from sampling.grids.table import time_grid
 from sampling.solvers.table import make_solver
+from studies import editing_oracle
+from studies.editing_oracle import OneDraw, edit_errors, main
 
-SHAPE = (1, 2, 2)
-PLACES = np.arange(4)
-COVARIANCE = 0.25 * np.exp(-0.5 * (PLACES[:, None] - PLACES) ** 2 / 1.5) + 0.01 * np.eye(4)
-MEAN = np.array([0.3, -0.2, 0.1, 0.4])
-DRAWN = np.array([[False, True], [True, False]])
-IMAGE = np.array([[0.9, 0.0], [0.0, -0.5]])
-SIGMAS = time_grid("log_snr", 24, 0.02, 10.0)
+SIGMAS = time_grid("log_snr", 24, 0.02, 10.0).tolist()
 
 
-def conditional():
-    """Mean [2] and covariance [2, 2] of what is drawn, given what is known."""
-    drawn, known = np.flatnonzero(DRAWN), np.flatnonzero(~DRAWN)
-    gain = COVARIANCE[np.ix_(drawn, known)] @ np.linalg.inv(COVARIANCE[np.ix_(known, known)])
-    mean = MEAN[drawn] + gain @ (IMAGE.ravel()[known] - MEAN[known])
-    return mean, COVARIANCE[np.ix_(drawn, drawn)] - gain @ COVARIANCE[np.ix_(known, drawn)]
-
-
-class OneDraw:
-    """Noise of which row 4 d + j is the unit vector j in draw d and 0 in others; the last row 0."""
-
-    def __init__(self, draws):
-        self.draws, self.next = draws, 0
-
-    def __call__(self, like=None):
-        noise = torch.zeros(4 * self.draws + 1, 4, dtype=torch.float64)
-        noise[4 * self.next : 4 * self.next + 4] = torch.eye(4, dtype=torch.float64)
-        self.next += 1
-        return noise.view(-1, *SHAPE)
-
-
-def moments(monkeypatch, resample, solver="heun", **options):
-    """Mean and covariance of what is drawn, exactly, and how many draws of noise there were."""
-    denoiser = GaussianDenoiser(
-        SHAPE, torch.tensor(MEAN).view(SHAPE), covariance=torch.tensor(COVARIANCE)
-    )
-    edit = Edit(image=IMAGE[None], drawn=DRAWN, resample=resample)
-    made = make_solver(solver, **options)
-    steps = len(SIGMAS) - 1
-    draws = len(edit.runs(steps))
-    if options.get("eta"):
-        draws += (steps - 1) * resample
-    source = OneDraw(draws)
-    monkeypatch.setattr(solve_edit, "normal_source", lambda generators, count: source)
-    out = solve_edit.solve_edit(edit, made, denoiser, source(), SIGMAS)
-    assert source.next == draws
-    rows = out.reshape(len(out), 4).numpy()[:, DRAWN.ravel()]
-    parts = rows[:-1] - rows[-1]
-    return rows[-1], parts.T @ parts
-
-
-def errors(found):
-    """Of the mean, in conditional deviations, and of the covariance, in its largest variance."""
-    mean, covariance = conditional()
-    most = covariance.diagonal().max()
-    return (
-        np.abs(found[0] - mean).max() / math.sqrt(most),
-        np.abs(found[1] - covariance).max() / most,
-    )
-
-
-def test_resampling_leads_to_the_conditional_distribution(monkeypatch):
+def test_resampling_leads_to_the_conditional_distribution():
     """Replacement alone is biased; the error of the mean falls as one over the passes."""
-    found = {passes: errors(moments(monkeypatch, passes)) for passes in (1, 5, 10, 40)}
+    found = {passes: edit_errors(passes, "heun", {}, SIGMAS) for passes in (1, 5, 10, 40)}
     assert min(found[1]) > 0.5
     assert max(found[5]) < 0.2 and max(found[10]) < 0.1 and max(found[40]) < 0.03
     for few, many in ((5, 10), (10, 40)):
         assert found[few][0] * few == pytest.approx(found[many][0] * many, rel=0.15)
 
 
-@pytest.mark.parametrize("options", [("ddim", 0.0), ("ddim", 1.0), ("dpmpp_2m",), ("unipc",)])
-def test_the_mean_is_right_with_every_solver(options, monkeypatch):
+@pytest.mark.parametrize(
+    ("solver", "options"), [("ddim", {}), ("ddim", {"eta": 1.0}), ("dpmpp_2m", {}), ("unipc", {})]
+)
+def test_the_mean_is_right_with_every_solver(solver, options):
     """Steps of first order, of which resampling makes most with these, draw too narrow a spread."""
-    eta = {"eta": options[1]} if len(options) > 1 else {}
-    alone, often = (errors(moments(monkeypatch, n, options[0], **eta)) for n in (1, 40))
+    alone, often = (edit_errors(passes, solver, options, SIGMAS) for passes in (1, 40))
     assert alone[0] > 0.4 and often[0] < 0.03
     assert 0.05 < often[1] < 0.3
 
@@ -110,4 +49,32 @@ def test_the_oracle_sees_a_broken_edit(broken, monkeypatch):
     else:
         longer = [*descents(0, 24, 40), *[(23, 24)] * 39]
         monkeypatch.setattr(Edit, "runs", lambda self, steps: longer)
-    assert max(errors(moments(monkeypatch, 40))) > 0.05
+    assert max(edit_errors(40, "heun", {}, SIGMAS)) > 0.05
+
+
+def test_solve_edit_is_what_the_oracle_follows(monkeypatch):
+    edit = Edit(image=editing_oracle.IMAGE[None], drawn=editing_oracle.DRAWN, resample=3)
+    expected = editing_oracle.results(edit, "ddim", {"eta": 1.0}, SIGMAS)
+    mean, covariance = editing_oracle.MEAN, editing_oracle.COVARIANCE
+    denoiser = GaussianDenoiser(
+        editing_oracle.SHAPE,
+        torch.tensor(mean).view(editing_oracle.SHAPE),
+        covariance=torch.tensor(covariance),
+    )
+    normal = OneDraw((len(expected) - 1) // 4)
+    noise = normal()
+    monkeypatch.setattr(solve_edit, "normal_source", lambda generators, count: normal)
+    solver = make_solver("ddim", eta=1.0)
+    assert torch.equal(solve_edit.solve_edit(edit, solver, denoiser, noise, SIGMAS), expected)
+    assert np.isfinite(expected.numpy()).all()
+
+
+def test_the_table_of_the_command(capsys, monkeypatch):
+    monkeypatch.setattr(editing_oracle, "SOLVERS", (("heun", {}), ("ddim", {"eta": 1.0})))
+    main(["--passes", "1,2"])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 + 6 and lines[0].endswith("1 pass | 2 passes |")
+    assert lines[2].startswith("| heun | karras, 18 steps | 0.61 / 0.75 | 0.38 / 0.49 |")
+    with pytest.raises(SystemExit):
+        main(["--passes", "1000"])
+    assert "--passes 1000: at most 100 can be used" in capsys.readouterr().err
