@@ -23,6 +23,8 @@ from pipelines.console.progress import progress
 from sampling.class_words import class_numbers
 from sampling.config import SamplerConfig
 from sampling.editing.edit import RESAMPLE
+from sampling.editing.wanted import wanted_edit
+from sampling.request import GenerationRequest
 
 if TYPE_CHECKING:
     from models.denoiser import Denoiser
@@ -62,14 +64,17 @@ def row(
     denoiser: "Denoiser", picture: np.ndarray, mask: np.ndarray, label: int, asked: Asked
 ) -> np.ndarray:
     """The pictures of one image, uint8 [K, H, W, 3]."""
-    import sadm
-
-    sampler = SamplerConfig(steps=asked.steps)
-    labels = [label if denoiser.num_classes else -1]
+    from sampling.from_weights import generate_pictures
 
     def drawn(count: int, **edit) -> list[np.ndarray]:
-        given = {"sampler": sampler, "seed": SEED, "labels": labels, "image": picture}
-        return list(_coloured(sadm.generate(denoiser, count, **given, **edit)))
+        request = GenerationRequest(
+            sampler=SamplerConfig(steps=asked.steps),
+            seed=SEED,
+            indices=range(count),
+            labels=np.full(count, label if denoiser.num_classes else -1),
+            edit=wanted_edit(denoiser.codec, denoiser.image_shape, picture, **edit),
+        )
+        return list(_coloured(generate_pictures(denoiser, request)))
 
     real = _coloured(picture[None])[0]
     pierced = np.where(mask[:, :, None], np.array(HOLE, np.uint8), real)

@@ -58,7 +58,7 @@ def read_mask(given: Given, size: tuple[int, int], name: str = "mask") -> np.nda
             f"{size[1]}x{size[0]}: make the mask as large as the image"
         )
     colour = Image.fromarray(np.broadcast_to(pixels, (*size, 3)).copy())
-    drawn = np.asarray(colour.convert("L")) >= WHITE
+    drawn = np.asarray(np.asarray(colour.convert("L")) >= WHITE, dtype=bool)
     if not drawn.any():
         raise ValueError(
             f"{name}: no pixel is white, so nothing is to be drawn: paint white what is drawn anew"
