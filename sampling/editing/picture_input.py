@@ -58,7 +58,7 @@ def read_mask(given: Given, size: tuple[int, int], name: str = "mask") -> np.nda
             f"{size[1]}x{size[0]}: make the mask as large as the image"
         )
     colour = Image.fromarray(np.broadcast_to(pixels, (*size, 3)).copy())
-    drawn = np.asarray(np.asarray(colour.convert("L")) >= WHITE, dtype=bool)
+    drawn = np.asarray(colour.convert("L")) >= WHITE
     if not drawn.any():
         raise ValueError(
             f"{name}: no pixel is white, so nothing is to be drawn: paint white what is drawn anew"
@@ -70,7 +70,8 @@ def cells(drawn: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """A mask [H, W] on the cells [h, w] of latents: True where any pixel of the cell is drawn."""
     (height, width), (rows, columns) = drawn.shape, size
     assert height % rows == 0 and width % columns == 0, (drawn.shape, size)
-    return drawn.reshape(rows, height // rows, columns, width // columns).any((1, 3))
+    parts = drawn.reshape(rows, height // rows, columns, width // columns)
+    return np.any(parts, axis=(1, 3))
 
 
 def _pixels(given: Given, name: str) -> tuple[str, np.ndarray]:
