@@ -10,6 +10,12 @@ examples:
   python -m pipelines.sample outputs/ema/0.1.safetensors --prompt "a red ball" \\
       --guide classifier_free=2 --grid prompts.png
 
+an image that is edited:
+  python -m pipelines.sample outputs/ema/0.1.safetensors --image photo.png --mask hole.png \\
+      --count 6 --grid filled.png
+  python -m pipelines.sample outputs/ema/0.1.safetensors --image photo.png --strength 0.6 \\
+      --labels 3 --count 6 --grid like_it.png
+
 pictures of how images come about:
   python -m pipelines.sample outputs/ema/0.1.safetensors --trajectory --grid trajectory.png
   python -m pipelines.sample outputs/ema/0.1.safetensors --interpolate 0 1 --grid between.png
@@ -27,6 +33,7 @@ from models.weights_folder import files_by_length, weights_file
 from pipelines.console.command import run_stage
 from pipelines.console.progress import progress
 from pipelines.sampling_command.arguments import command_line
+from pipelines.sampling_command.editing import check_editing, chosen_edit, editing_note
 from pipelines.sampling_command.images import (
     check_counts,
     chosen_labels,
@@ -49,7 +56,7 @@ if TYPE_CHECKING:
     from models.denoiser import Denoiser
 
 MOST_ROWS = 100
-IMAGES, ALONG, OVER_LENGTHS, CLASSES_BETWEEN = 64, 3, 8, 8
+IMAGES, EDITED, ALONG, OVER_LENGTHS, CLASSES_BETWEEN = 64, 8, 3, 8, 8
 """Images, or classes of --interpolate, that are drawn where the command line names none."""
 
 
@@ -57,6 +64,7 @@ def main() -> None:
     args = command_line(__doc__ or "").parse_args()
     check_files(args)
     check_counts(args)
+    check_editing(args)
     files = files_by_length(args.weights) if args.lengths else []
     weights = files[0][1] if files else weights_file(args.weights)
     sampler = chosen_sampler(args)
@@ -70,9 +78,9 @@ def main() -> None:
     for remark in denoiser.ask(args.prompt) if args.prompt else []:
         print(remark, file=sys.stderr)
     request = asked(args, sampler, denoiser, weights)
-    note = classifier_note(request, denoiser.num_classes)
-    if note:
-        print(note, file=sys.stderr)
+    for note in (classifier_note(request, denoiser.num_classes), editing_note(request)):
+        if note:
+            print(note, file=sys.stderr)
     if args.lengths or args.trajectory or args.interpolate:
         draw_view(args, denoiser, request, files, device)
     else:
@@ -93,6 +101,7 @@ def asked(
         )
     else:
         count = ALONG if args.trajectory else OVER_LENGTHS if args.lengths else IMAGES
+        count = EDITED if args.image is not None else count
         seeds = chosen_seeds(args, count)
         if (args.trajectory or args.lengths) and len(seeds) > MOST_ROWS:
             raise ValueError(
@@ -108,6 +117,7 @@ def asked(
         batch_size=args.batch_size,
         weights=str(weights),
         prompts=tuple(args.prompt),
+        edit=chosen_edit(args, denoiser),
         classifier=None if args.classifier is None else str(args.classifier),
     )
 

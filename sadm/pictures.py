@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from models.denoiser import Denoiser, asking, load_denoiser
 from sampling.class_words import class_numbers
 from sampling.config import SamplerConfig
+from sampling.editing.picture_input import Given
+from sampling.editing.wanted import check_wanted, wanted_edit
 from sampling.from_weights import generate_pictures
 from sampling.request import GenerationRequest
 from sampling.stored_sampler import check_student, load_sampler
@@ -22,6 +25,10 @@ def generate(
     seed: int = 0,
     labels: Sequence[int | str] | None = None,
     prompts: str | Sequence[str] | None = None,
+    image: Given | None = None,
+    mask: Given | None = None,
+    strength: float | None = None,
+    resample: int | None = None,
     batch_size: int = 256,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> np.ndarray:
@@ -34,16 +41,28 @@ def generate(
             turn, or unconditional where the denoiser has none.
         prompts: in place of labels, for a denoiser that reads text (model.text): what the pictures
             show, in words, in turn. Words that it does not know are left out, with a warning.
+        image: a picture that is edited: a file, a Pillow image, or uint8 [H, W] or [H, W, C] (array
+            or tensor) of the size that the denoiser draws. The pictures are so many results.
+        mask: of its size, bool [H, W] or a picture: what is True or white is drawn anew; all else
+            is returned bit for bit. None: everything is drawn.
+        strength: share of the sampler's last steps that are run: 0 returns the image, 1 forgets it.
+            None: 1, and a mask is needed.
+        resample: with a mask, how often each step is run (None: 10), so that what is drawn fits
+            what is known.
         batch_size: pictures drawn at once; decides no picture but for rounding.
         progress: called with (pictures done, count).
 
     Returns:
         uint8 [count, H, W, C]. Raises ValueError for a label that the denoiser does not have, for
-        a prompt of which it knows no word, and for an argument of another type.
+        a prompt of which it knows no word, for an image, mask or strength that does not fit, and
+        for an argument of another type.
     """
     if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
         raise ValueError(f"count {count!r:.80}: give a whole number of pictures, at least 1")
+    check_wanted(image, mask, strength, resample)
     loaded, request = asked(denoiser, range(count), sampler, seed, labels, batch_size, prompts)
+    edit = wanted_edit(loaded.codec, loaded.image_shape, image, mask, strength, resample)
+    request = replace(request, edit=edit)
     return generate_pictures(loaded, request, progress)
 
 

@@ -48,6 +48,8 @@ def drawn_with(request: GenerationRequest) -> dict[str, Any]:
     facts |= {key: value for key, value in settings.items() if value not in (None, {}, [])}
     if request.prompts:
         facts["prompts"] = list(request.prompts)
+    if request.edit is not None:
+        facts |= request.edit.facts()
     if any(entry.needs.whole_batches for entry in sampler.guidance):
         facts["batch_size"] = request.batch_size
     return json.loads(json.dumps(facts))  # as it is read back

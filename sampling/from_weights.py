@@ -36,7 +36,8 @@ def generate_pictures(
         denoiser.ask(request.prompts)
     guides = make_guides(denoiser, request)
     batches = generate_batches(denoiser, request, guide=guides, progress=progress)
-    return np.concatenate([denoiser.codec.decode(batch) for batch in batches])
+    pictures = np.concatenate([denoiser.codec.decode(batch) for batch in batches])
+    return pictures if request.edit is None else request.edit.with_kept_pixels(pictures)
 
 
 def make_guides(denoiser: Denoiser, request: GenerationRequest) -> tuple[Any, ...]:

@@ -11,6 +11,9 @@ from torch import Tensor
 
 from models.layers.low_rank_adapter import AdaptedDenoiser
 from sampling.config import SamplerConfig
+from sampling.editing.edit import Edit
+from sampling.editing.resampling import evaluations
+from sampling.editing.solve_edit import solve_edit
 from sampling.guidance.base import Guide, Guided, LabelledDenoiser, bind_labels
 from sampling.guidance.table import guide_denoiser
 from sampling.request import GenerationRequest
@@ -29,12 +32,14 @@ def generate(
     *,
     batch_size: int = 256,
     guide: Guide = None,
+    edit: Edit | None = None,
     device: torch.device | str | None = None,
     progress: Progress | None = None,
 ) -> Tensor:
     """Images drawn from a loaded denoiser, as one tensor float32 [N, C, H, W] on the CPU.
 
-    labels: int64 [N]; None makes all images unconditional (-1). For the other arguments see
+    labels: int64 [N]; None makes all images unconditional (-1). edit: an image that is edited, in
+    data units; the N images are N results. For the other arguments see
     `GenerationRequest` and `generate_batches`.
     """
     request = GenerationRequest(
@@ -43,6 +48,7 @@ def generate(
         indices=indices,
         labels=np.full(len(indices), -1) if labels is None else np.asarray(labels),
         batch_size=batch_size,
+        edit=edit,
     )
     drawing = generate_batches(denoiser, request, guide=guide, device=device, progress=progress)
     batches = list(drawing)
@@ -75,7 +81,7 @@ def generate_batches(
             noise = drawing.noise(generators)
             evaluated = None
             if progress is not None:
-                evaluated = _shares(progress, start, len(indices), request.sampler.nfe)
+                evaluated = _shares(progress, start, len(indices), drawing.evaluations)
             images = drawing.solve(noise, labels[chosen], generators, evaluated=evaluated)
             yield images.float().cpu()
             if progress is not None:
@@ -109,6 +115,16 @@ class Drawing:
     sigmas: Tensor
     """The time grid, float64 [steps + 1]."""
     device: torch.device
+    edit: Edit | None = None
+    """The image that is edited; None: images are drawn from noise alone."""
+
+    @property
+    def evaluations(self) -> int:
+        """The solver's calls of the denoiser per image (NFE)."""
+        if self.edit is None:
+            return self.sampler.nfe
+        runs = self.edit.runs(len(self.sigmas) - 1)
+        return evaluations(self.sampler.make_solver(), self.sigmas.tolist(), runs)
 
     def noise(self, generators: Sequence[torch.Generator]) -> Tensor:
         """Unit normal noise [B, C, H, W]; CPU generators give the same on every device."""
@@ -136,6 +152,16 @@ class Drawing:
 
         options: dict[str, Any] = dict(self.sampler.solver_options)
         with torch.no_grad(), _evaluating(self.denoiser):
+            if self.edit is not None:
+                return solve_edit(
+                    self.edit,
+                    self.sampler.make_solver(),
+                    denoise,
+                    noise,
+                    self.sigmas,
+                    generators=generators,
+                    callback=callback,
+                )
             return solve(
                 self.sampler.solver,
                 denoise,
@@ -162,14 +188,20 @@ def prepare(
 ) -> Drawing:
     """The guided denoiser and the time grid of a request; for the arguments see generate_batches.
 
-    Raises ValueError where guidance lacks what it needs.
+    Raises ValueError where guidance lacks what it needs, and for an edited image of another shape.
     """
     sampler = request.sampler
+    if request.edit is not None and request.edit.image.shape != tuple(denoiser.image_shape):
+        raise ValueError(
+            f"image {list(request.edit.image.shape)}: the denoiser draws "
+            f"{list(denoiser.image_shape)}: give an image of that shape"
+        )
     return Drawing(
         guide_denoiser(as_sampled(denoiser, sampler), sampler.guidance, guide),
         sampler,
         sampler.time_grid(Path(request.cache_dir) if request.cache_dir else None),
         torch.device(device) if device is not None else device_of(denoiser),
+        request.edit,
     )
 
 

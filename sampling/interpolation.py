@@ -30,7 +30,7 @@ def interpolate(
     """
     if frames < 2:
         raise ValueError(f"{frames} frames: an interpolation has 2 or more, its ends among them")
-    labels = checked_labels(denoiser, request)
+    labels = checked_labels(denoiser, request.from_noise("an interpolation"))
     drawing = prepare(denoiser, request, guide=guide)
     if adds_noise(request.sampler.make_solver(), drawing.sigmas):
         raise ValueError(

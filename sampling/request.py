@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sampling.config import SamplerConfig
+from sampling.editing.edit import Edit
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,6 +32,8 @@ class GenerationRequest:
     """Weights file of the classifier, for guidance that needs one."""
     prompts: Sequence[str] = ()
     """Captions that the labels number, in place of those of training; (): none."""
+    edit: Edit | None = None
+    """The image that is edited in place of drawing from noise alone; None: none."""
     cache_dir: str | None = None
     """Folder in which optimized time grids are kept."""
 
@@ -43,6 +46,12 @@ class GenerationRequest:
             )
         for entry in self.sampler.guidance:
             self._whole_groups(entry.kind, entry.group_size)
+
+    def from_noise(self, what: str) -> "GenerationRequest":
+        """Itself. Raises ValueError where it edits an image, which `what` does not show."""
+        if self.edit is not None:
+            raise ValueError(f"{what} shows how images come from noise: leave the edit out")
+        return self
 
     def split(self, size: int) -> list["GenerationRequest"]:
         """The request cut into requests of at most `size` images each, in order.

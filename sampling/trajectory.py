@@ -37,7 +37,7 @@ def trajectory(
     The shown levels are spread evenly over the steps, with the first and the last among them. A
     shown level costs one further evaluation. Raises ValueError as `generate_batches` does.
     """
-    labels = checked_labels(denoiser, request)
+    labels = checked_labels(denoiser, request.from_noise("a trajectory"))
     drawing = prepare(denoiser, request, guide=guide)
     generators = image_generators(request.seed, [int(index) for index in request.indices])
     noise = drawing.noise(generators)

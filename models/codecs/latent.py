@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from models.autoencoder import FILE, Autoencoder, autoencoder_hash, load_autoencoder
-from models.codecs.pixel import to_uint8
+from models.codecs.pixel import to_float, to_uint8
 from models.weights import WeightsError, image_shape
 
 STD = 0.5
@@ -90,6 +90,20 @@ class LatentCodec:
             latents = latents + deviation * noise
         mean, std = self._constants(latents)
         return (latents - mean) * (STD / std)
+
+    def shown_shape(self, data_shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        """That of the pictures that its autoencoder encodes."""
+        return self.picture_shape
+
+    @torch.no_grad()
+    def of_pictures(self, pictures: np.ndarray) -> Tensor:
+        """uint8 [N, H, W, C] -> the mean of their data, float32 [N, c, h, w], by the autoencoder.
+
+        Raises WeightsError where that is not found.
+        """
+        means = self.network.cpu().encode(to_float(pictures)).mean.float()
+        mean, std = self._constants(means)
+        return (means - mean) * (STD / std)
 
     def latents(self, data: Tensor) -> Tensor:
         """Data x [N, c, h, w] -> latents as the autoencoder gives them."""

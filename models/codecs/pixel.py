@@ -18,7 +18,15 @@ class PixelCodec:
         """The picture's own."""
         return picture_shape
 
+    def shown_shape(self, data_shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        """The data's own."""
+        return data_shape
+
     noise_shape = None
+
+    def of_pictures(self, pictures: np.ndarray) -> Tensor:
+        """uint8 [N, H, W, C] -> float32 [N, C, H, W] = value / 127.5 - 1."""
+        return to_float(pictures)
 
     def encode(
         self, stored: np.ndarray, mirrored: Tensor | None = None, noise: Tensor | None = None

@@ -31,6 +31,15 @@ class Codec(Protocol):
         """(C, H, W) of the data space for pictures of (C, H, W)."""
         ...
 
+    def shown_shape(self, data_shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        """(C, H, W) of the pictures of data of (C, H, W)."""
+        ...
+
+    def of_pictures(self, pictures: np.ndarray) -> Tensor:
+        """Pictures uint8 [N, H, W, C] -> data float32 [N, C, H, W] on the CPU; see `encode`, which
+        takes what a data set stores."""
+        ...
+
     def encode(
         self, stored: np.ndarray, mirrored: Tensor | None = None, noise: Tensor | None = None
     ) -> Tensor:

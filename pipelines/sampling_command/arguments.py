@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pipelines.sampling_command.targets import ANIMATED, PICTURES
 from pipelines.settings.yaml_file import DEFAULT_PATH
+from sampling.editing.edit import RESAMPLE
 from sampling.grids.table import GRIDS
 from sampling.guidance.table import KINDS, weighted_kinds
 from sampling.solvers.table import SOLVERS
@@ -26,6 +27,12 @@ def command_line(text: str) -> argparse.ArgumentParser:
         "pipelines.export wrote; with --lengths, a folder of EMA lengths such as outputs/ema",
     )
     _which(out.add_argument_group("which images"))
+    _edit(
+        out.add_argument_group(
+            "an image that is edited, in place of drawing from noise alone (docs/steering.md); "
+            "--count says how many results (default: 8)"
+        )
+    )
     _what(out.add_argument_group("pictures of how images come about, in place of single images"))
     _where(out.add_argument_group("what to write (at least one)"))
     _how(
@@ -73,6 +80,33 @@ def _which(group: argparse._ArgumentGroup) -> None:
         metavar="TEXT",
         help="in place of --labels, for weights that read text (model.text): what the image shows, "
         "in words; may be repeated, and the images take the prompts in turn",
+    )
+
+
+def _edit(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--image", type=Path, metavar="FILE", help="a picture of the size that the weights draw"
+    )
+    group.add_argument(
+        "--mask",
+        type=Path,
+        metavar="FILE",
+        help="a picture of that size: what is white is drawn anew, what is black stays as it is, "
+        "bit for bit (grey from 128 of 255 on is white)",
+    )
+    group.add_argument(
+        "--strength",
+        type=float,
+        help="0 to 1, the share of the sampler's last steps that are run: the image gets noise of "
+        "the level where they begin and is denoised; 0 returns it, 1 forgets it (default with "
+        "--mask: 1); with --mask only what is white changes",
+    )
+    group.add_argument(
+        "--resample",
+        type=int,
+        metavar="N",
+        help=f"with --mask: run each step N times, with its noise added back in between, so that "
+        f"what is drawn fits what is known; it costs N times as much (default: {RESAMPLE})",
     )
 
 

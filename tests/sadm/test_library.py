@@ -51,7 +51,7 @@ def project(tmp_path_factory):
 def test_the_page_runs_from_top_to_bottom(project, monkeypatch, capsys):
     monkeypatch.chdir(project)
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/library.md").read_text(), re.S)
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     names: dict = {}
     for block in blocks:
         exec(block, names)
