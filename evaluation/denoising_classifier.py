@@ -4,8 +4,9 @@ Source: Li et al., "Your diffusion model is secretly a zero-shot classifier" (ar
 the same noise for all classes, and successive elimination of classes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -18,8 +19,8 @@ Errors = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 of that class's denoiser (models/errors.py). Labels of the images are known to nobody here."""
 Weigh = Callable[[Tensor], Tensor]
 """weigh(sigmas [S]) -> weights [S] of errors at these levels (models/attribute_loss.py)."""
-HELD = 1 << 24
-"""Most numbers of noise that are held at once (64 MiB)."""
+HELD = 1 << 20
+"""Most numbers of noise that are held at once (4 MiB); progress is told as often."""
 STREAM = "denoising classifier"
 
 
@@ -62,20 +63,33 @@ def check_rounds(rounds: Sequence[Round], levels: int) -> None:
     """Raise ValueError unless rounds ask at more and more levels, all in the end, and keep one."""
     said = ",".join(f"{one.samples}:{one.keep}" for one in rounds)
     samples, kept = [one.samples for one in rounds], [one.keep for one in rounds]
-    if not rounds or samples[0] < 1 or any(b <= a for a, b in zip(samples, samples[1:])):
+    if not rounds or samples[0] < 1 or any(b <= a for a, b in pairwise(samples)):
         raise ValueError(f"rounds {said}: each asks at more levels than the one before it")
-    if kept[-1] != 1 or any(b > a for a, b in zip(kept, kept[1:])):
+    if kept[-1] != 1 or any(b > a for a, b in pairwise(kept)):
         raise ValueError(f"rounds {said}: each keeps at most what the one before kept, the last 1")
     if samples[-1] != levels:
         raise ValueError(f"rounds {said}: the last asks at all {levels} levels")
 
 
-def level_errors(errors: Errors, classes: int, images: Tensor, sigmas: Tensor, seed: int) -> Tensor:
-    """All errors, [N, K, S]: those that `classify` sums where it eliminates no class."""
-    blocks = [
-        torch.stack([errors(c, images[rows], sigmas, noise) for c in range(classes)], 1)
-        for rows, noise in _blocks(images, sigmas, seed)
-    ]
+def level_errors(
+    errors: Errors,
+    classes: int,
+    images: Tensor,
+    sigmas: Tensor,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Tensor:
+    """All errors, [N, K, S]: those that `classify` sums where it eliminates no class.
+
+    Several weights can be tried on them (`decide`). Arguments and errors as of `classify`.
+    """
+    blocks = []
+    for rows, noise in _blocks(images, sigmas, seed):
+        blocks.append(
+            torch.stack([_asked(errors, c, images[rows], sigmas, noise) for c in range(classes)], 1)
+        )
+        if progress is not None:
+            progress(rows.stop, len(images))
     return torch.cat(blocks)
 
 
@@ -143,9 +157,7 @@ def _scores(
             rows = left[:, number].nonzero()[:, 0]
             if not len(rows):
                 continue
-            own = errors(number, images[rows], sigmas[new], noise[new][:, rows])
-            if not own.isfinite().all():
-                raise ValueError(f"the errors of class {number} are not finite numbers")
+            own = _asked(errors, number, images[rows], sigmas[new], noise[new][:, rows])
             found[rows[:, None], number, new] = own.double().cpu()
             asked += own.numel()
         scores = (found[:, :, seen] * weigh(sigmas[seen]).double().cpu()).sum(-1)
@@ -156,7 +168,15 @@ def _scores(
     return scores, asked
 
 
-def _blocks(images: Tensor, sigmas: Tensor, seed: int):
+def _asked(errors: Errors, number: int, images: Tensor, sigmas: Tensor, noise: Tensor) -> Tensor:
+    """The errors [N, S] of one class. Raises ValueError where they are not finite."""
+    own = errors(number, images, sigmas, noise)
+    if not own.isfinite().all():
+        raise ValueError(f"the errors of class {number} are not finite numbers")
+    return own
+
+
+def _blocks(images: Tensor, sigmas: Tensor, seed: int) -> Iterator[tuple[slice, Tensor]]:
     """(slice of images, their noise [S, n, C, H, W]), of HELD numbers at most, or one image."""
     step = max(1, HELD // max(1, len(sigmas) * images[:1].numel()))
     for start in range(0, len(images), step):

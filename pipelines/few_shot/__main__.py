@@ -13,7 +13,7 @@ import argparse
 from pathlib import Path
 
 from pipelines.console.command import check_argument, check_seed, run_stage
-from pipelines.workspace.paths import DATASET, LATENTS
+from pipelines.workspace.paths import DATASET
 
 OUT = Path("outputs/few_shot")
 WEIGHTS = ("time_step", "likelihood", "uniform")

@@ -3,6 +3,7 @@
 import argparse
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,16 @@ from torch import Tensor
 
 from dataset.latents import open_dataset
 from dataset.store import ImageDataset
-from evaluation.denoising_classifier import Round, check_rounds, classify, spread_levels
+from evaluation.denoising_classifier import (
+    Round,
+    check_rounds,
+    classify,
+    decide,
+    level_errors,
+    spread_levels,
+)
 from foundation.atomic_files import write_text
-from models.attribute_loss import class_distance, level_weights
+from models.attribute_loss import KINDS, class_distance, level_weights
 from models.codecs import make_codec
 from models.denoiser import Denoiser, load_denoiser
 from models.weights import tensors_hash
@@ -52,24 +60,13 @@ def learn(
     shots, test = (encoded(denoiser, dataset, rows) for rows in (chosen.shots, chosen.test))
     prior = prior_images(denoiser, dataset, chosen, args.prior, args.seed)
     adapters = ClassAdapters(denoiser, chosen.names, settings.sigma_range)
-    fit_all(adapters, denoiser, shots, chosen.shot_classes, settings, args.seed, prior, args.out)
+    kept = fit_all(
+        adapters, denoiser, shots, chosen.shot_classes, settings, args.seed, prior, args.out
+    )
     distance = class_distance(shots, chosen.shot_classes)
-    with progress("few_shot: judging images", len(test)) as bar:
-        verdict = classify(
-            adapters.errors,
-            len(chosen.names),
-            test,
-            spread_levels(*settings.sigma_range, args.levels),
-            lambda sigmas: level_weights(args.weight, sigmas, distance),
-            steps,
-            args.seed,
-            bar,
-        )
-    found = {
-        "denoising errors": verdict.classes.numpy(),
-        "logistic regression": logistic_regression(denoiser, shots, chosen.shot_classes, test),
-        "nearest pixels": nearest_pixels(shots, chosen.shot_classes, test),
-    }
+    found = judged(adapters, test, args, settings, steps, distance)
+    found["logistic regression"] = logistic_regression(denoiser, shots, chosen.shot_classes, test)
+    found["nearest pixels"] = nearest_pixels(shots, chosen.shot_classes, test)
     result = {
         "denoiser": tensors_hash(denoiser.state_dict()),
         "dataset_hash": dataset.content_hash,
@@ -83,17 +80,41 @@ def learn(
         "weight": args.weight,
         "distance": distance,
         "rounds": [[one.samples, one.keep] for one in steps],
-        "evaluations": verdict.evaluations,
         "accuracy": {
             method: share(answers == chosen.test_classes) for method, answers in found.items()
         },
         "right_by_class": {
-            name: share((found["denoising errors"] == number)[chosen.test_classes == number])
+            name: share((found[args.weight] == number)[chosen.test_classes == number])
             for number, name in enumerate(chosen.names)
         },
     }
     write_text(args.out / RESULT, json.dumps(result, indent=1) + "\n")
-    return worded(result, args.out)
+    return worded(result, args.out, kept)
+
+
+def judged(
+    adapters: ClassAdapters,
+    test: Tensor,
+    args: argparse.Namespace,
+    settings: FitSettings,
+    rounds: Sequence[Round],
+    distance: float,
+) -> dict[str, np.ndarray]:
+    """{weight: classes of the test images}: --weight first, and where every class is asked at all
+    levels the other weights too, which need no further evaluation."""
+    sigmas, classes = spread_levels(*settings.sigma_range, args.levels), len(adapters.names)
+
+    def weigh(kind: str, at: Tensor) -> Tensor:
+        return level_weights(kind, at, distance)
+
+    with progress("few_shot: judging images", len(test)) as bar:
+        if len(rounds) == 1:
+            errors = level_errors(adapters.errors, classes, test, sigmas, args.seed, bar)
+            kinds = [args.weight, *(kind for kind in KINDS if kind != args.weight)]
+            return {kind: decide(errors, weigh(kind, sigmas)).numpy() for kind in kinds}
+        own = partial(weigh, args.weight)
+        verdict = classify(adapters.errors, classes, test, sigmas, own, rounds, args.seed, bar)
+    return {args.weight: verdict.classes.numpy()}
 
 
 def check_fits(
@@ -149,15 +170,20 @@ def fit_all(
     seed: int,
     prior: Tensor | None,
     folder: Path,
-) -> None:
-    """Fit, or read from the folder, the adapter of every class; each is written when it is done."""
-    total = settings.steps * len(adapters.names)
+) -> int:
+    """Fit, or read from the folder, the adapter of every class; each is written when it is done.
+
+    Returns how many were read.
+    """
+    total, kept = settings.steps * len(adapters.names), 0
     with progress("few_shot: learning classes", total) as bar:
         for number in range(len(adapters.names)):
             own = shots[classes == number]
             facts = [settings.plain(), seed, None if prior is None else class_mark(images=prior)]
             mark = class_mark(*facts, images=own)
-            if not adapters.load(number, folder, mark):
+            if adapters.load(number, folder, mark):
+                kept += 1
+            else:
                 tensors = fit_adapter(
                     denoiser, own, settings, seed=seed, prior=prior, progress=after(number, bar)
                 )
@@ -165,6 +191,7 @@ def fit_all(
                 training = {"shots": len(own), "seed": seed, **settings.plain(), "mark": mark}
                 adapters.save(number, folder, training)
             bar((number + 1) * settings.steps)
+    return kept
 
 
 def after(classes: int, report: Callable[[int], None]) -> Callable[[int, int], None]:
@@ -187,23 +214,26 @@ def share(right: np.ndarray) -> dict[str, Any]:
     }
 
 
-def worded(result: dict[str, Any], folder: Path) -> str:
-    """The lines that the command prints."""
-    names, shots = result["classes"], result["shots"]
+def worded(result: dict[str, Any], folder: Path, kept: int) -> str:
+    """The lines that the command prints. kept: adapters that were fitted before."""
+    names, shots, weight = result["classes"], result["shots"], result["weight"]
     lines = [
         f"few_shot: {len(names)} classes ({', '.join(names)}), {shots} "
-        f"image{'' if shots == 1 else 's'} of each; {result['images']} images judged, chance "
-        f"{1 / len(names):.0%}",
-        f"{'':22}right   95% interval",
+        f"image{'' if shots == 1 else 's'} of each; {result['images']} other images judged, "
+        f"chance {1 / len(names):.0%}",
+        f"{'judged by':37} right  95% interval",
     ]
-    titles = {"denoising errors": f"adapters, {result['weight']}"}
+    titles = {kind: f"adapters' errors, weight {kind}" for kind in KINDS}
+    titles["logistic regression"] = "logistic regression on the bottleneck"
     for method, found in result["accuracy"].items():
         interval = f"{found['low']:.1%} to {found['high']:.1%}"
-        lines.append(f"{titles.get(method, method):21} {found['value']:6.1%}  {interval}")
-    lines.append("right of each class, by the adapters:")
+        lines.append(f"{titles.get(method, method):37} {found['value']:6.1%}  {interval}")
+    lines.append(f"right of each class, weight {weight}:")
     lines += [
         f"  {name}: {found['right']} of {found['of']}"
         for name, found in result["right_by_class"].items()
     ]
-    lines.append(f"wrote {len(names)} adapters and {RESULT} into {folder}")
+    if kept:
+        lines.append(f"{kept} of the adapters stood already in {folder}, of the same settings")
+    lines.append(f"{folder} holds {len(names)} adapters and {RESULT}")
     return "\n".join(lines) + "\n"

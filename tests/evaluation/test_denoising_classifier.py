@@ -1,5 +1,7 @@
 """Classification by denoising errors, against Bayes on mixtures and by permutations."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -66,13 +68,23 @@ def test_shuffled_levels_are_caught():
         labels = torch.full((len(images),), number)
         return denoising_errors(both, images, labels, sigmas, noise)
 
+    def told_another(number, images, sigmas, noise):
+        order = torch.randperm(len(sigmas), generator=torch.Generator().manual_seed(0))
+        another = dict(zip(sigmas.tolist(), sigmas[order].tolist(), strict=True))
+
+        def answer(x, sigma, labels):
+            return both(x, torch.tensor([another[level] for level in sigma.tolist()]), labels)
+
+        labels = torch.full((len(images),), number)
+        return denoising_errors(answer, images, labels, sigmas, noise)
+
     levels = spread_levels(0.02, 20, 96)
     every = level_errors(wide_or_narrow, 2, images, levels, 0)
     right = accuracy(decide(every, likelihood_weight(levels)), classes)
     assert right > 0.86  # Bayes: 0.89
-    order = torch.randperm(96, generator=torch.Generator().manual_seed(0))
-    assert accuracy(decide(every, likelihood_weight(levels[order])), classes) < right - 0.04
-    assert accuracy(decide(every[:, :, order], likelihood_weight(levels)), classes) < right - 0.04
+    assert accuracy(decide(every, likelihood_weight(levels.flip(0))), classes) < right - 0.1
+    told = level_errors(told_another, 2, images, levels, 0)
+    assert accuracy(decide(told, likelihood_weight(levels)), classes) < right - 0.1
 
 
 @pytest.mark.parametrize("kind", ["uniform", "likelihood", "time_step"])
@@ -105,7 +117,7 @@ def test_rounds_that_keep_all_are_the_full_evaluation(data):
 
 
 def test_elimination_costs_less_and_answers_nearly_the_same(data):
-    images, classes = data
+    images = data[0]
     rounds = [Round(8, 2), Round(32, 1)]
     found = classify(errors, 4, images, LEVELS, likelihood_weight, rounds)
     assert found.evaluations == 400 * (4 * 8 + 2 * 24)
@@ -140,7 +152,7 @@ def test_every_beginning_of_the_order_is_spread():
         assert sorted(order) == list(range(count))
         for taken in (4, 10):
             places = sorted(order[:taken])
-            gaps = [b - a for a, b in zip(places, places[1:], strict=False)]
+            gaps = [b - a for a, b in pairwise(places)]
             assert not gaps or max(gaps) <= 3 * max(1, count // taken)
 
 

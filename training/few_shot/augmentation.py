@@ -9,7 +9,7 @@ from dataset.slots import slot_uniform
 
 
 def moved(images: Tensor, seed: int, slots: range, *, flip: bool, shift: int) -> Tensor:
-    """The images [B, C, H, W], half of them mirrored, moved by up to `shift` pixels along each axis.
+    """The images [B, C, H, W], half of them mirrored, moved by up to `shift` pixels each way.
 
     What a move uncovers repeats the border. How image b is moved depends on (seed, slots[b]) alone.
     """

@@ -23,7 +23,7 @@ class FitSettings:
     shift: int = 0
     """Most pixels by which they are moved along each axis."""
     prior_weight: float = 0.0
-    """Of the change that the adapter makes to images of no class asked for; 0: none is looked at."""
+    """Of the change that the adapter makes to images of other classes; 0: none is looked at."""
 
     def __post_init__(self) -> None:
         low, high = self.sigma_range

@@ -56,5 +56,5 @@ def test_images_without_classes_and_nothing_to_test_on_are_refused():
     with pytest.raises(DatasetError, match="have no classes"):
         choose(SimpleNamespace(**vars(DATASET) | {"group_names": []}), None, 4, 9, 0)
     none = SimpleNamespace(**vars(DATASET) | {"held_out_indices": np.arange(163, 164)})
-    with pytest.raises(ValueError, match="no held-out image .*: --test remaining"):
+    with pytest.raises(ValueError, match=r"no held-out image .*: --test remaining"):
         choose(none, None, 4, 9, 0)
