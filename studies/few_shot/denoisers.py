@@ -12,7 +12,7 @@ from dataset.store import ImageDataset
 from foundation.json_files import read_object
 from foundation.json_hash import json_hash
 from foundation.nested_settings import merged
-from studies.few_shot.tasks import judged_roles, people, role_of
+from studies.few_shot.tasks import FACING, judged_roles, people, role_of
 from studies.staged import ROOT, run_stages
 
 LENGTH = 0.1
@@ -68,7 +68,7 @@ def of_emoji(folder: Path, work: Path, seed: int, kimg: float, **changes: Any) -
     neutral = {name for role in judged for name in (role, f"person {role}", f"person: {role}")}
     tones = [one for side in ("train", "held_out") for one in words[side]]
     left_out = {one["file"] for one in tones if role_of(one["base"]) in judged}
-    left_out |= {one["file"] for one in tones if one["base"] in neutral}
+    left_out |= {one["file"] for one in tones if one["base"].removesuffix(FACING) in neutral}
     facts = sorted(left_out)
     place = work / f"pictures-{json_hash(facts)[:16]}"
 

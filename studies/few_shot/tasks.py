@@ -15,6 +15,7 @@ from studies.emoji.words import pictures
 from training.few_shot.shots import choose
 
 LIGHT, DARK = ("light", "medium-light"), ("medium-dark", "dark")
+FACING = ": facing right"
 PEOPLE = ("man", "woman")
 
 
@@ -139,12 +140,15 @@ def people(words: dict[str, Any], folder: Path) -> list[Person]:
     both = {p.role for p in found if p.person == "man"} & {
         p.role for p in found if p.person == "woman"
     }
-    return sorted((p for p in found if p.role in both), key=lambda p: (p.role, p.person, p.tone))
+    return sorted((p for p in found if p.role in both), key=lambda p: (p.role, p.person, p.path))
 
 
 def role_of(base: str) -> str | None:
-    """The role of a man or a woman, as "health worker" of "man health worker"; None: it is none."""
-    match = re.fullmatch(r"(?:man|woman)\W+(.+)", base)
+    """The role of a man or a woman, as "health worker" of "man health worker"; None: it is none.
+
+    Somebody who faces right has the role of who faces left.
+    """
+    match = re.fullmatch(r"(?:man|woman)\W+(.+)", base.removesuffix(FACING))
     return match[1] if match else None
 
 

@@ -13,7 +13,7 @@ from studies.few_shot import denoisers
 from studies.few_shot.__main__ import main
 from studies.few_shot.arms import ARMS, fit_settings
 from studies.few_shot.report import table
-from studies.few_shot.tasks import DARK, LIGHT, NuanceTask, judged_roles, people
+from studies.few_shot.tasks import DARK, LIGHT, NuanceTask, judged_roles, people, role_of
 from studies.few_shot.unit import underflowed_weight
 
 ROLES = [f"role {number}" for number in range(12)]
@@ -141,6 +141,12 @@ def test_the_weight_by_one_minus_erf_is_zero_where_classes_lie_far_apart():
     lossy, exact = underflowed_weight(sigmas, 10.0), level_weights("time_step", sigmas, 10.0)
     assert (lossy[:20] == 0).all() and (exact[:20] > 0).all()
     assert torch.allclose(lossy[-10:], exact[-10:], rtol=1e-6)
+
+
+def test_roles_are_those_of_either_person_and_direction():
+    assert role_of("man health worker") == role_of("woman health worker") == "health worker"
+    assert role_of("woman: beard") == "beard" and role_of("hand") is None
+    assert role_of("man walking: facing right") == role_of("woman walking") == "walking"
 
 
 def test_the_table_of_no_rows_says_so(tmp_path):
