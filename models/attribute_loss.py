@@ -7,8 +7,8 @@ apart; here they are taken in logarithms.
 """
 
 import math
-from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -92,7 +92,7 @@ def level_weights(kind: str, sigmas: Tensor, distance: float = 0.0) -> Tensor:
     raise ValueError(f"unknown weight {kind!r} (known: {', '.join(KINDS)})")
 
 
-def class_distance(images: Tensor, classes: Sequence[int] | Tensor) -> float:
+def class_distance(images: Tensor, classes: np.ndarray | Tensor) -> float:
     """d of a task: how far images of different classes lie apart where they are most alike.
 
     d^2 sums, over positions, the PERCENTILE of the squared differences between pairs of images of

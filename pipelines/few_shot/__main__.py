@@ -72,9 +72,9 @@ def arguments() -> argparse.ArgumentParser:
     add("--seed", type=int, default=0, help="which images, and all noise (%(default)s)")
     add = out.add_argument_group("how each class is learned").add_argument
     add("--rank", type=int, default=8, help="of the adapters (%(default)s)")
-    add("--steps", type=int, default=200, help="of training, of each class (%(default)s)")
+    add("--steps", type=int, default=100, help="of training, of each class (%(default)s)")
     add("--batch", type=int, default=16, help="noisy images a step (%(default)s)")
-    add("--lr", type=float, default=0.003, help="learning rate (%(default)s)")
+    add("--lr", type=float, default=0.01, help="learning rate (%(default)s)")
     add("--scale", type=float, default=1.0, help="strength of the fitted adapters (%(default)s)")
     add(
         "--sigma-range",

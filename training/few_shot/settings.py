@@ -9,10 +9,10 @@ class FitSettings:
 
     rank: int = 8
     """Of the update of each layer (TiF: 8 to 16), less in smaller layers."""
-    steps: int = 200
+    steps: int = 100
     batch: int = 16
     """Noisy images a step, of each class."""
-    lr: float = 0.003
+    lr: float = 0.01
     """Of Adam; falls to 0 along a cosine."""
     scale: float = 1.0
     """By which the fitted update is multiplied when it is kept (TiF: 0.6)."""
