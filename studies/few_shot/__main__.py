@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.console.command import check_argument, check_images
+from studies.staged import StageError
 
 if TYPE_CHECKING:
     from studies.few_shot.tasks import Task
@@ -58,13 +59,7 @@ def main(arguments: list[str] | None = None) -> None:
         return
     try:
         run(options)
-    except (ValueError, OSError) as error:
-        parser.error(str(error))
-    except Exception as error:
-        from studies.staged import StageError
-
-        if not isinstance(error, StageError):
-            raise
+    except (StageError, ValueError, OSError) as error:
         parser.error(str(error))
     print(table(options.rows))
 
