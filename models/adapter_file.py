@@ -4,7 +4,9 @@ The file names the denoiser by the hash of its plain weights (those without any 
 adapter trained for one set of weights means nothing to another.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -14,10 +16,13 @@ from models.weights import WeightsError, load_tensors, save_weights, tensors_has
 KIND = "adapter"
 
 
-def save_adapter(denoiser: nn.Module, name: str, path: str | Path) -> None:
+def save_adapter(
+    denoiser: nn.Module, name: str, path: str | Path, training: Mapping[str, Any] | None = None
+) -> None:
     """Write the adapter of that name to `path` (.safetensors, JSON beside it), and nothing else.
 
-    Raises ValueError where the denoiser has no such adapter.
+    training: facts of how it came about that a reader should know. Raises ValueError where the
+    denoiser has no such adapter.
     """
     plain, adapters = split_adapters(denoiser.state_dict())
     if name not in adapters:
@@ -31,6 +36,7 @@ def save_adapter(denoiser: nn.Module, name: str, path: str | Path) -> None:
         "rank": max(up.shape[1] for up in updates.values()),
         "layers": {key: [len(up), tensors[f"{key}.down"].shape[1]] for key, up in updates.items()},
         "base_sha256": tensors_hash(plain),
+        **({} if training is None else {"training": dict(training)}),
     }
     save_weights(Path(path), tensors, description)
 

@@ -139,6 +139,14 @@ def remove_adapters(network: nn.Module) -> None:
         layer.active = None
 
 
+def remove_adapter(network: nn.Module, name: str) -> None:
+    """Take away the adapter of that name, if there is one; the others stay."""
+    for layer in _layers(network).values():
+        if name in layer.adapters:
+            del layer.adapters[name]
+            layer.active = None if layer.active == name else layer.active
+
+
 def adapter_names(network: nn.Module) -> list[str]:
     """Names of the network's adapters, sorted."""
     return sorted({name for layer in _layers(network).values() for name in layer.adapters})

@@ -1,0 +1,1 @@
+"""The command that learns classes from a few images."""
