@@ -1,4 +1,4 @@
-"""A predictor learned from 200 labelled points steers a mixture; one of shuffled labels does not."""
+"""A predictor of 200 labelled points steers a mixture; one of shuffled labels does not."""
 
 from types import SimpleNamespace
 
