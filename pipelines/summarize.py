@@ -42,6 +42,7 @@ from pipelines.workspace.fingerprint import (
     item_fingerprint,
     outcome,
     pipeline_tag,
+    predictor_fingerprint,
     stage_fingerprint,
     student_identity,
     student_item_fingerprint,
@@ -175,6 +176,10 @@ def track(run: StageRun, params: Params, inputs: Inputs, report: Report) -> None
     parent.describe(metrics_headline(best), pictures, metrics_listing(best), links)
     for stage in ("prepare", "autoencoder", "encode", "reference", "train", "reconstruct"):
         run.add_restored(stage, stage_fingerprint(stage, params))
+    for name in params.attributes:
+        for length in params.ema.lengths:
+            fingerprint = predictor_fingerprint(params, name, length)
+            run.add_restored("attributes", fingerprint, f"{name}-{number_name(length)}")
     for item in inputs.items:
         fingerprint = item_fingerprint(params, item.ema_length, item.sampler)
         run.add_restored("evaluate", fingerprint, item.item)

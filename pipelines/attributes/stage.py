@@ -10,14 +10,14 @@ from pathlib import Path
 
 from foundation.atomic_files import copy_whole, write_text
 from foundation.json_files import read_object
-from pipelines.attributes.identity import predictor_fingerprint
 from pipelines.console.command import parser, run_stage
 from pipelines.console.progress import progress
 from pipelines.params import load_params
 from pipelines.ray_jobs.session import hide_gpus
 from pipelines.settings.schema import Params
 from pipelines.tracking.stage_run import StageRun, stage_run
-from pipelines.workspace.fingerprint import pipeline_tag
+from pipelines.workspace.fingerprint import pipeline_tag, predictor_fingerprint
+from pipelines.workspace.kind_lists import guiding_attributes
 from pipelines.workspace.paths import (
     ATTRIBUTES,
     EMA,
@@ -42,8 +42,7 @@ def main() -> None:
         entries[name] = {
             length_name(length): make(params, name, length) for length in params.ema.lengths
         }
-    for sampler in params.samplers:
-        used = params.sampling[sampler].attributes
+    for sampler, used in guiding_attributes(params.model_dump(mode="json")).items():
         for length in params.ema.lengths:
             hashes = {name: entries[name][length_name(length)] for name in used}
             path = ATTRIBUTES / "items" / f"{item_name(length, sampler)}.json"

@@ -14,7 +14,10 @@ from pipelines.tracking.run_note import NOTE, PICTURES, results_of, with_results
 from pipelines.tracking.run_status import UNFINISHED
 from pipelines.workspace.user import user_name
 
-RESTORED = ("prepare", "reference", "evaluate", "distil", "evaluate_students", "summarize")
+RESTORED = (
+    *("prepare", "reference", "attributes", "evaluate", "distil", "evaluate_students"),
+    "summarize",
+)
 """Stages besides those that train, whose runs a parent shows that trained to the same bytes."""
 
 

@@ -172,6 +172,19 @@ def student_item_fingerprint(params: Params, name: str, length: float, sampler: 
     return f"{hash_of(parts)[:16]}-{student_item_name(name, length, sampler)}"
 
 
+def predictor_fingerprint(params: Params, name: str, length: float) -> str:
+    """Fingerprint of the predictor of one attribute and EMA length: other attributes do not count.
+
+    It depends on the content of the weights.
+    """
+    plain = params.model_dump(mode="json")
+    chosen = {key: _dotted(plain, key) for key in ("seed", "noise", f"attributes.{name}")}
+    code = code_hash(stage_files("attributes", chosen_kinds("attributes", plain)))
+    weights = weights_hashes(EMA / f"{length_name(length)}.safetensors")
+    parts = [chosen, _inputs("attributes", params), code, weights]
+    return f"{hash_of(parts)[:16]}-{name}-{length_name(length)}"
+
+
 def outcome(params: Params) -> str:
     """Hash of all that the numbers of a report depend on, besides the training itself.
 

@@ -47,6 +47,9 @@ def list_name(stage: str, sampler: str | None) -> str:
 def kind_lists(params: Mapping[str, Any]) -> dict[str, dict]:
     """All lists: {name: {"kinds": {table: names}, "files": {path: hash of the file now}}}.
 
+    That of attributes also has which attributes guide each sampler, so that the stage need not
+    depend on the settings of all samplers.
+
     params: plain data, as in params.yaml. Raises KeyError if a key that chooses kinds is missing.
     """
     return {
@@ -65,7 +68,21 @@ def _items(params: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
 def _list(stage: str, params: Mapping[str, Any], sampler: str | None) -> dict:
     kinds = chosen_kinds(stage, params, sampler)
     files = stage_files(stage, kinds) - always_files(stage)
+    guided = {"guided": guiding_attributes(params)} if stage == "attributes" else {}
     return {
         "kinds": {table: sorted(kinds[table]) for table in sorted(set(TABLES) & set(kinds))},
         "files": {path.as_posix(): content_hash(path) for path in sorted(files)},
+        **guided,
+    }
+
+
+def guiding_attributes(params: Mapping[str, Any]) -> dict[str, list[str]]:
+    """{sampler that is evaluated: names of the attributes that guide it}."""
+    return {
+        name: [
+            entry["attribute"]
+            for entry in params["sampling"][name].get("guidance") or ()
+            if entry.get("attribute")
+        ]
+        for name in params["samplers"]
     }

@@ -16,7 +16,7 @@ STAGE_PARAMS: dict[str, tuple[str, ...]] = {
     "reference": ("evaluation.extractor", "evaluation.inception_path"),
     "train": ("seed", "model", "noise", "train", "structure", "ema.tracked", "ema.snapshots"),
     "reconstruct": ("ema.lengths",),
-    "attributes": ("seed", "noise", "attributes", "ema.lengths", "sampling", "samplers"),
+    "attributes": ("seed", "noise", "attributes", "ema.lengths", "samplers"),
     "evaluate": ("seed", "evaluation"),
     # Of `train` a student has but a few keys (fingerprint.py), which a file may leave out.
     "distil": ("seed", "model", "noise", "train", "ema.tracked", "students", "distil"),

@@ -31,7 +31,7 @@ def test_every_stage_is_listed(tmp_path, monkeypatch):
     made.write_outputs(tmp_path)
     for name in ("stage_fingerprint", "item_fingerprint"):
         monkeypatch.setattr(summarize, name, lambda stage, *given: f"of {stage}")
-    for name in ("outcome", "student_item_fingerprint"):
+    for name in ("outcome", "student_item_fingerprint", "predictor_fingerprint"):
         monkeypatch.setattr(summarize, name, lambda *given: "f")
     monkeypatch.setattr(summarize, "student_identity", lambda *g: SimpleNamespace(fingerprint="f"))
     one = {"solver": "consistency", "grid": "explicit", "sigmas": [80.0]}
@@ -40,6 +40,7 @@ def test_every_stage_is_listed(tmp_path, monkeypatch):
             "sampling": {"one": one, "default": {}},
             "students": {"quick": {"kind": "consistency", "samplers": ["one"]}},
             "distil": ["quick"],
+            "attributes": {"digit": {"values": ["3", "7"]}},
         }
     )
     student = made.item_json(0.05, 0.1) | {"item": "quick-0.05-one", "student": "quick"}

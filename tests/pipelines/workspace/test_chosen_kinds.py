@@ -17,7 +17,10 @@ from training.config import TrainConfig
 from training.structure.fake_levels import DEFAULT_SAMPLER
 
 ROOT = Path(__file__).resolve().parents[3]
-ALWAYS = {"prepare", "autoencoder", "encode", "reference", "train", "distil", "evaluate_students"}
+ALWAYS = {
+    *("prepare", "autoencoder", "encode", "reference", "train", "attributes", "distil"),
+    "evaluate_students",
+}
 """Lists whose stage has no matrix."""
 PRESETS = sorted((ROOT / "presets").glob("*.yaml"))
 

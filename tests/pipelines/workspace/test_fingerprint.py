@@ -116,7 +116,7 @@ def test_an_edit_changes_what_uses_the_file_and_no_more(workspace):
         "sampling/grids/table.py": {"train", "evaluate", *items},
         "training/loop.py": {"train"},
         "training/methods/denoising.py": {"train"},
-        "models/layers/graph_conv.py": {"train", "evaluate", *items},
+        "models/layers/graph_conv.py": {"train", "attributes", "evaluate", *items},
         "models/ema_reconstruction.py": {"train", "reconstruct"},
         "evaluation/kid.py": {"evaluate", *items},
         "pipelines/reporting/html.py": {"summarize"},

@@ -32,6 +32,8 @@ from pipelines.workspace.stage_code import (
 ROOT = Path(__file__).resolve().parents[3]
 NO_KINDS = {
     ("evaluation.measures", "MEASURES"): "judging calls all of them",
+    ("evaluation.metric_rows.curves", "CURVES"): "rows of text",
+    ("evaluation.metric_rows.images", "METRICS"): "rows of text",
     ("models.codecs.table", "CODECS"): "every stage that reads weights imports both",
     ("pipelines.workspace.stage_code", "TABLES"): "tells where the tables are",
 }
