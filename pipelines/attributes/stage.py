@@ -10,6 +10,7 @@ from pathlib import Path
 
 from foundation.atomic_files import copy_whole, write_text
 from foundation.json_files import read_object
+from foundation.number_names import number_name
 from pipelines.console.command import parser, run_stage
 from pipelines.console.progress import progress
 from pipelines.params import load_params
@@ -20,14 +21,14 @@ from pipelines.workspace.fingerprint import pipeline_tag, predictor_fingerprint
 from pipelines.workspace.kind_lists import guiding_attributes
 from pipelines.workspace.paths import (
     ATTRIBUTES,
+    DATASET,
     EMA,
     attributes_cache,
     dvc_root,
     item_name,
-    length_name,
 )
 from pipelines.workspace.stage_code import content_hash
-from pipelines.workspace.training_data import training_dataset
+from pipelines.workspace.training_data import latents_folder
 
 LIST = ATTRIBUTES / "attributes.json"
 HASHES = "files.json"
@@ -40,11 +41,11 @@ def main() -> None:
     entries: dict[str, dict[str, str]] = {}
     for name in params.attributes:
         entries[name] = {
-            length_name(length): make(params, name, length) for length in params.ema.lengths
+            number_name(length): make(params, name, length) for length in params.ema.lengths
         }
     for sampler, used in guiding_attributes(params.model_dump(mode="json")).items():
         for length in params.ema.lengths:
-            hashes = {name: entries[name][length_name(length)] for name in used}
+            hashes = {name: entries[name][number_name(length)] for name in used}
             path = ATTRIBUTES / "items" / f"{item_name(length, sampler)}.json"
             write_text(path, json.dumps({"predictors": hashes}, indent=1) + "\n")
     write_text(LIST, json.dumps({"attributes": entries}, indent=1) + "\n")
@@ -57,9 +58,9 @@ def make(params: Params, name: str, length: float) -> str:
 
     It is trained unless it was before.
     """
-    out = ATTRIBUTES / name / f"{length_name(length)}.safetensors"
+    out = ATTRIBUTES / name / f"{number_name(length)}.safetensors"
     fingerprint = predictor_fingerprint(params, name, length)
-    item = f"{name}-{length_name(length)}"
+    item = f"{name}-{number_name(length)}"
     with stage_run(
         "attributes",
         params,
@@ -82,12 +83,13 @@ def make(params: Params, name: str, length: float) -> str:
 def train(params: Params, name: str, length: float, out: Path, run: StageRun) -> None:
     """Train and write one predictor; prints how well it does, logs the same to `run`."""
     # These bring torch, which --help does without.
+    from dataset.latents import open_dataset
     from models.denoiser import load_denoiser
     from pipelines.attributes.training import train_predictor
 
-    denoiser = load_denoiser(EMA / f"{length_name(length)}.safetensors")
-    dataset = training_dataset(params)
-    item = f"{name}, EMA length {length_name(length)}"
+    denoiser = load_denoiser(EMA / f"{number_name(length)}.safetensors")
+    dataset = open_dataset(DATASET, latents_folder(params))
+    item = f"{name}, EMA length {number_name(length)}"
     with progress(f"attributes: {item}") as bar:
         trained = train_predictor(
             denoiser, dataset, params.attributes[name], params.noise, params.seed, bar

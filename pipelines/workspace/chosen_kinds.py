@@ -45,8 +45,8 @@ def chosen_kinds(
     if stage == "train":
         method = {"method": {params["train"].get("method", METHOD)}}
         return method | _of_network(params) | _of_the_game(params["structure"])
-    if stage == "attributes":
-        return _of_network(params)
+    if stage == "attributes":  # which reads stored latents, and draws no picture
+        return {**_of_network(params), "autoencoder": set()}
     if stage == "evaluate":
         names = params["samplers"] if sampler is None else [sampler]
         samplers = [params["sampling"][name] for name in names]

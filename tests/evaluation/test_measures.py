@@ -15,6 +15,8 @@ from evaluation.real_side import RealSide
 CONFIG = EvaluationConfig(k=3, kid_subsets=7, kid_subset_size=20)
 NOT_OF_FEATURES = {"structure_gap", "conditional_accuracy", "fd_train_full"}
 NOT_OF_FEATURES |= {"kid_reconstruction", "fd_reconstruction", "reconstruction_psnr"}
+NOT_OF_FEATURES |= {"fairness_discrepancy", "fairness_discrepancy_uncorrected"}  # of shares
+NOT_OF_FEATURES |= {"share_error", "target_kid"}
 
 
 @pytest.fixture

@@ -218,7 +218,7 @@ def test_bad_params_are_one_message(clone, tmp_path):
 def test_a_new_length_runs_its_own_item_only(clone):
     clone.edit("ema", {"lengths": [0.05, 0.10, 0.2]})
     ran = stages_run(clone.run("dvc", "repro"))
-    # distil depends on all averages; without students it writes the same small file again
-    assert ran == {"reconstruct", "evaluate@0.2-heun3", "distil", "summarize"}
+    # attributes and distil depend on all averages; without any they write small files again
+    assert ran == {"reconstruct", "attributes", "evaluate@0.2-heun3", "distil", "summarize"}
     report = json.loads((clone.folder / "reports/metrics.json").read_text())
     assert set(report["items"]) == {"0.05-heun3", "0.1-heun3", "0.2-heun3"}

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 from pipelines import evaluate, prepare, reconstruct, reference, summarize, train
+from pipelines.attributes import stage as attributes
 from pipelines.latents import autoencoder, encode
 from pipelines.params import check_params, load_params
 from pipelines.settings.dotted_keys import with_values
@@ -42,6 +43,7 @@ TINY = {
     "structure.gate.min_plays": 1,  # a game that never plays is remarked upon
     "ema.snapshots": 2,
     "ema.lengths": [0.1],
+    "attributes": {"digit": {"values": ["3", "7"], "images": 20, "steps": 2}},
     "evaluation.extractor": "classifier",
     "evaluation.num_images": 16,
     "evaluation.kid_subsets": 2,
@@ -101,8 +103,8 @@ def test_no_code_runs_that_the_fingerprint_does_not_know(workspace, monkeypatch)
     # One file of tracking, which decides a result of summarize, serves MLflow in the others.
     unseen = (*NO_RESULT, *CARRIERS, "pipelines.tracking")
     apart = tuple(module.replace(".", "/") for module in unseen)
-    modules = (prepare, autoencoder, encode, reference, train, reconstruct, evaluate)
-    modules += (distil, evaluate_students, summarize)
+    modules = (prepare, autoencoder, encode, reference, train, reconstruct)
+    modules += (attributes, evaluate, distil, evaluate_students, summarize)
     for stage, module in zip(STAGE_PARAMS, modules, strict=True):
         item = ["--length", "0.1", "--sampler", "few"] if stage == "evaluate" else []
         monkeypatch.setattr(sys, "argv", [stage, *item])
