@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from dataset.errors import DatasetError
+from foundation.did_you_mean import check_name
 from foundation.few_names import few
 
 SHOWN = 5
@@ -72,6 +73,26 @@ def trained_classes(names: Sequence[str], labels: np.ndarray, split: np.ndarray)
             "others: give more images to a class, or leave the classes out"
         )
     return classes
+
+
+def numbered(
+    dataset: Any, names: Sequence[str] | None, otherwise: str
+) -> tuple[list[str], np.ndarray]:
+    """(names, for each image the place of its class among them, int64 [N], -1: none of them).
+
+    names: of classes, or of groups where labels are captions; None: all. Raises DatasetError, which
+    ends with `otherwise`, where the images have none; ValueError for an unknown name.
+    """
+    classes, _ = compared_classes(dataset)
+    known = list(dataset.group_names)
+    if not known:
+        raise DatasetError(f"the images have no classes, so {otherwise}")
+    chosen = known if names is None else list(names)
+    for name in chosen:
+        check_name("class", name, known)
+    place = np.full(len(known) + 1, -1)  # the last entry is that of label -1
+    place[[known.index(name) for name in chosen]] = np.arange(len(chosen))
+    return chosen, place[classes]
 
 
 def compared_classes(dataset: Any) -> tuple[np.ndarray, int]:

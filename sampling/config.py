@@ -127,12 +127,6 @@ class SamplerConfig(Settings):
         return self.sigma_max if self.sigmas is None else self.sigmas[0]
 
     @property
-    def attributes(self) -> tuple[str, ...]:
-        """Names in params of the attributes whose predictors guide, each once."""
-        names = (entry.guiding_attribute for entry in self.guidance)
-        return tuple(dict.fromkeys(name for name in names if name is not None))
-
-    @property
     def step_count(self) -> int:
         """Number of steps of the time grid, also of an explicit one."""
         return self.steps if self.sigmas is None else sum(level != 0 for level in self.sigmas)

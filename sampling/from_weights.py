@@ -62,8 +62,7 @@ def _guide(entry: GuidanceConfig, denoiser: Denoiser, request: GenerationRequest
             guide.ask(request.prompts)
         return guide
     if entry.needs.attribute:
-        predictor, of = load_attribute_predictor(predictor_file(entry, request))
-        return AttributeOfImages(denoiser, predictor.to(device), of)
+        return _attribute(denoiser, predictor_file(entry, request))
     if entry.needs.classifier:
         if request.classifier is None:
             raise ValueError(
@@ -72,8 +71,7 @@ def _guide(entry: GuidanceConfig, denoiser: Denoiser, request: GenerationRequest
             )
         kind = load_description(Path(request.classifier)).get("kind")
         if kind == ATTRIBUTE_PREDICTOR:
-            predictor, of = load_attribute_predictor(Path(request.classifier))
-            attribute = AttributeOfImages(denoiser, predictor.to(device), of)
+            attribute = _attribute(denoiser, Path(request.classifier))
             return AttributeLogProb(attribute, denoiser.label_names)
         if kind == DUAL_ENCODER:
             pair = load_dual_encoder(Path(request.classifier)).to(device)
@@ -82,6 +80,11 @@ def _guide(entry: GuidanceConfig, denoiser: Denoiser, request: GenerationRequest
         classifier = load_classifier(Path(request.classifier)).to(device)
         return ClassifierLogProb(as_sampled(denoiser, request.sampler), classifier, denoiser.codec)
     return None
+
+
+def _attribute(denoiser: Denoiser, file: Path) -> AttributeOfImages:
+    predictor, of = load_attribute_predictor(file)
+    return AttributeOfImages(denoiser, predictor.to(device_of(denoiser)), of)
 
 
 def predictor_file(entry: GuidanceConfig, request: GenerationRequest) -> Path:

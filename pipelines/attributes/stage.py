@@ -8,17 +8,17 @@ import json
 import shutil
 from pathlib import Path
 
-from foundation.atomic_files import copy_whole, write_text
-from foundation.json_files import read_object
+from foundation.atomic_files import write_text
 from foundation.number_names import number_name
 from pipelines.console.command import parser, run_stage
 from pipelines.console.progress import progress
 from pipelines.params import load_params
 from pipelines.ray_jobs.session import hide_gpus
 from pipelines.settings.schema import Params
+from pipelines.stages.kept_files import keep_files, restore_files
 from pipelines.tracking.stage_run import StageRun, stage_run
+from pipelines.workspace.chosen_kinds import guiding_attributes
 from pipelines.workspace.fingerprint import pipeline_tag, predictor_fingerprint
-from pipelines.workspace.kind_lists import guiding_attributes
 from pipelines.workspace.paths import (
     ATTRIBUTES,
     DATASET,
@@ -31,19 +31,22 @@ from pipelines.workspace.stage_code import content_hash
 from pipelines.workspace.training_data import latents_folder
 
 LIST = ATTRIBUTES / "attributes.json"
-HASHES = "files.json"
 
 
 def main() -> None:
     params = load_params(parser(__doc__).parse_args().params)
     shutil.rmtree(ATTRIBUTES, ignore_errors=True)
     hide_gpus(params.cluster)
-    entries: dict[str, dict[str, str]] = {}
-    for name in params.attributes:
-        entries[name] = {
-            number_name(length): make(params, name, length) for length in params.ema.lengths
+    tag = pipeline_tag(params) if params.attributes else ""
+    entries = {
+        name: {
+            number_name(length): make(params, name, length, tag) for length in params.ema.lengths
         }
-    for sampler, used in guiding_attributes(params.model_dump(mode="json")).items():
+        for name in params.attributes
+    }
+    plain = params.model_dump(mode="json")
+    for sampler in params.samplers:
+        used = guiding_attributes(plain, sampler)
         for length in params.ema.lengths:
             hashes = {name: entries[name][number_name(length)] for name in used}
             path = ATTRIBUTES / "items" / f"{item_name(length, sampler)}.json"
@@ -53,10 +56,10 @@ def main() -> None:
         print("attributes: params name no attribute")
 
 
-def make(params: Params, name: str, length: float) -> str:
+def make(params: Params, name: str, length: float, tag: str) -> str:
     """Put the predictor of one attribute and EMA length in place; returns the hash of its weights.
 
-    It is trained unless it was before.
+    It is trained unless it was before. tag: of the pipeline.
     """
     out = ATTRIBUTES / name / f"{number_name(length)}.safetensors"
     fingerprint = predictor_fingerprint(params, name, length)
@@ -64,19 +67,19 @@ def make(params: Params, name: str, length: float) -> str:
     with stage_run(
         "attributes",
         params,
-        pipeline_tag(params),
+        tag,
         fingerprint,
         root=dvc_root(),
         item=item,
         param_keys=["seed", "noise", f"attributes.{name}"],
     ) as run:
         kept = attributes_cache() / fingerprint
-        if restored(kept, out):
+        if restore_files(kept, files(out)):
             run.mark_restored()
             print(f"attributes: {item}: as trained before")
         else:
             train(params, name, length, out, run)
-            keep(kept, out)
+            keep_files(kept, files(out))
     return content_hash(out)
 
 
@@ -105,27 +108,9 @@ def train(params: Params, name: str, length: float, out: Path, run: StageRun) ->
     run.describe(f"predictor of {name} from {trained.told()}")
 
 
-def keep(folder: Path, out: Path) -> None:
-    """Keep copies of a predictor's two files."""
-    shutil.rmtree(folder, ignore_errors=True)
-    files = (out, out.with_suffix(".json"))
-    for file in files:
-        copy_whole(file, folder / f"predictor{file.suffix}")
-    hashes = {f"predictor{file.suffix}": content_hash(file) for file in files}
-    write_text(folder / HASHES, json.dumps(hashes, indent=1) + "\n")
-
-
-def restored(folder: Path, out: Path) -> bool:
-    """Whether a predictor is kept, whole; its two files are then put in place."""
-    try:
-        hashes = read_object(folder / HASHES)
-        whole = all(content_hash(folder / name) == value for name, value in hashes.items())
-    except (OSError, ValueError):
-        return False
-    if whole:
-        for suffix in (".safetensors", ".json"):
-            copy_whole(folder / f"predictor{suffix}", out.with_suffix(suffix))
-    return whole
+def files(out: Path) -> dict[str, Path]:
+    """{name under which it is kept: file} of a predictor's two files."""
+    return {f"predictor{suffix}": out.with_suffix(suffix) for suffix in (".safetensors", ".json")}
 
 
 if __name__ == "__main__":

@@ -66,6 +66,12 @@ def judging_kinds(params: Plain, sampler: str) -> Kinds:
     return {**chosen_kinds("evaluate", params, sampler), "form": ()}
 
 
+def guiding_attributes(params: Plain, sampler: str) -> list[str]:
+    """Names of the attributes whose predictors guide the sampler of this name, each once."""
+    entries = params["sampling"][sampler].get("guidance") or ()
+    return list(dict.fromkeys(e["attribute"] for e in entries if e.get("attribute")))
+
+
 def _students(params: Plain, name: str | None) -> list[Plain]:
     """The settings of the student of this name; None: of all that are trained."""
     names = params.get("distil") or () if name is None else [name]

@@ -14,7 +14,7 @@ from typing import Any
 
 from foundation.atomic_files import write_text
 from pipelines.settings.schema import Params
-from pipelines.workspace.chosen_kinds import chosen_kinds
+from pipelines.workspace.chosen_kinds import chosen_kinds, guiding_attributes
 from pipelines.workspace.input_hashes import (
     dataset_hash,
     folder_hashes,
@@ -110,7 +110,7 @@ def item_fingerprint(params: Params, length: float, sampler: str) -> str:
     weights = weights_hashes(EMA / f"{length_name(length)}.safetensors")
     parts = [identity.fingerprint, weights, guide_hashes(params, [sampler])]
     predictors = ATTRIBUTES / "items" / f"{item_name(length, sampler)}.json"
-    if params.sampling[sampler].attributes and predictors.is_file():
+    if guiding_attributes(params.model_dump(mode="json"), sampler) and predictors.is_file():
         parts.append(content_hash(predictors))
     return f"{hash_of(parts)[:16]}-{item_name(length, sampler)}"
 

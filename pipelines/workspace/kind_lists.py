@@ -9,7 +9,7 @@ only the lists of the stages that use it.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipelines.workspace.chosen_kinds import NO_CHOICE, chosen_kinds
+from pipelines.workspace.chosen_kinds import NO_CHOICE, chosen_kinds, guiding_attributes
 from pipelines.workspace.stage_code import (
     STAGE_PARAMS,
     TABLES,
@@ -68,21 +68,11 @@ def _items(params: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
 def _list(stage: str, params: Mapping[str, Any], sampler: str | None) -> dict:
     kinds = chosen_kinds(stage, params, sampler)
     files = stage_files(stage, kinds) - always_files(stage)
-    guided = {"guided": guiding_attributes(params)} if stage == "attributes" else {}
+    guided = {}
+    if stage == "attributes":
+        guided["guided"] = {name: guiding_attributes(params, name) for name in params["samplers"]}
     return {
         "kinds": {table: sorted(kinds[table]) for table in sorted(set(TABLES) & set(kinds))},
         "files": {path.as_posix(): content_hash(path) for path in sorted(files)},
         **guided,
-    }
-
-
-def guiding_attributes(params: Mapping[str, Any]) -> dict[str, list[str]]:
-    """{sampler that is evaluated: names of the attributes that guide it}."""
-    return {
-        name: [
-            entry["attribute"]
-            for entry in params["sampling"][name].get("guidance") or ()
-            if entry.get("attribute")
-        ]
-        for name in params["samplers"]
     }

@@ -84,8 +84,7 @@ class CaptionScore:
 
     def of_clean(self, x0: "Tensor", labels: "Tensor | None") -> "Tensor":
         """The score [B] of clean images, differentiable in x0."""
-        if labels is None or (labels < 0).any():
-            raise ValueError("guidance needs a caption for every image")
+        labels = of_every_image(labels, "a caption")
         return self.dual_encoder.score(self.codec.pictures(x0.float()), labels)
 
 
@@ -106,8 +105,7 @@ class ClassifierLogProb:
         """log p(label | x0) [B] of clean images, differentiable in x0."""
         import torch
 
-        if labels is None or (labels < 0).any():
-            raise ValueError("guidance needs a label for every image")
+        labels = of_every_image(labels, "a label")
         logits = self.classifier.classify(self.codec.pictures(x0.float()))
         return torch.log_softmax(logits, 1).gather(1, labels[:, None])[:, 0]
 
@@ -137,8 +135,14 @@ class AttributeLogProb:
         self.places = [list(attribute.names).index(name) for name in label_names]
 
     def __call__(self, x: "Tensor", sigma: "Tensor", labels: "Tensor | None") -> "Tensor":
-        if labels is None or (labels < 0).any():
-            raise ValueError("guidance needs a label for every image")
+        labels = of_every_image(labels, "a label")
         logs = self.attribute.log_probs(x, sigma, None)
         places = labels.new_tensor(self.places)[labels]
         return logs.gather(1, places[:, None])[:, 0]
+
+
+def of_every_image(labels: "Tensor | None", what: str) -> "Tensor":
+    """The labels. Raises ValueError, naming what is needed, where an image has none."""
+    if labels is None or (labels < 0).any():
+        raise ValueError(f"guidance needs {what} for every image")
+    return labels

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from pipelines.console.command import check_argument, check_images
 from studies.debias.arms import ARMS
+from studies.named_arms import named_arms
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -44,10 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
     add("--kimg", type=float, default=100.0, help="of each training (default: %(default)s)")
     add("--list", action="store_true", help="print the table of the rows that stand, and stop")
     options = parser.parse_args(arguments)
-    names = options.arms.split(",")
-    unknown = sorted(set(names) - set(ARMS))
-    if unknown:
-        parser.error(f"--arms {', '.join(unknown)}: there are {', '.join(ARMS)}")
+    names = named_arms(parser, options.arms, ARMS)
     from studies.debias.report import table
 
     if options.list:

@@ -1,11 +1,9 @@
 """The table of the study, from its rows."""
 
-from collections import defaultdict
 from pathlib import Path
 
-from foundation.json_files import read_object
 from studies.debias.arms import ARMS
-from studies.tables import markdown, spread
+from studies.tables import markdown, rows_by, spread
 
 SHOWN = {
     "fairness_discrepancy": ("discrepancy", 3),
@@ -17,10 +15,7 @@ SHOWN = {
 
 def table(rows: Path) -> str:
     """Markdown: each arm, mean and deviation over its seeds, below the floor."""
-    found: dict[str, list[dict]] = defaultdict(list)
-    for file in sorted(rows.glob("*.json")):
-        row = read_object(file)
-        found[row["arm"]].append(row)
+    found = {arm: sets for (arm,), sets in rows_by(rows, "arm").items()}
     if not found:
         return f"no row stands in {rows}\n"
     first = next(iter(found.values()))[0]["metrics"]

@@ -17,6 +17,7 @@ from typing import Any
 from pipelines.console.command import check_argument, check_images
 from studies.distil.arms import ARMS
 from studies.distil.inputs import add_inputs, given_of
+from studies.named_arms import named_arms
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -41,10 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     add("--list", action="store_true", help="print the table of the rows that stand, and stop")
     options = parser.parse_args(arguments)
-    names = options.arms.split(",")
-    unknown = sorted(set(names) - set(ARMS))
-    if unknown:
-        parser.error(f"--arms {', '.join(unknown)}: there are {', '.join(ARMS)}")
+    names = named_arms(parser, options.arms, ARMS)
     from studies.distil.report import table
 
     if options.list:

@@ -11,15 +11,15 @@ the same processor time of one thread; the row keeps what it took. Each arm and 
 """
 
 import argparse
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 from foundation.json_files import read_object
 from studies.emoji.install import OUT
 from studies.emoji.unit import ITEM, TRAINED, Given, unit
+from studies.named_arms import named_arms
 from studies.staged import StageError
-from studies.tables import markdown, spread
+from studies.tables import markdown, rows_by, spread
 
 COMMON: dict[str, Any] = {
     "dataset": {"resolution": 64, "held_out": 0.15},
@@ -73,9 +73,7 @@ def main(arguments: list[str] | None = None) -> None:
     add("--rows", type=Path, default=Path("studies/rows/latents"), metavar="FOLDER")
     add("--list", action="store_true", help="print the table of the rows that stand, and stop")
     options = parser.parse_args(arguments)
-    unknown = sorted(set(options.arms.split(",")) - set(ARMS))
-    if unknown:
-        parser.error(f"--arms {', '.join(unknown)}: there are {', '.join(ARMS)}")
+    names = named_arms(parser, options.arms, ARMS)
     if not options.list:
         pictures = {"dataset": {"path": str(options.emoji.resolve() / "all")}}
         given = Given(
@@ -85,7 +83,7 @@ def main(arguments: list[str] | None = None) -> None:
         )
         try:
             for seed in map(int, options.seeds.split(",")):
-                for name in options.arms.split(","):
+                for name in names:
                     unit(given, name, ARMS[name], seed, metrics)
         except (StageError, OSError, ValueError) as error:
             parser.error(str(error))
@@ -99,10 +97,7 @@ def metrics(outputs: Path, params: dict) -> dict[str, Any]:
 
 def table(rows: Path) -> str:
     """Markdown: each arm, mean and deviation over its seeds."""
-    found: dict[str, list[dict]] = defaultdict(list)
-    for file in sorted(rows.glob("*.json")):
-        row = read_object(file)
-        found[row["arm"]].append(row)
+    found = {arm: sets for (arm,), sets in rows_by(rows, "arm").items()}
     if not found:
         return f"no row stands in {rows}\n"
     first = next(iter(found.values()))[0]["metrics"]

@@ -1,11 +1,9 @@
 """The table of the study, from its rows."""
 
-from collections import defaultdict
 from pathlib import Path
 
 from evaluation.paired_statistics import difference_text, paired_difference
-from foundation.json_files import read_object
-from studies.tables import markdown, spread
+from studies.tables import markdown, rows_by, spread
 
 METHODS = {
     "time_step": "time_step",
@@ -20,10 +18,7 @@ COMPARED = ("time_step", "likelihood", "uniform")
 
 def table(rows: Path) -> str:
     """Markdown: accuracy (%), mean and deviation over the draws, and paired gains on logistic."""
-    found: dict[tuple[str, str, int], list[dict]] = defaultdict(list)
-    for file in sorted(rows.glob("*.json")):
-        row = read_object(file)
-        found[row["task"], row["arm"], row["shots"]].append(row)
+    found = rows_by(rows, "task", "arm", "shots")
     if not found:
         return f"no row stands in {rows}\n"
     lines = []

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dataset.classes import compared_classes
-from dataset.errors import DatasetError
+from dataset.classes import numbered
 from dataset.store import ImageDataset
-from foundation.did_you_mean import check_name
 
 
 @dataclass(frozen=True)
@@ -47,34 +45,25 @@ def choose(
     Raises DatasetError where images have no classes; ValueError for an unknown class, one named
     twice, one alone, one with too few training images, and where nothing is left to test on.
     """
-    classes, _ = compared_classes(dataset)
-    known = list(dataset.group_names)
-    if not known:
-        raise DatasetError("the images have no classes, so there is nothing to tell apart")
-    chosen = known if names is None else list(names)
-    for name in chosen:
-        check_name("class", name, known)
+    chosen, number = numbered(dataset, names, "there is nothing to tell apart")
     if len(set(chosen)) < len(chosen):
         raise ValueError(f"classes {', '.join(chosen)}: name each once")
     if len(chosen) < 2:
         raise ValueError(f"one class, {chosen[0]!r}, is nothing to tell apart: name two or more")
-    taken = []
-    for name in chosen:
-        label = known.index(name)
-        rows = dataset.train_indices[classes[dataset.train_indices] == label]
+    train, known, taken = dataset.train_indices, list(dataset.group_names), []
+    for place, name in enumerate(chosen):
+        rows = train[number[train] == place]
         if len(rows) < shots:
             raise ValueError(
                 f"class {name!r} has {len(rows)} training images, and {shots} shots were asked "
                 "for: ask for fewer shots"
             )
-        taken.append(np.random.default_rng([seed, label]).permutation(rows)[:shots])
+        taken.append(np.random.default_rng([seed, known.index(name)]).permutation(rows)[:shots])
     shown = np.concatenate(taken)
-    number = np.full(len(known) + 1, -1)  # the last place is that of label -1
-    number[[known.index(name) for name in chosen]] = np.arange(len(chosen))
     pool = dataset.held_out_indices
     if not held_out_only:
-        pool = np.setdiff1d(np.concatenate([dataset.train_indices, pool]), shown)
-    pool = pool[number[classes[pool]] >= 0]
+        pool = np.setdiff1d(np.concatenate([train, pool]), shown)
+    pool = pool[number[pool] >= 0]
     if not len(pool):
         raise ValueError(
             "no held-out image of these classes is left to test on"
@@ -85,12 +74,11 @@ def choose(
             )
         )
     test = np.sort(np.random.default_rng([seed, len(known)]).permutation(pool)[:tested])
-    train = dataset.train_indices
     return Chosen(
         chosen,
         shown,
         np.repeat(np.arange(len(chosen)), shots),
         test,
-        number[classes[test]],
-        train[number[classes[train]] < 0],
+        number[test],
+        train[number[train] < 0],
     )
