@@ -13,6 +13,7 @@ import torch
 import yaml
 
 from evaluation import metric_table
+from evaluation.metric_rows import images
 from pipelines.params import check_params
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -100,7 +101,7 @@ def register(entry: Entry, patch: pytest.MonkeyPatch) -> None:
     exec(entry.before, scope)
     for name, value in eval(f"{{{entry.inside}}}", scope).items():
         patch.setitem(getattr(module, entry.table), name, value)
-        if module is metric_table:  # whose TABLE is made of METRICS when it is imported
+        if module is images:  # of whose METRICS the TABLE of metric_table is made at import
             patch.setitem(metric_table.TABLE, name, value)
 
 

@@ -1,32 +1,18 @@
 """python -m pipelines.sample: weights to images without DVC or Ray."""
 
 import sys
+from pathlib import Path
+from runpy import run_path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from models.config import ModelConfig
-from models.denoiser import Denoiser, describe
-from models.weights import save_weights
 from pipelines import sample
 from pipelines.sampling_command.arguments import command_line
 from pipelines.sampling_command.sampler import chosen_sampler
 
-
-def save_toy(path, classes, names=(), seed=0):
-    torch.manual_seed(seed)
-    config = ModelConfig(
-        channels=8, channel_mult=(1,), blocks=1, attention_resolutions=(), structural_blocks=()
-    )
-    denoiser = Denoiser((1, 8, 8), classes, config, label_names=names)
-    with torch.no_grad():
-        denoiser.unet.output_gain.fill_(1.0)
-        for block in denoiser.unet.encoder:
-            block.modulation_gain.fill_(1.0)
-    save_weights(path, denoiser.state_dict(), describe(denoiser))
-    return path
+save_toy = run_path(str(Path(__file__).with_name("toy_network.py")))["save_toy"]
 
 
 @pytest.fixture

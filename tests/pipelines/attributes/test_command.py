@@ -2,38 +2,22 @@
 
 import sys
 from pathlib import Path
+from runpy import run_path
 
 import numpy as np
 import pytest
-import torch
 import yaml
 
 import pipelines.attributes.__main__ as command
 from dataset.config import DatasetConfig
 from dataset.prepare import prepare_dataset
 from models.attribute_predictor import load_attribute_predictor
-from models.config import ModelConfig
-from models.denoiser import Denoiser, describe
-from models.weights import load_description, save_weights
+from models.weights import load_description
 from pipelines.sample import main as sample
 
 ROOT = Path(__file__).parents[3]
+save_toy = run_path(str(Path(__file__).parents[1] / "toy_network.py"))["save_toy"]
 SHARES = {"3": 0.5, "7": 0.5}
-
-
-def save_untrained(path, seed):
-    torch.manual_seed(seed)
-    config = ModelConfig(
-        channels=8,
-        channel_mult=(1,),
-        blocks=1,
-        attention_resolutions=(),
-        structural_blocks=(),
-        class_conditional=False,
-    )
-    denoiser = Denoiser((1, 8, 8), 0, config)
-    torch.nn.init.constant_(denoiser.unet.output_gain, 1.0)  # 0 at first, which would hide the rest
-    save_weights(path, denoiser.state_dict(), describe(denoiser))
 
 
 @pytest.fixture
@@ -41,7 +25,7 @@ def project(tmp_path, monkeypatch):
     """A folder with digits, weights of an untrained denoiser without classes, and params."""
     monkeypatch.chdir(tmp_path)
     prepare_dataset(DatasetConfig(), tmp_path / "outputs/dataset")
-    save_untrained(tmp_path / "w.safetensors", 0)
+    save_toy(tmp_path / "w.safetensors", 0, seed=0, class_conditional=False)
     text = (ROOT / "presets/digits.yaml").read_text()
     (tmp_path / "params.yaml").write_text(
         text.replace("class_conditional: true", "class_conditional: false")
@@ -112,7 +96,7 @@ def test_a_predictor_of_other_weights_is_refused(project, monkeypatch):
         "--steps",
         "1",
     )
-    save_untrained(project / "w.safetensors", 1)
+    save_toy(project / "w.safetensors", 0, seed=1, class_conditional=False)
     entry = {
         "kind": "marginal",
         "target": {"1": 1.0},

@@ -3,16 +3,13 @@
 import json
 import sys
 from pathlib import Path
+from runpy import run_path
 
 import pytest
-import torch
 import yaml
 
 from dataset.config import DatasetConfig
 from dataset.prepare import prepare_dataset
-from models.config import ModelConfig
-from models.denoiser import Denoiser, describe
-from models.weights import save_weights
 from pipelines.attributes import stage
 from pipelines.params import load_params
 from pipelines.sample import main as sample
@@ -20,23 +17,9 @@ from pipelines.settings.yaml_file import ParamsError
 from pipelines.workspace.fingerprint import item_fingerprint
 
 ROOT = Path(__file__).parents[3]
+save_toy = run_path(str(Path(__file__).parents[1] / "toy_network.py"))["save_toy"]
 TARGET = {"3": 0.5, "7": 0.5}
 STEERED = {"kind": "marginal", "attribute": "digit", "target": TARGET, "weight": 5.0}
-
-
-def save_untrained(path, seed):
-    torch.manual_seed(seed)
-    config = ModelConfig(
-        channels=8,
-        channel_mult=(1,),
-        blocks=1,
-        attention_resolutions=(),
-        structural_blocks=(),
-        class_conditional=False,
-    )
-    denoiser = Denoiser((1, 8, 8), 0, config)
-    torch.nn.init.constant_(denoiser.unet.output_gain, 1.0)  # 0 at first, which would hide the rest
-    save_weights(path, denoiser.state_dict(), describe(denoiser))
 
 
 @pytest.fixture
@@ -46,7 +29,9 @@ def project(workspace, monkeypatch):
     prepare_dataset(DatasetConfig(), workspace / "outputs/dataset")
     (workspace / "outputs/ema").mkdir()
     for seed, length in enumerate(("0.05", "0.1")):
-        save_untrained(workspace / f"outputs/ema/{length}.safetensors", seed)
+        save_toy(
+            workspace / f"outputs/ema/{length}.safetensors", 0, seed=seed, class_conditional=False
+        )
     return workspace
 
 

@@ -1,6 +1,8 @@
 """python -m pipelines.sample --image: what it draws, keeps, says and refuses."""
 
 import sys
+from pathlib import Path
+from runpy import run_path
 
 import numpy as np
 import pytest
@@ -11,35 +13,19 @@ import sadm
 from models.autoencoder import autoencoder_hash, save_autoencoder
 from models.autoencoders.pca import PCAAutoencoder
 from models.codecs import LatentCodec
-from models.config import ModelConfig
-from models.denoiser import Denoiser, describe
-from models.weights import save_weights
 from pipelines import sample
 
+save_toy = run_path(str(Path(__file__).parents[1] / "toy_network.py"))["save_toy"]
 HOLE = np.zeros((8, 8), np.uint8)
 HOLE[2:5, 3:8] = 255
 PICTURE = np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8)
-
-
-def saved(path, shape=(1, 8, 8), classes=3, codec=None):
-    torch.manual_seed(0)
-    config = ModelConfig(
-        channels=8, channel_mult=(1,), blocks=1, attention_resolutions=(), structural_blocks=()
-    )
-    denoiser = Denoiser(shape, classes, config, codec)
-    with torch.no_grad():
-        denoiser.unet.output_gain.fill_(1.0)
-        for block in denoiser.unet.encoder:
-            block.modulation_gain.fill_(1.0)
-    save_weights(path, denoiser.state_dict(), describe(denoiser))
-    return path
 
 
 @pytest.fixture
 def weights(tmp_path):
     Image.fromarray(PICTURE).save(tmp_path / "photo.png")
     Image.fromarray(HOLE).save(tmp_path / "hole.png")
-    return saved(tmp_path / "0.1.safetensors")
+    return save_toy(tmp_path / "0.1.safetensors")
 
 
 @pytest.fixture
@@ -49,7 +35,7 @@ def latent_weights(tmp_path, weights):
     save_autoencoder(tmp_path / "autoencoder.safetensors", network)
     name = autoencoder_hash(tmp_path / "autoencoder.safetensors")
     codec = LatentCodec(name, (1, 8, 8), (4, 4, 4), (0.0,) * 4, (1.0,) * 4, random=False)
-    return saved(tmp_path / "latent.safetensors", (4, 4, 4), 0, codec)
+    return save_toy(tmp_path / "latent.safetensors", 0, shape=(4, 4, 4), codec=codec)
 
 
 def run(monkeypatch, folder, weights, *words):

@@ -1,6 +1,7 @@
 """A predictor of 200 labelled points steers a mixture; one of shuffled labels does not."""
 
-from types import SimpleNamespace
+from pathlib import Path
+from runpy import run_path
 
 import pytest
 import torch
@@ -15,16 +16,7 @@ from training.config import NoiseConfig
 MEANS = torch.tensor([[[[-1.0]], [[0.5]]], [[[1.0]], [[-0.5]]]], dtype=torch.float64)
 DATA = GaussianMixtureDenoiser(MEANS, 0.2, [0.9, 0.1], [0, 1])
 NAMES = ("often", "rare")
-
-
-class Eyes:
-    """A denoiser whose bottleneck is the scaled image."""
-
-    device = torch.device("cpu")
-
-    def encode(self, x, sigma, labels=None):
-        scale = 1 / (sigma**2 + 0.5**2).sqrt()
-        return SimpleNamespace(bottleneck=x * scale[:, None, None, None], sigma=sigma)
+Eyes = run_path(str(Path(__file__).with_name("eyes.py")))["Eyes"]
 
 
 class Learned:
