@@ -1,4 +1,4 @@
-"""Draw images from stored weights: PNG files, one sheet, or an npz. Needs neither DVC nor Ray.
+"""Draw images from stored weights: PNG files, one sheet, or an npz. Needs no DVC.
 
 examples:
   python -m pipelines.sample outputs/ema/0.1.safetensors --count 64 --grid samples.png
@@ -15,6 +15,11 @@ an image that is edited:
       --count 6 --grid filled.png
   python -m pipelines.sample outputs/ema/0.1.safetensors --image photo.png --strength 0.6 \\
       --labels 3 --count 6 --grid like_it.png
+
+large images, over several workers:
+  python -m pipelines.sample outputs/ema/0.1.safetensors --bands 2 --count 4 --grid samples.png
+  python -m pipelines.sample outputs/ema/0.1.safetensors --bands 2 --band-mode displaced \\
+      --count 4 --grid samples.png
 
 pictures of how images come about:
   python -m pipelines.sample outputs/ema/0.1.safetensors --trajectory --grid trajectory.png
@@ -33,6 +38,7 @@ from models.weights_folder import files_by_length, weights_file
 from pipelines.console.command import run_stage
 from pipelines.console.progress import progress
 from pipelines.sampling_command.arguments import command_line
+from pipelines.sampling_command.bands import draw_shared, with_bands
 from pipelines.sampling_command.editing import check_editing, chosen_edit, editing_note
 from pipelines.sampling_command.images import (
     check_counts,
@@ -67,7 +73,7 @@ def main() -> None:
     check_editing(args)
     files = files_by_length(args.weights) if args.lengths else []
     weights = files[0][1] if files else weights_file(args.weights)
-    sampler = chosen_sampler(args)
+    sampler = with_bands(args, chosen_sampler(args))
     # These take seconds to import, which --help and a mistyped command do without.
     import torch
 
@@ -129,7 +135,9 @@ def draw_images(args: argparse.Namespace, denoiser: "Denoiser", request: Generat
     facts = drawn_with(request)
     check_out(args, facts)
     with progress("sample", len(request.indices)) as bar:
-        images = generate_pictures(denoiser, request, bar)
+        images = draw_shared(args, denoiser, request, bar)
+        if images is None:
+            images = generate_pictures(denoiser, request, bar)
     write_images(args, images, request, denoiser.label_names, facts)
 
 

@@ -1,5 +1,6 @@
 """Frozen settings of one sampler: its solver, time grid and guidance."""
 
+from operator import not_
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Self
 
@@ -9,8 +10,10 @@ from pydantic import Field, model_validator
 from foundation.bounds import NOISE_LEVEL, AtMost
 from foundation.names_in_settings import NameIn
 from foundation.settings_base import Settings
+from sampling.bands_config import BandsConfig
 from sampling.grids.explicit import Explicit
 from sampling.grids.table import GRIDS, grid_levels, make_grid
+from sampling.guidance.config import GuidanceConfig
 from sampling.guidance.table import GuidanceEntry, network_evaluations
 from sampling.solvers.step import Solver
 from sampling.solvers.table import SOLVERS, evaluated_levels, make_solver
@@ -23,6 +26,11 @@ MAX_STEPS = AtMost(10_000, "DDPM has 1,000, and more change no image")
 MAX_SEARCHED = 100
 """Steps of grid optimized, whose search takes minutes at this number."""
 Sigma = Annotated[float, Field(gt=0), NOISE_LEVEL]
+
+
+def whole_images_only(entry: GuidanceConfig) -> bool:
+    """Whether a guidance needs more of the network than its images, which bands do not give."""
+    return entry.needs.plain_denoiser or entry.needs.classifier or entry.needs.attribute
 
 
 class SamplerConfig(Settings):
@@ -52,6 +60,9 @@ class SamplerConfig(Settings):
         tuple[GuidanceEntry, ...], AtMost(8, "each multiplies what an image costs")
     ] = ()
     """Guidance, innermost first: each entry wraps the result of the entries before it."""
+    bands: Annotated[BandsConfig | None, Field(exclude_if=not_)] = None
+    """Draw each image in bands that use values of the step before (docs/parallel_inference.md);
+    null: whole images, or exact bands (cluster.band_workers)."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -85,6 +96,11 @@ class SamplerConfig(Settings):
                 raise ValueError(
                     f"guidance: {entry.kind} reaches into the network: put it first in the list, "
                     "and set adapter: false"
+                )
+            if self.bands is not None and whole_images_only(entry):
+                raise ValueError(
+                    f"guidance: {entry.kind} reaches into the network or differentiates it, which "
+                    "bands of images do not allow: leave out bands, or this guidance"
                 )
         return self
 

@@ -19,23 +19,35 @@ from sampling.generate import Progress, as_sampled, device_of, generate_batches
 from sampling.guidance.config import GuidanceConfig
 from sampling.guidance.gradient import AttributeLogProb, CaptionScore, ClassifierLogProb
 from sampling.request import GenerationRequest
+from sampling.spread import Spread
 
 
-def generate_chunk(request: GenerationRequest, progress: Progress | None = None) -> np.ndarray:
-    """Pictures uint8 [N, H, W, C] from the request's weights file, on the GPU if there is one."""
+def generate_chunk(
+    request: GenerationRequest, progress: Progress | None = None, spread: Spread | None = None
+) -> np.ndarray:
+    """Pictures uint8 [N, H, W, C] from the request's weights file, on the GPU if there is one.
+
+    spread: see sampling/generate.py.
+    """
     assert request.weights is not None, "the request names no weights"
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    return generate_pictures(load_denoiser(request.weights, device), request, progress)
+    return generate_pictures(load_denoiser(request.weights, device), request, progress, spread)
 
 
 def generate_pictures(
-    denoiser: Denoiser, request: GenerationRequest, progress: Progress | None = None
+    denoiser: Denoiser,
+    request: GenerationRequest,
+    progress: Progress | None = None,
+    spread: Spread | None = None,
 ) -> np.ndarray:
-    """Pictures uint8 [N, H, W, C] from a loaded denoiser; guiding networks are loaded here."""
+    """Pictures uint8 [N, H, W, C] from a loaded denoiser; guiding networks are loaded here.
+
+    spread: see sampling/generate.py.
+    """
     if request.prompts and tuple(request.prompts) != denoiser.label_names:  # not asked for already
         denoiser.ask(request.prompts)
     guides = make_guides(denoiser, request)
-    batches = generate_batches(denoiser, request, guide=guides, progress=progress)
+    batches = generate_batches(denoiser, request, guide=guides, progress=progress, spread=spread)
     pictures = np.concatenate([denoiser.codec.decode(batch) for batch in batches])
     return pictures if request.edit is None else request.edit.with_kept_pixels(pictures)
 

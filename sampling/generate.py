@@ -1,6 +1,7 @@
 """Draws images from a denoiser: image i depends on (seed, i) and its label alone."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -10,6 +11,8 @@ import torch
 from torch import Tensor
 
 from models.layers.low_rank_adapter import AdaptedDenoiser
+from models.layers.prepared_weights import weights_prepared
+from sampling.banded import BandedDenoiser
 from sampling.config import SamplerConfig
 from sampling.editing.edit import Edit
 from sampling.editing.resampling import evaluations
@@ -19,6 +22,7 @@ from sampling.guidance.table import guide_denoiser
 from sampling.request import GenerationRequest
 from sampling.seeds import image_generators, image_noise
 from sampling.solvers.table import solve
+from sampling.spread import Spread, in_one_process, spread_guide
 
 Progress = Callable[[int, int | None], None]
 
@@ -62,17 +66,18 @@ def generate_batches(
     guide: Guide = None,
     device: torch.device | str | None = None,
     progress: Progress | None = None,
+    spread: Spread | None = None,
 ) -> Iterator[Tensor]:
     """The images of a request, batch by batch: float32 [b, C, H, W] on the CPU.
 
     They are in data units and not clipped: pixel data can lie slightly outside [-1, 1]. guide: see
     guide_denoiser. device: by default the denoiser's. progress(done, total), in images, is called
-    after each batch, and within one as its evaluations go on. Raises ValueError for unusable input
-    before the first evaluation.
+    after each batch, and within one as its evaluations go on. spread: see `prepare`. Raises
+    ValueError for unusable input before the first evaluation.
     """
     indices = [int(index) for index in request.indices]
     labels = checked_labels(denoiser, request)
-    drawing = prepare(denoiser, request, guide=guide, device=device)
+    drawing = prepare(denoiser, request, guide=guide, device=device, spread=spread)
 
     def batches() -> Iterator[Tensor]:
         for start in range(0, len(indices), request.batch_size):
@@ -185,12 +190,19 @@ def prepare(
     *,
     guide: Guide = None,
     device: torch.device | str | None = None,
+    spread: Spread | None = None,
 ) -> Drawing:
     """The guided denoiser and the time grid of a request; for the arguments see generate_batches.
 
-    Raises ValueError where guidance lacks what it needs, and for an edited image of another shape.
+    spread: how this process shares images with others; by default it draws alone. Raises
+    ValueError where guidance lacks what it needs, for an edited image of another shape, and where
+    images cannot be cut into bands.
     """
     sampler = request.sampler
+    spread = spread or in_one_process(sampler)
+    where = torch.device(device) if device is not None else device_of(denoiser)
+    if spread is not None:
+        denoiser, guide = spread(denoiser), spread_guide(guide, sampler, spread)
     if request.edit is not None and request.edit.image.shape != tuple(denoiser.image_shape):
         raise ValueError(
             f"image {list(request.edit.image.shape)}: the denoiser draws "
@@ -200,7 +212,7 @@ def prepare(
         guide_denoiser(as_sampled(denoiser, sampler), sampler.guidance, guide),
         sampler,
         sampler.time_grid(Path(request.cache_dir) if request.cache_dir else None),
-        torch.device(device) if device is not None else device_of(denoiser),
+        where,
         request.edit,
     )
 
@@ -230,22 +242,23 @@ def networks_of(denoiser: object) -> Iterator[torch.nn.Module]:
             yield from networks_of(part)
 
 
-class _evaluating:
-    """Context in which all modules are in evaluation mode; afterwards each has its mode back."""
+@contextmanager
+def _evaluating(denoiser: LabelledDenoiser) -> Iterator[None]:
+    """Context of one trajectory: modules are in evaluation mode, and weights are normalised once.
 
-    def __init__(self, denoiser: LabelledDenoiser) -> None:
-        self.modes = [
-            (module, module.training)
-            for network in networks_of(denoiser)
-            for module in network.modules()
-        ]
-
-    def __enter__(self) -> None:
-        for module, _ in self.modes:
-            module.training = False
-
-    def __exit__(self, *failure: object) -> None:
-        for module, mode in self.modes:
+    Afterwards each module has its mode back. Bands begin a new trajectory.
+    """
+    networks = list(networks_of(denoiser))
+    modes = [(module, module.training) for network in networks for module in network.modules()]
+    for module, _ in modes:
+        module.training = False
+        if isinstance(module, BandedDenoiser):
+            module.restart()
+    try:
+        with weights_prepared(networks):
+            yield
+    finally:
+        for module, mode in modes:
             module.training = mode
 
 

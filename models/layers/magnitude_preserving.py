@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.layers.exchange import Exchange, Overlapping, convolve_band
+
 EPSILON = 1e-4
 
 
@@ -61,19 +63,40 @@ class MPConv(nn.Module):
         self.adapters = nn.ModuleDict()
         self.active: str | None = None
         """Name of the adapter that acts, if any; `switched_on` and `keep_on` alone set it."""
+        self.exchange: Exchange | Overlapping | None = None
+        """Where images are cut into bands (models/bands); None: they are whole."""
+        self.prepared: dict[tuple[str | None, torch.dtype], Tensor] | None = None
+        """Weights that act, by adapter and dtype, inside `weights_prepared`; None outside."""
         self.normalize_()
 
     def forward(self, x: Tensor, gain: Tensor | float = 1.0) -> Tensor:
+        weight = self.weight_for(x.dtype, gain)
+        if weight.ndim == 2:
+            return x @ weight.T
+        if weight.shape[-1] > 1 and self.exchange is not None:
+            if isinstance(self.exchange, Overlapping):
+                return self.exchange.convolve(x, weight)
+            return convolve_band(self.exchange, self, x, weight)
+        return F.conv2d(x, weight, padding=weight.shape[-1] // 2)
+
+    def weight_for(self, dtype: torch.dtype, gain: Tensor | float = 1.0) -> Tensor:
+        """The weight that acts: with the active adapter, normalised, times the gain."""
+        if self.prepared is not None:
+            made = self.prepared.get((self.active, dtype))
+            if made is None:
+                with torch.no_grad():
+                    made = self.prepared[self.active, dtype] = self._acting(dtype, gain)
+            return made
+        return self._acting(dtype, gain)
+
+    def _acting(self, dtype: torch.dtype, gain: Tensor | float) -> Tensor:
         weight = _wide(self.weight)
         if self.active is not None:
             weight = weight + self.adapters[self.active]().view_as(weight)
         rows = weight.flatten(1)
         norm = rows.norm(dim=1) + EPSILON * math.sqrt(rows.shape[1])
         weight = weight * (gain / norm).reshape(-1, *[1] * (weight.ndim - 1))
-        weight = weight.to(x.dtype)
-        if weight.ndim == 2:
-            return x @ weight.T
-        return F.conv2d(x, weight, padding=weight.shape[-1] // 2)
+        return weight.to(dtype)
 
     @torch.no_grad()
     def normalize_(self) -> None:

@@ -1,13 +1,15 @@
-"""Draws images from stored weights: few in this process, many on Ray workers."""
+"""Draws images from stored weights: few in this process, many on Ray workers, or in bands."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from pipelines.ray_jobs.band_workers import draw_in_bands
 from pipelines.ray_jobs.tasks import run_tasks
 from pipelines.settings.cluster import ClusterConfig
 from pipelines.workspace.paths import grid_cache
+from sampling.band_plan import band_plan
 from sampling.from_weights import generate_chunk
 from sampling.generate import Progress
 from sampling.request import GenerationRequest
@@ -27,6 +29,9 @@ def generate_images(
     request = replace(request, weights=weights, cache_dir=str(grid_cache()))
     request.sampler.time_grid(grid_cache())  # an optimized grid is searched here, once
     count, size = len(request.indices), request.batch_size
+    plan = band_plan(request.sampler, cluster.band_workers)
+    if plan is not None:
+        return draw_in_bands(request, plan, cluster, progress)
     if not cluster.evaluate_workers and count < cluster.spread_above:
         return generate_chunk(request, progress)
     parts = run_tasks(

@@ -36,13 +36,18 @@ def waiting_line(
     return line
 
 
-def check_room(count: int, each: Resources, total: Resources) -> None:
-    """Raise ClusterError if a Ray of one machine can never have so many workers."""
+def check_room(
+    count: int, each: Resources, total: Resources, setting: str = "cluster.num_workers"
+) -> None:
+    """Raise ClusterError if a Ray of one machine can never have so many workers.
+
+    setting: what asks for them, for the mend.
+    """
     for kind in each.keys() & {"CPU", "GPU"}:
         have = total.get(kind, 0.0)
         if have < count * each[kind]:
             fit = int(have // each[kind]) if each[kind] else count
-            mend = f"set cluster.num_workers to {fit}" if fit else "set cluster.use_gpu to null"
+            mend = f"set {setting} to {fit}" if fit else "set cluster.use_gpu to null"
             raise ClusterError(
                 f"{count} worker{'s' if count != 1 else ''} wanted, and this machine has "
                 f"{_amount(kind, have)}: {mend}"

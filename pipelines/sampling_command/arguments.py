@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from pipelines.sampling_command.bands import add_band_options
 from pipelines.sampling_command.targets import ANIMATED, PICTURES
 from pipelines.settings.yaml_file import DEFAULT_PATH
 from sampling.editing.edit import RESAMPLE
@@ -51,6 +52,7 @@ def command_line(text: str) -> argparse.ArgumentParser:
         "to rounding (default: %(default)s)",
     )
     run.add_argument("--device", help="(default: cuda where there is a GPU, otherwise cpu)")
+    add_band_options(out.add_argument_group("large images, over several workers"))
     return out
 
 

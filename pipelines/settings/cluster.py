@@ -38,6 +38,10 @@ class ClusterConfig(Settings):
     """Ray workers that generate images in evaluate; 0: none below spread_above images."""
     spread_above: Count = 10_000
     """From this many images on, evaluate uses Ray workers even if evaluate_workers is 0."""
+    band_workers: Annotated[int, Field(ge=0), PROCESSES] = 0
+    """Ray workers that share each image in evaluate, in bands of rows, for large images
+    (docs/parallel_inference.md); 0: none do. A sampler with bands of its own uses them where their
+    number fits."""
 
     @field_validator("storage")
     @classmethod

@@ -15,6 +15,7 @@ from pipelines.settings.autoencoder_checks import (
     autoencoder_method,
     autoencoder_problems,
 )
+from pipelines.settings.band_checks import band_problems
 from pipelines.settings.student_checks import (
     student_batches,
     student_method,
@@ -41,6 +42,7 @@ def combination_problems(params: "Params") -> list[str]:
         *_student_games(params),
         *_averages(params),
         *_samplers(params),
+        *band_problems(params, _side(params)),
         *attribute_problems(params),
         *_evaluation(params),
         *student_problems(params),

@@ -49,7 +49,7 @@ def guide_denoiser(
     ValueError if one is missing or does not fit, before any evaluation.
     """
     for index, entry in enumerate(guidance):
-        helper = _helper(guide, index, entry.kind)
+        helper = helper_of(guide, index, entry.kind)
         if entry.needs.helper and helper is None:
             raise ValueError(
                 f"guidance {entry.kind!r} needs {entry.needs.helper}: pass it as guide"
@@ -58,7 +58,8 @@ def guide_denoiser(
     return denoiser
 
 
-def _helper(guide: Guide, index: int, kind: str) -> Any:
+def helper_of(guide: Guide, index: int, kind: str) -> Any:
+    """What `guide` holds for the entry of that number and kind; None: nothing."""
     if isinstance(guide, Mapping):
         return guide.get(kind)
     return guide[index] if isinstance(guide, Sequence) else guide

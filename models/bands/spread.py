@@ -1,0 +1,30 @@
+"""Layers of a network that work on bands of images while a context lasts."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from models.layers.attention import CosineAttention
+from models.layers.exchange import Exchange, Overlapping
+from models.layers.graph_conv import GraphConv
+from models.layers.magnitude_preserving import MPConv
+from models.unet import UNet
+
+Exchanging = MPConv | CosineAttention | GraphConv
+"""Layers that need more of an image than a band of it."""
+
+
+@contextmanager
+def spread_over(unet: UNet, exchange: Exchange) -> Iterator[None]:
+    """Inside, the network takes bands with a row of their neighbours, and gives bands.
+
+    Its layers exchange the rest. All other layers work on each pixel, or on 2x2 pixels, alone.
+    """
+    layers = [layer for layer in unet.modules() if isinstance(layer, Exchanging)]
+    for layer in layers:
+        layer.exchange = exchange
+    unet.input.exchange = Overlapping(exchange)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.exchange = None

@@ -1,0 +1,29 @@
+"""Finds bands that do not divide the images of these params."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from sampling.band_plan import band_plan, check_bands
+
+if TYPE_CHECKING:
+    from pipelines.settings.schema import Params
+
+
+def band_problems(params: "Params", rows: int) -> Iterator[str]:
+    """One line for each problem. rows: of what the denoiser sees."""
+    levels, workers = len(params.model.channel_mult), params.cluster.band_workers
+    for name in dict.fromkeys(params.samplers):
+        sampler = params.sampling.get(name)
+        if sampler is None:
+            continue
+        if sampler.bands is not None:
+            where, count = f"sampling.{name}.bands.count", sampler.bands.count
+        else:
+            plan = band_plan(sampler, workers)
+            if plan is None:
+                continue
+            where, count = f"cluster.band_workers: {workers} for sampler {name}", plan.bands
+        try:
+            check_bands(count, rows, levels)
+        except ValueError as error:
+            yield f"{where}: {error}"

@@ -1,0 +1,124 @@
+"""How workers share one image: the two sides of guidance on two groups, and bands of rows in each.
+
+The sides of classifier-free guidance are two halves of one batch, which need nothing of each other,
+so two groups of workers evaluate them side by side, exactly. Within a group the image is cut into
+bands (sampling/banded.py).
+"""
+
+from collections.abc import Callable
+from typing import cast
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from models.bands import StackedBands
+from models.bands.group import GroupBands
+from models.denoiser import Denoiser
+from sampling.band_plan import BandPlan
+from sampling.banded import BandedDenoiser
+from sampling.config import SamplerConfig
+from sampling.guidance.base import Guide, LabelledDenoiser
+from sampling.guidance.table import helper_of
+
+Spread = Callable[[LabelledDenoiser], LabelledDenoiser]
+"""Gives each network of a sampler, the denoiser and those that guide it, its bands."""
+
+
+def in_one_process(sampler: SamplerConfig) -> Spread | None:
+    """The bands of a displaced sampler, all in this process; None where images are whole."""
+    if sampler.bands is None:
+        return None
+    bands = sampler.bands
+
+    def spread(denoiser: LabelledDenoiser) -> LabelledDenoiser:
+        return banded(denoiser, StackedBands(bands.count), bands.warm_up)
+
+    return spread
+
+
+def over_group(plan: BandPlan) -> Spread:
+    """The plan over all processes of torch.distributed, each of which must call this.
+
+    Rank r holds band r % bands of group r // bands. Raises ValueError for another number of
+    processes.
+    """
+    rank, size = dist.get_rank(), dist.get_world_size()
+    if size != plan.workers:
+        raise ValueError(f"{size} processes for {plan.workers} workers")
+    bands = _own_group([range(g * plan.bands, (g + 1) * plan.bands) for g in range(plan.groups)])
+    sides = None
+    if plan.groups == 2:
+        sides = _own_group([range(b, size, plan.bands) for b in range(plan.bands)])
+    networks = 0
+
+    def spread(denoiser: LabelledDenoiser) -> LabelledDenoiser:
+        nonlocal networks
+        made = banded(denoiser, GroupBands(bands, networks), plan.warm_up)
+        networks += 1
+        return made if sides is None else OneSide(made, sides, rank // plan.bands)
+
+    return spread
+
+
+def _own_group(groups: list[range]) -> dist.ProcessGroup:
+    """Make all groups, which every process must do, and return the one that this rank is in."""
+    made = [dist.new_group(list(ranks)) for ranks in groups]
+    mine = next(i for i, ranks in enumerate(groups) if dist.get_rank() in ranks)
+    return cast(dist.ProcessGroup, made[mine])
+
+
+def banded(
+    denoiser: LabelledDenoiser, exchange: StackedBands | GroupBands, warm_up: int | None
+) -> BandedDenoiser:
+    """The denoiser in bands. Raises ValueError where it is no network of this project."""
+    if not isinstance(denoiser, Denoiser):
+        raise ValueError(
+            f"bands need the project's own network, and {type(denoiser).__name__} is none: leave "
+            "bands out"
+        )
+    return BandedDenoiser(denoiser, exchange, warm_up)
+
+
+def spread_guide(guide: Guide, sampler: SamplerConfig, spread: Spread) -> Guide:
+    """The networks and functions that guide, with the networks spread."""
+    helpers = [
+        (entry, helper_of(guide, index, entry.kind)) for index, entry in enumerate(sampler.guidance)
+    ]
+    return tuple(
+        spread(helper) if entry.needs.network and helper is not None else helper
+        for entry, helper in helpers
+    )
+
+
+class OneSide(nn.Module):
+    """A denoiser of which this process evaluates one half of each batch, and another the other.
+
+    A batch of an odd number is evaluated whole by both.
+
+    Args:
+        denoiser: a network.
+        pair: torch.distributed's group of the two processes.
+        side: 0, the first half of the batch, or 1.
+    """
+
+    def __init__(self, denoiser: BandedDenoiser, pair: dist.ProcessGroup, side: int):
+        super().__init__()
+        self.denoiser, self.pair, self.side = denoiser, pair, side
+        self.sigma_data = denoiser.sigma_data
+        self.image_shape = denoiser.image_shape
+        self.num_classes = denoiser.num_classes
+
+    def forward(self, x: Tensor, sigma: Tensor, labels: Tensor | None = None) -> Tensor:
+        """x0 [B, C, H, W]."""
+        if len(x) % 2:
+            return self.denoiser(x, sigma, labels)
+        sigma = sigma.expand(len(x))
+        own = self.denoiser(
+            x.chunk(2)[self.side],
+            sigma.chunk(2)[self.side],
+            None if labels is None else labels.chunk(2)[self.side],
+        ).contiguous()
+        halves = [torch.empty_like(own) for _ in range(2)]
+        dist.all_gather(halves, own, self.pair)
+        return torch.cat(halves)
