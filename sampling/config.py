@@ -61,8 +61,9 @@ class SamplerConfig(Settings):
     ] = ()
     """Guidance, innermost first: each entry wraps the result of the entries before it."""
     bands: Annotated[BandsConfig | None, Field(exclude_if=not_)] = None
-    """Draw each image in bands that use values of the step before (docs/parallel_inference.md);
-    null: whole images, or exact bands (cluster.band_workers)."""
+    """{count: 4, warm_up: 1}: draw each image in so many bands, which use each other's values of
+    the evaluation before after 1 + warm_up fresh ones (docs/parallel_inference.md); null: whole
+    images, or exact bands (cluster.band_workers)."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
