@@ -9,6 +9,7 @@ import torch
 from foundation.number_names import number_name
 from models.attribute_predictor import KIND as ATTRIBUTE_PREDICTOR
 from models.attribute_predictor import AttributeOfImages, load_attribute_predictor
+from models.codecs.latent import decoded_in_bands
 from models.denoiser import Denoiser, load_denoiser
 from models.dual_encoder import KIND as DUAL_ENCODER
 from models.dual_encoder import load_dual_encoder
@@ -48,7 +49,8 @@ def generate_pictures(
         denoiser.ask(request.prompts)
     guides = make_guides(denoiser, request)
     batches = generate_batches(denoiser, request, guide=guides, progress=progress, spread=spread)
-    pictures = np.concatenate([denoiser.codec.decode(batch) for batch in batches])
+    with decoded_in_bands(denoiser.codec, None if spread is None else spread.decoding):
+        pictures = np.concatenate([denoiser.codec.decode(batch) for batch in batches])
     return pictures if request.edit is None else request.edit.with_kept_pixels(pictures)
 
 

@@ -202,7 +202,7 @@ def prepare(
     spread = spread or in_one_process(sampler)
     where = torch.device(device) if device is not None else device_of(denoiser)
     if spread is not None:
-        denoiser, guide = spread(denoiser), spread_guide(guide, sampler, spread)
+        denoiser, guide = spread.network(denoiser), spread_guide(guide, sampler, spread)
     if request.edit is not None and request.edit.image.shape != tuple(denoiser.image_shape):
         raise ValueError(
             f"image {list(request.edit.image.shape)}: the denoiser draws "

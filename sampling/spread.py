@@ -6,6 +6,7 @@ bands (sampling/banded.py).
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -15,14 +16,22 @@ from torch import Tensor, nn
 from models.bands import StackedBands
 from models.bands.group import GroupBands
 from models.denoiser import Denoiser
+from models.layers.exchange import Exchange
 from sampling.band_plan import BandPlan
 from sampling.banded import BandedDenoiser
 from sampling.config import SamplerConfig
 from sampling.guidance.base import Guide, LabelledDenoiser
 from sampling.guidance.table import helper_of
 
-Spread = Callable[[LabelledDenoiser], LabelledDenoiser]
-"""Gives each network of a sampler, the denoiser and those that guide it, its bands."""
+
+@dataclass(frozen=True)
+class Spread:
+    """How this process shares images with others, or cuts them into bands alone."""
+
+    network: Callable[[LabelledDenoiser], LabelledDenoiser]
+    """Gives each network of a sampler, the denoiser and those that guide it, its bands."""
+    decoding: Exchange | None = None
+    """Over which latents are decoded; None: this process decodes whole pictures."""
 
 
 def in_one_process(sampler: SamplerConfig) -> Spread | None:
@@ -34,7 +43,7 @@ def in_one_process(sampler: SamplerConfig) -> Spread | None:
     def spread(denoiser: LabelledDenoiser) -> LabelledDenoiser:
         return banded(denoiser, StackedBands(bands.count), bands.warm_up)
 
-    return spread
+    return Spread(spread)
 
 
 def over_group(plan: BandPlan) -> Spread:
@@ -50,7 +59,7 @@ def over_group(plan: BandPlan) -> Spread:
     sides = None
     if plan.groups == 2:
         sides = _own_group([range(b, size, plan.bands) for b in range(plan.bands)])
-    networks = 0
+    networks = 1
 
     def spread(denoiser: LabelledDenoiser) -> LabelledDenoiser:
         nonlocal networks
@@ -58,7 +67,7 @@ def over_group(plan: BandPlan) -> Spread:
         networks += 1
         return made if sides is None else OneSide(made, sides, rank // plan.bands)
 
-    return spread
+    return Spread(spread, GroupBands(bands, 0))
 
 
 def _own_group(groups: list[range]) -> dist.ProcessGroup:
@@ -86,7 +95,7 @@ def spread_guide(guide: Guide, sampler: SamplerConfig, spread: Spread) -> Guide:
         (entry, helper_of(guide, index, entry.kind)) for index, entry in enumerate(sampler.guidance)
     ]
     return tuple(
-        spread(helper) if entry.needs.network and helper is not None else helper
+        spread.network(helper) if entry.needs.network and helper is not None else helper
         for entry, helper in helpers
     )
 

@@ -29,6 +29,9 @@ class Autoencoder(nn.Module):
 
     kind: str = ""
     """Name of the kind, as in params.yaml."""
+    in_bands: bool = False
+    """Whether the decoder has no layers that mix rows but 3x3 convolutions and group norms, so that
+    models/bands/decoding.py can cut pictures into bands."""
 
     def __init__(self, channels: int, latent_channels: int, factor: int):
         """channels: of pictures; factor: by which latents are smaller than pictures."""

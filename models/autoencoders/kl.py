@@ -28,6 +28,7 @@ class KLAutoencoder(Autoencoder):
     """Pictures [B, C, H, W] <-> normal latents [B, c, H/factor, W/factor]."""
 
     kind = "kl"
+    in_bands = True
 
     def __init__(self, channels: int, latent_channels: int, factor: int, width: int):
         """factor: a power of 2; width: channels at full resolution, a multiple of 8."""

@@ -18,6 +18,7 @@ class PCAAutoencoder(Autoencoder):
     """Encodes each patch by its principal components; the standard deviation is 0."""
 
     kind = "pca"
+    in_bands = True
     components: Tensor  # [c, C, p, p], orthonormal rows
     patch_mean: Tensor  # [C, p, p]
 

@@ -10,7 +10,8 @@ has mean 0 and standard deviation 0.5, as sigma_data expects (EDM2, arXiv 2312.0
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ import torch
 from torch import Tensor
 
 from models.autoencoder import FILE, Autoencoder, autoencoder_hash, load_autoencoder
+from models.bands.decoding import decode_in_bands
 from models.codecs.pixel import to_float, to_uint8
+from models.layers.exchange import Exchange
 from models.weights import WeightsError, image_shape
 
 STD = 0.5
@@ -53,6 +56,8 @@ class LatentCodec:
         """
         self.autoencoder, self.picture_shape, self.shape = autoencoder, picture_shape, shape
         self.mean, self.std, self.random = mean, std, random
+        self.exchange: Exchange | None = None
+        """Where processes decode a band each (`decoded_in_bands`); None: pictures are whole."""
         self._near: list[Path] = []
         self._network: Autoencoder | None = None
 
@@ -114,6 +119,8 @@ class LatentCodec:
         """Data [N, c, h, w] -> decoded pictures float [N, C, H, W] in [-1, 1], differentiable."""
         network = self.network.to(data.device)
         latents = self.latents(data.to(torch.promote_types(data.dtype, torch.float32)))
+        if self.exchange is not None:
+            return decode_in_bands(network, latents, self.exchange)
         return network.decode(latents)
 
     @torch.no_grad()
@@ -205,3 +212,16 @@ def _places(near: Path) -> list[Path]:
     for place in (folder, *folder.parents[:_UP]):
         found += [place / "autoencoder" / FILE, place / "outputs" / "autoencoder" / FILE]
     return found
+
+
+@contextmanager
+def decoded_in_bands(codec: object, exchange: Exchange | None) -> Iterator[None]:
+    """Inside, latents are decoded over the exchange; a codec of pixels has nothing to decode."""
+    if not isinstance(codec, LatentCodec):
+        yield
+        return
+    codec.exchange = exchange
+    try:
+        yield
+    finally:
+        codec.exchange = None

@@ -9,6 +9,8 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
+from models.autoencoders.kl import KLAutoencoder
+from models.bands.decoding import decode_in_bands
 from models.bands.group import GroupBands
 from sampling.band_plan import band_plan
 from sampling.banded import BandedDenoiser
@@ -76,6 +78,11 @@ def main() -> None:
     results["sent_bytes"] = exchange.sent_bytes
     results["again"] = bands(0.9 * x, 0.9 * sigma, labels)
     exchange.close()
+    torch.manual_seed(0)
+    decoder = KLAutoencoder(3, 4, 4, 8).double().eval().requires_grad_(False)
+    latents = torch.randn(2, 4, 8, 5).double()
+    results["decoded"] = decode_in_bands(decoder, latents, GroupBands(None, 9))
+    results["decoded whole"] = decoder.decode(latents)
     torch.save(results, f"{out}/{rank}.pt")
     dist.destroy_process_group()
 

@@ -66,6 +66,11 @@ def test_fresh_and_displaced_evaluations_equal_stacked_bands(ranks):
         assert (found["again"] - again).abs().max() < 1e-12
 
 
+def test_latents_are_decoded_by_all(ranks):
+    for found in ranks:
+        assert (found["decoded"] - found["decoded whole"]).abs().max() < 1e-12
+
+
 def test_bytes_sent_are_those_of_stacked_bands(ranks):
     x, sigma, labels = inputs()
     exchange = StackedBands(4)
