@@ -20,6 +20,7 @@ from benchmarks.side_by_side import Row, machine
 from foundation.atomic_files import write_text
 
 BENCHMARKS = {
+    "band_predictions": "bands on 2, 4 and 8 devices, predicted (1 minute)",
     "bands": "one image over two one-thread workers (3 minutes)",
     "extractor": "EfficientNet-Lite0 on a processor, by batch (3 minutes)",
     "frechet": "Frechet distance beside clean-fid's (2 minutes)",

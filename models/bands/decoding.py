@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from models.autoencoder import Autoencoder
-from models.layers.exchange import Exchange, convolve_band
+from models.layers.exchange import Exchange, convolve_band, edge_weights
 
 
 def decode_in_bands(network: Autoencoder, latents: Tensor, exchange: Exchange) -> Tensor:
@@ -49,7 +49,7 @@ def _over_bands(network: nn.Module, exchange: Exchange) -> Iterator[None]:
 
 def _convolution(layer: nn.Conv2d, exchange: Exchange) -> Callable[[Tensor], Tensor]:
     def forward(x: Tensor) -> Tensor:
-        y = convolve_band(exchange, layer, x, layer.weight)
+        y = convolve_band(exchange, layer, x, layer.weight, edge_weights(layer.weight))
         return y if layer.bias is None else y + layer.bias[:, None, None]
 
     return forward

@@ -40,6 +40,7 @@ class GroupBands(HeldBands):
         self.group, self.channel, self.odd = group, channel, False
         self.rank, size = dist.get_rank(group), dist.get_world_size(group)
         super().__init__(size, range(self.rank, self.rank + 1))
+        self.process_group: Any = group or dist.group.WORLD
         self.ranks = dist.get_process_group_ranks(group or dist.group.WORLD)
         # NCCL runs the messages of a pair one after the other, so both directions go at once.
         self.together = dist.get_backend(group) == "nccl"
@@ -107,35 +108,30 @@ class GroupBands(HeldBands):
         index = self._tags.setdefault(key, len(self._tags))
         tag = ((self.channel << 12 | index) << 2) + 2 * self.odd
         received: list[Tensor | None] = [None, None]
-        operations: list[tuple[Any, Tensor, int, int]] = []
-        sent = []
+        sent, messages = [], []
         for side, other in enumerate((self.rank - 1, self.rank + 1)):
             if not 0 <= other < self.count:
                 continue
             own = (x[:, :, :1] if side == 0 else x[:, :, -1:]).clone()
-            space = torch.empty_like(own)
-            received[side] = space
+            received[side] = torch.empty_like(own)
             sent.append(own)
             # A row that goes down arrives as the row above, and the other way round.
-            operations.append((dist.irecv, space, other, tag + side))
-            operations.append((dist.isend, own, other, tag + 1 - side))
+            messages.append((received[side], own, other, tag + side, tag + 1 - side))
             self.sent_bytes += own.nbytes
-        return Travelling(self._start(operations), received, sent)
+        return Travelling(self._start(messages), received, sent)
 
-    def _start(self, operations: list[tuple[Any, Tensor, int, int]]) -> list[Any]:
-        """Starts messages (irecv or isend, tensor, band, tag): receiving before sending."""
-        operations.sort(key=lambda one: one[0] is dist.isend)
+    def _start(self, messages: list[tuple[Any, Tensor, int, int, int]]) -> list[Any]:
+        """Starts messages (space, own values, other band, tags of the two): receiving first."""
         if self.together:
-            return dist.batch_isend_irecv(
-                [
-                    dist.P2POp(operation, tensor, self.ranks[other], self.group)
-                    for operation, tensor, other, _ in operations
-                ]
-            )
-        return [
-            operation(tensor, self.ranks[other], self.group, tag)
-            for operation, tensor, other, tag in operations
-        ]
+            pairs = [
+                dist.P2POp(operation, tensor, self.ranks[other], self.group)
+                for space, own, other, _, _ in messages
+                for operation, tensor in ((dist.irecv, space), (dist.isend, own))
+            ]
+            return dist.batch_isend_irecv(pairs)
+        # The group's own methods, for dist.irecv and isend take longer than small messages do.
+        receiving = [self.process_group.recv([m[0]], m[2], m[3]) for m in messages]
+        return receiving + [self.process_group.send([m[1]], m[2], m[4]) for m in messages]
 
     def _gathering(self, parts: list[Tensor], own: Tensor) -> Travelling:
         handle = dist.all_gather(parts, own, self.group, async_op=True)

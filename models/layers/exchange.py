@@ -65,20 +65,30 @@ class Exchange(Protocol):
         ...
 
 
-def convolve_band(exchange: Exchange, key: object, x: Tensor, weight: Tensor) -> Tensor:
+def edge_weights(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """What acts on the row above and on that below, of a weight [C', C, 3, 3]: each [C', C, 1, 3].
+
+    Copies, for a convolution by a part of a larger tensor takes up to three times as long.
+    """
+    assert weight.shape[-2] == 3, "a band has one row of its neighbours"
+    return weight[:, :, :1].contiguous(), weight[:, :, 2:].contiguous()
+
+
+def convolve_band(
+    exchange: Exchange, key: object, x: Tensor, weight: Tensor, edges: tuple[Tensor, Tensor]
+) -> Tensor:
     """A 3x3 convolution of bands x [N, C, h, W], padded with zeros beyond the image alone.
 
     The neighbours' rows are added to the first and last row after the band's own convolution, which
-    runs while they travel: a convolution is a sum over its rows.
+    runs while they travel: a convolution is a sum over its rows. edges: of `edge_weights`.
     """
-    assert weight.shape[-2] == 3, "a band has one row of its neighbours"
     wait = exchange.rows(key, x)
     y = F.conv2d(x, weight, padding=1)
     above, below = wait()
     if above is not None:
-        y[:, :, :1] += F.conv2d(above, weight[:, :, :1], padding=(0, 1))
+        y[:, :, :1] += F.conv2d(above, edges[0], padding=(0, 1))
     if below is not None:
-        y[:, :, -1:] += F.conv2d(below, weight[:, :, 2:], padding=(0, 1))
+        y[:, :, -1:] += F.conv2d(below, edges[1], padding=(0, 1))
     return y
 
 

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.layers.exchange import Exchange, Overlapping, convolve_band
+from models.layers.exchange import Exchange, Overlapping, convolve_band, edge_weights
 
 EPSILON = 1e-4
 
@@ -67,6 +67,8 @@ class MPConv(nn.Module):
         """Where images are cut into bands (models/bands); None: they are whole."""
         self.prepared: dict[tuple[str | None, torch.dtype], Tensor] | None = None
         """Weights that act, by adapter and dtype, inside `weights_prepared`; None outside."""
+        self.prepared_edges: dict[tuple[str | None, torch.dtype], tuple[Tensor, Tensor]] = {}
+        """Of `edge_weights`, likewise; empty outside."""
         self.normalize_()
 
     def forward(self, x: Tensor, gain: Tensor | float = 1.0) -> Tensor:
@@ -76,7 +78,7 @@ class MPConv(nn.Module):
         if weight.shape[-1] > 1 and self.exchange is not None:
             if isinstance(self.exchange, Overlapping):
                 return self.exchange.convolve(x, weight)
-            return convolve_band(self.exchange, self, x, weight)
+            return convolve_band(self.exchange, self, x, weight, self._edges(weight))
         return F.conv2d(x, weight, padding=weight.shape[-1] // 2)
 
     def weight_for(self, dtype: torch.dtype, gain: Tensor | float = 1.0) -> Tensor:
@@ -88,6 +90,13 @@ class MPConv(nn.Module):
                     made = self.prepared[self.active, dtype] = self._acting(dtype, gain)
             return made
         return self._acting(dtype, gain)
+
+    def _edges(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        if self.prepared is None:
+            return edge_weights(weight)
+        if (self.active, weight.dtype) not in self.prepared_edges:
+            self.prepared_edges[self.active, weight.dtype] = edge_weights(weight)
+        return self.prepared_edges[self.active, weight.dtype]
 
     def _acting(self, dtype: torch.dtype, gain: Tensor | float) -> Tensor:
         weight = _wide(self.weight)

@@ -28,3 +28,4 @@ def weights_prepared(networks: Iterable[nn.Module]) -> Iterator[None]:
     finally:
         for layer in layers:
             layer.prepared = None
+            layer.prepared_edges = {}
