@@ -15,7 +15,7 @@ from sampling.from_weights import generate_pictures
 from sampling.labels import generation_labels
 from sampling.request import GenerationRequest
 
-GENERATION_SEED = 20_000  # of the images judged, the same for all
+GENERATION_SEED = 20_000  # of the images judged, where a study names no other
 SHOWN_IMAGES = 64  # of those judged, in the picture beside each file of metrics
 
 
@@ -26,22 +26,24 @@ def judged_images(
     reference: Reference,
     config: EvaluationConfig,
     floors: Path,
+    seed: int = GENERATION_SEED,
 ) -> tuple[np.ndarray, dict[str, dict]]:
     """(images uint8 [config.num_images, H, W, C], {metric: {value, floor, ...}}).
 
     Classes are as frequent as in the training images. floors: folder in which floors are kept.
+    seed: of the images; metrics draw by GENERATION_SEED, so that all have the same floors.
     """
     denoiser = load_denoiser(weights)
     labels = generation_labels(
         dataset,
-        GENERATION_SEED,
+        seed,
         config.num_images,
         conditional=denoiser.num_classes > 0,
         images=reference.train_indices,
     )
     request = GenerationRequest(
         sampler=sampler,
-        seed=GENERATION_SEED,
+        seed=seed,
         indices=range(config.num_images),
         labels=labels,
         batch_size=config.batch_size,

@@ -1,0 +1,1 @@
+"""What displaced bands cost in quality (docs/parallel_inference.md)."""
