@@ -131,7 +131,10 @@ def _workers(ray: Any, plan: BandPlan, cluster: ClusterConfig) -> Iterator[tuple
     share = processors_each(ray.nodes(), size)
     each = {"CPU": float(share), **({"GPU": 1.0} if gpu else {})}
     if not cluster.address:
-        check_room(size, each, ray.cluster_resources(), "cluster.band_workers (--band-workers)")
+        try:
+            check_room(size, each, ray.cluster_resources(), "cluster.band_workers (--band-workers)")
+        except ClusterError as error:
+            raise ClusterError(f"{error}, or to 0, so that one process draws") from None
     group = placement_group([each] * size, strategy="PACK")
     with told_while_waiting(
         ray, lambda line: print(line, flush=True), "workers", fallback=(size, each)
