@@ -41,7 +41,7 @@ def network() -> Denoiser:
     return denoiser
 
 
-def main() -> None:
+def work() -> None:
     rank, meeting, out, rounds = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), int(sys.argv[4])
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
@@ -101,7 +101,3 @@ def main() -> None:
         parameters = sum(p.numel() for p in whole.parameters())
         out.write_text(json.dumps({"seconds": taken, "parameters": parameters}))
     dist.destroy_process_group()
-
-
-if __name__ == "__main__":
-    main()
