@@ -17,6 +17,8 @@ TOKENIZER = "tokenizer.json"
 BESIDE = "text_encoder"
 """Folder beside stored weights, or one folder up, in which their encoder may lie."""
 LICENCES = ("LICENSE", "LICENCE", "NOTICE")
+NO_MATTER = ("architectures", "dtype", "torch_dtype", "transformers_version")
+"""Entries of config.json that change no embedding; so do those that begin with an underscore."""
 
 
 class EncoderFiles:
@@ -46,7 +48,7 @@ class EncoderFiles:
         self._tokenizer = self._one(
             TOKENIZER, [name for name in found if PurePosixPath(name).name == TOKENIZER]
         )
-        self.sha256 = hashlib.sha256(self.weights() + self.tokenizer()).hexdigest()
+        self.sha256 = self._identity()
 
     @property
     def packaged(self) -> bool:
@@ -85,6 +87,19 @@ class EncoderFiles:
                 f"model.text.path: {self.place} is another encoder (sha256 {self.sha256[:12]}...) "
                 f"than these weights were trained with ({str(stored)[:12]}...): give that one"
             )
+
+    def _identity(self) -> str:
+        """sha256 of all that decides an embedding: weights, tokenizer, and numbers of config.json.
+
+        The same weights with other heads, say, are another encoder.
+        """
+        config = {
+            key: value
+            for key, value in self.config().items()
+            if key not in NO_MATTER and not key.startswith("_")
+        }
+        told = json.dumps(config, sort_keys=True).encode() if config else b""
+        return hashlib.sha256(self.weights() + self.tokenizer() + told).hexdigest()
 
     @property
     def _config(self) -> str:

@@ -1,5 +1,6 @@
 """Where the files of a frozen encoder are looked for, and what is said where they are not there."""
 
+import json
 import sys
 import zipfile
 from pathlib import Path
@@ -26,6 +27,22 @@ def test_a_zip_and_a_folder_beside_the_weights_hold_the_same_encoder(tmp_path):
     found.append(stored_files("/not/there", "?", stored))
     assert len({files.sha256 for files in found}) == 1
     assert all(files.config() == {"num_attention_heads": frozen.HEADS} for files in found)
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [({"num_attention_heads": 1}, False), ({"_name_or_path": "x", "dtype": "float16"}, True)],
+)
+def test_the_same_weights_with_another_architecture_are_another_encoder(tmp_path, changes, same):
+    folder = frozen.folder_of(tmp_path / "one", frozen.bert_tensors())
+    before = EncoderFiles(str(folder), "?")
+    config = folder / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | changes))
+    after = EncoderFiles(str(folder), "?")
+    assert (after.sha256 == before.sha256) is same
+    if not same:
+        with pytest.raises(EncoderError, match="is another encoder"):
+            after.refuse_other({"sha256": before.sha256})
 
 
 def test_the_encoder_beside_the_weights_is_taken_where_another_lies_at_the_path(tmp_path):
