@@ -74,7 +74,7 @@ def work() -> None:
 
     def predicted(shifted: bool) -> float:
         cost = measure_band(whole, 2, x, sigma, repeats=EVALUATIONS)
-        return cost.seconds(LINK, displaced=shifted)
+        return cost.calibrated(evaluations(exact)).seconds(LINK, displaced=shifted)
 
     ways: dict[str, Callable[[], float]] = {
         "alone": lambda: evaluations(whole, both=False),

@@ -8,7 +8,7 @@ clock tells the time of all (docs/parallel_inference.md says what the model leav
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -69,6 +69,16 @@ class BandCost:
     def sent_bytes(self) -> int:
         """What a band in the middle sends in an evaluation, the output included."""
         return sum(e.bytes * (2 if e.receivers == 1 else e.receivers) for e in self.exchanges)
+
+    def calibrated(self, measured: float) -> "BandCost":
+        """With what messages cost the processors themselves, shared evenly among the exchanges.
+
+        measured: seconds of a fresh evaluation over the machine's own, fast link; what it takes
+        beyond the computing of a lone band.
+        """
+        each = max(0.0, measured - self.computing) / len(self.exchanges)
+        exchanges = tuple(replace(e, before=e.before + each) for e in self.exchanges)
+        return replace(self, exchanges=exchanges)
 
     def seconds(self, link: Link, *, displaced: bool) -> float:
         """Of one evaluation, once a trajectory is under way.

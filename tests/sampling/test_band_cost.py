@@ -50,6 +50,13 @@ def test_an_image_has_fresh_evaluations_first():
     assert COST.image_seconds(link, 2, 7) == pytest.approx(2 * fresh)
 
 
+def test_what_messages_cost_the_processors_is_shared_among_the_exchanges():
+    found = COST.calibrated(9.0)
+    assert found.computing == pytest.approx(9.0)
+    assert [e.before for e in found.exchanges] == pytest.approx([1.5, 1.5, 1.5])
+    assert COST.calibrated(7.0) == COST  # faster than alone is noise
+
+
 def test_receivers_are_served_one_after_the_other():
     gather = Exchanged(0.0, 0.0, bytes=100, receivers=3, fresh=False)
     assert BandCost(4, (gather,), 0.0).seconds(Link(1.0, 100.0), displaced=False) == 6.0
