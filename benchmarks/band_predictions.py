@@ -5,6 +5,7 @@ are figures of datasheets (sampling/band_cost.py). What a prediction is worth, b
 tells: there two workers are timed beside it.
 """
 
+import statistics
 import time
 from collections.abc import Iterator
 
@@ -29,7 +30,9 @@ def rows() -> Iterator[Row]:
     torch.set_num_threads(1)
     try:
         with torch.no_grad(), weights_prepared([whole]):
-            alone = EVALUATIONS * min(_seconds(whole, x, sigma) for _ in range(REPEATS))
+            _seconds(whole, x, sigma)
+            each = statistics.median(_seconds(whole, x, sigma) for _ in range(REPEATS))
+            alone = EVALUATIONS * each
             for count in (2, 4, 8):
                 cost = measure_band(whole, count, x, sigma, repeats=REPEATS)
                 for name, link in (("NVLink", NVLINK), ("PCIe", PCIE)):

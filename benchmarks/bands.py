@@ -6,10 +6,12 @@ at the same time. Half their time is what two workers could need for one image a
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.side_by_side import Row, compared
@@ -30,9 +32,17 @@ def rows() -> Iterator[Row]:
     yield compared("displaced, slow link", taken["displaced, link"], peer, ceiling, 1 / 0.95, note)
     for mode in ("exact", "displaced"):
         link = f"{mode}, link"
-        within = "predicted within 15%: .85 to 1.15"
-        yield compared(
-            f"{mode}, predicted", taken[f"{link}, predicted"], "measured", taken[link], 1.15, within
+        predicted, found = taken[f"{link}, predicted"], taken[link]
+        # Of each pair the larger by the smaller: a prediction may err on either side.
+        pairs = [sorted(pair, reverse=True) for pair in zip(predicted, found, strict=True)]
+        off = compared("", [a for a, _ in pairs], "", [b for _, b in pairs], 1.15)
+        yield replace(
+            off,
+            what=f"{mode}, slow link, predicted",
+            ours=statistics.median(predicted),
+            peer="measured",
+            peers=statistics.median(found),
+            note="the ratio is the larger by the smaller",
         )
     for mode in ("exact", "displaced"):
         yield compared(f"{mode}, two workers", taken[mode], "one worker", taken["alone"])

@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from models.bands.spread import spread_over
+from models.bands.divided import check_blocks, divided
 from models.denoiser import Denoiser
 from models.layers.exchange import Exchange
 from sampling.band_plan import check_bands
@@ -28,12 +28,14 @@ class BandedDenoiser(nn.Module):
         warm_up: fresh evaluations of a trajectory after its first, which is always fresh; None: all
             are.
 
-    Raises ValueError where its images cannot be cut into so many bands.
+    Raises ValueError where its images cannot be cut into so many bands, or a block at its
+    bottleneck relates the rows of an image in a way that bands do not know.
     """
 
     def __init__(self, denoiser: Denoiser, exchange: Exchange, warm_up: int | None = None):
         super().__init__()
         check_bands(exchange.count, denoiser.image_shape[1], len(denoiser.config.channel_mult))
+        check_blocks(denoiser.unet)
         self.denoiser, self.exchange, self.warm_up = denoiser, exchange, warm_up
         self.sigma_data = denoiser.sigma_data
         self.image_shape = denoiser.image_shape
@@ -49,19 +51,28 @@ class BandedDenoiser(nn.Module):
     def forward(self, x: Tensor, sigma: Tensor, labels: Tensor | None = None) -> Tensor:
         """x0 [B, C, H, W]."""
         sigma = sigma.to(x.device).expand(len(x))
+        try:
+            return self._in_bands(x, sigma, labels)
+        except BaseException:  # what the layers hold is of no whole evaluation
+            self.restart()
+            raise
+
+    def _in_bands(self, x: Tensor, sigma: Tensor, labels: Tensor | None) -> Tensor:
         exchange = self.exchange
-        exchange.begin(self._fresh(x, sigma))
+        exchange.begin(self._fresh(x, sigma), keep=self.warm_up is not None)
         bands = exchange.cut(x)
         some_labels = None if labels is None else exchange.each(labels)
-        with spread_over(self.denoiser.unet, exchange):
+        with divided(self.denoiser.unet, exchange):
             hidden = self.denoiser.encode(bands, exchange.each(sigma), some_labels)
             own = replace(hidden, x=bands[:, :, 1:-1])  # without the neighbours' rows
             return exchange.join(self.denoiser.decode(own))
 
     def _fresh(self, x: Tensor, sigma: Tensor) -> bool:
         """Whether this evaluation waits for the other bands' values of its own."""
+        if self.warm_up is None:
+            return True
         if self._sigma is None or x.shape != self._shape or bool((sigma > self._sigma).any()):
             self._evaluations = 0
         self._shape, self._sigma = x.shape, sigma.clone()
         self._evaluations += 1
-        return self.warm_up is None or self._evaluations <= 1 + self.warm_up
+        return self._evaluations <= 1 + self.warm_up

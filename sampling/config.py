@@ -67,7 +67,12 @@ class SamplerConfig(Settings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        make_solver(self.solver, **self.solver_options)
+        solver = make_solver(self.solver, **self.solver_options)
+        if self.bands is not None and solver.unlike_the_last() is not None:
+            raise ValueError(
+                f"bands: {solver.unlike_the_last()}, so values of the evaluation before belong to "
+                "other noise: leave out bands (exact ones, of cluster.band_workers, remain)"
+            )
         if (self.sigmas is not None) != (self.grid == "explicit"):
             raise ValueError(
                 f"grid is {self.grid!r} and sigmas {'are' if self.sigmas else 'are not'} given: "

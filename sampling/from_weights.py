@@ -16,40 +16,46 @@ from models.dual_encoder import load_dual_encoder
 from models.extractors.classifier import load_classifier
 from models.weights import load_description
 from models.weights_folder import weights_file
+from sampling.division import Division
 from sampling.generate import Progress, as_sampled, device_of, generate_batches
 from sampling.guidance.config import GuidanceConfig
 from sampling.guidance.gradient import AttributeLogProb, CaptionScore, ClassifierLogProb
 from sampling.request import GenerationRequest
-from sampling.spread import Spread
 
 
 def generate_chunk(
-    request: GenerationRequest, progress: Progress | None = None, spread: Spread | None = None
+    request: GenerationRequest, progress: Progress | None = None, division: Division | None = None
 ) -> np.ndarray:
     """Pictures uint8 [N, H, W, C] from the request's weights file, on the GPU if there is one.
 
-    spread: see sampling/generate.py.
+    division: see sampling/generate.py.
     """
+    return generate_pictures(load_requested(request), request, progress, division)
+
+
+def load_requested(request: GenerationRequest) -> Denoiser:
+    """The request's denoiser, on the GPU if there is one."""
     assert request.weights is not None, "the request names no weights"
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    return generate_pictures(load_denoiser(request.weights, device), request, progress, spread)
+    return load_denoiser(request.weights, "cuda" if torch.cuda.is_available() else "cpu")
 
 
 def generate_pictures(
     denoiser: Denoiser,
     request: GenerationRequest,
     progress: Progress | None = None,
-    spread: Spread | None = None,
+    division: Division | None = None,
 ) -> np.ndarray:
     """Pictures uint8 [N, H, W, C] from a loaded denoiser; guiding networks are loaded here.
 
-    spread: see sampling/generate.py.
+    division: see sampling/generate.py.
     """
     if request.prompts and tuple(request.prompts) != denoiser.label_names:  # not asked for already
         denoiser.ask(request.prompts)
     guides = make_guides(denoiser, request)
-    batches = generate_batches(denoiser, request, guide=guides, progress=progress, spread=spread)
-    with decoded_in_bands(denoiser.codec, None if spread is None else spread.decoding):
+    batches = generate_batches(
+        denoiser, request, guide=guides, progress=progress, division=division
+    )
+    with decoded_in_bands(denoiser.codec, None if division is None else division.decoding):
         pictures = np.concatenate([denoiser.codec.decode(batch) for batch in batches])
     return pictures if request.edit is None else request.edit.with_kept_pixels(pictures)
 

@@ -14,6 +14,7 @@ from models.layers.low_rank_adapter import AdaptedDenoiser
 from models.layers.prepared_weights import weights_prepared
 from sampling.banded import BandedDenoiser
 from sampling.config import SamplerConfig
+from sampling.division import Division, divided_guide, in_one_process
 from sampling.editing.edit import Edit
 from sampling.editing.resampling import evaluations
 from sampling.editing.solve_edit import solve_edit
@@ -22,7 +23,6 @@ from sampling.guidance.table import guide_denoiser
 from sampling.request import GenerationRequest
 from sampling.seeds import image_generators, image_noise
 from sampling.solvers.table import solve
-from sampling.spread import Spread, in_one_process, spread_guide
 
 Progress = Callable[[int, int | None], None]
 
@@ -66,18 +66,18 @@ def generate_batches(
     guide: Guide = None,
     device: torch.device | str | None = None,
     progress: Progress | None = None,
-    spread: Spread | None = None,
+    division: Division | None = None,
 ) -> Iterator[Tensor]:
     """The images of a request, batch by batch: float32 [b, C, H, W] on the CPU.
 
     They are in data units and not clipped: pixel data can lie slightly outside [-1, 1]. guide: see
     guide_denoiser. device: by default the denoiser's. progress(done, total), in images, is called
-    after each batch, and within one as its evaluations go on. spread: see `prepare`. Raises
+    after each batch, and within one as its evaluations go on. division: see `prepare`. Raises
     ValueError for unusable input before the first evaluation.
     """
     indices = [int(index) for index in request.indices]
     labels = checked_labels(denoiser, request)
-    drawing = prepare(denoiser, request, guide=guide, device=device, spread=spread)
+    drawing = prepare(denoiser, request, guide=guide, device=device, division=division)
 
     def batches() -> Iterator[Tensor]:
         for start in range(0, len(indices), request.batch_size):
@@ -166,6 +166,7 @@ class Drawing:
                     self.sigmas,
                     generators=generators,
                     callback=callback,
+                    renoised=lambda: _restart_bands(self.denoiser),
                 )
             return solve(
                 self.sampler.solver,
@@ -190,19 +191,19 @@ def prepare(
     *,
     guide: Guide = None,
     device: torch.device | str | None = None,
-    spread: Spread | None = None,
+    division: Division | None = None,
 ) -> Drawing:
     """The guided denoiser and the time grid of a request; for the arguments see generate_batches.
 
-    spread: how this process shares images with others; by default it draws alone. Raises
+    division: how this process shares images with others; by default it draws alone. Raises
     ValueError where guidance lacks what it needs, for an edited image of another shape, and where
     images cannot be cut into bands.
     """
     sampler = request.sampler
-    spread = spread or in_one_process(sampler)
+    division = division or in_one_process(sampler)
     where = torch.device(device) if device is not None else device_of(denoiser)
-    if spread is not None:
-        denoiser, guide = spread.network(denoiser), spread_guide(guide, sampler, spread)
+    if division is not None:
+        denoiser, guide = division.network(denoiser), divided_guide(guide, sampler, division)
     if request.edit is not None and request.edit.image.shape != tuple(denoiser.image_shape):
         raise ValueError(
             f"image {list(request.edit.image.shape)}: the denoiser draws "
@@ -252,14 +253,21 @@ def _evaluating(denoiser: LabelledDenoiser) -> Iterator[None]:
     modes = [(module, module.training) for network in networks for module in network.modules()]
     for module, _ in modes:
         module.training = False
-        if isinstance(module, BandedDenoiser):
-            module.restart()
+    _restart_bands(denoiser)
     try:
         with weights_prepared(networks):
             yield
     finally:
         for module, mode in modes:
             module.training = mode
+
+
+def _restart_bands(denoiser: LabelledDenoiser) -> None:
+    """Networks in displaced bands begin a new trajectory."""
+    for network in networks_of(denoiser):
+        for module in network.modules():
+            if isinstance(module, BandedDenoiser):
+                module.restart()
 
 
 def checked_labels(denoiser: LabelledDenoiser, request: GenerationRequest) -> Tensor:

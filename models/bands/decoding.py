@@ -23,7 +23,7 @@ def decode_in_bands(network: Autoencoder, latents: Tensor, exchange: Exchange) -
     """
     if not network.in_bands or latents.shape[2] % exchange.count:
         return network.decode(latents)
-    exchange.begin(fresh=True)
+    exchange.begin(fresh=True, keep=False)
     with _over_bands(network, exchange):
         return exchange.join(network.decode(exchange.cut(latents)[:, :, 1:-1]))
 

@@ -43,13 +43,13 @@ class GroupBands(HeldBands):
         self.process_group: Any = group or dist.group.WORLD
         self.ranks = dist.get_process_group_ranks(group or dist.group.WORLD)
         # NCCL runs the messages of a pair one after the other, so both directions go at once.
-        self.together = dist.get_backend(group) == "nccl"
+        self.both_ways_at_once = dist.get_backend(group) == "nccl"
         self._on_the_way: dict[object, Travelling] = {}
         self._tags: dict[object, int] = {}
 
-    def begin(self, fresh: bool) -> None:
+    def begin(self, fresh: bool, keep: bool = True) -> None:
         """See Exchange."""
-        super().begin(fresh)
+        super().begin(fresh, keep)
         self.odd = not self.odd
 
     def rows(self, key: object, x: Tensor) -> Callable[[], Rows]:
@@ -94,8 +94,9 @@ class GroupBands(HeldBands):
 
     def _used(self, key: object, now: Travelling) -> Travelling:
         """What this evaluation uses; `now` is kept for the next one."""
-        before = self._on_the_way.get(key)
-        self._on_the_way[key] = now
+        before = self._on_the_way.pop(key, None)
+        if self.keep:
+            self._on_the_way[key] = now
         if self.fresh:
             if before is not None:
                 before.take()
@@ -122,7 +123,7 @@ class GroupBands(HeldBands):
 
     def _start(self, messages: list[tuple[Any, Tensor, int, int, int]]) -> list[Any]:
         """Starts messages (space, own values, other band, tags of the two): receiving first."""
-        if self.together:
+        if self.both_ways_at_once:
             pairs = [
                 dist.P2POp(operation, tensor, self.ranks[other], self.group)
                 for space, own, other, _, _ in messages

@@ -17,13 +17,13 @@ class HeldBands:
         if count < 1:
             raise ValueError(f"{count} bands: an image has at least one")
         self.count, self.held = count, held
-        self.fresh = True
+        self.fresh = self.keep = True
         self.sent_bytes = 0
         """What this process's bands have offered to other bands, `join` aside."""
 
-    def begin(self, fresh: bool) -> None:
+    def begin(self, fresh: bool, keep: bool = True) -> None:
         """See Exchange."""
-        self.fresh = fresh
+        self.fresh, self.keep = fresh, keep
 
     def cut(self, x: Tensor) -> Tensor:
         """See Exchange. Raises ValueError where the rows cannot be cut evenly."""

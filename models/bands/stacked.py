@@ -30,7 +30,8 @@ class StackedBands(HeldBands):
         none = torch.zeros_like(first[:batch])
         now = torch.cat([none, last[:-batch]]), torch.cat([first[batch:], none])
         used = now if self.fresh else cast(Rows, self._before[key])
-        self._before[key] = now
+        if self.keep:
+            self._before[key] = now
         return lambda: used
 
     def gather(self, key: object, values: Tensor, dim: int) -> Tensor:
@@ -40,7 +41,8 @@ class StackedBands(HeldBands):
         self.sent_bytes += values.nbytes * (self.count - 1)
         now = torch.cat(parts, dim)  # [B, ...]
         used = now if self.fresh else cast(Tensor, self._before[key])
-        self._before[key] = now
+        if self.keep:
+            self._before[key] = now
         if self.fresh:
             return self.each(now)
         before = used.split(values.shape[dim], dim)

@@ -1,6 +1,6 @@
 """What a layer asks for where one image is cut into bands of rows, and the 3x3 convolution of it.
 
-A layer that needs more of the image than its own band has the attribute `exchange`; `spread_over`
+A layer that needs more of the image than its own band has the attribute `exchange`; `divided`
 of models/bands sets it, and None is the whole image. Source of the method: DistriFusion
 (arXiv 2402.19481), section 3.
 """
@@ -28,8 +28,9 @@ class Exchange(Protocol):
         """Bands of an image."""
         ...
 
-    def begin(self, fresh: bool) -> None:
-        """An evaluation begins. fresh: it uses the other bands' values of this evaluation."""
+    def begin(self, fresh: bool, keep: bool = True) -> None:
+        """An evaluation begins. fresh: it uses the other bands' values of this evaluation; keep:
+        its values are held for the next one, which may not be fresh."""
         ...
 
     def cut(self, x: Tensor) -> Tensor:

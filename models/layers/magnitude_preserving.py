@@ -7,6 +7,7 @@ Source: Karras et al., EDM2 (arXiv 2312.02696), section 2 and appendix B.
 """
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -80,6 +81,11 @@ class MPConv(nn.Module):
                 return self.exchange.convolve(x, weight)
             return convolve_band(self.exchange, self, x, weight, self._edges(weight))
         return F.conv2d(x, weight, padding=weight.shape[-1] // 2)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what contexts have lent it: a copy made inside of one belongs to none."""
+        lent: dict[str, Any] = {"exchange": None, "prepared": None, "prepared_edges": {}}
+        return {**self.__dict__, **lent}
 
     def weight_for(self, dtype: torch.dtype, gain: Tensor | float = 1.0) -> Tensor:
         """The weight that acts: with the active adapter, normalised, times the gain."""

@@ -12,8 +12,9 @@ from models.layers.magnitude_preserving import MPConv
 def weights_prepared(networks: Iterable[nn.Module]) -> Iterator[None]:
     """Inside, each layer normalises its weight once for each adapter that acts, and keeps it.
 
-    The numbers are the same bit for bit. Weights, adapters and gains must not change inside, and
-    carry no gradient. Contexts nest: what the outer one holds stays.
+    The numbers are the same bit for bit; weights are held twice meanwhile. Weights, adapters and
+    gains must not change inside, and carry no gradient. Contexts nest: what the outer one holds
+    stays.
     """
     layers = [
         module

@@ -13,25 +13,25 @@ import numpy as np
 
 from pipelines.ray_jobs.session import ClusterError, ray_session, root_cause
 from pipelines.ray_jobs.tasks import processors_each
-from pipelines.ray_jobs.waiting import check_room, told_while_waiting
+from pipelines.ray_jobs.waiting import Resources, check_room, told_while_waiting
 from pipelines.settings.cluster import ClusterConfig
 from sampling.band_plan import BandPlan
+from sampling.division import over_group
 from sampling.generate import Progress
 from sampling.request import GenerationRequest
-from sampling.spread import over_group
 
 PATIENCE = timedelta(seconds=60)
 """So long a worker waits for another one's message."""
 POLL_SECONDS = 0.5
-GRIEF_SECONDS = 3.0
+OTHER_FAILURE_SECONDS = 3.0
 """After a first failure so long is waited for that of another worker, which may be its cause."""
 
 
 class BandWorker:
     """One of the workers; runs as a Ray actor with two threads, of which one tells the progress."""
 
-    def __init__(self, plan: BandPlan, rank: int):
-        self.plan, self.rank, self.done = plan, rank, 0
+    def __init__(self, plan: BandPlan, rank: int, patience: timedelta):
+        self.plan, self.rank, self.patience, self.done = plan, rank, patience, 0
 
     def host(self, port_of_store: int = 0) -> tuple[str, int]:
         """Rank 0 on a cluster: open the store in which the workers meet, and say where it is."""
@@ -44,7 +44,7 @@ class BandWorker:
         )
         return address, self.store.port
 
-    def join(self, meeting: str | tuple[str, int], backend: str, here: str) -> None:
+    def meet(self, meeting: str | tuple[str, int], backend: str, here: str) -> None:
         """Make the group of all workers. meeting: a file, or address and port of a store."""
         import torch.distributed as dist
 
@@ -59,15 +59,22 @@ class BandWorker:
         else:
             store = dist.TCPStore(meeting[0], meeting[1], size, is_master=False)
         dist.init_process_group(
-            backend, store=store, rank=self.rank, world_size=size, timeout=PATIENCE
+            backend, store=store, rank=self.rank, world_size=size, timeout=self.patience
         )
         dist.barrier()
 
+    def load(self, request: GenerationRequest) -> None:
+        """Read the weights, for which no other worker waits."""
+        from sampling.from_weights import load_requested
+
+        self.denoiser = load_requested(request)
+
     def draw(self, request: GenerationRequest) -> np.ndarray | None:
         """The request's pictures from rank 0; None from the others, which help."""
-        from sampling.from_weights import generate_chunk
+        from sampling.from_weights import generate_pictures
 
-        pictures = generate_chunk(request, self._count, over_group(self.plan))
+        division = over_group(self.plan, self.patience)
+        pictures = generate_pictures(self.denoiser, request, self._count, division)
         return pictures if self.rank == 0 else None
 
     def _count(self, done: int, total: int | None) -> None:
@@ -102,11 +109,12 @@ def draw_on_ray(
 
     def tell() -> None:
         nonlocal told
+        done = told
         with suppress(Exception):  # a dead worker is reported by what it draws
             done = ray.get(workers[0].progress.remote(), timeout=5.0)
-            if done > told:
-                told = done
-                progress(done, len(request.indices))
+        if done > told:
+            told = done
+            progress(done, len(request.indices))
 
     # The meeting lasts as long as the drawing, which makes further groups of the workers.
     with (
@@ -114,7 +122,8 @@ def draw_on_ray(
         _meeting(ray, workers, cluster) as meeting,
     ):
         here = str(Path.cwd())
-        _wait(ray, [worker.join.remote(meeting, backend, here) for worker in workers])
+        _wait(ray, [worker.meet.remote(meeting, backend, here) for worker in workers])
+        _wait(ray, [worker.load.remote(request) for worker in workers])
         return _wait(ray, [worker.draw.remote(request) for worker in workers], tell)[0]
 
 
@@ -128,13 +137,12 @@ def _workers(ray: Any, plan: BandPlan, cluster: ClusterConfig) -> Iterator[tuple
     gpu = cluster.use_gpu
     if gpu is None:
         gpu = ray.cluster_resources().get("GPU", 0) >= size
+    # Where there are fewer GPUs than workers, none may take one: gloo moves no GPU's values.
+    hidden = {} if gpu else {"CUDA_VISIBLE_DEVICES": ""}
     share = processors_each(ray.nodes(), size)
     each = {"CPU": float(share), **({"GPU": 1.0} if gpu else {})}
     if not cluster.address:
-        try:
-            check_room(size, each, ray.cluster_resources(), "cluster.band_workers (--band-workers)")
-        except ClusterError as error:
-            raise ClusterError(f"{error}, or to 0, so that one process draws") from None
+        check_workers(plan, each, ray.cluster_resources())
     group = placement_group([each] * size, strategy="PACK")
     with told_while_waiting(
         ray, lambda line: print(line, flush=True), "workers", fallback=(size, each)
@@ -147,9 +155,9 @@ def _workers(ray: Any, plan: BandPlan, cluster: ClusterConfig) -> Iterator[tuple
             num_gpus=1 if gpu else 0,
             max_concurrency=2,
             scheduling_strategy=PlacementGroupSchedulingStrategy(group, rank),
-            runtime_env={"env_vars": {"OMP_NUM_THREADS": str(share)}},
+            runtime_env={"env_vars": {"OMP_NUM_THREADS": str(share)} | hidden},
         )
-        .remote(plan, rank)
+        .remote(plan, rank, PATIENCE)
         for rank in range(size)
     ]
     try:
@@ -161,11 +169,26 @@ def _workers(ray: Any, plan: BandPlan, cluster: ClusterConfig) -> Iterator[tuple
         remove_placement_group(group)
 
 
+def check_workers(plan: BandPlan, each: Resources, total: Resources) -> None:
+    """Raise ClusterError if a Ray of one machine can never have the plan's workers.
+
+    each: what one takes, total: what Ray has.
+    """
+    setting = "cluster.band_workers (--band-workers)"
+    try:
+        check_room(plan.workers, each, total, setting)
+    except ClusterError as error:
+        have = str(error).partition(": ")[0]
+        if plan.warm_up is not None:
+            raise ClusterError(f"{have}: set {setting} to 0, so that one process draws") from None
+        raise ClusterError(f"{error}, or to 0, so that one process draws") from None
+
+
 @contextmanager
 def _meeting(ray: Any, workers: list[Any], cluster: ClusterConfig) -> Iterator[Any]:
     """Context with the place where workers meet: a file on this machine, a store on a cluster."""
     if cluster.address:
-        yield ray.get(workers[0].host.remote())
+        yield _wait(ray, [workers[0].host.remote()])[0]
         return
     folder = tempfile.mkdtemp(prefix="sadm-meeting-")
     try:
@@ -190,7 +213,7 @@ def _wait(ray: Any, references: list[Any], tell: Any = lambda: None) -> list[Any
 
 def _what_failed(ray: Any, references: list[Any], first: Exception) -> str:
     """One line: which worker died, or what the first failure says where none did."""
-    ray.wait(references, num_returns=len(references), timeout=GRIEF_SECONDS)
+    ray.wait(references, num_returns=len(references), timeout=OTHER_FAILURE_SECONDS)
     for rank, reference in enumerate(references):
         if ray.wait([reference], timeout=0)[0]:
             try:

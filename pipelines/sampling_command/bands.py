@@ -3,10 +3,13 @@
 import argparse
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from pipelines.settings.cluster import ClusterConfig
 from sampling.band_plan import band_plan, check_bands, two_sides
 from sampling.bands_config import BandsConfig
 from sampling.config import SamplerConfig, whole_images_only
+from sampling.options import describe
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,7 +48,7 @@ def add_band_options(group: argparse._ArgumentGroup) -> None:
         "--band-workers",
         type=int,
         metavar="W",
-        help="workers that hold the bands (default: N, and twice as many for displaced bands with "
+        help="displaced: workers that hold the bands (default: N, and twice as many with "
         "classifier_free); 0: this process holds them all, which gives the same images without "
         "saving time",
     )
@@ -62,14 +65,14 @@ def with_bands(args: argparse.Namespace, sampler: SamplerConfig) -> SamplerConfi
         "--band-workers": args.band_workers,
     }
     alone = [option for option, value in given.items() if value is not None]
+    if (args.bands is not None and args.bands < 1) or min(0, *_numbers(args)) < 0:
+        raise ValueError("--bands takes at least 1, --band-workers and --band-warm-up at least 0")
+    if (args.bands or args.band_workers) and (args.trajectory or args.interpolate or args.lengths):
+        raise ValueError("workers share single images: leave out --trajectory and its like")
     if args.bands is None:
         if alone and (sampler.bands is None or alone != ["--band-workers"]):
             raise ValueError(f"{alone[0]} says how images are cut into bands: give --bands too")
         return sampler
-    if args.bands < 1 or min(args.band_workers or 0, args.band_warm_up or 0) < 0:
-        raise ValueError("--bands takes at least 1, --band-workers and --band-warm-up at least 0")
-    if args.trajectory or args.interpolate or args.lengths:
-        raise ValueError("--bands draws single images: leave out --trajectory and its like")
     unfit = [entry.kind for entry in sampler.guidance if whole_images_only(entry)]
     if unfit:
         raise ValueError(
@@ -79,6 +82,11 @@ def with_bands(args: argparse.Namespace, sampler: SamplerConfig) -> SamplerConfi
     if args.band_mode != "displaced":
         if args.band_warm_up is not None:
             raise ValueError("--band-warm-up belongs to --band-mode displaced: exact needs none")
+        if args.band_workers not in (None, args.bands):
+            raise ValueError(
+                f"--band-workers {args.band_workers}: exact bands are drawn by as many workers: "
+                "leave it out (without --bands one process draws the same images)"
+            )
         if sampler.bands is not None:
             raise ValueError(
                 f"this sampler has displaced bands of its own ({sampler.bands.count}): give "
@@ -88,7 +96,14 @@ def with_bands(args: argparse.Namespace, sampler: SamplerConfig) -> SamplerConfi
     bands = {"count": args.bands}
     if args.band_warm_up is not None:
         bands["warm_up"] = args.band_warm_up
-    return sampler.model_copy(update={"bands": BandsConfig(**bands)})
+    try:
+        return SamplerConfig(**{**sampler.model_dump(), "bands": BandsConfig(**bands)})
+    except ValidationError as error:
+        raise ValueError(describe(error)) from None
+
+
+def _numbers(args: argparse.Namespace) -> tuple[int, int]:
+    return args.band_workers or 0, args.band_warm_up or 0
 
 
 def band_workers(args: argparse.Namespace, sampler: SamplerConfig) -> int:

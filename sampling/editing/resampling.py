@@ -4,7 +4,7 @@ Source: Lugmayr et al., RePaint (CVPR 2022, arXiv 2201.09865), algorithm 1.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from sampling.seeds import NormalSource
@@ -52,12 +52,14 @@ def walk(
     runs: Sequence[tuple[int, int]],
     normal: NormalSource,
     report: Report,
+    renoised: Callable[[], None] = lambda: None,
 ) -> "Tensor":
     """x [B, C, H, W] after all runs of `descents`; x holds noise of the first run's first level.
 
     From sigma' up to sigma, x + sqrt(sigma^2 - sigma'^2) n with fresh n. Each run is one of the
     solver: a multistep solver forgets what it knew before the noise came in, since it is of another
     path, and begins again with a step of first order. report gets the step's number in the grid.
+    renoised: called where noise was added back.
     """
     steps = len(levels) - 1
     for number, run in enumerate(runs):
@@ -65,6 +67,7 @@ def walk(
         if number:
             reached = runs[number - 1][1]
             x = x + math.sqrt(levels[start] ** 2 - levels[reached] ** 2) * normal(x)
+            renoised()
         x = part_of(solver, run, steps).run(
             denoise, x, levels[start : stop + 1], normal, _from_step(start, report)
         )

@@ -23,11 +23,13 @@ def solve_edit(
     *,
     generators: "Sequence[Generator] | None" = None,
     callback: "Callable[[int, Tensor, Tensor], None] | None" = None,
+    renoised: "Callable[[], None]" = lambda: None,
 ) -> "Tensor":
     """Edited images [B, C, H, W] in the dtype of `noise`, each from its own noise.
 
     Where the image is known, the result equals it bit for bit. With nothing known and strength 1 it
-    is what `sampling.solvers.solve` gives, bit for bit. For the arguments see there.
+    is what `sampling.solvers.solve` gives, bit for bit. For the arguments see there. renoised:
+    called where resampling added noise.
 
     Sources: SDEdit (arXiv 2108.01073) for strength, RePaint (arXiv 2201.09865) for resampling.
     """
@@ -40,7 +42,8 @@ def solve_edit(
     x = region.begin(noise, begin, forgotten=edit.strength == 1)
     normal = normal_source(generators, len(noise))
     report = callback if callback is not None else _no_report
-    return region.restore(walk(solver, region.hold(denoise), x, levels, runs, normal, report))
+    x = walk(solver, region.hold(denoise), x, levels, runs, normal, report, renoised)
+    return region.restore(x)
 
 
 def _no_report(step: int, x: "Tensor", denoised: "Tensor") -> None:

@@ -17,6 +17,10 @@ class Consistency(Solver):
     denoiser returns a posterior mean, so with it the images are blurred.
     """
 
+    def unlike_the_last(self) -> str | None:
+        """New noise at each step."""
+        return "consistency draws new noise at each step"
+
     def run(
         self,
         denoise: Denoise,

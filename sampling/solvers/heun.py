@@ -34,6 +34,10 @@ class Heun(Solver):
         """Denoiser evaluations (NFE) of a run over these noise levels."""
         return 2 * (len(sigmas) - 1) - (sigmas[-1] == 0)
 
+    def unlike_the_last(self) -> str | None:
+        """With churn, noise that is added before each step."""
+        return "churn adds noise before each step" if self.churn else None
+
     def for_share(self, share: float) -> "Heun":
         """With so large a share of the churn, since it is that of a whole run."""
         return self.model_copy(update={"churn": self.churn * share})

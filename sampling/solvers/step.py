@@ -23,6 +23,11 @@ class Solver(Options):
         """Denoiser evaluations (NFE) of a run over these noise levels; by default one a step."""
         return len(sigmas) - 1
 
+    def unlike_the_last(self) -> str | None:
+        """Why an evaluation sees noise that the one before did not see, which displaced bands
+        cannot have; None: it sees the same, less of it."""
+        return None
+
     def for_share(self, share: float) -> "Solver":
         """The solver for a run over so large a share of a time grid's steps, each of which it takes
         as in a run over all of them; by default itself."""

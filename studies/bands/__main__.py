@@ -58,8 +58,13 @@ def run(options: argparse.Namespace) -> None:
     from studies.bands.unit import SAMPLERS, Given, Unit, run_unit
 
     counts, warm_ups, evaluations, seeds = (
-        [int(part) for part in words.split(",")]
-        for words in (options.counts, options.warm_ups, options.evaluations, options.seeds)
+        _numbers(option, words)
+        for option, words in (
+            ("--counts", options.counts),
+            ("--warm-ups", options.warm_ups),
+            ("--evaluations", options.evaluations),
+            ("--seeds", options.seeds),
+        )
     )
     about = load_description(options.weights)
     for count in counts:
@@ -82,6 +87,17 @@ def run(options: argparse.Namespace) -> None:
             for count in counts:
                 for warm_up in warm_ups:
                     run_unit(given, Unit(number, seed, count, warm_up))
+
+
+def _numbers(option: str, words: str) -> list[int]:
+    """The numbers of "A,B", each at least 0; raises ValueError for others."""
+    try:
+        found = [int(part) for part in words.split(",")]
+    except ValueError:
+        raise ValueError(f"{option} {words}: give numbers with commas between them") from None
+    if min(found) < 0:
+        raise ValueError(f"{option} {words}: each is at least 0")
+    return found
 
 
 if __name__ == "__main__":

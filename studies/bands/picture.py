@@ -12,7 +12,7 @@ SEED = 7
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Draw the rows that the weights' images allow, and save them."""
+    """Draw the rows and save them; the images must allow four bands."""
     parser = argparse.ArgumentParser(
         prog="python -m studies.bands.picture",
         description=__doc__,

@@ -32,7 +32,7 @@ def table(rows: Path) -> str:
                 str(len(same)),
                 *metrics,
                 spread([row["rms_from_whole"] for row in same], 2) if count > 1 else "",
-                spread([row["seam_ratio"] for row in same], 3),
+                spread([row["seam_ratio"] for row in same], 3) if count > 1 else "",
             ]
         )
     titles = [title for title, _ in SHOWN.values()]

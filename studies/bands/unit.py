@@ -82,7 +82,7 @@ def run_unit(given: Given, unit: Unit) -> None:
         "fingerprint": mark,
         "metrics": {name: metrics[name] for name in METRICS},
         "rms_from_whole": rms(pixels, whole),
-        "seam_ratio": seam_ratio(pixels, max(2, unit.count)),
+        "seam_ratio": seam_ratio(pixels, whole, unit.count),
     }
     write_text(path, json.dumps(row, indent=1) + "\n")
 
@@ -131,8 +131,15 @@ def rms(pixels: np.ndarray, others: np.ndarray) -> float:
     return float(np.sqrt(np.mean(np.square(pixels.astype(np.float64) - others))))
 
 
-def seam_ratio(pixels: np.ndarray, count: int) -> float:
-    """Mean difference of rows [N, H, W, C] across the edges of bands, over that of all others."""
-    steps = np.abs(np.diff(pixels.astype(np.float64), axis=1)).mean((0, 2, 3))  # [H - 1]
+def seam_ratio(pixels: np.ndarray, whole: np.ndarray, count: int) -> float:
+    """Mean difference of rows [N, H, W, C] across the edges of bands, over that of whole images.
+
+    1 where bands leave no seam; of the same places, since neighbouring rows differ more in some.
+    """
+    if count == 1:
+        return 1.0
     edges = np.arange(1, count) * (pixels.shape[1] // count) - 1
-    return float(steps[edges].mean() / np.delete(steps, edges).mean())
+    steps, others = (
+        np.abs(np.diff(one.astype(np.float64), axis=1)[:, edges]).mean() for one in (pixels, whole)
+    )
+    return float(steps / others)

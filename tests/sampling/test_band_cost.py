@@ -2,6 +2,7 @@
 
 import itertools
 import runpy
+import time
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,9 @@ def test_times_of_a_band_are_read_off_the_clock():
     exchange.start()
     BandedDenoiser(denoiser, exchange)(x, sigma, labels)
     assert {note[:2] for note in exchange.noted} == {(1.0, 1.0), (1.0, 0.0)}
+    # Every tick but those at which one exchange ends and the next begins was counted.
+    counted = sum(note[0] + note[1] for note in exchange.noted)
+    assert counted + len(exchange.noted) == next(ticks) - 1
     assert exchange.noted[-1][4] and not any(note[4] for note in exchange.noted[:-1])
 
 
@@ -100,8 +104,12 @@ def test_bytes_sent_are_those_of_the_formula():
         assert cost.count == count and cost.exchanges[-1].bytes == x.nbytes // count
 
 
-def test_a_measured_band_computes_all_the_time_it_takes():
+def test_a_measured_band_computes_most_of_the_time_it_takes(monkeypatch):
+    """In this process's own seconds, which others do not disturb."""
+    monkeypatch.setattr(time, "perf_counter", time.process_time)
     denoiser, (x, sigma, labels) = network(), inputs()
-    cost = measure_band(denoiser, 2, x, sigma, labels, repeats=3)
-    assert 0 < cost.computing < 60 and all(e.before >= 0 for e in cost.exchanges)
-    assert cost.seconds(FAST, displaced=True) == pytest.approx(cost.computing, rel=1e-3)
+    measure_band(denoiser, 2, x, sigma, labels, repeats=1)  # the first call is slower
+    begin = time.process_time()
+    cost = measure_band(denoiser, 2, x, sigma, labels, repeats=5)
+    each = (time.process_time() - begin) / 6  # one more warms up
+    assert 0.3 * each < cost.computing < 1.5 * each

@@ -3,6 +3,7 @@
 import runpy
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,10 +12,14 @@ from models.bands import StackedBands
 from models.layers.low_rank_adapter import GAME, AdaptedDenoiser, add_adapters
 from sampling.band_plan import check_bands
 from sampling.banded import BandedDenoiser
-from sampling.spread import banded
+from sampling.config import SamplerConfig
+from sampling.division import Division, banded
+from sampling.editing.edit import Edit
+from sampling.generate import generate_batches
+from sampling.request import GenerationRequest
 
 NEARBY = runpy.run_path(str(Path(__file__).parents[1] / "models" / "bands" / "network.py"))
-network, inputs = NEARBY["network"], NEARBY["inputs"]
+network, inputs, SHAPE = NEARBY["network"], NEARBY["inputs"], NEARBY["SHAPE"]
 
 
 def apart(one: torch.Tensor, other: torch.Tensor) -> float:
@@ -104,6 +109,73 @@ def test_rows_of_zeros_in_place_of_the_neighbours_show_as_seams(monkeypatch):
     monkeypatch.setattr(StackedBands, "rows", zeros)
     broken = seam_ratio(BandedDenoiser(denoiser, StackedBands(4))(x, sigma, labels), 4)
     assert broken > 1.3 * exact
+
+
+def test_after_a_failed_evaluation_a_trajectory_begins_anew(monkeypatch):
+    denoiser, (x, sigma, labels) = network(), inputs()
+    bands = BandedDenoiser(denoiser, StackedBands(2), warm_up=0)
+
+    def fail(hidden):
+        raise MemoryError
+
+    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+        patch.setattr(denoiser, "decode", fail)
+        bands(x, sigma, labels)
+    assert all(getattr(m, "exchange", None) is None for m in denoiser.modules())
+    assert apart(bands(x, sigma, labels), denoiser(x, sigma, labels)) < 1e-12
+
+
+def test_exact_bands_hold_nothing_between_evaluations():
+    denoiser, (x, sigma, labels) = network(), inputs()
+    exchange = StackedBands(2)
+    BandedDenoiser(denoiser, exchange)(x, sigma, labels)
+    assert not exchange._before
+    BandedDenoiser(denoiser, exchange, warm_up=0)(x, sigma, labels)
+    assert exchange._before
+
+
+def test_a_block_that_may_relate_rows_is_refused():
+    denoiser = network()
+    denoiser.unet.structure.append(torch.nn.AvgPool2d(3, 1, 1))
+    with pytest.raises(ValueError, match="do not know the block AvgPool2d"):
+        BandedDenoiser(denoiser, StackedBands(2))
+    denoiser.unet.structure[-1].in_bands = True
+    BandedDenoiser(denoiser, StackedBands(2))
+
+
+def test_noise_added_back_begins_a_new_trajectory():
+    """DDIM meets the same level again after resampling, with other noise: it does not rise."""
+    drawn = np.ones(SHAPE[1:], bool)
+    drawn[:4] = False
+    image = Edit(image=np.zeros(SHAPE, np.float32), drawn=drawn, resample=2)
+    seen = []
+
+    class Noting(StackedBands):
+        def begin(self, fresh, keep=True):
+            seen.append(fresh)
+            super().begin(fresh, keep)
+
+    sampler = SamplerConfig(solver="ddim", steps=3)
+    request = GenerationRequest(
+        sampler=sampler, seed=1, indices=[0], labels=np.zeros(1, np.int64), edit=image
+    )
+    division = Division(lambda denoiser: BandedDenoiser(denoiser, Noting(2), warm_up=0))
+    list(generate_batches(network(), request, division=division))
+    runs = image.runs(3)
+    assert len(runs) > 1 and sum(seen) == len(runs) < len(seen)
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"solver_options": {"churn": 40}}, "churn adds noise"),
+        ({"solver": "consistency"}, "consistency draws new noise"),
+    ],
+)
+def test_samplers_with_new_noise_at_each_step_are_refused(settings, why):
+    with pytest.raises(ValueError, match=why):
+        SamplerConfig(bands={"count": 2}, **settings)
+    SamplerConfig(**settings)
 
 
 def test_bands_that_do_not_fit_are_refused():

@@ -1,5 +1,7 @@
 """Weights normalised once give the same numbers, bit for bit, whatever adapter acts."""
 
+import copy
+
 import pytest
 import torch
 
@@ -61,6 +63,26 @@ def test_weights_may_change_after_the_context(denoiser):
     assert not torch.equal(images(denoiser, None), before)
     with weights_prepared([denoiser]):
         assert not torch.equal(images(denoiser, None), before)
+
+
+def test_an_inner_context_and_an_error_leave_what_the_outer_one_holds(denoiser):
+    layer = denoiser.unet.output
+    with weights_prepared([denoiser]):
+        images(denoiser, None)
+        held = layer.prepared
+        with pytest.raises(KeyError), weights_prepared([denoiser]):
+            raise KeyError
+        assert layer.prepared is held and held
+    assert layer.prepared is None
+
+
+def test_a_copy_made_inside_belongs_to_no_context(denoiser):
+    with weights_prepared([denoiser]):
+        before = images(denoiser, None)
+        copied = copy.deepcopy(denoiser)
+    with torch.no_grad():
+        copied.output_conv_weight.neg_()
+    assert not torch.equal(images(copied, None), before)
 
 
 def test_the_gradient_of_the_image_passes(denoiser):

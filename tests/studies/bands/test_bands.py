@@ -35,6 +35,8 @@ def test_rows_tell_bands_from_whole_images(material, tmp_path, capsys):
     [
         (["--counts", "3"], "8 rows cannot be cut into 3 equal bands"),
         (["--evaluations", "9"], "there are 8, 18, 35"),
+        (["--warm-ups", "-1"], "at least 0"),
+        (["--counts", "a"], "--counts a: give numbers"),
     ],
 )
 def test_bad_arguments_end_in_one_line(changes, message, material, tmp_path, capsys):
@@ -44,7 +46,8 @@ def test_bad_arguments_end_in_one_line(changes, message, material, tmp_path, cap
 
 
 def test_a_step_between_two_bands_is_a_seam():
-    pixels = np.tile(np.arange(8, dtype=np.uint8)[None, :, None, None], (2, 1, 8, 1))
-    assert seam_ratio(pixels, 2) == 1.0
-    pixels[:, 4:] += 3
-    assert seam_ratio(pixels, 2) == 4.0 and rms(pixels, pixels) == 0
+    whole = np.tile(np.arange(8, dtype=np.uint8)[None, :, None, None] ** 2, (2, 1, 8, 1))
+    assert seam_ratio(whole, whole, 2) == seam_ratio(whole, whole, 4) == 1.0
+    pixels = whole.copy()
+    pixels[:, 4:] += 14  # beside the 7 between rows 3 and 4 of 0, 1, 4, 9, 16
+    assert seam_ratio(pixels, whole, 2) == 3.0 and rms(whole, whole) == 0

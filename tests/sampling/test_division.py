@@ -15,7 +15,7 @@ from sampling.banded import BandedDenoiser
 from sampling.config import SamplerConfig
 
 ROOT = Path(__file__).parents[2]
-WORKER = Path(__file__).with_name("spread_worker.py")
+WORKER = Path(__file__).with_name("division_worker.py")
 NEARBY = runpy.run_path(str(WORKER))
 CASES, draw, network, inputs = (NEARBY[k] for k in ("CASES", "draw", "network", "inputs"))
 

@@ -1,4 +1,4 @@
-"""One of four gloo ranks that share images: RANK MEETING OUT. It draws each case of test_spread."""
+"""One of four gloo ranks that share images: RANK MEETING OUT. It draws the cases of a test."""
 
 import random
 import runpy
@@ -15,9 +15,9 @@ from models.bands.group import GroupBands
 from sampling.band_plan import band_plan
 from sampling.banded import BandedDenoiser
 from sampling.config import SamplerConfig
+from sampling.division import over_group
 from sampling.generate import generate_batches
 from sampling.request import GenerationRequest
-from sampling.spread import over_group
 
 NEARBY = runpy.run_path(str(Path(__file__).parents[1] / "models" / "bands" / "network.py"))
 network, inputs = NEARBY["network"], NEARBY["inputs"]
@@ -32,7 +32,17 @@ DISPLACED = SamplerConfig(solver="heun", steps=3, bands={"count": 4, "warm_up": 
 GUIDED_DISPLACED = GUIDED.model_copy(
     update={"bands": SamplerConfig(bands={"count": 2, "warm_up": 0}).bands}
 )
+INTERVAL = SamplerConfig(
+    solver="heun",
+    steps=4,
+    guidance=(
+        {"kind": "classifier_free", "weight": 2.0},
+        {"kind": "interval", "sigma_lo": 0.01, "sigma_hi": 10.0},
+    ),
+    bands={"count": 2, "warm_up": 0},
+)
 CASES = {
+    "interval": INTERVAL,
     "exact": SAMPLER,
     "guided": GUIDED,
     "displaced": DISPLACED,
@@ -41,11 +51,12 @@ CASES = {
 LABELS = torch.tensor([0, 2, 3])
 
 
-def draw(sampler: SamplerConfig, spread=None) -> torch.Tensor:
+def draw(sampler: SamplerConfig, division=None) -> torch.Tensor:
+    # Of three images in batches of two the last is alone, so its two sides are an even batch.
     request = GenerationRequest(
         sampler=sampler, seed=5, indices=range(3), labels=LABELS.numpy(), batch_size=2
     )
-    return torch.cat(list(generate_batches(network(), request, spread=spread)))
+    return torch.cat(list(generate_batches(network(), request, division=division)))
 
 
 def sleepy(method):

@@ -7,6 +7,7 @@ bands (sampling/banded.py).
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import cast
 
 import torch
@@ -25,7 +26,7 @@ from sampling.guidance.table import helper_of
 
 
 @dataclass(frozen=True)
-class Spread:
+class Division:
     """How this process shares images with others, or cuts them into bands alone."""
 
     network: Callable[[LabelledDenoiser], LabelledDenoiser]
@@ -34,45 +35,47 @@ class Spread:
     """Over which latents are decoded; None: this process decodes whole pictures."""
 
 
-def in_one_process(sampler: SamplerConfig) -> Spread | None:
+def in_one_process(sampler: SamplerConfig) -> Division | None:
     """The bands of a displaced sampler, all in this process; None where images are whole."""
     if sampler.bands is None:
         return None
     bands = sampler.bands
 
-    def spread(denoiser: LabelledDenoiser) -> LabelledDenoiser:
+    def network(denoiser: LabelledDenoiser) -> LabelledDenoiser:
         return banded(denoiser, StackedBands(bands.count), bands.warm_up)
 
-    return Spread(spread)
+    return Division(network)
 
 
-def over_group(plan: BandPlan) -> Spread:
+def over_group(plan: BandPlan, timeout: timedelta | None = None) -> Division:
     """The plan over all processes of torch.distributed, each of which must call this.
 
-    Rank r holds band r % bands of group r // bands. Raises ValueError for another number of
+    Rank r holds band r % bands of group r // bands. timeout: so long a process waits for another
+    one's message (None: torch's own half an hour). Raises ValueError for another number of
     processes.
     """
     rank, size = dist.get_rank(), dist.get_world_size()
     if size != plan.workers:
         raise ValueError(f"{size} processes for {plan.workers} workers")
-    bands = _own_group([range(g * plan.bands, (g + 1) * plan.bands) for g in range(plan.groups)])
+    groups = [range(g * plan.bands, (g + 1) * plan.bands) for g in range(plan.groups)]
+    bands = _own_group(groups, timeout)
     sides = None
     if plan.groups == 2:
-        sides = _own_group([range(b, size, plan.bands) for b in range(plan.bands)])
+        sides = _own_group([range(b, size, plan.bands) for b in range(plan.bands)], timeout)
     networks = 1
 
-    def spread(denoiser: LabelledDenoiser) -> LabelledDenoiser:
+    def network(denoiser: LabelledDenoiser) -> LabelledDenoiser:
         nonlocal networks
         made = banded(denoiser, GroupBands(bands, networks), plan.warm_up)
         networks += 1
         return made if sides is None else OneSide(made, sides, rank // plan.bands)
 
-    return Spread(spread, GroupBands(bands, 0))
+    return Division(network, GroupBands(bands, 0))
 
 
-def _own_group(groups: list[range]) -> dist.ProcessGroup:
+def _own_group(groups: list[range], timeout: timedelta | None) -> dist.ProcessGroup:
     """Make all groups, which every process must do, and return the one that this rank is in."""
-    made = [dist.new_group(list(ranks)) for ranks in groups]
+    made = [dist.new_group(list(ranks), timeout=timeout) for ranks in groups]
     mine = next(i for i, ranks in enumerate(groups) if dist.get_rank() in ranks)
     return cast(dist.ProcessGroup, made[mine])
 
@@ -89,13 +92,13 @@ def banded(
     return BandedDenoiser(denoiser, exchange, warm_up)
 
 
-def spread_guide(guide: Guide, sampler: SamplerConfig, spread: Spread) -> Guide:
-    """The networks and functions that guide, with the networks spread."""
+def divided_guide(guide: Guide, sampler: SamplerConfig, division: Division) -> Guide:
+    """The networks and functions that guide, with each network divided."""
     helpers = [
         (entry, helper_of(guide, index, entry.kind)) for index, entry in enumerate(sampler.guidance)
     ]
     return tuple(
-        spread.network(helper) if entry.needs.network and helper is not None else helper
+        division.network(helper) if entry.needs.network and helper is not None else helper
         for entry, helper in helpers
     )
 
@@ -113,6 +116,7 @@ class OneSide(nn.Module):
 
     def __init__(self, denoiser: BandedDenoiser, pair: dist.ProcessGroup, side: int):
         super().__init__()
+        self._shape: torch.Size | None = None
         self.denoiser, self.pair, self.side = denoiser, pair, side
         self.sigma_data = denoiser.sigma_data
         self.image_shape = denoiser.image_shape
@@ -120,6 +124,9 @@ class OneSide(nn.Module):
 
     def forward(self, x: Tensor, sigma: Tensor, labels: Tensor | None = None) -> Tensor:
         """x0 [B, C, H, W]."""
+        if x.shape != self._shape:  # its own half may have the shape that the whole had before
+            self.denoiser.restart()
+            self._shape = x.shape
         if len(x) % 2:
             return self.denoiser(x, sigma, labels)
         sigma = sigma.expand(len(x))

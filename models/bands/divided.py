@@ -13,8 +13,21 @@ Exchanging = MPConv | CosineAttention | GraphConv
 """Layers that need more of an image than a band of it."""
 
 
+def check_blocks(unet: UNet) -> None:
+    """Raise ValueError for a block at the bottleneck that bands do not know.
+
+    One that works on each token alone says so by an attribute `in_bands = True`.
+    """
+    for block in unet.structure:
+        if not isinstance(block, Exchanging) and not getattr(block, "in_bands", False):
+            raise ValueError(
+                f"bands do not know the block {type(block).__name__} of model.structural_blocks, "
+                "which may relate rows of an image: leave bands out"
+            )
+
+
 @contextmanager
-def spread_over(unet: UNet, exchange: Exchange) -> Iterator[None]:
+def divided(unet: UNet, exchange: Exchange) -> Iterator[None]:
     """Inside, the network takes bands with a row of their neighbours, and gives bands.
 
     Its layers exchange the rest. All other layers work on each pixel, or on 2x2 pixels, alone.
