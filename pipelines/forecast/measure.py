@@ -46,7 +46,11 @@ class Measured:
 
 
 def measure(
-    settings: RunSettings, dataset: ImageDataset, workers: int, device: "torch.device"
+    settings: RunSettings,
+    dataset: ImageDataset,
+    workers: int,
+    device: "torch.device",
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Measured:
     """Train a throw-away network for a few steps on a worker's share of the batch.
 
@@ -56,6 +60,7 @@ def measure(
     Args:
         dataset: its images' shape counts, its pixels do not.
         workers: that share the batch on this machine; on processors each has its share of threads.
+        clock: in seconds; time.process_time leaves out what other processes take.
 
     Raises ValueError for settings that do not fit each other, as training would.
     """
@@ -63,7 +68,7 @@ def measure(
     fakes = max(2, (settings.structure.batch_size or settings.train.batch_size) // workers)
     threads = max(1, (os.cpu_count() or 1) // workers)
     with _threads(threads if device.type == "cpu" else None):
-        trial = _Trial(settings, dataset, device)
+        trial = _Trial(settings, dataset, device, clock)
         few = min(share, FEW)
         first = trial.mean_step(few)
         steps = STEPS * max(1.0, len(trial.kinds(few)) / 2)
@@ -95,12 +100,18 @@ def measure(
 class _Trial:
     """A throw-away run, whose numbers of images per step and per play may be chosen."""
 
-    def __init__(self, settings: RunSettings, dataset: ImageDataset, device: "torch.device"):
+    def __init__(
+        self,
+        settings: RunSettings,
+        dataset: ImageDataset,
+        device: "torch.device",
+        clock: Callable[[], float] = time.perf_counter,
+    ):
         from foundation.workers import World
         from training.methods.build import build_method
         from training.state.train_state import TrainState
 
-        self.device, self.world = device, World(device=device)
+        self.device, self.world, self.clock = device, World(device=device), clock
         small = {"compile": False, "lr_ramp_kimg": 0.0, "held_out_images": 8, "sigma_bins": 1}
         game: dict[str, Any] = {"start_kimg": NEVER, "every": 1, "statistics_images": 16}
         sampler = settings.structure.sampler
@@ -174,10 +185,10 @@ class _Trial:
 
     def _once(self, call: Callable[[], object]) -> float:
         self._wait()
-        begin = time.perf_counter()
+        begin = self.clock()
         call()
         self._wait()
-        return time.perf_counter() - begin
+        return self.clock() - begin
 
     def sizes(self) -> tuple[int, int, int]:
         """Bytes of a checkpoint, of one set of weights, and of one image."""

@@ -2,13 +2,14 @@
 
   python -m studies.distil.cost --teacher studies/assets/fashion_mnist_600kimg.safetensors
 
-Times a few steps of every arm in turn, with an untrained teacher of the same shape, and prints the
-median ratio over rounds to the control `plain`, for one image, plays of a game included. Pairs of
-`regression`, which the teacher draws once, are told apart.
+Times a few steps of every arm in turn, in seconds of this process, with an untrained teacher of the
+same shape, and prints the median ratio over rounds to the control `plain`, for one image, plays of
+a game included. The pairs of `regression`, which the teacher draws once, are not counted.
 """
 
 import argparse
 import statistics
+import time
 from dataclasses import replace
 
 from studies.distil.arms import ARMS, CONTROL
@@ -66,7 +67,7 @@ def measured(options: argparse.Namespace, names: list[str]) -> dict[str, list[fl
         seconds = {}
         for name in names[:: 1 if number % 2 else -1]:
             one = settings[name]
-            costs = measure(one, dataset, 1, device).costs
+            costs = measure(one, dataset, 1, device, time.process_time).costs
             plays = 0.0 if one.structure.kind == "none" else costs.play / one.structure.every
             seconds[name] = (costs.step + plays) / one.train.batch_size
             print(f"{name}: {1e3 * seconds[name]:.2f} ms an image", flush=True)

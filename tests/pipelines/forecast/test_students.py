@@ -1,6 +1,7 @@
 """Time and disk of students: the critic's steps, the teacher's pairs, and the items judged."""
 
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -96,7 +97,7 @@ def test_a_students_steps_plays_and_weights_are_measured_without_its_teacher(
     params, tmp_path, monkeypatch
 ):
     # Seconds of this process alone, for those of the clock pass for other processes too.
-    monkeypatch.setattr(measure.time, "perf_counter", time.process_time)
+    monkeypatch.setattr(kept, "measure", partial(measure.measure, clock=time.process_time))
     found = kept.measured(params, tmp_path, "played")
     assert found.costs.step > 0 and found.costs.play > 0 and found.costs.held_out == 0
     # The student: weights, two of Adam, two averages. The critic: weights and two of Adam.
