@@ -127,8 +127,12 @@ class AttributeOfImages:
         return self.predictor.prior
 
     def log_probs(self, x: Tensor, sigma: Tensor, labels: Tensor | None = None) -> Tensor:
-        """log p_sigma(value | x, label), [B, A], differentiable in x."""
-        return self.of_hidden(self.denoiser.encode(x, sigma, labels))
+        """log p_sigma(value | x), [B, A], differentiable in x.
+
+        Whatever the labels: the predictor has learned from states of unlabelled images, and its
+        prior is theirs.
+        """
+        return self.of_hidden(self.denoiser.encode(x, sigma, None))
 
     def of_hidden(self, hidden: "Hidden") -> Tensor:
         """The same from the state of `encode`, differentiable in its bottleneck."""

@@ -34,6 +34,23 @@ def weights_file(path: str | Path) -> Path:
     )
 
 
+def chosen_weights(path: Path | None, folder: Path) -> Path:
+    """The file that `path` means; None: the only one of an EMA length in `folder`.
+
+    Raises WeightsError where that leaves a choice, or none.
+    """
+    if path is not None:
+        return weights_file(path)
+    files = files_of(folder)
+    if len(files) == 1:
+        return files[0]
+    if not files:
+        raise WeightsError(f"{folder} holds no weights: name a .safetensors file")
+    raise WeightsError(
+        f"{folder} holds {len(files)} weights files: name one of them, such as {files[0]}"
+    )
+
+
 def files_of(folder: str | Path) -> list[Path]:
     """The .safetensors files of a folder; those named by numbers, as EMA lengths are, by size."""
     return sorted(Path(folder).glob("*.safetensors"), key=_order)

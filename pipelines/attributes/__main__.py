@@ -14,7 +14,7 @@ from pathlib import Path
 from pipelines.console.command import check_argument, check_seed, parser, run_stage
 from pipelines.console.progress import progress
 from pipelines.params import load_params
-from pipelines.workspace.paths import DATASET, LATENTS
+from pipelines.workspace.paths import DATASET, EMA, LATENTS
 from training.attributes.config import IMAGES, LAYERS, STEPS, AttributeConfig
 
 OUT = Path("outputs/attribute.safetensors")
@@ -24,7 +24,12 @@ def main() -> None:
     arguments = parser(__doc__)
     arguments.prog = "python -m pipelines.attributes"
     add = arguments.add_argument
-    add("weights", type=Path, help="weights (.safetensors) of the denoiser")
+    add(
+        "weights",
+        type=Path,
+        nargs="?",
+        help=f"weights (.safetensors) of the denoiser (default: the only ones in {EMA})",
+    )
     add("--values", metavar="A,B", help="names of classes (default: all of the data set)")
     add("--images", type=int, default=200, help="labelled images (default: %(default)s)")
     add("--layers", type=int, default=1, help="1: linear (the default), 2 or 3: an MLP")
@@ -37,8 +42,11 @@ def main() -> None:
     check_seed("--seed", args.seed)
     params = load_params(args.params)
     # These take seconds to import, which --help does without.
+    import torch
+
     from dataset.latents import open_dataset
     from models.denoiser import load_denoiser
+    from models.weights_folder import chosen_weights
     from pipelines.attributes.training import train_predictor
 
     values = tuple(args.values.split(",")) if args.values else None
@@ -51,7 +59,8 @@ def main() -> None:
         steps=args.steps,
     )
     dataset = open_dataset(DATASET, LATENTS if LATENTS.is_dir() else None)
-    denoiser = load_denoiser(args.weights)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    denoiser = load_denoiser(chosen_weights(args.weights, EMA), device)
     with progress("attributes: training") as bar:
         trained = train_predictor(denoiser, dataset, config, params.noise, args.seed, bar)
     trained.save(args.out)

@@ -86,11 +86,14 @@ def make(params: Params, name: str, length: float, tag: str) -> str:
 def train(params: Params, name: str, length: float, out: Path, run: StageRun) -> None:
     """Train and write one predictor; prints how well it does, logs the same to `run`."""
     # These bring torch, which --help does without.
+    import torch
+
     from dataset.latents import open_dataset
     from models.denoiser import load_denoiser
     from pipelines.attributes.training import train_predictor
 
-    denoiser = load_denoiser(EMA / f"{number_name(length)}.safetensors")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    denoiser = load_denoiser(EMA / f"{number_name(length)}.safetensors", device)
     dataset = open_dataset(DATASET, latents_folder(params))
     item = f"{name}, EMA length {number_name(length)}"
     with progress(f"attributes: {item}") as bar:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dataset.classes import numbered
 from dataset.store import ImageDataset
 from models.attribute_predictor import save_attribute_predictor
 from models.denoiser import Denoiser
@@ -27,6 +28,8 @@ class Trained:
     facts: dict[str, Any]
     shares: dict[str, float]
     """Of the values among the labelled images."""
+    covered: float = 1.0
+    """Share of all training images that have one of the values."""
 
     def save(self, path: Path) -> None:
         """Write the weights, and their JSON last."""
@@ -43,6 +46,12 @@ class Trained:
         yield "noise levels (sigma)  cross-entropy (nats)  right, of images kept back"
         for (low, high), entropy, right in self.fitted.ranges():
             yield f"{low:8.3f} to {high:6.3f}  {entropy:20.3f}  {right:8.0%}"
+        if self.covered < 0.995:
+            yield (
+                f"note: {self.covered:.0%} of the training images have one of these values, and "
+                "guidance takes every image for one that has: name all values, or use a denoiser "
+                "of these classes alone"
+            )
 
 
 def train_predictor(
@@ -81,4 +90,6 @@ def train_predictor(
     }
     shares = np.bincount(values.numpy(), minlength=len(names)) / len(rows)
     named = dict(zip(names, shares.tolist(), strict=True))
-    return Trained(fitted, tensors_hash(denoiser.state_dict()), facts, named)
+    of_all = numbered(dataset, names, "no attribute can be learned from them")[1]
+    covered = float((of_all[dataset.train_indices] >= 0).mean())
+    return Trained(fitted, tensors_hash(denoiser.state_dict()), facts, named, covered)

@@ -13,7 +13,7 @@ import argparse
 from pathlib import Path
 
 from pipelines.console.command import check_argument, check_seed, run_stage
-from pipelines.workspace.paths import DATASET
+from pipelines.workspace.paths import DATASET, EMA
 
 OUT = Path("outputs/few_shot")
 WEIGHTS = ("time_step", "likelihood", "uniform")
@@ -50,7 +50,12 @@ def arguments() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    out.add_argument("weights", type=Path, help="weights (.safetensors) of the denoiser")
+    out.add_argument(
+        "weights",
+        type=Path,
+        nargs="?",
+        help=f"weights (.safetensors) of the denoiser (default: the only ones in {EMA})",
+    )
     add = out.add_argument_group("which images").add_argument
     add("--shots", type=int, default=4, help="labelled images of each class (%(default)s)")
     add("--classes", metavar="A,B", help="names of classes (default: all of the data set)")

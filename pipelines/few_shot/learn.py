@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from scipy import stats
 from torch import Tensor
 
@@ -26,8 +27,9 @@ from models.attribute_loss import KINDS, class_distance, level_weights
 from models.codecs import make_codec
 from models.denoiser import Denoiser, load_denoiser
 from models.weights import tensors_hash
+from models.weights_folder import chosen_weights
 from pipelines.console.progress import progress
-from pipelines.workspace.paths import DATASET, LATENTS
+from pipelines.workspace.paths import DATASET, EMA, LATENTS
 from training.few_shot.class_adapters import ClassAdapters, class_mark
 from training.few_shot.controls import logistic_regression, nearest_pixels
 from training.few_shot.fit import fit_adapter
@@ -46,7 +48,8 @@ def learn(
     check_rounds(steps, args.levels)
     latents = LATENTS if args.dataset == DATASET and LATENTS.is_dir() else None
     dataset = open_dataset(args.dataset, latents)
-    denoiser = load_denoiser(args.weights)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    denoiser = load_denoiser(chosen_weights(args.weights, EMA), device)
     check_fits(denoiser, dataset, args, settings)
     names = args.classes.split(",") if args.classes else None
     chosen = choose(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from foundation.did_you_mean import spelling_hint
 from foundation.number_names import number_name
 from pipelines.settings.attention_checks import undivided_heads
-from pipelines.settings.attribute_checks import attribute_problems
+from pipelines.settings.attribute_checks import attribute_problems, attribute_remarks
 from pipelines.settings.autoencoder_checks import (
     autoencoder_batches,
     autoencoder_method,
@@ -61,6 +61,7 @@ def remarks(params: "Params") -> list[str]:
             f"({'latents' if params.autoencoder.kind != 'none' else 'dataset.resolution'}, halved)"
         )
     out += text_remarks(params, sides)
+    out += attribute_remarks(params)
     if game.kind == "none":
         return out
     never = unplayed_game(params)

@@ -58,9 +58,11 @@ class HiddenShift(Guided):
 
     h is the denoiser's bottleneck; the skip connections are untouched. The gradient of the mean's
     loss falls with the size of the group, so it is multiplied by G. Values with no wanted share
-    are left out of the loss.
+    are left out of the loss. The predictor has learned from unlabelled images: with labels it is
+    asked about states that it has not seen, so steer an unconditional denoiser, or label -1.
 
-    Raises ValueError for a denoiser without a hidden state: another guidance, or an adapter.
+    Raises ValueError for a denoiser without a hidden state: another guidance, or an adapter, and
+    for a predictor that reads no hidden state.
     """
 
     def __init__(
@@ -77,6 +79,11 @@ class HiddenShift(Guided):
             raise ValueError(
                 "guidance distribution moves the network's hidden state, so it comes first in the "
                 "list, and the sampler has no adapter"
+            )
+        if not hasattr(attribute, "of_hidden"):
+            raise ValueError(
+                "guidance distribution needs a predictor that reads hidden states (of_hidden), as "
+                "python -m pipelines.attributes makes them"
             )
         self.attribute, self.group = attribute, group
         self.weight, self.most_change = weight, most_change

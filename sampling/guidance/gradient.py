@@ -36,8 +36,9 @@ class Gradient(Guided):
     """D + w sigma^2 grad_x log_prob(x, sigma, labels): guidance by any differentiable score.
 
     If log_prob is log p(y | x, sigma) of a classifier of noisy images and D is unconditional, this
-    is classifier guidance (Dhariwal and Nichol 2021), written for x0. With weight 0 log_prob is not
-    called. conditional: pass the labels to D too, not only to log_prob.
+    is classifier guidance (Dhariwal and Nichol 2021), written for x0. An image whose gradient is
+    not finite stays unguided in that evaluation. With weight 0 log_prob is not called.
+    conditional: pass the labels to D too, not only to log_prob.
     """
 
     def __init__(
@@ -58,11 +59,14 @@ class Gradient(Guided):
         import torch
 
         with torch.enable_grad():
-            leaf = x.detach().requires_grad_()
+            # In half precision the variance of a high noise level would be infinite.
+            leaf = x.detach().to(torch.promote_types(x.dtype, torch.float32)).requires_grad_()
             total = self.log_prob(leaf, sigma, labels).sum()
             (slope,) = torch.autograd.grad(total, leaf)
-        variance = sigma.to(x.dtype).view(-1, *[1] * (x.ndim - 1)) ** 2
-        return x0 + self.weight * variance * slope
+        variance = sigma.to(leaf.dtype).view(-1, *[1] * (x.ndim - 1)) ** 2
+        push = self.weight * variance * slope
+        finite = push.flatten(1).isfinite().all(1).view(-1, *[1] * (x.ndim - 1))
+        return x0 + torch.where(finite, push, torch.zeros_like(push)).to(x0.dtype)
 
     def unguided(self, x: "Tensor", sigma: "Tensor", labels: "Tensor | None" = None) -> "Tensor":
         """x0 [B, C, H, W] of the denoiser to which the gradient is added."""

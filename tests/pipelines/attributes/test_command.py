@@ -12,7 +12,7 @@ import pipelines.attributes.__main__ as command
 from dataset.config import DatasetConfig
 from dataset.prepare import prepare_dataset
 from models.attribute_predictor import load_attribute_predictor
-from models.weights import load_description
+from models.weights import WeightsError, load_description
 from pipelines.sample import main as sample
 
 ROOT = Path(__file__).parents[3]
@@ -52,6 +52,7 @@ def test_a_predictor_is_made_and_steers_samples(project, monkeypatch, capsys):
     )
     said = capsys.readouterr().out
     assert "40 training images (3 " in said and "0.002 to  0.008" in said
+    assert "of the training images have one of these values" in said
     predictor, _ = load_attribute_predictor(project / "outputs/attribute.safetensors")
     assert predictor.names == ("3", "7")
     about = load_description(project / "outputs/attribute.safetensors")
@@ -76,6 +77,18 @@ def test_a_predictor_is_made_and_steers_samples(project, monkeypatch, capsys):
     )
     with pytest.raises(ValueError, match="8 images would cut its groups of 64"):
         run(sample, monkeypatch, *words)
+
+
+def test_weights_need_no_name_where_there_is_one(project, monkeypatch, capsys):
+    words = ["--values", "3,7", "--images", "40", "--steps", "1"]
+    with pytest.raises(WeightsError, match="outputs/ema holds no weights"):
+        run(command.main, monkeypatch, *words)
+    save_toy(project / "outputs/ema/0.1.safetensors", 0, seed=0, class_conditional=False)
+    run(command.main, monkeypatch, *words)
+    assert (project / "outputs/attribute.safetensors").is_file()
+    save_toy(project / "outputs/ema/0.05.safetensors", 0, seed=1, class_conditional=False)
+    with pytest.raises(WeightsError, match="holds 2 weights files: name one of them, such as"):
+        run(command.main, monkeypatch, *words)
 
 
 def write_sampler(project, guidance):

@@ -106,3 +106,15 @@ def test_cut_groups_and_denoisers_without_a_hidden_state_are_refused():
         shift()(x, torch.ones(len(x)))
     with pytest.raises(ValueError, match="comes first in the list"):
         HiddenShift(shift(), Linear(), TARGET, GROUP, 1.0)
+
+
+def test_a_predictor_that_reads_no_hidden_state_is_refused_before_sampling():
+    class OfImages:
+        names, prior = Linear.names, Linear.prior
+
+        def log_probs(self, x, sigma, labels=None):
+            return x
+
+    config = DistributionConfig(target=TARGET, group=GROUP)
+    with pytest.raises(ValueError, match="reads hidden states"):
+        config.wrap(Network(), OfImages())

@@ -221,3 +221,15 @@ def test_interval_needs_something_to_limit():
         Interval(two_classes(), 0.1, 1.0)
     with pytest.raises(ValueError, match="sigma_lo < sigma_hi"):
         Interval(ClassifierFree(two_classes(), 2.0), 1.0, 0.1)
+
+
+def test_an_image_without_a_finite_gradient_stays_unguided():
+    def log_prob(x, sigma, labels):
+        return x.sum((1, 2, 3)) * torch.tensor([1.0, torch.inf])[labels]
+
+    plain = GaussianDenoiser((1, 2, 2), std=1.0)
+    x, sigma = torch.ones(2, 1, 2, 2), torch.ones(2)
+    guided = Gradient(plain, log_prob, 1.0)(x, sigma, torch.tensor([0, 1]))
+    assert guided.isfinite().all()
+    assert torch.equal(guided[1], plain(x, sigma)[1])
+    assert torch.allclose(guided[0], plain(x, sigma)[0] + 1)

@@ -108,3 +108,20 @@ def test_it_reads_a_network_and_is_read_back_for_that_one_alone(tmp_path, layers
     path.with_suffix(".json").unlink()
     with pytest.raises(WeightsError, match="tone"):
         load_attribute_predictor(path)
+
+
+def test_it_is_asked_about_states_of_unlabelled_images_whatever_is_drawn():
+    """It has learned from these, and its prior is theirs."""
+    config = ModelConfig(channels=8, blocks=1, attention_resolutions=(), structural_blocks=())
+    torch.manual_seed(0)
+    denoiser = Denoiser((1, 8, 8), 3, config)
+    for name, parameter in denoiser.named_parameters():
+        if name.endswith("gain"):
+            torch.nn.init.constant_(parameter, 0.7)
+    images, values = torch.randn(8, 1, 8, 8), torch.tensor([0, 1] * 4)
+    own = fit(denoiser, images, values, NAMES, NoiseConfig(), steps=3).predictor
+    attribute = AttributeOfImages(denoiser, own, tensors_hash(denoiser.state_dict()))
+    x, sigma, labels = torch.randn(3, 1, 8, 8), torch.ones(3), torch.arange(3)
+    hidden = [denoiser.encode(x, sigma, one).bottleneck for one in (None, labels)]
+    assert not torch.equal(*hidden)
+    assert torch.equal(attribute.log_probs(x, sigma, labels), attribute.log_probs(x, sigma))
