@@ -95,6 +95,13 @@ def _guide(entry: GuidanceConfig, denoiser: Denoiser, request: GenerationRequest
             return AttributeLogProb(attribute, denoiser.label_names)
         if kind == DUAL_ENCODER:
             pair = load_dual_encoder(Path(request.classifier)).to(device)
+            shown = denoiser.codec.shown_shape(denoiser.image_shape)
+            if tuple(pair.image_shape) != tuple(shown):
+                raise ValueError(
+                    f"guidance {entry.kind}: {request.classifier} compares captions with pictures "
+                    f"{list(pair.image_shape)}, and these are {list(shown)}: train a dual encoder "
+                    "of such pictures (python -m pipelines.text.dual_encoder)"
+                )
             pair.ask(request.prompts or denoiser.label_names)
             return CaptionScore(as_sampled(denoiser, request.sampler), pair, denoiser.codec)
         classifier = load_classifier(Path(request.classifier)).to(device)

@@ -55,6 +55,8 @@ def train_dual_encoder(
         torch.manual_seed(seed)
         text = config.begin(dataset.trained_names)
         network = DualEncoder(dataset.image_shape, dataset.label_names, config, text)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    network.to(device)
     parameters = list(network.parameters())
     optimiser = torch.optim.AdamW(parameters, learning_rate, weight_decay=WEIGHT_DECAY)
     total = max(1, images // batch)
@@ -67,12 +69,13 @@ def train_dual_encoder(
         noise = slot_normal(seed, "dual/noise", slots, clean.shape[1:])
         noisy = clean + level[:, None, None, None] * noise
         optimiser.zero_grad(set_to_none=True)
-        network.loss(noisy, torch.from_numpy(dataset.labels[rows])).backward()
+        labels = torch.from_numpy(dataset.labels[rows])
+        network.loss(noisy.to(device), labels.to(device)).backward()
         optimiser.step()
         schedule.step()
         if progress is not None:
             progress(step + 1, total)
-    network.eval().requires_grad_(False)
+    network.cpu().eval().requires_grad_(False)
     return Trained(network, *_accuracy(network, dataset))
 
 

@@ -12,12 +12,13 @@ from dataset.latents import MANIFEST, MIRRORS, MOMENTS
 from dataset.store import ImageDataset
 from foundation.atomic_files import replacing, write_text
 from models.autoencoder import Autoencoder
+from models.autoencoders.base import pictures_at_once
 from models.codecs.latent import LatentCodec
 from models.codecs.pixel import to_float
 from models.weights import file_hash
 
 AT_ONCE = 64
-"""Images that are encoded, or whose latents are read, at once."""
+"""Images whose latents are read at once."""
 CONSTANT = 1e-4
 """A channel whose standard deviation is less than this share of the largest one is constant."""
 
@@ -76,8 +77,9 @@ def _encode(
     progress: Callable[[str, int, int], None],
 ) -> None:
     device = next((t.device for t in network.state_dict().values()), torch.device("cpu"))
-    for start in range(0, len(dataset), AT_ONCE):
-        rows = slice(start, min(start + AT_ONCE, len(dataset)))
+    size = pictures_at_once(*dataset.image_shape[1:])
+    for start in range(0, len(dataset), size):
+        rows = slice(start, min(start + size, len(dataset)))
         images = to_float(np.asarray(dataset.images[rows])).to(device)
         for side, pictures in enumerate((images, images.flip(3))):
             moments = network.encode(pictures).stacked().float().cpu().numpy()

@@ -7,6 +7,15 @@ import torch
 from torch import Tensor, nn
 
 
+def pictures_at_once(height: int, width: int) -> int:
+    """How many pictures an autoencoder takes at once, so that its layers' memory stays the same.
+
+    64 of 128x128 pixels or fewer; the first layers of a large decoder hold gigabytes for each
+    picture of 512x512.
+    """
+    return max(1, min(64, (1 << 20) // (height * width)))
+
+
 @dataclass(frozen=True)
 class Moments:
     """Mean and standard deviation of the latents of some pictures, each float [B, c, h, w]."""

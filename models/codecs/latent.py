@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from models.autoencoder import FILE, Autoencoder, autoencoder_hash, load_autoencoder
+from models.autoencoders.base import pictures_at_once
 from models.bands.decoding import decode_in_bands
 from models.codecs.pixel import to_float, to_uint8
 from models.layers.exchange import Exchange
@@ -27,8 +28,6 @@ from models.weights import WeightsError, image_shape
 
 STD = 0.5
 """Standard deviation of each channel of the data."""
-AT_ONCE = 64
-"""Latents that are decoded at once."""
 _UP = 4
 
 
@@ -127,9 +126,11 @@ class LatentCodec:
     def decode(self, data: Tensor) -> np.ndarray:
         """Data [N, c, h, w] -> pictures uint8 [N, H, W, C], decoded on the GPU if there is one."""
         device = "cuda" if torch.cuda.is_available() else data.device
-        parts = [to_uint8(self.pictures(part.to(device))) for part in data.float().split(AT_ONCE)]
         channels, height, width = self.picture_shape
-        return np.concatenate(parts) if len(data) else np.empty((0, height, width, channels), "u1")
+        parts = data.float().split(pictures_at_once(height, width))
+        decoded = [to_uint8(self.pictures(part.to(device))) for part in parts]
+        empty = np.empty((0, height, width, channels), np.uint8)
+        return np.concatenate(decoded) if len(data) else empty
 
     def clip(self, data: Tensor) -> Tensor:
         """The data themselves: latents have no bounds."""

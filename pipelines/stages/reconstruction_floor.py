@@ -24,12 +24,12 @@ from foundation.atomic_files import write_text
 from foundation.json_files import read_object
 from foundation.json_hash import json_hash
 from models.autoencoder import Autoencoder
+from models.autoencoders.base import pictures_at_once
 from models.autoencoders.psnr import psnr
 from models.codecs.pixel import to_float, to_uint8
 from models.weights import file_hash
 
 DISTANCES = ("fd", "kid")
-AT_ONCE = 64
 
 
 def reconstruction_floor(
@@ -92,8 +92,9 @@ def reconstructed(
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network = network.to(device)
     parts, ratios = [], []
-    for start in range(0, len(images), AT_ONCE):
-        real = np.asarray(images[start : start + AT_ONCE])
+    size = pictures_at_once(*images.shape[1:3])
+    for start in range(0, len(images), size):
+        real = np.asarray(images[start : start + size])
         decoded = to_uint8(network.decode(network.encode(to_float(real).to(device)).mean))
         before, after = (torch.from_numpy(side.astype(np.float64)) for side in (real, decoded))
         ratios.append(psnr(before, after, 255.0))

@@ -220,6 +220,8 @@ def pipeline_tag(params: Params) -> str:
         plain.pop("autoencoder")
     else:
         plain["autoencoder"] |= folder_hashes(params)
+    if (text := encoder_hash(params)) is not None:
+        plain["model"]["text"]["sha256"] = text
     idle = (() if params.distil else OF_STUDENTS) + (() if params.attributes else OF_ATTRIBUTES)
     stages = [stage for stage in STAGE_PARAMS if stage not in idle]
     code = code_hash(_code_of(stages, plain))

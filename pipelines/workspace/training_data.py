@@ -33,7 +33,20 @@ def latents_folder(params: Params) -> Path | None:
 
 
 def training_dataset(params: Params) -> "ImageDataset":
-    """The data set that params train on. Raises ParamsError or DatasetError where it is missing."""
+    """The data set that params train on.
+
+    Raises ParamsError or DatasetError where it is missing, and WeightsError where the autoencoder
+    of its latents is: a training would meet that at its first picture.
+    """
     from dataset.latents import open_dataset
 
-    return open_dataset(DATASET, latents_folder(params))
+    folder = latents_folder(params)
+    dataset = open_dataset(DATASET, folder)
+    if folder is not None:
+        from models.codecs import LatentCodec, make_codec
+
+        codec = make_codec(dataset.codec)
+        codec.look_near(folder)
+        if isinstance(codec, LatentCodec):
+            codec.find()
+    return dataset

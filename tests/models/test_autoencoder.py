@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from models.autoencoder import autoencoder_hash, load_autoencoder, save_autoencoder
+from models.autoencoders.base import pictures_at_once
 from models.autoencoders.config import PCAConfig
 from models.autoencoders.pca import PCAAutoencoder
 from models.weights import WeightsError, file_hash
@@ -57,3 +58,7 @@ def test_settings_refuse_patches_that_do_not_tile_and_too_many_components():
     assert "use one of 1, 2, 4, 8" in PCAConfig(factor=3).refusal(8, None)
     assert "use at most 4" in PCAConfig(factor=2, channels=5).refusal(8, 1)
     assert PCAConfig(factor=2, channels=5).refusal(8, None) is None  # colour may come
+
+
+def test_large_pictures_go_through_fewer_at_once():
+    assert [pictures_at_once(side, side) for side in (8, 128, 256, 512, 2048)] == [64, 64, 16, 4, 1]

@@ -11,6 +11,7 @@ from torch import Tensor
 from dataset.slots import slot_normal
 from dataset.store import ImageDataset
 from foundation.workers import World
+from models.autoencoders.base import pictures_at_once
 from models.autoencoders.config import KLConfig
 from models.autoencoders.kl import KLAutoencoder
 from models.autoencoders.psnr import psnr
@@ -25,9 +26,6 @@ from training.method import Extra, Measurement
 from training.methods.denoising import autocast
 from training.players import Player
 from training.run_settings import RunSettings
-
-AT_ONCE = 64
-"""Held-out images that are encoded and decoded at once."""
 
 
 class AutoencoderTraining:
@@ -113,8 +111,9 @@ class AutoencoderTraining:
         spread = np.linspace(0, len(held_out) - 1, count).round().astype(np.int64)
         mine = held_out[spread][self.world.rank :: self.world.size]
         totals = torch.zeros(3, dtype=torch.float64, device=self.world.device)
-        for start in range(0, len(mine), AT_ONCE):
-            stored, _ = self.dataset.stored(mine[start : start + AT_ONCE])
+        size = pictures_at_once(*self.dataset.image_shape[1:])
+        for start in range(0, len(mine), size):
+            stored, _ = self.dataset.stored(mine[start : start + size])
             images = PixelCodec().encode(stored).to(self.world.device)
             moments = network.encode(images)
             decoded = network.decode(moments.mean)

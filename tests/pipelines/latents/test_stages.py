@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import yaml
 
 from dataset.latents import LatentDataset
 from dataset.prepare import prepare_dataset
+from models.weights import WeightsError
 from pipelines import prepare, train
 from pipelines.latents import autoencoder, encode
 from pipelines.params import ParamsError, check_params, load_params
@@ -53,6 +55,9 @@ def test_latents_come_from_two_stages_and_none_writes_two_small_files(run, monke
     )
     with pytest.raises(ParamsError, match="dvc repro encode"):
         latents_folder(other)
+    (AUTOENCODER / "autoencoder.safetensors").rename("kept.safetensors")
+    with pytest.raises(WeightsError, match="is not there"):  # and not at the first picture
+        training_dataset(params)
     with pytest.raises(ParamsError, match="use at most 4"):
         run(kind="pca", factor=2, channels=5)
     params = run(kind="none")
@@ -61,6 +66,18 @@ def test_latents_come_from_two_stages_and_none_writes_two_small_files(run, monke
     for folder, name in ((AUTOENCODER, "autoencoder.json"), (LATENTS, "latents.json")):
         assert [path.name for path in folder.iterdir()] == [name]
         assert json.loads((folder / name).read_text()) == {"kind": "none"}
+
+
+def test_a_text_that_the_data_set_lacks_is_told_before_an_autoencoder_is_trained(run):
+    params = check_params({"model": {"text": {"kind": "words"}}})
+    labelled = SimpleNamespace(
+        num_classes=2, label_names=["a red ball", "a box"], trained_names=["a red ball", "a box"]
+    )
+    autoencoder.check_captions(params, labelled)
+    for names, classes, told in (([], 0, "needs captions"), (["?", "!"], 2, "word")):
+        bare = SimpleNamespace(num_classes=classes, label_names=names, trained_names=names)
+        with pytest.raises(ValueError, match=told):
+            autoencoder.check_captions(params, bare)
 
 
 @pytest.mark.parametrize(

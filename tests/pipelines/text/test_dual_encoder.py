@@ -12,12 +12,15 @@ from dataset.config import DatasetConfig
 from dataset.prepare import prepare_dataset
 from models.analytic import GaussianDenoiser
 from models.codecs import PixelCodec
+from models.config import ModelConfig
+from models.denoiser import Denoiser
 from models.dual_encoder import DualEncoder, load_dual_encoder
 from models.text_encoders.configs import WordsConfig
 from models.weights import WeightsError, load_description
 from pipelines.sampling_command.sampler import classifier_note
 from pipelines.text import dual_encoder as command
 from sampling.config import SamplerConfig
+from sampling.from_weights import make_guides
 from sampling.guidance.gradient import CaptionScore, Gradient
 from sampling.request import GenerationRequest
 
@@ -67,6 +70,20 @@ def test_it_finds_the_captions_of_held_out_images(trained):
     assert bright[-1] > dark[-1] and bright[0] < dark[0]
     with pytest.raises(ValueError, match="no word of it"):
         network.ask(["purple"])
+
+
+def test_pictures_of_another_size_than_its_own_are_refused(trained):
+    config = ModelConfig(channels=8, blocks=1, attention_resolutions=(), structural_blocks=())
+    denoiser = Denoiser((1, 8, 8), 2, config, label_names=("Dark square", "Bright square"))
+    request = GenerationRequest(
+        sampler=SamplerConfig(guidance=({"kind": "gradient"},)),
+        seed=0,
+        indices=[0],
+        labels=np.zeros(1, np.int64),
+        classifier=str(trained),
+    )
+    with pytest.raises(ValueError, match=r"pictures \[1, 4, 4\], and these are \[1, 8, 8\]"):
+        make_guides(denoiser, request)
 
 
 def test_its_guidance_pushes_towards_the_caption(trained):
