@@ -86,6 +86,17 @@ def test_the_kind_none_is_the_picture_data_set(digits_folder, tmp_path):
     (tmp_path / "latents.json").write_text('{"kind": "none"}')
     data = open_dataset(digits_folder, tmp_path)
     assert not isinstance(data, LatentDataset) and make_codec(data.codec).kind == "none"
+    config, pixels = runs.settings(train={"horizontal_flip": True}), open_dataset(digits_folder)
+    for one, other in zip(
+        *(
+            vars(
+                draw_batch(config, d, make_codec(d.codec), range(40, 72), torch.device("cpu"))
+            ).values()
+            for d in (data, pixels)
+        ),
+        strict=True,
+    ):
+        assert torch.equal(one, other)  # what a training sees, bit for bit
     with pytest.raises(DatasetError, match="run the encode stage"):
         open_dataset(digits_folder, tmp_path / "gone")
 

@@ -1,6 +1,7 @@
 """Stages, watched: the code that runs is the code that their fingerprints know of."""
 
 import inspect
+import json
 import sys
 import threading
 from pathlib import Path
@@ -116,3 +117,7 @@ def test_no_code_runs_that_the_fingerprint_does_not_know(workspace, monkeypatch)
         of_kinds = known - always_files(stage)
         assert bool(ran & of_kinds) == bool(of_kinds), f"{stage}: no code of its kinds was seen"
         assert len(ran) > 3, f"{stage}: hardly any code was seen"
+    # Its denoiser draws latents, so what these lose stands beside each item.
+    (judged,) = Path("outputs/evaluate").glob("*/metrics.json")
+    second_floor = {"kid_reconstruction", "fd_reconstruction", "reconstruction_psnr"}
+    assert second_floor <= set(json.loads(judged.read_text())["metrics"])
