@@ -8,16 +8,17 @@
 classes: the denoiser is trained on five classes of Fashion-MNIST, and tells the five apart that it
 never saw. nuance: man or woman, in emoji where every shot of a man is light and of a woman dark,
 and in the test the other way round, in roles that neither the denoiser nor the shots had. Without
---denoiser the study trains each denoiser first. Beside the weights of noise levels stand logistic
-regression on the bottleneck and the nearest shot in pixels. Each task, number of shots, arm and
-draw is a row in --rows; a row that stands is not computed again. Prints the table.
+--denoiser the study trains a denoiser of each seed first. Beside the weights of noise levels stand
+logistic regression on the bottleneck and the nearest shot in pixels. Each task, seed, number of
+shots, arm and draw is a row in --rows; a row that stands is not computed again. Prints the table.
 """
 
 import argparse
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.console.command import check_argument, check_images
+from pipelines.console.command import check_argument, check_images, check_seed
 from studies.staged import StageError
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ def main(arguments: list[str] | None = None) -> None:
     add("--dataset", type=Path, default=Path("outputs/dataset"), metavar="FOLDER")
     add("--unseen", default=UNSEEN, help="classes that no denoiser sees (default: %(default)s)")
     add("--emoji", type=Path, default=Path(".runs/studies/emoji"), metavar="FOLDER")
-    add("--denoiser", type=Path, help="weights for one task (default: the study trains them)")
-    add("--seed", type=int, default=21, help="of the denoisers that it trains (%(default)s)")
+    add("--denoiser", type=Path, help="weights for one task and seed (default: it trains them)")
+    add("--seeds", default="21,22,23", help="of the denoisers (%(default)s); 20 is for tuning")
     add("--kimg", type=float, default=300, help="length of that training (default: %(default)s)")
     add("--steps", type=int, help="of each adapter (default: by the number of shots)")
     add("--work", type=Path, default=Path(".runs/studies/few_shot"), metavar="FOLDER")
@@ -74,33 +75,35 @@ def run(options: argparse.Namespace) -> None:
     from studies.few_shot.unit import unit
 
     names = list(ARMS) if options.arms == "all" else options.arms.split(",")
-    tasks, counts = options.tasks.split(","), [int(part) for part in options.shots.split(",")]
+    tasks = options.tasks.split(",")
+    counts, seeds = ([int(n) for n in text.split(",")] for text in (options.shots, options.seeds))
     for kind, some, known in (("arm", names, ARMS), ("task", tasks, TASKS)):
         for name in some:
             check_name(kind, name, known)
-    if options.denoiser is not None and len(tasks) > 1:
-        raise ValueError("--denoiser is of one task: name that with --tasks")
-    for name in tasks:
-        task = task_of(options, name)
-        for shots in counts:
-            for draw in range(options.draws):
-                for arm in names:
-                    settings = fit_settings(arm, shots, options.steps)
-                    unit(task, arm, settings, shots, draw, options.levels, options.rows)
+    for seed in seeds:
+        check_seed("--seeds", seed)
+    for what, some in (("task", tasks), ("seed", seeds)):
+        if options.denoiser is not None and len(some) > 1:
+            raise ValueError(f"--denoiser is of one {what}: name that with --{what}s")
+    for name, seed in product(tasks, seeds):
+        task = task_of(options, name, seed)
+        for shots, draw, arm in product(counts, range(options.draws), names):
+            settings = fit_settings(arm, shots, options.steps)
+            unit(task, arm, settings, shots, draw, options.levels, options.rows)
 
 
-def task_of(options: argparse.Namespace, name: str) -> "Task":
-    """The task of that name with its denoiser, which is trained if none is given."""
+def task_of(options: argparse.Namespace, name: str, seed: int) -> "Task":
+    """The task of that name with its denoiser of that seed, which is trained if none is given."""
     from studies.few_shot import denoisers
     from studies.few_shot.tasks import ClassesTask, NuanceTask
 
-    training = (options.work, options.seed, options.kimg)
+    training = (options.work, seed, options.kimg)
     if name == "classes":
         unseen = options.unseen.split(",")
         weights = options.denoiser or denoisers.of_classes(options.dataset, unseen, *training)
-        return ClassesTask(weights, options.images, options.dataset, tuple(unseen))
+        return ClassesTask(weights, seed, options.images, options.dataset, tuple(unseen))
     weights = options.denoiser or denoisers.of_emoji(options.emoji, *training)
-    return NuanceTask(weights, options.images, options.emoji)
+    return NuanceTask(weights, seed, options.images, options.emoji)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ from training.few_shot.shots import choose
 LIGHT, DARK = ("light", "medium-light"), ("medium-dark", "dark")
 FACING = ": facing right"
 PEOPLE = ("man", "woman")
+JUDGED_SEED = 0
+"""Chooses the images that are judged, in every draw and for every number of shots."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Shown:
 
 
 class Task(Protocol):
-    """A task of the study."""
+    """A task of the study. The same images are judged in every draw and for every `shots`."""
 
     @property
     def name(self) -> str:
@@ -40,6 +42,11 @@ class Task(Protocol):
     @property
     def denoiser(self) -> Path:
         """Weights."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """That the denoiser was trained with."""
         ...
 
     def facts(self) -> dict[str, Any]:
@@ -56,25 +63,28 @@ class ClassesTask:
     """Classes of a data set, shots from its training images, judged on held-out images."""
 
     denoiser: Path
+    seed: int
     images: int
     dataset: Path
     classes: tuple[str, ...]
     name: str = "classes"
 
     def facts(self) -> dict[str, Any]:
-        """The data set's hash, the classes and how many images are judged."""
+        """The data set's hash, the classes, and how many images are judged and by which seed."""
         return {
             "dataset": ImageDataset(self.dataset).content_hash,
             "classes": list(self.classes),
             "images": self.images,
+            "judged_seed": JUDGED_SEED,
         }
 
     def draw(self, shots: int, number: int) -> Shown:
-        """The images that are judged are the same in every draw, as far as they are all there."""
+        """Shots are training images; what is judged is held out, and the same in every draw."""
         dataset = ImageDataset(self.dataset)
-        found = choose(dataset, self.classes, shots, self.images, number)
-        taken = (dataset.stored(rows)[0] for rows in (found.shots, found.test))
-        return Shown(next(taken), found.shot_classes, next(taken), found.test_classes)
+        judged = choose(dataset, self.classes, 1, self.images, JUDGED_SEED)
+        shown = choose(dataset, self.classes, shots, 1, number)
+        taken = (dataset.stored(rows)[0] for rows in (shown.shots, judged.test))
+        return Shown(next(taken), shown.shot_classes, next(taken), judged.test_classes)
 
 
 @dataclass(frozen=True)
@@ -92,18 +102,23 @@ class NuanceTask:
     """Man or woman: in the shots men are light and women dark, in the test the other way round."""
 
     denoiser: Path
+    seed: int
     images: int
     folder: Path
     name: str = "nuance"
 
     def facts(self) -> dict[str, Any]:
-        """The hash of the emoji's list, and how many are judged."""
-        return {"emoji": file_hash(self.folder / "words.json"), "images": self.images}
+        """The hash of the emoji's list, and how many are judged and by which seed."""
+        emoji = file_hash(self.folder / "words.json")
+        return {"emoji": emoji, "images": self.images, "judged_seed": JUDGED_SEED}
 
     def draw(self, shots: int, number: int) -> Shown:
-        """Shots are of other roles than what is judged."""
+        """Shots are of other roles than what is judged, which is the same in every draw."""
         every = people(read_object(self.folder / "words.json"), self.folder)
         judged = judged_roles(every)
+        test = [p for p in every if p.role in judged and reversed_tone(p)]
+        order = np.random.default_rng(JUDGED_SEED).permutation(len(test))
+        test = [test[place] for place in order[: self.images]]
         generator = np.random.default_rng([number, shots])
         taken = []
         for person, tones in zip(PEOPLE, (LIGHT, DARK), strict=True):
@@ -112,8 +127,6 @@ class NuanceTask:
             if len(own) < shots:
                 raise ValueError(f"there are {len(own)} emoji to show of a {person}, not {shots}")
             taken += [own[place] for place in generator.permutation(len(own))[:shots]]
-        test = [p for p in every if p.role in judged and reversed_tone(p)]
-        test = [test[place] for place in generator.permutation(len(test))[: self.images]]
         return Shown(
             pictures([p.path for p in taken]),
             np.repeat(np.arange(2), shots),

@@ -111,3 +111,45 @@ def test_distance_of_classes_is_of_the_positions_where_they_differ():
     assert class_distance(images[order], 1 - classes[order]) == pytest.approx(5)
     with pytest.raises(ValueError, match="two classes or more"):
         class_distance(images, torch.zeros(8))
+
+
+def brute_distance(images, classes, quantile):
+    """The distance pair by pair and position by position, in NumPy."""
+    total = 0.0
+    for place in np.ndindex(images.shape[2:]):
+        at = images[(slice(None), slice(None), *place)].numpy()
+        gaps = [
+            ((at[i] - at[j]) ** 2).sum()
+            for i in range(len(at))
+            for j in range(i)
+            if classes[i] != classes[j]
+        ]
+        total += np.quantile(gaps, quantile)
+    return math.sqrt(total)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("numbers", [1 << 22, 1000])
+def test_distance_is_that_of_all_pairs_one_by_one(channels, numbers, monkeypatch):
+    monkeypatch.setattr("models.attribute_loss.NUMBERS", numbers)  # few positions at once, or all
+    images = torch.randn(12, channels, 4, 5, generator=torch.Generator().manual_seed(channels))
+    images = images.double()
+    classes = torch.tensor([0, 1, 2] * 4)
+    assert class_distance(images, classes) == pytest.approx(brute_distance(images, classes, 0.1))
+
+
+def test_distance_sums_channels_before_it_looks_for_the_quantile():
+    images = torch.zeros(6, 3, 1, 1)
+    for number in range(3):  # each of class 1 differs by 3, and in a channel of its own
+        images[2 * number + 1, number] = 3.0
+    classes = torch.tensor([0, 1] * 3)
+    assert class_distance(images, classes) == pytest.approx(3)  # 0 with each channel by itself
+
+
+def test_the_quantile_does_not_vanish_as_images_grow_in_number():
+    """TiF's .001 does, where each class has some images that are alike at a position."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(80, 1, 3, 3, generator=generator, dtype=torch.float64)
+    classes = torch.arange(80) % 2
+    few, many = class_distance(images[:16], classes[:16]), class_distance(images, classes)
+    assert many > few / 2 and many > 20 * brute_distance(images, classes, 0.001)

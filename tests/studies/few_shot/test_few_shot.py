@@ -1,19 +1,28 @@
-"""The study of few shots: a tiny run of the command, twice; its tasks, weights and table."""
+"""The study of few shots: tiny runs of the command; its tasks and weights."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from evaluation.denoising_classifier import spread_levels
 from models.attribute_loss import level_weights
 from pipelines.params import check_params
 from studies.few_shot import denoisers
 from studies.few_shot.__main__ import main
 from studies.few_shot.arms import ARMS, fit_settings
-from studies.few_shot.report import table
-from studies.few_shot.tasks import DARK, LIGHT, NuanceTask, judged_roles, people, role_of
+from studies.few_shot.tasks import (
+    DARK,
+    LIGHT,
+    ClassesTask,
+    NuanceTask,
+    judged_roles,
+    people,
+    role_of,
+)
 from studies.few_shot.unit import underflowed_weight
 
 ROLES = [f"role {number}" for number in range(12)]
@@ -24,25 +33,52 @@ def words(material, tmp_path):
     return [
         *("--tasks", "classes", "--dataset", str(material.dataset), "--unseen", "5,6,7"),
         *("--denoiser", str(material.weights), "--images", "20", "--levels", "4", "--steps", "2"),
-        *("--shots", "1,4", "--draws", "2", "--rows", str(tmp_path / "rows")),
+        *("--shots", "1,4", "--draws", "2", "--rows", str(tmp_path / "rows"), "--seeds", "21"),
     ]
 
 
 def test_rows_are_computed_once_and_told_in_a_table(words, tmp_path, capsys):
     main(words)
     rows = {file.stem: file.stat().st_mtime_ns for file in (tmp_path / "rows").glob("*.json")}
-    assert set(rows) == {f"classes-plain-{shots}-{draw}" for shots in (1, 4) for draw in (0, 1)}
-    row = json.loads((tmp_path / "rows/classes-plain-4-1.json").read_text())
+    assert set(rows) == {f"classes-plain-{shots}-21-{draw}" for shots in (1, 4) for draw in (0, 1)}
+    row = json.loads((tmp_path / "rows/classes-plain-4-21-1.json").read_text())
     assert row["images"] == 20 and set(row["accuracy"]) >= {"time_step", "underflowed", "logistic"}
-    assert "| classes | plain | 4 | 2 |" in capsys.readouterr().out
+    assert "| classes | plain | 4 | 1 | 2 |" in capsys.readouterr().out
     main(words)
     assert rows == {
         file.stem: file.stat().st_mtime_ns for file in (tmp_path / "rows").glob("*.json")
     }
     main([*words, "--levels", "5", "--shots", "1", "--draws", "1"])
-    assert (tmp_path / "rows/classes-plain-1-0.json").stat().st_mtime_ns != rows[
-        "classes-plain-1-0"
-    ]
+    again = tmp_path / "rows/classes-plain-1-21-0.json"
+    assert again.stat().st_mtime_ns != rows["classes-plain-1-21-0"]
+
+
+def test_rows_of_another_seed_stand_beside_those_of_the_first(words, material, tmp_path, capsys):
+    words += ["--shots", "1", "--draws", "1"]
+    main(words)
+    first = tmp_path / "rows/classes-plain-1-21-0.json"
+    text = first.read_text()
+    other = material.ema / "other" / "0.1.safetensors"
+    main([*words, "--seeds", "22", "--denoiser", str(other)])
+    assert first.read_text() == text and json.loads(text)["seed"] == 21
+    row = json.loads((tmp_path / "rows/classes-plain-1-22-0.json").read_text())
+    assert row["seed"] == 22 and row["fingerprint"] != json.loads(text)["fingerprint"]
+    assert "| classes | plain | 1 | 2 | 1 |" in capsys.readouterr().out
+
+
+def test_a_denoiser_of_each_seed_is_trained(material, tmp_path, monkeypatch):
+    trained, asked = [], []
+
+    def train(dataset, unseen, work, seed, kimg):
+        trained.append(seed)
+        return Path(f"{seed}.safetensors")
+
+    monkeypatch.setattr(denoisers, "of_classes", train)
+    monkeypatch.setattr("studies.few_shot.unit.unit", lambda task, *rest: asked.append(task))
+    main(["--tasks", "classes", "--shots", "1", "--draws", "2", "--rows", str(tmp_path)])
+    assert trained == [21, 22, 23]
+    seeds = [21, 21, 22, 22, 23, 23]
+    assert [(task.seed, task.denoiser.stem) for task in asked] == [(n, str(n)) for n in seeds]
 
 
 @pytest.mark.parametrize(
@@ -50,6 +86,8 @@ def test_rows_are_computed_once_and_told_in_a_table(words, tmp_path, capsys):
     [
         (["--arms", "plian"], "unknown arm 'plian': did you mean 'plain'"),
         (["--tasks", "classes,nuance"], "--denoiser is of one task"),
+        (["--seeds", "21,22"], "--denoiser is of one seed: name that with --seeds"),
+        (["--seeds", "-1"], "--seeds -1"),
         (["--unseen", "5,owl"], "unknown class 'owl'"),
         (["--shots", "900"], "900 shots were asked for"),
         (["--draws", "0"], "--draws 0"),
@@ -99,14 +137,31 @@ def test_the_nuance_is_confounded_in_the_shots_and_reversed_in_the_test(emoji):
     judged = judged_roles(every)
     assert {p.role for p in every} == set(ROLES) and len(judged) == 6
     assert all(p.path.is_file() and p.tone in (*LIGHT, *DARK) for p in every)
-    shown = NuanceTask(emoji / "w.safetensors", 100, emoji).draw(4, 0)
+    shown = NuanceTask(emoji / "w.safetensors", 21, 100, emoji).draw(4, 0)
     assert shown.shots.shape == (8, 32, 32, 3) and shown.shot_classes.tolist() == [0] * 4 + [1] * 4
     assert len(shown.test) == 12 and sorted(shown.test_classes) == [0] * 6 + [1] * 6
     seen = {ROLES[int(picture[0, 0, 0])] for picture in shown.shots}
     told = {ROLES[int(picture[0, 0, 0])] for picture in shown.test}
     assert not seen & judged and told == judged
     with pytest.raises(ValueError, match="there are 6 emoji to show of a man, not 7"):
-        NuanceTask(emoji / "w.safetensors", 100, emoji).draw(7, 0)
+        NuanceTask(emoji / "w.safetensors", 21, 100, emoji).draw(7, 0)
+
+
+@pytest.mark.parametrize("name", ["classes", "nuance"])
+def test_every_draw_judges_the_same_images_and_none_that_is_shown(name, emoji, material):
+    weights = emoji / "w.safetensors"
+    task = {
+        "classes": ClassesTask(weights, 21, 20, material.dataset, ("5", "6", "7")),
+        "nuance": NuanceTask(weights, 21, 5, emoji),
+    }[name]
+    draws = [task.draw(shots, number) for shots in (1, 4) for number in range(3)]
+    first, shown = draws[0], {draw.shots.tobytes() for draw in draws}
+    assert len(shown) == 6 and len(first.test) == task.images
+    for draw in draws:
+        assert np.array_equal(draw.test, first.test)
+        assert np.array_equal(draw.test_classes, first.test_classes)
+        told = {image.tobytes() for image in draw.test}
+        assert not told & {image.tobytes() for image in draw.shots}
 
 
 def test_denoisers_see_no_judged_role_and_no_unseen_class(emoji, material, tmp_path, monkeypatch):
@@ -143,11 +198,14 @@ def test_the_weight_by_one_minus_erf_is_zero_where_classes_lie_far_apart():
     assert torch.allclose(lossy[-10:], exact[-10:], rtol=1e-6)
 
 
+def test_that_weight_is_lost_at_two_levels_alone_where_classes_lie_near():
+    sigmas = spread_levels(0.05, 5.0, 32)
+    lossy, exact = underflowed_weight(sigmas, 1.136), level_weights("time_step", sigmas, 1.136)
+    assert (lossy == 0).tolist() == [True] * 2 + [False] * 30 and sigmas[2] > 0.068 > sigmas[1]
+    assert torch.allclose(lossy[4:], exact[4:], rtol=1e-2)
+
+
 def test_roles_are_those_of_either_person_and_direction():
     assert role_of("man health worker") == role_of("woman health worker") == "health worker"
     assert role_of("woman: beard") == "beard" and role_of("hand") is None
     assert role_of("man walking: facing right") == role_of("woman walking") == "walking"
-
-
-def test_the_table_of_no_rows_says_so(tmp_path):
-    assert "no row stands" in table(tmp_path)
