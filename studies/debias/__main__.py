@@ -5,18 +5,18 @@
 
 Cuts a data set with the shares --values out of a prepared one, trains an unconditional denoiser on
 it and the controls of studies/debias/arms.py, draws with each arm and judges the shares (fairness
-discrepancy) and the images (KID to held-out images mixed as --target). Each finished arm and seed
-is a row in --rows; a row that stands is not computed again, and a training that was stopped goes
-on.
-Prints the table.
+discrepancy) and the images (KID to held-out images mixed as --target). Each finished arm, weight
+and seed is a row DATA-ARM-WEIGHT-SEED.json in --rows; a row that stands is not computed again, and
+a training that was stopped goes on. Prints the table.
 """
 
 import argparse
-from dataclasses import replace
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from pipelines.console.command import check_argument, check_images
-from studies.debias.arms import ARMS
+from studies.debias.arms import ARMS, TUNING_SEED, row_name, weighted
 from studies.named_arms import named_arms
 
 
@@ -36,11 +36,12 @@ def main(arguments: list[str] | None = None) -> None:
     add("--work", type=Path, default=Path(".runs/studies/debias"), metavar="FOLDER")
     add("--rows", type=Path, default=Path("studies/rows/debias"), metavar="FOLDER")
     add("--arms", default=",".join(ARMS), help="default: all")
-    add("--seeds", default="21,22,23", help="default: %(default)s; 20 is for tuning")
-    add("--weight", type=float, help="strength of the guidance (default: the arm's own)")
-    add("--train-images", type=int, default=6000, help="default: %(default)s")
+    add("--seeds", default="21,22,23", help=f"default: %(default)s; {TUNING_SEED} is for tuning")
+    add("--weight", type=float, help="of the arms that have one (default: the arm's own)")
+    add("--data", metavar="NAME", help="in the names of the rows (default: made of --values)")
+    add("--train-images", type=int, default=5000, help="default: %(default)s")
     add("--held-out", type=int, default=1500, help="of each class (default: %(default)s)")
-    add("--images", type=int, default=2048, help="judged of each unit (default: %(default)s)")
+    add("--images", type=int, default=8192, help="judged of each unit (default: %(default)s)")
     add("--labelled", type=int, default=200, help="labelled images (default: %(default)s)")
     add("--kimg", type=float, default=100.0, help="of each training (default: %(default)s)")
     add("--list", action="store_true", help="print the table of the rows that stand, and stop")
@@ -65,10 +66,12 @@ def run(options: argparse.Namespace, names: list[str]) -> None:
     from pipelines.params import load_params
     from studies.debias.unit import Given, unit
 
+    wanted = shares("--values", options.values)
     given = Given(
+        data=data_name(options.data, wanted),
         params=load_params(options.params),
         source=options.source,
-        shares=shares("--values", options.values),
+        shares=wanted,
         target=shares("--target", options.target),
         classifier=options.classifier,
         work=options.work,
@@ -81,15 +84,15 @@ def run(options: argparse.Namespace, names: list[str]) -> None:
     )
     if set(given.target) != set(given.shares):
         raise ValueError("--target and --values name different classes: name the same")
-    changes = {} if options.weight is None else {"weight": options.weight}
     for seed in (int(part) for part in options.seeds.split(",")):
         for name in names:
-            row = unit(given, name, replace(ARMS[name], **changes), seed)
+            arm = weighted(ARMS[name], options.weight)
+            row = unit(given, name, arm, seed)
             numbers = {
                 k: round(row["metrics"][k]["value"], 4)
                 for k in ("fairness_discrepancy", "target_kid")
             }
-            print(f"{name}-{seed} {numbers}", flush=True)
+            print(f"{row_name(given.data, name, arm, seed)} {numbers}", flush=True)
 
 
 def shares(option: str, words: str) -> dict[str, float]:
@@ -102,6 +105,16 @@ def shares(option: str, words: str) -> dict[str, float]:
     if abs(sum(found.values()) - 1) > 1e-6 or "" in found or min(found.values()) <= 0:
         raise ValueError(f"{option} {words!r}: give a share above 0 of each, adding up to 1")
     return found
+
+
+def data_name(chosen: str | None, values: Mapping[str, float]) -> str:
+    """The name of the data in those of the rows: as chosen, or as in "sneaker90_ankle_boot10"."""
+    if chosen is None:
+        parts = [(re.sub(r"\W+", "_", name.lower()), share) for name, share in values.items()]
+        return "_".join(f"{name}{100 * share:g}" for name, share in parts)
+    if not re.fullmatch(r"[\w.]+", chosen):
+        raise ValueError(f"--data {chosen!r}: give letters, digits, _ and . alone")
+    return chosen
 
 
 if __name__ == "__main__":

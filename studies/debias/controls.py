@@ -10,6 +10,9 @@ from torch import Tensor
 from models.attribute_predictor import BINS, bins, level
 from sampling.guidance.base import Guided
 
+DRAWS = 32
+"""Noisy versions of each image in each range of noise levels."""
+
 
 class ClassShift(Guided):
     """decode(h + w (mean of the class - mean of all)): latent editing by differences of means.
@@ -39,17 +42,22 @@ class ClassShift(Guided):
 def class_means(denoiser: Any, images: Tensor, values: Tensor, count: int, seed: int = 0) -> Tensor:
     """Mean bottleneck of each class in each range of noise levels, [BINS, A, C, h, w].
 
+    All images have the same DRAWS noises and levels of a range, which the differences between
+    classes are free of: at sigma 80 one noise for each image would drown them.
     images: float [N, C, H, W] in data units; values: int64 [N] below `count`.
     """
     generator = torch.Generator().manual_seed(seed)
     out = []
     for number in range(BINS):
-        sigma = level(number + torch.rand(len(images), generator=generator).double().numpy())
-        sigmas = torch.from_numpy(sigma).float()
-        noise = torch.randn(images.shape, generator=generator)
-        with torch.no_grad():
-            h = denoiser.encode(images + sigmas[:, None, None, None] * noise, sigmas).bottleneck
-        out.append(torch.stack([h[values == value].mean(0) for value in range(count)]))
+        means = []
+        for draw in range(DRAWS):
+            place = number + (draw + float(torch.rand(1, generator=generator))) / DRAWS
+            sigmas = torch.full((len(images),), level(place))
+            noise = torch.randn(images.shape[1:], generator=generator)
+            with torch.no_grad():
+                h = denoiser.encode(images + level(place) * noise, sigmas).bottleneck
+            means.append(torch.stack([h[values == value].mean(0) for value in range(count)]))
+        out.append(torch.stack(means).mean(0))
     return torch.stack(out)
 
 

@@ -29,9 +29,10 @@ from pipelines.settings.schema import Params
 from sampling.config import SamplerConfig
 from sampling.generate import generate_batches
 from sampling.request import GenerationRequest
-from studies.debias.arms import GROUP, Arm, Training
+from studies.debias.arms import GROUP, Arm, Training, row_name
 from studies.debias.controls import ClassShift, CleanAnswers, class_means
 from studies.debias.data import evened, skewed, write_dataset
+from studies.debias.source_shares import source_shares
 from training.attributes.labelled_images import labelled_rows
 from training.attributes.predictor import fit
 from training.events import Event, Logged
@@ -44,6 +45,7 @@ METRICS = (
     *("target_kid", "kid", "coverage"),
 )
 GENERATION_SEED = 20_000
+"""Of what judges; images and their labels are drawn by it plus the seed of the unit."""
 CLEAN_SEED = 7
 """Of the classifier that guides, which is not the one that judges."""
 
@@ -52,6 +54,8 @@ CLEAN_SEED = 7
 class Given:
     """What all units share."""
 
+    data: str
+    """Name of the data in those of the rows."""
     params: Params
     source: Path
     """Prepared data set from which the skewed one is cut."""
@@ -62,10 +66,10 @@ class Given:
     """Weights of the judge; None: it is trained on the skewed data."""
     work: Path
     rows: Path
-    train_images: int = 6000
+    train_images: int = 5000
     held_out: int = 1500
     """Of each class."""
-    images: int = 2048
+    images: int = 8192
     """Drawn and judged."""
     labelled: int = 200
     """Images from which predictors, means and guiding classifiers learn."""
@@ -121,6 +125,8 @@ def settings_of(given: Given, training: Training, seed: int) -> RunSettings:
     )
     times = {
         "total_kimg": given.kimg,
+        "lr_ramp_kimg": min(20, given.kimg / 8),
+        "lr_decay_kimg": given.kimg / 4,
         "log_every_kimg": max(1.0, given.kimg / 20),
         "held_out_every_kimg": given.kimg,
     }
@@ -164,7 +170,7 @@ def steered(
     dataset = datasets(given)["plain"]
     names, count = list(given.target), given.images
     sampler = SamplerConfig(solver="heun", grid="karras", steps=given.steps)
-    asked = np.random.default_rng(GENERATION_SEED).choice(
+    asked = np.random.default_rng(GENERATION_SEED + seed).choice(
         len(names), count, p=list(given.target.values())
     )
     none = np.full(count, -1)
@@ -173,6 +179,7 @@ def steered(
     if arm.way == "labels":
         numbers = np.array([dataset.group_names.index(name) for name in names])
         return denoiser, sampler, None, numbers[asked]
+    assert arm.weight is not None  # all other ways have one
     rows, values, _ = labelled_rows(dataset, names, given.labelled, seed)
     images = denoiser.codec.encode(dataset.stored(rows)[0])
     if arm.way == "shift":
@@ -193,15 +200,20 @@ def steered(
         predictor = fit(denoiser, images, values, names, given.params.noise, seed=seed).predictor
         guide = AttributeOfImages(denoiser, predictor, tensors_hash(denoiser.state_dict()))
     kind = "distribution" if arm.way == "distribution" else "marginal"
-    entry = {"kind": kind, "target": dict(given.target), "weight": arm.weight}
-    entry |= {"group": GROUP} if kind == "distribution" else {}
+    entry: dict[str, Any] = {"kind": kind, "target": dict(given.target), "weight": arm.weight}
+    if kind == "distribution":
+        entry["group"] = GROUP
+    if arm.way == "marginal_source":
+        unlabelled = np.setdiff1d(dataset.train_indices, rows)
+        stored = denoiser.codec.encode(dataset.stored(unlabelled)[0])
+        entry["source"] = source_shares(guide, stored, seed)
     guided = SamplerConfig.model_validate({**sampler.model_dump(), "guidance": (entry,)})
     return denoiser, guided, guide, none
 
 
 def unit(given: Given, name: str, arm: Arm, seed: int) -> dict:
     """Train, steer and judge an arm with a seed, unless its row stands; returns the row."""
-    path = given.rows / f"{name}-{seed}.json"
+    path = given.rows / f"{row_name(given.data, name, arm, seed)}.json"
     mark = json_hash([given.facts(), [arm.training, arm.way, arm.weight], seed])[:16]
     if path.is_file() and (kept := read_object(path)).get("fingerprint") == mark:
         return kept
@@ -212,7 +224,7 @@ def unit(given: Given, name: str, arm: Arm, seed: int) -> dict:
     learning = time.process_time() - start
     request = GenerationRequest(
         sampler=sampler,
-        seed=GENERATION_SEED,
+        seed=GENERATION_SEED + seed,
         indices=range(given.images),
         labels=labels,
         batch_size=2 * GROUP,
@@ -233,10 +245,12 @@ def unit(given: Given, name: str, arm: Arm, seed: int) -> dict:
     pictures.mkdir(parents=True, exist_ok=True)
     sample_grid(pixels[:64]).save(pictures / f"{path.stem}.png")
     row = {
+        "data": given.data,
         "arm": name,
         "seed": seed,
         "fingerprint": mark,
         "weight": arm.weight,
+        "guidance": [entry.model_dump(mode="json") for entry in sampler.guidance],
         "seconds_to_learn": round(learning, 1),
         "seconds_per_1000": round(drawing / given.images * 1000, 1),
         "metrics": {

@@ -8,14 +8,17 @@ import torch
 import yaml
 
 import evaluation.classifier
+import studies.debias.controls
 import studies.debias.unit
 import training.attributes.predictor
 from dataset.config import DatasetConfig
 from dataset.prepare import prepare_dataset
 from models.analytic import GaussianMixtureDenoiser
+from models.attribute_predictor import BINS
 from studies.debias.__main__ import main, shares
 from studies.debias.arms import ARMS
 from studies.debias.controls import ClassShift, CleanAnswers, class_means
+from studies.debias.unit import GENERATION_SEED
 from studies.staged import ROOT
 
 
@@ -37,6 +40,7 @@ def small(tmp_path, monkeypatch):
     monkeypatch.setattr(evaluation.classifier, "MIN_BATCHES", 3)
     monkeypatch.setattr(training.attributes.predictor, "DRAWS", 1)
     monkeypatch.setattr(studies.debias.unit, "GROUP", 4)
+    monkeypatch.setattr(studies.debias.controls, "DRAWS", 1)
     defaults = list(training.attributes.predictor.fit.__kwdefaults__.items())
     monkeypatch.setattr(
         training.attributes.predictor.fit, "__kwdefaults__", dict(defaults) | {"steps": 2}
@@ -47,18 +51,38 @@ def small(tmp_path, monkeypatch):
         words += [f"--{option}", str(tmp_path / place)]
     for option in ("work", "rows"):
         words += [f"--{option}", str(tmp_path / option)]
-    return tmp_path, [*words, "--seeds", "20"]
+    return tmp_path, [*words, "--seeds", "21"]
 
 
 def test_every_arm_has_a_row_that_stands(small, capsys, monkeypatch):
     folder, words = small
+    seeds, drawn = set(), studies.debias.unit.generate_batches
+
+    def watched(denoiser, request, **rest):
+        seeds.add(request.seed)
+        return drawn(denoiser, request, **rest)
+
+    monkeypatch.setattr(studies.debias.unit, "generate_batches", watched)
     main(words)
     table = capsys.readouterr().out
     assert all(f"| {name} |" in table for name in ARMS)
-    row = json.loads((folder / "rows/marginal-20.json").read_text())
+    assert seeds == {GENERATION_SEED + 21}
+    data = "375_725"
+    rows = {file.name: file.read_text() for file in (folder / "rows").iterdir()}
+    assert len(rows) == len(ARMS) and f"{data}-unguided-21.json" in rows
+    row = json.loads(rows[f"{data}-marginal-1-21.json"])
     assert row["shares"]["3"]["wanted"] == 0.5
     assert set(row["metrics"]) >= {"fairness_discrepancy", "target_kid"}
-    assert (folder / "work/pictures/marginal-20.png").is_file()
+    assert (folder / f"work/pictures/{data}-marginal-1-21.png").is_file()
+    assert row["guidance"][0]["source"] is None
+    known = json.loads(rows[f"{data}-marginal_source-1-21.json"])["guidance"][0]["source"]
+    assert set(known) == {"3", "7"} and sum(known.values()) == pytest.approx(1)
+    main([*words, "--arms", "unguided,marginal", "--weight", "2"])
+    assert f"| {data} | marginal | 2 | 1 |" in capsys.readouterr().out
+    assert {file.name for file in (folder / "rows").iterdir()} - set(rows) == {
+        f"{data}-marginal-2-21.json"
+    }
+    assert all((folder / "rows" / name).read_text() == text for name, text in rows.items())
     monkeypatch.setattr(studies.debias.unit, "trained", None)  # nothing is trained again
     main(words)
     assert capsys.readouterr().out.count("seconds") == 1
@@ -106,6 +130,28 @@ def test_a_shift_moves_by_the_difference_of_means():
     x, sigma = torch.zeros(2, 1, 1, 2), torch.full((2,), 0.002)
     out = moved(x, sigma, torch.tensor([0, 1])).view(2, 2)
     torch.testing.assert_close(out, torch.tensor([[-1.0, -1.0], [1.0, 1.0]]), atol=0.01, rtol=0)
+
+
+class Recording(Halves):
+    """Halves that keep what they are asked."""
+
+    def __init__(self):
+        self.asked = []
+
+    def encode(self, x, sigma, labels=None):
+        self.asked.append((x.clone(), sigma.clone()))
+        return super().encode(x, sigma, labels)
+
+
+def test_the_means_of_few_images_differ_as_the_classes_at_the_highest_noise():
+    images = torch.tensor([[-1.0, 0.0], [1.0, 2.0], [1.0, 2.0]]).view(3, 1, 1, 2)
+    network = Recording()
+    means = class_means(network, images, torch.tensor([0, 1, 1]), 2)
+    difference = (means[:, 1] - means[:, 0]).flatten(1)  # [BINS, 2], free of noise up to 80
+    torch.testing.assert_close(difference, torch.full((BINS, 2), 2.0), atol=1e-3, rtol=0)
+    first = torch.stack([x[0] for x, _ in network.asked]).flatten(1)
+    assert len(first.unique(dim=0)) == len(network.asked) >= 16 * BINS
+    assert all(len(sigma.unique()) == 1 for _, sigma in network.asked)
 
 
 def test_a_classifier_of_clean_images_sees_the_estimate():
