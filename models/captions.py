@@ -1,7 +1,7 @@
 """Labels that are captions: the rows of a table of encoded texts."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor, nn
@@ -99,13 +99,19 @@ class FrozenEncoder(Protocol):
         """Of each caption the words that it does not know, and whether it knows no other."""
         ...
 
+    def counted(self, captions: Sequence[str]) -> list[int | None]:
+        """Of each caption how many of its first tokens count; None where all do."""
+        ...
+
     def describe(self) -> dict[str, Any]:
         """Its kind and the hash of its files."""
         ...
 
 
 class EncodedCaptions(CaptionTable):
-    """The table that a frozen encoder makes of captions, when it is first looked at.
+    """The table that a frozen encoder makes of captions, when one is first asked for.
+
+    Copies of a denoiser share the tensors of a table that is made, since nothing trains them.
 
     Args:
         encoder: of the captions.
@@ -119,19 +125,41 @@ class EncodedCaptions(CaptionTable):
         )
         self.encoder, self.captions = encoder, tuple(captions)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """With buffers of its own, so that it moves alone, which are the same tensors at first."""
+        copied = type(self)(self.encoder, self.captions)
+        for name, tensor in self.named_buffers():
+            copied.register_buffer(name, tensor, persistent=False)
+        return copied.train(self.training)
+
     @property
     def num_classes(self) -> int:
         return len(self.captions)
 
+    @property
+    def _made(self) -> bool:
+        return len(self.mask) == len(self.captions)
+
+    def embed(
+        self, labels: Tensor | None, batch: int, device: torch.device, dtype: torch.dtype
+    ) -> Condition | None:
+        """As of a table; where no label asks for anything, no table is made for it."""
+        if labels is None or (not self._made and not self.training and bool((labels < 0).all())):
+            vector = torch.zeros(batch, self.width, device=device, dtype=dtype)
+            tokens = vector.new_empty(batch, 0, self.width)
+            return Condition(vector, tokens, tokens.new_empty(batch, 0, dtype=torch.bool))
+        return super().embed(labels, batch, device, dtype)
+
     def look_up(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        if len(self.mask) != len(self.captions):
+        if not self._made:
             self._set(self.captions, *self.encoder.encode(self.captions))
         return super().look_up(rows)
 
     def ask(self, captions: Sequence[str]) -> list[str]:
         refuse_blank(captions)
         remarks = []
-        for caption, (words, alone) in zip(captions, self.encoder.unknown(captions), strict=True):
+        told = (self.encoder.unknown(captions), self.encoder.counted(captions))
+        for caption, (words, alone), counted in zip(captions, *told, strict=True):
             if alone:
                 raise ValueError(
                     f"prompt {caption!r:.80}: the encoder knows no word of it: use other words"
@@ -140,6 +168,8 @@ class EncodedCaptions(CaptionTable):
                 remarks.append(
                     f"prompt {caption!r:.80}: unknown to the encoder: {few(words, SHOWN)}"
                 )
+            if counted is not None:
+                remarks.append(cut_remark(caption, counted))
         self._set(captions, *self.encoder.encode(captions))
         return remarks
 
@@ -149,6 +179,11 @@ class EncodedCaptions(CaptionTable):
 
     def describe(self) -> dict[str, Any]:
         return self.encoder.describe()
+
+
+def cut_remark(caption: str, counted: int) -> str:
+    """That an encoder reads the caption's first tokens only."""
+    return f"prompt {caption!r:.80}: only its first {counted} tokens count"
 
 
 def refuse_blank(captions: Sequence[str]) -> None:

@@ -239,8 +239,9 @@ def load_denoiser(path: str | Path, device: torch.device | str = "cpu") -> Denoi
         codec = make_codec(description.get("codec"))
         codec.look_near(path)
         names = described_names(description)
-        shape, classes = image_shape(description), whole(description, "num_classes", 0, 1_000_000)
-        text = described_text(description, path)
+        shape, text = image_shape(description), described_text(description, path)
+        most = 1_000_000 if text is None else 1_000_000_000  # each image may have its own caption
+        classes = whole(description, "num_classes", 0, most)
         denoiser = Denoiser(shape, classes, config, codec, names, text)
         tensors = merged_as_described(tensors, description)
         further = split_adapters(tensors)[1]

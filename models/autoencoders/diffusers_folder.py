@@ -43,7 +43,7 @@ class DiffusersFolder:
 
 def read_diffusers_folder(path: str | Path) -> DiffusersFolder:
     """What the folder holds. Raises ValueError, with the mend, for one without an autoencoder."""
-    folder = _find(Path(path))
+    folder = _find(Path(os.path.expanduser(path)))
     if not folder.is_dir():
         raise ValueError(f"the folder {path} does not exist: {MAKE}")
     if not (folder / "config.json").is_file():

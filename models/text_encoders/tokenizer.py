@@ -30,6 +30,20 @@ def tokenise(
     return padded(rows)
 
 
+def tokens_that_count(
+    content: bytes, captions: Sequence[str], most: int, *, special: bool = True
+) -> list[int | None]:
+    """Of each caption how many of its own tokens `tokenise` keeps; None where it keeps all.
+
+    content, most, special: as of `tokenise`.
+    """
+    tokenizer = _tokenizer(content)
+    tokenizer.no_truncation()
+    kept = most - (tokenizer.num_special_tokens_to_add(False) if special else 0)
+    coded = tokenizer.encode_batch(list(captions), add_special_tokens=False)
+    return [kept if len(one) > kept else None for one in coded]
+
+
 def unknown_parts(content: bytes, captions: Sequence[str]) -> list[tuple[list[str], bool]]:
     """Of each caption the words that the tokenizer does not know, and whether it knows no other.
 
@@ -71,10 +85,9 @@ def tokenizers_library() -> Any:
 
 def padded(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     """Rows of numbers as int64 [M, T] with zeros behind them, and bool [M, T] where they are."""
+    lengths = torch.tensor([len(row) for row in rows], dtype=torch.int64)
     length = max(1, max(map(len, rows), default=0))
-    index = torch.zeros(len(rows), length, dtype=torch.int64)
-    mask = torch.zeros(len(rows), length, dtype=torch.bool)
-    for number, row in enumerate(rows):
-        index[number, : len(row)] = torch.tensor(row, dtype=torch.int64)
-        mask[number, : len(row)] = True
+    mask = torch.arange(length) < lengths[:, None]
+    index = torch.zeros(mask.shape, dtype=torch.int64)
+    index[mask] = torch.tensor([number for row in rows for number in row], dtype=torch.int64)
     return index, mask

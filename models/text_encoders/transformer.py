@@ -8,7 +8,12 @@ from torch import Tensor
 
 from models.layers.magnitude_preserving import pixel_norm
 from models.text_encoders.files import EncoderFiles
-from models.text_encoders.tokenizer import tokenise, tokenizers_library, unknown_parts
+from models.text_encoders.tokenizer import (
+    tokenise,
+    tokenizers_library,
+    tokens_that_count,
+    unknown_parts,
+)
 from models.text_encoders.weights import Tensors, load_weights, width_of
 
 AT_ONCE = 64
@@ -55,6 +60,9 @@ class TransformerEncoder:
 
     def unknown(self, captions: Sequence[str]) -> list[tuple[list[str], bool]]:
         return unknown_parts(self.files.tokenizer(), captions)
+
+    def counted(self, captions: Sequence[str]) -> list[int | None]:
+        return tokens_that_count(self.files.tokenizer(), captions, self.most)
 
     def describe(self) -> dict[str, Any]:
         return {"encoder": self.name, "sha256": self.files.sha256}

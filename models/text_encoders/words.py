@@ -10,7 +10,7 @@ from torch import Tensor
 
 from foundation.few_names import few
 from foundation.json_hash import json_hash
-from models.captions import SHOWN, CaptionTable, refuse_blank
+from models.captions import SHOWN, CaptionTable, cut_remark, refuse_blank
 from models.layers.magnitude_preserving import MPEmbedding, pixel_norm
 from models.text_encoders.tokenizer import padded
 
@@ -75,6 +75,8 @@ class WordTable(CaptionTable):
                 remarks.append(
                     f"prompt {caption!r:.80}: unknown words left out: {few(unknown, SHOWN)}"
                 )
+            if len(words) - len(unknown) > self.most:
+                remarks.append(cut_remark(caption, self.most))
         index, mask = _numbered(captions, self.vocabulary, self.most)
         self.set_table(words=index, mask=mask)
         return remarks

@@ -113,6 +113,38 @@ def test_captions_of_a_table(tmp_path, name):
     assert data.label_names[data.labels[12 + 2]] == "by its name alone"
 
 
+def test_a_json_string_may_hold_what_python_takes_for_the_end_of_a_line(tmp_path):
+    folder = pictures(tmp_path / "set", caption="")
+    texts = {0: "first\u2028second", 2: "next\u0085line", 4: "form\u2029feed"}
+    rows = [{"file_name": f"cat/{n:02d}.png", "text": text} for n, text in texts.items()]
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+    (folder / "a.jsonl").write_bytes("\r\n".join([*lines, "", ""]).encode())
+    prepare(folder, tmp_path / "out", captions={"kind": "table", "file": "a.jsonl"})
+    data = ImageDataset(tmp_path / "out")
+    assert [data.label_names[data.labels[position]] for position in range(3)] == [
+        "first second",
+        "next line",
+        "form feed",
+    ]
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_table_is_read_whole_or_refused(tmp_path, monkeypatch, inside):
+    folder = pictures(tmp_path / "set", caption="")
+    table = (folder if inside else tmp_path) / "a.csv"
+    rows = [f"{n:02d}.png,picture {n}\n" for n in range(24)]
+    table.write_text("".join(["file_name,text\n", *rows]))
+    captions = {"kind": "table", "file": "a.csv" if inside else str(table)}
+    monkeypatch.setattr("dataset.sources.captions.read.MOST_BYTES", table.stat().st_size)
+    prepare(folder, tmp_path / "out", captions=captions)
+    assert ImageDataset(tmp_path / "out").num_classes == 24
+    with table.open("a") as file:
+        file.write("\n")
+    with pytest.raises(DatasetError, match=r"\.file: .*a\.csv is larger than \d+ bytes") as error:
+        prepare(folder, tmp_path / "out", captions=captions)
+    assert "\n" not in str(error.value) and "leave out the columns" in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("captions", "told"),
     [

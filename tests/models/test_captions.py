@@ -1,14 +1,16 @@
 """Denoisers whose labels are captions: oracles of tables, of the null token and of guidance."""
 
+import copy
+
 import pytest
 import torch
 
-from models.captions import CaptionTable
+from models.captions import CaptionTable, EncodedCaptions
 from models.config import ModelConfig
 from models.denoiser import Denoiser, describe, load_denoiser
 from models.layers.low_rank_adapter import adapter_names, add_adapters, switched_on
 from models.transfer import initialise_from
-from models.weights import save_weights
+from models.weights import WeightsError, save_weights
 from sampling.guidance.classifier_free import ClassifierFree
 
 CAPTIONS = ("a red ball", "a blue ball on a box", "box")
@@ -35,6 +37,56 @@ def table(length=5, width=8, captions=3, seed=3):
     mask = torch.arange(length) < 1 + torch.arange(captions)[:, None]
     tokens, pooled = (torch.randn(captions, *s, width, generator=draw) for s in ((length,), ()))
     return CaptionTable(tokens, mask, pooled).double()
+
+
+class Encoder:
+    """Encodes captions as the rows of `table`, and counts how often."""
+
+    width, times = 8, 0
+
+    def encode(self, captions):
+        self.times += 1
+        made = table(captions=len(captions))
+        return made.tokens, made.mask, made.pooled
+
+    def describe(self):
+        return {}
+
+
+def encoded():
+    """A denoiser that reads an `Encoder`'s captions, and this encoder."""
+    denoiser, encoder = make(), Encoder()
+    denoiser.conditions = EncodedCaptions(encoder, CAPTIONS).double().eval()
+    return denoiser, encoder
+
+
+@pytest.mark.parametrize("labels", [None, torch.full((4,), -1)])
+def test_where_nothing_is_asked_for_no_caption_is_encoded(labels):
+    denoiser, encoder = encoded()
+    none = denoiser(X, SIGMA, labels)
+    assert encoder.times == 0
+    out = denoiser(X, SIGMA, LABELS)
+    assert encoder.times == 1 and (out - none).abs().amax((1, 2, 3))[0] > 1e-3
+    torch.testing.assert_close(out[2], none[2], rtol=0, atol=1e-12)  # its label is -1
+    torch.testing.assert_close(denoiser(X, SIGMA, labels), none, rtol=0, atol=1e-12)
+
+
+def test_copies_share_the_encoded_table_and_move_alone():
+    denoiser, encoder = encoded()
+    expected = denoiser(X, SIGMA, LABELS)
+    copied = copy.deepcopy(denoiser)
+    names = {"tokens", "mask", "pooled"}
+    assert {name for name, _ in copied.conditions.named_buffers()} == names
+    for name in names:
+        assert getattr(copied.conditions, name) is getattr(denoiser.conditions, name)
+    assert copied.state_dict().keys() == denoiser.state_dict().keys()
+    assert torch.equal(copied(X, SIGMA, LABELS), expected) and encoder.times == 1
+    assert copied.float().conditions.tokens.dtype == torch.float32
+    assert copied.to("meta").conditions.tokens.device.type == "meta"
+    assert torch.equal(denoiser(X, SIGMA, LABELS), expected)
+    other = copy.deepcopy(denoiser)
+    other.conditions._set(["x"], *encoder.encode(["x"]))
+    assert torch.equal(denoiser(X, SIGMA, LABELS), expected)
 
 
 def test_pooled_one_hot_rows_without_tokens_are_classes():
@@ -120,6 +172,19 @@ def test_weights_on_disk_hold_the_words_and_not_the_table(tmp_path):
     out = loaded(X.float(), SIGMA.float(), LABELS)
     assert torch.equal(out, denoiser(X.float(), SIGMA.float(), LABELS))
     assert not {name for name in denoiser.state_dict() if "mask" in name or "words" in name}
+
+
+def test_weights_of_more_than_a_million_captions_can_be_loaded(tmp_path):
+    many = 1_000_001
+    denoiser, path = make(captions=CAPTIONS).float(), tmp_path / "a.safetensors"
+    names = [*CAPTIONS, *["box"] * (many - 3)]
+    about = describe(denoiser) | {"num_classes": many, "label_names": names}
+    save_weights(path, denoiser.state_dict(), about)
+    assert load_denoiser(path).num_classes == many
+    plain = make(ModelConfig(**PLAIN)).float()
+    save_weights(path, plain.state_dict(), describe(plain) | {"num_classes": many})
+    with pytest.raises(WeightsError, match="not a whole number from 0 to 1000000"):
+        load_denoiser(path)
 
 
 def test_fine_tuning_takes_over_the_words_that_both_know(tmp_path):

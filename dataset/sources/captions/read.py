@@ -11,7 +11,7 @@ from dataset.sources.regular_file import open_regular
 
 Opener = Callable[[], IO[bytes]]
 MOST_BYTES = 1 << 28
-"""Of a table; a text file beside an image is read no further than its first MOST_LETTERS."""
+"""Of a table, larger ones are refused; of a text file beside an image the first letters count."""
 MOST_LETTERS = 2000
 
 
@@ -60,24 +60,37 @@ def _first_line(name: str, opener: Opener) -> str:
 
 
 def _table(config: InTable, files: Mapping[str, Opener], roots: Sequence[Path]) -> bytes:
-    opener = files.get(config.file)
     try:
-        if opener is not None:
-            with opener() as file:
-                return file.read(MOST_BYTES)
-        for root in roots:
-            path = root / Path(config.file).expanduser()
-            if path.exists():
-                with open_regular(path) as file:
-                    return file.read(MOST_BYTES)
+        data = _beginning(config.file, files, roots)
     except Exception as error:  # a damaged zip member may raise anything
         raise DatasetError(
             f"dataset.captions.file: {config.file} cannot be read ({str(error)[:120]}): mend it"
         ) from None
-    raise DatasetError(
-        f"dataset.captions.file: {config.file} lies neither among the images nor in "
-        f"{', '.join(str(root.absolute()) for root in roots)}: correct the path"
-    )
+    if data is None:
+        raise DatasetError(
+            f"dataset.captions.file: {config.file} lies neither among the images nor in "
+            f"{', '.join(str(root.absolute()) for root in roots)}: correct the path"
+        )
+    if len(data) > MOST_BYTES:
+        raise DatasetError(
+            f"dataset.captions.file: {config.file} is larger than {MOST_BYTES:,} bytes, the most "
+            "that is read: leave out the columns and rows that these images do not need"
+        )
+    return data
+
+
+def _beginning(name: str, files: Mapping[str, Opener], roots: Sequence[Path]) -> bytes | None:
+    """A table's first MOST_BYTES and one more, which tells a longer one; None: there is none."""
+    opener = files.get(name)
+    if opener is not None:
+        with opener() as file:
+            return file.read(MOST_BYTES + 1)
+    for root in roots:
+        path = root / Path(name).expanduser()
+        if path.exists():
+            with open_regular(path) as file:
+                return file.read(MOST_BYTES + 1)
+    return None
 
 
 def _clean(caption: str) -> str:

@@ -66,9 +66,10 @@ def _rows(config: InTable, data: bytes) -> Iterator[tuple[int, Mapping[str, Any]
     try:
         text = data.decode("utf-8-sig")
         if PurePosixPath(config.file).suffix.lower() in (".jsonl", ".ndjson"):
-            for number, line in enumerate(text.splitlines(), 1):
+            # Not splitlines(): a JSON string may hold U+2028 and U+0085 as they are.
+            for number, line in enumerate(text.split("\n"), 1):
                 if line.strip():
-                    row = json.loads(line)
+                    row = json.loads(line.removesuffix("\r"))
                     if not isinstance(row, dict):
                         raise ValueError(f"row {number} is no JSON object")
                     yield number, row

@@ -159,6 +159,15 @@ def test_without_the_library_one_line_says_how_to_get_it(tmp_path, monkeypatch):
     assert "pip install -e '.[diffusers]'" in refusal(tmp_path)
 
 
+def test_a_folder_may_lie_in_the_users_home(tmp_path, monkeypatch):
+    saved("AutoencoderTiny", tmp_path / "vae")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert read_diffusers_folder("~/vae").folder == tmp_path / "vae"
+    assert refusal("~/vae") is None
+    assert "~/absent does not exist" in refusal("~/absent")
+
+
 def test_a_relative_folder_is_found_in_the_project_itself(tmp_path, monkeypatch):
     """DVC may run the stage in a copy of the project that lacks what git does not know."""
     saved("AutoencoderTiny", tmp_path / "project" / "vae")

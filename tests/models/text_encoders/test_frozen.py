@@ -224,6 +224,29 @@ def test_words_that_the_encoder_does_not_know_are_told(tmp_path, kind):
     assert table.captions == ("a red ball", "red zebra")  # as before
 
 
+@pytest.mark.parametrize("kind", ["minilm", "clip", "static"])
+def test_a_prompt_that_is_cut_is_told(tmp_path, kind):
+    static = {"embedding": torch.randn(len(VOCABULARY), WIDTH)}
+    tensors = {"minilm": bert_tensors, "clip": clip_tensors, "static": lambda: static}[kind]()
+    folder = folder_of(tmp_path / "encoder", tensors)
+    table, _ = table_of(kind, folder, CAPTIONS, tokens=3)
+    counted = 3 if kind == "static" else 1  # without the two marks of its ends
+    fits, longer = (" ".join(["red"] * (counted + more)) for more in (0, 1))
+    assert table.ask([fits, longer]) == [
+        f"prompt {longer!r}: only its first {counted} tokens count"
+    ]
+    assert torch.equal(table.pooled[0], table.pooled[1])
+
+
+@pytest.mark.parametrize("kind", ["minilm", "clip"])
+def test_too_few_tokens_for_a_word_between_the_marks_are_refused(kind):
+    text = {"kind": kind, "path": "nowhere"}
+    assert ModelConfig.model_validate({"text": text | {"tokens": 3}})
+    assert ModelConfig.model_validate({"text": {"kind": "static", "tokens": 1}})
+    with pytest.raises(ValueError, match=r"text.*tokens\n.*at least 3 are needed: 2 mark the ends"):
+        ModelConfig.model_validate({"text": text | {"tokens": 2}})
+
+
 def test_a_static_table_of_small_integers_in_npy(tmp_path):
     folder = folder_of(tmp_path / "encoder", {"x": torch.zeros(2, 2)})
     (folder / "model.safetensors").unlink()

@@ -55,6 +55,17 @@ def test_prompts_drop_unknown_words_and_refuse_nothing_but_unknown_words():
     assert words.num_classes == 2  # a refusal changes nothing
 
 
+def test_a_prompt_that_is_cut_is_told_and_unknown_words_do_not_count():
+    words = make(most=2)
+    assert words.ask(["red balls", "the purple ball"]) == [
+        "prompt 'the purple ball': unknown words left out: purple"
+    ]
+    assert words.ask(["the red ball", "red ball"]) == [
+        "prompt 'the red ball': only its first 2 tokens count"
+    ]
+    assert words.mask.sum(1).tolist() == [2, 2]
+
+
 def test_captions_without_words_are_refused_before_any_training():
     config = ModelConfig.model_validate({"text": {"kind": "words"}})
     with pytest.raises(ValueError, match="no caption holds a word"):
