@@ -7,7 +7,9 @@
 Arms: a denoiser of pixels; one of the latents of principal components; one of the latents of a
 small KL autoencoder, whose training counts. Their lengths are chosen so that each takes about
 the same processor time of one thread; the row keeps what it took. Each arm and seed is a row in
---rows; a row that stands is not computed again, and a training that was stopped goes on.
+--rows; a row that stands is not computed again, and a training that was stopped goes on. A unit
+begins no further stage after --minutes of one start. Below the table stand the aims: KID over that
+of the pixel arm of the same seed, and PSNR of reconstructions.
 """
 
 import argparse
@@ -15,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from foundation.json_files import read_object
+from studies.emoji.aims import KID_RATIO, PSNR, aims_table
 from studies.emoji.install import OUT
 from studies.emoji.unit import ITEM, TRAINED, Given, unit
 from studies.named_arms import named_arms
-from studies.staged import StageError
+from studies.staged import OutOfMinutes, StageError, add_minutes
 from studies.tables import markdown, rows_by, spread
 
 COMMON: dict[str, Any] = {
@@ -48,12 +51,13 @@ ARMS: dict[str, dict[str, Any]] = {
         "train": {"total_kimg": 110, "lr_decay_kimg": 55},
     },
 }
+PSNR_METRIC = "reconstruction_psnr"
 SHOWN = {
     "kid": ("KID", 4),
     "fd": ("FD", 1),
     "recall": ("recall", 3),
     "coverage": ("coverage", 3),
-    "reconstruction_psnr": ("PSNR", 1),
+    PSNR_METRIC: ("PSNR", 1),
     "kid_reconstruction": ("KID of reconstruction", 4),
 }
 
@@ -71,6 +75,7 @@ def main(arguments: list[str] | None = None) -> None:
     add("--seeds", default="21,22,23", help="default: %(default)s; 20 is for tuning")
     add("--work", type=Path, default=Path(".runs/studies/latents"), metavar="FOLDER")
     add("--rows", type=Path, default=Path("studies/rows/latents"), metavar="FOLDER")
+    add_minutes(parser)
     add("--list", action="store_true", help="print the table of the rows that stand, and stop")
     options = parser.parse_args(arguments)
     names = named_arms(parser, options.arms, ARMS)
@@ -80,11 +85,14 @@ def main(arguments: list[str] | None = None) -> None:
             COMMON | {"dataset": COMMON["dataset"] | pictures["dataset"]},
             options.work,
             options.rows,
+            options.minutes,
         )
         try:
             for seed in map(int, options.seeds.split(",")):
                 for name in names:
                     unit(given, name, ARMS[name], seed, metrics)
+        except OutOfMinutes as stop:
+            parser.exit(1, f"{stop}\n")
         except (StageError, OSError, ValueError) as error:
             parser.error(str(error))
     print(table(options.rows))
@@ -96,7 +104,7 @@ def metrics(outputs: Path, params: dict) -> dict[str, Any]:
 
 
 def table(rows: Path) -> str:
-    """Markdown: each arm, mean and deviation over its seeds."""
+    """Markdown: each arm, mean and deviation over its seeds; then the aims."""
     found = {arm: sets for (arm,), sets in rows_by(rows, "arm").items()}
     if not found:
         return f"no row stands in {rows}\n"
@@ -113,7 +121,22 @@ def table(rows: Path) -> str:
         kimg = f"{sets[0]['kimg']:g}"
         lines.append([name, kimg, str(len(sets)), spread(minutes, 1), *cells])
     head = ["arm", "kimg", "seeds", "minutes", *(title for title, _ in SHOWN.values())]
-    return markdown(head, lines)
+    return f"{markdown(head, lines)}\n{aims(found)}"
+
+
+def aims(found: dict[str, list[dict]]) -> str:
+    """Markdown: KID over that of the pixel arm of the same seed, and PSNR, beside their aims.
+
+    found: {arm: rows}; a seed without a row of the pixel arm has no KID ratio
+    """
+    pixels = {row["seed"]: row["metrics"]["kid"]["value"] for row in found.get("pixels", [])}
+    reached = []
+    for name in sorted(set(found) - {"pixels"}, key=list(ARMS).index):
+        sets = [(row["seed"], row["metrics"]) for row in found[name]]
+        ratios = [m["kid"]["value"] / pixels[seed] for seed, m in sets if seed in pixels]
+        psnr = [m[PSNR_METRIC]["value"] for _, m in sets if PSNR_METRIC in m]
+        reached += [(name, KID_RATIO, ratios), (name, PSNR, psnr)]
+    return aims_table(reached)
 
 
 def _floor(metric: dict | None, digits: int) -> str:

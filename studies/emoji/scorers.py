@@ -61,3 +61,18 @@ def colours(images: np.ndarray) -> np.ndarray:
 def share_right(found: Sequence[str], wanted: Sequence[str]) -> float:
     """Accuracy; chance is one over the number of names, if they are equally frequent."""
     return float(np.mean([one == other for one, other in zip(found, wanted, strict=True)]))
+
+
+def shares_swapped(
+    found: Sequence[str], asked: Sequence[str], owners: Sequence[str]
+) -> tuple[float, float]:
+    """Shares of pictures that show what was asked, and what the caption that owned the noise says.
+
+    Of the pictures whose two captions differ in it, so the two shares add up to at most 1; nan
+    where none differ.
+    """
+    differ = [one for one in zip(found, asked, owners, strict=True) if one[1] != one[2]]
+    if not differ:
+        return float("nan"), float("nan")
+    seen, wanted, owned = zip(*differ, strict=True)
+    return share_right(seen, wanted), share_right(seen, owned)

@@ -13,7 +13,7 @@ from foundation.atomic_files import write_text
 from foundation.json_files import read_object
 from foundation.json_hash import json_hash
 from foundation.nested_settings import merged
-from studies.staged import ROOT, run_stages
+from studies.staged import MINUTES, ROOT, Limit, run_stages
 
 LENGTH, SAMPLER = 0.1, "heun18"
 ITEM = f"{LENGTH}-{SAMPLER}"
@@ -30,6 +30,8 @@ class Given:
     """Its params, less those of the arms."""
     work: Path
     rows: Path
+    minutes: float = MINUTES
+    """Wall-clock, of one start, after which a unit begins no further stage."""
 
 
 def params_of(common: Mapping[str, Any]) -> dict:
@@ -49,12 +51,12 @@ def params_of(common: Mapping[str, Any]) -> dict:
     return merged(merged(params, once), common)
 
 
-def prepared(given: Given) -> Path:
+def prepared(given: Given, limit: Limit) -> Path:
     """The folder `outputs` with the data set and the reference that all units share."""
     params = params_of(given.common)
     made_of = {key: params[key] for key in ("dataset", "evaluation")}
     folder = given.work / f"data-{json_hash(made_of)[:16]}"
-    run_stages(folder, params, MADE_ONCE)
+    run_stages(folder, params, MADE_ONCE, limit=limit)
     return folder / "outputs"
 
 
@@ -68,11 +70,14 @@ def unit(
 ) -> dict:
     """Train and judge an arm with a seed, unless its row stands; returns the row.
 
+    Raises StageError, or OutOfMinutes where given.minutes were used before a stage.
+
     Args:
         finish: called with the folder `outputs` and the params; what it returns is in the row.
         evaluated: whether the stage evaluate runs too.
     """
-    data = prepared(given)
+    limit = Limit(given.minutes)
+    data = prepared(given, limit)
     params = merged(params_of(given.common), {**arm, "seed": seed})
     mark = json_hash([params, ImageDataset(data / "dataset").content_hash])[:16]
     path = given.rows / f"{name}-{seed}.json"
@@ -81,7 +86,7 @@ def unit(
     shared = {part: data / part for part in ("dataset", "reference")}
     folder = given.work / f"{name}-{seed}-{mark}"
     stages = [*TRAINED, *([EVALUATE] if evaluated else [])]
-    seconds = run_stages(folder, params, stages, shared)
+    seconds = run_stages(folder, params, stages, shared, limit)
     row = {
         "arm": name,
         "seed": seed,

@@ -7,8 +7,11 @@
 A fifth of the pairs of an emoji and a skin tone is held out: training sees "waving hand" in other
 tones, and the tone on other emoji. The captions held out are then drawn. Scorers that no training
 and no sampler sees (studies/emoji/scorers.py) say how often the tone and the emoji are those of the
-caption, beside what they say of the real pictures. Then each caption is drawn from the noise of
-another: the picture has to follow the caption. Each seed is a row in --rows.
+caption, beside what they say of the real pictures. Then each caption is drawn from the noise that
+its neighbour had: the picture has to follow the caption asked, not the caption that owned the
+noise. Each seed is a row in --rows; a unit begins no further stage after --minutes of one start,
+and the same command goes on. Below the table stand the aims: tone, and emoji over that of the real
+pictures.
 """
 
 import argparse
@@ -20,9 +23,10 @@ import numpy as np
 from PIL import Image
 
 from foundation.json_files import read_object
+from studies.emoji.aims import BASE_RATIO, TONE, aims_table
 from studies.emoji.install import OUT
 from studies.emoji.unit import LENGTH, SAMPLER, Given, unit
-from studies.staged import StageError
+from studies.staged import OutOfMinutes, StageError, add_minutes
 from studies.tables import markdown, spread
 
 SIDE = 32
@@ -61,7 +65,10 @@ SHOWN = {
     "both": "both",
     "tone_real": "tone, real",
     "base_real": "emoji, real",
-    "base_swapped": "emoji, noise of another",
+    "tone_swapped": "swapped: tone asked",
+    "tone_owner": "tone of the noise's owner",
+    "base_swapped": "swapped: emoji asked",
+    "base_owner": "emoji of the noise's owner",
 }
 
 
@@ -77,11 +84,12 @@ def main(arguments: list[str] | None = None) -> None:
     add("--seeds", default="21,22,23", help="default: %(default)s; 20 is for tuning")
     add("--work", type=Path, default=Path(".runs/studies/words"), metavar="FOLDER")
     add("--rows", type=Path, default=Path("studies/rows/words"), metavar="FOLDER")
+    add_minutes(parser)
     add("--list", action="store_true", help="print the table of the rows that stand, and stop")
     options = parser.parse_args(arguments)
     if not options.list:
         place = {"dataset": COMMON["dataset"] | {"path": str(options.emoji.resolve() / "tones")}}
-        given = Given(COMMON | place, options.work, options.rows)
+        given = Given(COMMON | place, options.work, options.rows, options.minutes)
 
         def finish(outputs: Path, params: dict) -> dict[str, Any]:
             return scored(outputs, options.emoji, params["sampling"][SAMPLER])
@@ -90,6 +98,8 @@ def main(arguments: list[str] | None = None) -> None:
             for seed in map(int, options.seeds.split(",")):
                 for name, arm in ARMS.items():
                     unit(given, name, arm, seed, finish, evaluated=False)
+        except OutOfMinutes as stop:
+            parser.exit(1, f"{stop}\n")
         except (StageError, OSError, ValueError) as error:
             parser.error(str(error))
     print(table(options.rows))
@@ -99,7 +109,7 @@ def scored(outputs: Path, emoji: Path, sampler: dict) -> dict[str, Any]:
     """{"scores": {name: share}} of the captions held out; writes a sheet beside the weights."""
     from evaluation.pictures import sample_grid
     from evaluation.reference import load_reference
-    from studies.emoji.scorers import BaseScorer, ToneScorer, share_right
+    from studies.emoji.scorers import BaseScorer, ToneScorer, share_right, shares_swapped
 
     words = read_object(emoji / "words.json")
     train, held_out = words["train"], words["held_out"]
@@ -110,16 +120,20 @@ def scored(outputs: Path, emoji: Path, sampler: dict) -> dict[str, Any]:
     tone_of = ToneScorer(seen, [one["tone"] for one in train])
     base_of = BaseScorer(extractor.features(seen), [one["base"] for one in train])
     weights = outputs / "ema" / f"{LENGTH}.safetensors"
-    drawn = draw(weights, texts, range(len(texts)), sampler)
-    swapped = draw(weights, texts, range(len(texts), 2 * len(texts)), sampler)
+    own = np.arange(len(texts))  # caption i owns the noise of number i
+    drawn = draw(weights, texts, own, sampler)
+    swapped = draw(weights, texts, np.roll(own, 1), sampler)
     found = {
         name: (tone_of(images), base_of(extractor.features(images)))
         for name, images in (("", drawn), ("_real", real), ("_swapped", swapped))
     }
     scores: dict[str, float] = {}
-    for name, (some_tones, some_bases) in found.items():
-        scores[f"tone{name}"] = share_right(some_tones, tones)
-        scores[f"base{name}"] = share_right(some_bases, bases)
+    for number, (word, wanted) in enumerate((("tone", tones), ("base", bases))):
+        for name in ("", "_real"):
+            scores[f"{word}{name}"] = share_right(found[name][number], wanted)
+        owners = np.roll(wanted, 1).tolist()
+        asked_owner = shares_swapped(found["_swapped"][number], wanted, owners)
+        scores[f"{word}_swapped"], scores[f"{word}_owner"] = asked_owner
     both = zip(*found[""], strict=True)
     scores["both"] = share_right(
         [f"{t} {b}" for t, b in both], [f"{t} {b}" for t, b in zip(tones, bases, strict=True)]
@@ -129,17 +143,19 @@ def scored(outputs: Path, emoji: Path, sampler: dict) -> dict[str, Any]:
     return {"guidance": GUIDANCE, "scores": scores}
 
 
-def draw(weights: Path, texts: Sequence[str], numbers: range, sampler: dict) -> np.ndarray:
-    """Pictures uint8 [N, H, W, 3] for the captions, each from the noise of one of the numbers."""
+def draw(
+    weights: Path, texts: Sequence[str], numbers: Sequence[int] | np.ndarray, sampler: dict
+) -> np.ndarray:
+    """Pictures uint8 [N, H, W, C] for the captions, each from the noise of one of the numbers."""
     from sampling.config import SamplerConfig
     from sampling.from_weights import generate_chunk
     from sampling.request import GenerationRequest
 
-    guided = SamplerConfig(**sampler, guidance={"kind": "classifier_free", "weight": GUIDANCE})
+    guidance = ({"kind": "classifier_free", "weight": GUIDANCE},)
     request = GenerationRequest(
-        sampler=guided,
+        sampler=SamplerConfig(**sampler, guidance=guidance),
         seed=NOISE_SEED,
-        indices=numbers,
+        indices=[int(number) for number in numbers],
         labels=np.arange(len(texts)),
         batch_size=62,
         weights=str(weights),
@@ -161,16 +177,20 @@ def pictures(files: Sequence[Path]) -> np.ndarray:
 
 
 def table(rows: Path) -> str:
-    """Markdown: mean and deviation of each score over the seeds."""
+    """Markdown: mean and deviation of each score over the seeds; then the aims."""
     found = [read_object(file) for file in sorted(rows.glob("*.json"))]
     if not found:
         return f"no row stands in {rows}\n"
-    lines = []
+    lines, reached = [], []
     for name in sorted({row["arm"] for row in found}):
         sets = [row for row in found if row["arm"] == name]
         cells = [spread([row["scores"][key] for row in sets], 3) for key in SHOWN]
         lines.append([name, f"{sets[0]['kimg']:g}", str(len(sets)), *cells])
-    return markdown(["arm", "kimg", "seeds", *SHOWN.values()], lines)
+        scores = [row["scores"] for row in sets]
+        reached.append((name, TONE, [one["tone"] for one in scores]))
+        reached.append((name, BASE_RATIO, [one["base"] / one["base_real"] for one in scores]))
+    head = ["arm", "kimg", "seeds", *SHOWN.values()]
+    return f"{markdown(head, lines)}\n{aims_table(reached)}"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,13 @@
 import numpy as np
 
-from studies.emoji.scorers import LEVELS, BaseScorer, ToneScorer, colours, share_right
+from studies.emoji.scorers import (
+    LEVELS,
+    BaseScorer,
+    ToneScorer,
+    colours,
+    share_right,
+    shares_swapped,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -38,3 +45,9 @@ def test_the_emoji_is_that_of_the_nearest_picture():
     names = ["a", "a", "b", "b", "c", "c"]
     assert BaseScorer(features, names)(features + 0.01) == names
     assert share_right(["a", "b", "c"], ["a", "b", "a"]) == 2 / 3
+
+
+def test_captions_that_agree_say_nothing_about_a_swap():
+    asked, owners = ["a", "a", "b", "b"], ["a", "b", "a", "a"]
+    assert shares_swapped(["a", "a", "a", "c"], asked, owners) == (1 / 3, 1 / 3)
+    assert np.isnan(shares_swapped(["a"], ["a"], ["a"])).all()
