@@ -15,12 +15,11 @@ from pipelines.latents.makers import MAKERS
 from pipelines.latents.start import Start
 from pipelines.params import load_params
 from pipelines.ray_jobs.session import hide_gpus
-from pipelines.settings.schema import Params
 from pipelines.settings.yaml_file import ParamsError
 from pipelines.tracking.stage_run import stage_run
 from pipelines.workspace.fingerprint import pipeline_tag, stage_fingerprint
 from pipelines.workspace.paths import AUTOENCODER, DATASET, dvc_root
-from pipelines.workspace.weights_files import check_encoder, check_init
+from pipelines.workspace.weights_files import check_captions, check_encoder, check_init
 
 
 def main() -> None:
@@ -52,18 +51,6 @@ def main() -> None:
         run.log_artifact(file.with_suffix(".json"))
         run.describe(headline)
     print(f"autoencoder: {headline}")
-
-
-def check_captions(params: Params, dataset: ImageDataset) -> None:
-    """Raise ValueError, in one line, where model.text cannot read this data set's captions."""
-    if params.model.text is None:
-        return
-    from models.conditions import make_conditions
-
-    text = None
-    if dataset.num_classes:
-        text = params.model.text.begin(dataset.trained_names)
-    make_conditions(params.model, dataset.num_classes, dataset.label_names, text)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Finds bands that do not divide the images of these params."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from sampling.band_plan import band_plan, check_bands
@@ -9,8 +9,11 @@ if TYPE_CHECKING:
     from pipelines.settings.schema import Params
 
 
-def band_problems(params: "Params", rows: int) -> Iterator[str]:
-    """One line for each problem. rows: of what the denoiser sees."""
+def band_problems(params: "Params", rows: Callable[[], int]) -> Iterator[str]:
+    """One line for each problem. rows: of what the denoiser sees; asked only where bands are.
+
+    Where it raises ValueError, another check says why.
+    """
     levels, workers = len(params.model.channel_mult), params.cluster.band_workers
     for name in dict.fromkeys(params.samplers):
         sampler = params.sampling.get(name)
@@ -24,6 +27,10 @@ def band_problems(params: "Params", rows: int) -> Iterator[str]:
                 continue
             where, count = f"cluster.band_workers: {workers} for sampler {name}", plan.bands
         try:
-            check_bands(count, rows, levels)
+            height = rows()
+        except ValueError:
+            return
+        try:
+            check_bands(count, height, levels)
         except ValueError as error:
             yield f"{where}: {error}"

@@ -42,7 +42,7 @@ def combination_problems(params: "Params") -> list[str]:
         *_student_games(params),
         *_averages(params),
         *_samplers(params),
-        *band_problems(params, _side(params)),
+        *band_problems(params, lambda: _side(params)),
         *attribute_problems(params),
         *_evaluation(params),
         *student_problems(params),

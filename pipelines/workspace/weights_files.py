@@ -16,6 +16,7 @@ from sampling.config import SamplerConfig
 from training.config import TrainConfig
 
 if TYPE_CHECKING:
+    from dataset.store import ImageDataset
     from models.text_encoders.files import EncoderFiles
 
 
@@ -53,6 +54,18 @@ def init_file(params: Params) -> Path | None:
     if path is None:
         return None
     return weights_file(path, "train.init_from", "null to start from random weights")
+
+
+def check_captions(params: Params, dataset: "ImageDataset") -> None:
+    """Raise ValueError, in one line, where model.text cannot read this data set's captions."""
+    if params.model.text is None:
+        return
+    from models.conditions import make_conditions
+
+    text = None
+    if dataset.num_classes:
+        text = params.model.text.begin(dataset.trained_names)
+    make_conditions(params.model, dataset.num_classes, dataset.label_names, text)
 
 
 def check_init(params: Params) -> None:

@@ -19,6 +19,7 @@ from pipelines.params import ParamsError, check_params, load_params
 from pipelines.preset import apply_preset
 from pipelines.workspace.paths import AUTOENCODER, DATASET, LATENTS
 from pipelines.workspace.training_data import latents_folder, training_dataset
+from pipelines.workspace.weights_files import check_captions
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -73,11 +74,11 @@ def test_a_text_that_the_data_set_lacks_is_told_before_an_autoencoder_is_trained
     labelled = SimpleNamespace(
         num_classes=2, label_names=["a red ball", "a box"], trained_names=["a red ball", "a box"]
     )
-    autoencoder.check_captions(params, labelled)
+    check_captions(params, labelled)
     for names, classes, told in (([], 0, "needs captions"), (["?", "!"], 2, "word")):
         bare = SimpleNamespace(num_classes=classes, label_names=names, trained_names=names)
         with pytest.raises(ValueError, match=told):
-            autoencoder.check_captions(params, bare)
+            check_captions(params, bare)
 
 
 @pytest.mark.parametrize(
