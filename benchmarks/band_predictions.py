@@ -1,7 +1,7 @@
 """What bands of an image would gain on 2, 4 and 8 devices: predicted, not measured.
 
 One band is timed layer by layer on this machine's device, a GPU where there is one, and the links
-are figures of datasheets (sampling/band_cost.py). What a prediction is worth, benchmarks/bands.py
+are assumed from datasheets (sampling/band_cost.py). What a prediction is worth, benchmarks/bands.py
 tells: there two workers are timed beside it.
 """
 

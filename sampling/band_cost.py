@@ -30,9 +30,9 @@ class Link:
 
 
 NVLINK = Link(5e-6, 250e9)
-"""Of one direction between H100s, as NCCL reaches it; a datasheet's figure, not measured here."""
+"""One direction between A100s (NVLink 3, 300 GB/s in the datasheet) with some loss; assumed."""
 PCIE = Link(10e-6, 20e9)
-"""PCI Express 4.0 x16, through the host; likewise."""
+"""PCI Express 4.0 x16 (32 GB/s in the datasheet), through the host; likewise."""
 
 
 @dataclass(frozen=True)
