@@ -1,13 +1,12 @@
-import subprocess
-import sys
 from pathlib import Path
+from runpy import run_path
 
 import pytest
 import torch
 
 from foundation.workers import World
 
-ROOT = Path(__file__).parents[2]
+run_ranks = run_path(str(Path(__file__).parents[1] / "gloo_ranks.py"))["run_ranks"]
 
 WORKER = """
 import sys
@@ -47,18 +46,7 @@ dist.destroy_process_group()
 
 
 def test_two_workers(tmp_path):
-    workers = [
-        subprocess.Popen(
-            [sys.executable, "-c", WORKER, str(rank), str(tmp_path / "meeting")],
-            cwd=ROOT,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    for worker in workers:
-        _, errors = worker.communicate(timeout=120)
-        assert worker.returncode == 0, errors
+    run_ranks(["-c", WORKER], 2, tmp_path / "meeting", timeout=120)
 
 
 def test_alone_every_exchange_is_the_identity():

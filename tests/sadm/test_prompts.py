@@ -1,19 +1,20 @@
 """Words in place of labels, from Python: what `python -m pipelines.sample --prompt` draws."""
 
 import sys
+from pathlib import Path
+from runpy import run_path
 
 import numpy as np
 import pytest
-import torch
 
 import sadm
 from models.config import ModelConfig
-from models.denoiser import Denoiser, describe
-from models.weights import save_weights
+from models.denoiser import Denoiser
 from pipelines import sample
 from sampling.config import SamplerConfig
 from sampling.stored_sampler import sampler_settings
 
+save_words = run_path(str(Path(__file__).parents[1] / "word_weights.py"))["save_words"]
 CAPTIONS = ["a red ball", "a blue box"]
 FEW = SamplerConfig(
     solver="heun", grid="karras", steps=3, guidance=({"kind": "classifier_free", "weight": 2.0},)
@@ -23,25 +24,7 @@ FEW = SamplerConfig(
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     """Untrained weights whose pictures depend on the words asked for."""
-    torch.manual_seed(0)
-    text = {"kind": "words", "width": 8, "resolutions": (8,)}
-    config = ModelConfig(
-        channels=8, channel_mult=(1,), attention_resolutions=(), structural_blocks=(), text=text
-    )
-    denoiser = Denoiser((1, 8, 8), 2, config, label_names=CAPTIONS)
-    with torch.no_grad():
-        denoiser.unet.output_gain.fill_(1.0)
-        for name, parameter in denoiser.named_parameters():
-            if name.endswith("gain"):
-                parameter.fill_(1.0)
-    path = tmp_path_factory.mktemp("words") / "0.1.safetensors"
-    save_weights(path, denoiser.state_dict(), describe(denoiser) | {"sigma_rel": 0.1})
-    save_weights(
-        path.with_name("0.2.safetensors"),
-        denoiser.state_dict(),
-        describe(denoiser) | {"sigma_rel": 0.2},
-    )
-    return path
+    return save_words(tmp_path_factory.mktemp("words"), CAPTIONS, lengths=(0.1, 0.2))
 
 
 def draw(weights, **asked):

@@ -1,9 +1,6 @@
 """Four processes that share images draw what one process draws."""
 
-import os
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +11,7 @@ from sampling.band_plan import band_plan
 from sampling.banded import BandedDenoiser
 from sampling.config import SamplerConfig
 
-ROOT = Path(__file__).parents[2]
+run_ranks = runpy.run_path(str(Path(__file__).parents[1] / "gloo_ranks.py"))["run_ranks"]
 WORKER = Path(__file__).with_name("division_worker.py")
 NEARBY = runpy.run_path(str(WORKER))
 CASES, draw, network, inputs = (NEARBY[k] for k in ("CASES", "draw", "network", "inputs"))
@@ -23,21 +20,8 @@ CASES, draw, network, inputs = (NEARBY[k] for k in ("CASES", "draw", "network", 
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory) -> list[dict]:
     """What each of four real gloo processes has drawn, with random sleeps between messages."""
-    folder = tmp_path_factory.mktemp("spread")
-    paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "GOMP_SPINCOUNT": "0"}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, WORKER, str(rank), folder / "meeting", folder],
-            env=environment,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(4)
-    ]
-    for process in processes:
-        _, errors = process.communicate(timeout=240)
-        assert process.returncode == 0, errors
+    folder = tmp_path_factory.mktemp("division")
+    run_ranks([WORKER], 4, folder / "meeting", folder)
     return [torch.load(folder / f"{rank}.pt") for rank in range(4)]
 
 

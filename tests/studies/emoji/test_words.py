@@ -1,21 +1,20 @@
 """Drawing captions, and whether pictures follow them when the noise is swapped."""
 
 import json
+from pathlib import Path
+from runpy import run_path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 import evaluation.reference
 import sadm
-from models.config import ModelConfig
-from models.denoiser import Denoiser, describe
-from models.weights import save_weights
 from sampling.config import SamplerConfig
 from studies.emoji import words
 
+save_words = run_path(str(Path(__file__).parents[2] / "word_weights.py"))["save_words"]
 CAPTIONS = ["a red ball", "a blue box", "a red box"]
 FEW = {"solver": "heun", "grid": "karras", "steps": 3}
 COLOURS = {"light": (240, 208, 16), "medium": (176, 112, 16), "dark": (80, 48, 16)}
@@ -26,20 +25,7 @@ HELD_OUT = list(zip(SHAPES, COLOURS, strict=True))
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     """Untrained weights whose pictures depend on the words asked for."""
-    torch.manual_seed(0)
-    text = {"kind": "words", "width": 8, "resolutions": (8,)}
-    config = ModelConfig(
-        channels=8, channel_mult=(1,), attention_resolutions=(), structural_blocks=(), text=text
-    )
-    denoiser = Denoiser((1, 8, 8), 3, config, label_names=CAPTIONS)
-    with torch.no_grad():
-        denoiser.unet.output_gain.fill_(1.0)
-        for name, parameter in denoiser.named_parameters():
-            if name.endswith("gain"):
-                parameter.fill_(1.0)
-    path = tmp_path_factory.mktemp("words") / "0.1.safetensors"
-    save_weights(path, denoiser.state_dict(), describe(denoiser) | {"sigma_rel": 0.1})
-    return path
+    return save_words(tmp_path_factory.mktemp("words"), CAPTIONS)
 
 
 @pytest.fixture

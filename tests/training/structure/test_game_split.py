@@ -1,14 +1,12 @@
 """The game's gradient is that of the global batch, however the batch is split."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
+from runpy import run_path
 
 import pytest
 import torch
 
-ROOT = Path(__file__).parents[3]
+run_ranks = run_path(str(Path(__file__).parents[2] / "gloo_ranks.py"))["run_ranks"]
 WORKER = Path(__file__).with_name("game_split_worker.py")
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
 
@@ -17,20 +15,7 @@ TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
 def results(tmp_path_factory) -> dict:
     """All cases, from two real gloo processes."""
     folder = tmp_path_factory.mktemp("split")
-    paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "GOMP_SPINCOUNT": "0"}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, WORKER, str(rank), folder],
-            env=environment,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    for process in processes:
-        _, errors = process.communicate(timeout=240)
-        assert process.returncode == 0, errors
+    run_ranks([WORKER], 2, folder)
     # Rank 1's cases of both workers together are those of rank 0, seen from its side.
     return torch.load(folder / "1.pt") | torch.load(folder / "0.pt")
 
