@@ -1,8 +1,8 @@
 """Decoding latents in bands: a decoder of 3x3 convolutions and group norms, exact.
 
 Convolutions take their neighbours' rows, as the denoiser's do. A group norm needs the moments of
-the whole picture: each band's mean and sum of squared deviations are gathered and combined (Chan,
-Golub and LeVeque 1983, Eq. 2.1), which loses no digits where a mean is large.
+the whole picture: each band's mean and variance are gathered and combined (Chan, Golub and
+LeVeque 1983, Eq. 2.1), which loses no digits where a mean is large.
 """
 
 from collections.abc import Callable, Iterator

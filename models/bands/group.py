@@ -37,13 +37,13 @@ class GroupBands(HeldBands):
     """
 
     def __init__(self, group: dist.ProcessGroup | None = None, channel: int = 0):
-        self.group, self.channel, self.odd = group, channel, False
-        self.rank, size = dist.get_rank(group), dist.get_world_size(group)
+        self.group: Any = group or dist.group.WORLD
+        self.channel, self.odd = channel, False
+        self.rank, size = dist.get_rank(self.group), dist.get_world_size(self.group)
         super().__init__(size, range(self.rank, self.rank + 1))
-        self.process_group: Any = group or dist.group.WORLD
-        self.ranks = dist.get_process_group_ranks(group or dist.group.WORLD)
+        self.ranks = dist.get_process_group_ranks(self.group)
         # NCCL runs the messages of a pair one after the other, so both directions go at once.
-        self.both_ways_at_once = dist.get_backend(group) == "nccl"
+        self.both_ways_at_once = dist.get_backend(self.group) == "nccl"
         self._on_the_way: dict[object, Travelling] = {}
         self._tags: dict[object, int] = {}
 
@@ -131,8 +131,8 @@ class GroupBands(HeldBands):
             ]
             return dist.batch_isend_irecv(pairs)
         # The group's own methods, for dist.irecv and isend take longer than small messages do.
-        receiving = [self.process_group.recv([m[0]], m[2], m[3]) for m in messages]
-        return receiving + [self.process_group.send([m[1]], m[2], m[4]) for m in messages]
+        receiving = [self.group.recv([m[0]], m[2], m[3]) for m in messages]
+        return receiving + [self.group.send([m[1]], m[2], m[4]) for m in messages]
 
     def _gathering(self, parts: list[Tensor], own: Tensor) -> Travelling:
         handle = dist.all_gather(parts, own, self.group, async_op=True)

@@ -27,7 +27,12 @@ class HeldBands:
 
     def cut(self, x: Tensor) -> Tensor:
         """See Exchange. Raises ValueError where the rows cannot be cut evenly."""
-        height = rows_of_a_band(x.shape[-2], self.count)
+        height, left = divmod(x.shape[2], self.count)
+        if left:
+            raise ValueError(
+                f"{x.shape[2]} rows cannot be cut into {self.count} equal bands: choose a number "
+                "of bands that divides them"
+            )
         wide = F.pad(x, (0, 0, 1, 1))
         return torch.cat([wide[:, :, band * height :][:, :, : height + 2] for band in self.held])
 
@@ -49,13 +54,3 @@ class HeldBands:
         """See Exchange."""
         batch = held // len(self.held)
         return [band * tokens for band in self.held for _ in range(batch)]
-
-
-def rows_of_a_band(height: int, count: int) -> int:
-    """Rows of each of `count` bands; raises ValueError where they cannot be equally high."""
-    if count < 1 or height % count:
-        raise ValueError(
-            f"{height} rows cannot be cut into {count} equal bands: choose a number of bands that "
-            "divides them"
-        )
-    return height // count
