@@ -49,7 +49,8 @@ def learn(
     latents = LATENTS if args.dataset == DATASET and LATENTS.is_dir() else None
     dataset = open_dataset(args.dataset, latents)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    denoiser = load_denoiser(chosen_weights(args.weights, EMA), device)
+    args.weights = chosen_weights(args.weights, EMA)  # messages name the file
+    denoiser = load_denoiser(args.weights, device)
     check_fits(denoiser, dataset, args, settings)
     names = args.classes.split(",") if args.classes else None
     chosen = choose(
