@@ -68,7 +68,7 @@ def measure(
     fakes = max(2, (settings.structure.batch_size or settings.train.batch_size) // workers)
     threads = max(1, (os.cpu_count() or 1) // workers)
     with _threads(threads if device.type == "cpu" else None):
-        trial = _Trial(settings, dataset, device, clock)
+        trial = Trial(settings, dataset, device, clock)
         few = min(share, FEW)
         first = trial.mean_step(few)
         steps = STEPS * max(1.0, len(trial.kinds(few)) / 2)
@@ -97,7 +97,7 @@ def measure(
     return Measured(costs, *trial.sizes())
 
 
-class _Trial:
+class Trial:
     """A throw-away run, whose numbers of images per step and per play may be chosen."""
 
     def __init__(

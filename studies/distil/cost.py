@@ -2,19 +2,29 @@
 
   python -m studies.distil.cost --teacher studies/assets/fashion_mnist_600kimg.safetensors
 
-Times a few steps of every arm in turn, in seconds of this process, with an untrained teacher of the
-same shape. An arm's cost is that of its quickest round, since whatever else a machine does can only
-add to it; beside it stands that of the round after. Plays of a game are included, the pairs of
-`regression`, which the teacher draws once, are not.
+Times every kind of step of every arm in turn (those with the critic alone, those with both, each
+number of evaluations that a student's step may make), at the arm's own batch size, in seconds of
+this process; each kind counts as often as it occurs in training. The first column is of the least
+of each kind over all rounds, since whatever else a machine does can only add to it, the second of
+the medians. Plays of a game are included, the pairs of `regression`, which the teacher draws once,
+are not.
 """
 
 import argparse
 import time
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from statistics import median
+from typing import TYPE_CHECKING
 
 from studies.distil.arms import ARMS, CONTROL
 from studies.distil.inputs import add_inputs, given_of
 from studies.named_arms import named_arms
+
+if TYPE_CHECKING:
+    from dataset.store import ImageDataset
+    from training.run_settings import RunSettings
 
 PLAIN = "plain"
 ROUNDS = 5
@@ -40,40 +50,76 @@ def main(arguments: list[str] | None = None) -> None:
         found = measured(options, names)
     except (ValueError, OSError) as error:
         parser.error(str(error))
-    print("| arm | control steps an image | second quickest round |\n| --- | --- | --- |")
-    control = sorted(found[PLAIN])
-    for name, seconds in found.items():
-        ratios = [a / b for a, b in zip(sorted(seconds), control, strict=True)][:2]
+    print("| arm | control steps an image: least | median |\n| --- | --- | --- |")
+    for name in names:
+        ratios = [
+            cost_of(found[name], choose) / cost_of(found[PLAIN], choose) for choose in (min, median)
+        ]
         print(f"| {name} | " + " | ".join(f"{ratio:.2f}" for ratio in ratios) + " |")
 
 
-def measured(options: argparse.Namespace, names: list[str]) -> dict[str, list[float]]:
-    """{arm: seconds of an image in each round}."""
+@dataclass
+class Part:
+    """Something that an arm does while training."""
+
+    call: Callable[[], object]
+    times: float
+    """How often it is done for each image of training."""
+    seconds: list[float] = field(default_factory=list)
+    """One of each round."""
+
+
+def cost_of(parts: list[Part], choose: Callable[[list[float]], float]) -> float:
+    """Seconds for each image of training, from one of the seconds of each part."""
+    return sum(part.times * choose(part.seconds) for part in parts)
+
+
+def measured(options: argparse.Namespace, names: list[str]) -> dict[str, list[Part]]:
+    """{arm: its parts with their seconds}, on one thread."""
     import torch
 
     from dataset.store import ImageDataset
-    from pipelines.forecast.measure import measure
     from studies.distil.unit import unit_settings
 
+    torch.set_num_threads(1)
     given = given_of(options)
-    dataset, device = ImageDataset(given.dataset), torch.device("cpu")
-    settings = {}
+    dataset = ImageDataset(given.dataset)
+    parts = {}
     for name in names:
         arm = ARMS[name]
         if arm.kind == CONTROL:  # no weights are needed to time a step
             arm = replace(arm, changes=arm.changes | {"init_from": None})
-        settings[name] = unit_settings(given, arm, 0)
-    seconds: dict[str, list[float]] = {name: [] for name in names}
-    for number in range(-1, options.rounds):  # the first round warms up
-        for name in names[:: 1 if number % 2 else -1]:
-            one = settings[name]
-            costs = measure(one, dataset, 1, device, time.process_time).costs
-            plays = 0.0 if one.structure.kind == "none" else costs.play / one.structure.every
-            each = (costs.step + plays) / one.train.batch_size
-            print(f"{name}: {1e3 * each:.2f} ms an image", flush=True)
-            if number >= 0:
-                seconds[name].append(each)
-    return seconds
+        parts[name] = parts_of(unit_settings(given, arm, 0), dataset)
+    for number in range(options.rounds):
+        for name in names[:: -1 if number % 2 else 1]:
+            for part in parts[name]:
+                begin = time.process_time()
+                part.call()
+                part.seconds.append(time.process_time() - begin)
+        print(f"round {number + 1} of {options.rounds}", flush=True)
+    return parts
+
+
+def parts_of(settings: "RunSettings", dataset: "ImageDataset") -> list[Part]:
+    """Every kind of step of a training, and the plays of its game; each was done once before."""
+    import torch
+
+    from pipelines.forecast.measure import Trial
+
+    batch, game = settings.train.batch_size, settings.structure
+    trial = Trial(settings, dataset, torch.device("cpu"))
+    parts = [
+        Part(partial(trial.step, batch, number), share / batch)
+        for number, share in trial.kinds(batch)
+    ]
+    if game.kind != "none":  # a step with a play, less one without
+        playing = Trial(settings, dataset, torch.device("cpu"))
+        playing.open(game.batch_size or batch)
+        plays = 1 / (game.every * batch)
+        parts += [Part(lambda: playing.step(2, 0), plays), Part(lambda: trial.step(2, 0), -plays)]
+    for part in parts:
+        part.call()
+    return parts
 
 
 if __name__ == "__main__":

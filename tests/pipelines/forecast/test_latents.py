@@ -52,7 +52,7 @@ def test_so_has_the_game_of_a_student(params, tmp_path):
     write_stand_in(params.dataset, tmp_path)
     write_latent_stand_in(params.autoencoder, tmp_path, tmp_path / "latents")
     data = open_dataset(tmp_path, tmp_path / "latents")
-    run = measure._Trial(params.training_settings("quick"), data, torch.device("cpu"))
+    run = measure.Trial(params.training_settings("quick"), data, torch.device("cpu"))
     run.open(4)
     run.step(4)
     assert run.game.plays >= 1

@@ -34,7 +34,7 @@ def trial(params, tmp_path, **structure):
     settings = params.run_settings()
     game = settings.structure.model_copy(update=structure)
     settings = settings.model_copy(update={"structure": game})
-    return measure._Trial(settings, ImageDataset(tmp_path), torch.device("cpu"))
+    return measure.Trial(settings, ImageDataset(tmp_path), torch.device("cpu"))
 
 
 def test_all_costs_are_measured_and_the_generator_is_left_alone(params, tmp_path):

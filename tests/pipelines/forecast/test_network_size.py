@@ -11,7 +11,7 @@ from models.denoiser import Denoiser
 from models.layers.block_configs import GraphConvConfig, SelfAttentionConfig
 from models.neighbours import nearest
 from models.text_encoders.configs import ClipConfig, WordsConfig
-from pipelines.forecast.measure import _Trial
+from pipelines.forecast.measure import Trial
 from pipelines.forecast.network_size import STATE, network_size
 from pipelines.forecast.stand_in import write_stand_in
 from pipelines.params import check_params
@@ -84,7 +84,7 @@ def test_the_bytes_of_a_parameter_are_those_that_training_keeps(tmp_path):
     raw = read_yaml(ROOT / "presets" / "digits.yaml")
     params = check_params(with_values(raw, {"model.channels": 8, "structure.kind": "none"}))
     write_stand_in(params.dataset, tmp_path)
-    trial = _Trial(params.run_settings(), ImageDataset(tmp_path), torch.device("cpu"))
+    trial = Trial(params.run_settings(), ImageDataset(tmp_path), torch.device("cpu"))
     trial.step(2)
     tensors, _ = trial.state.saved()  # weights, moments, averages; but no gradients
     constants = ("frequencies", "phases", ".step")

@@ -60,7 +60,7 @@ def params(workspace, monkeypatch):
 def trial(params, tmp_path, name):
     write_stand_in(params.dataset, tmp_path)
     settings = params.student_settings(name)
-    return measure._Trial(settings, ImageDataset(tmp_path), torch.device("cpu"))
+    return measure.Trial(settings, ImageDataset(tmp_path), torch.device("cpu"))
 
 
 def test_a_step_is_the_mean_of_those_with_and_without_the_student(params, tmp_path, monkeypatch):
