@@ -12,7 +12,7 @@ from dataset.store import ImageDataset
 from foundation.workers import World
 from models.codecs import Codec
 from training.encoded_images import encoded_images
-from training.noise_levels import sigma_quantile
+from training.noise.schedule import NoiseSchedule, Plain
 from training.run_settings import RunSettings
 
 
@@ -25,6 +25,7 @@ class Batch:
     sigma: Tensor  # [B]
     noise: Tensor  # [B, C, H, W]
     dropout: Tensor  # [B] int64, keys of the dropout masks; 0 without dropout
+    weight: Tensor | None = None  # [B], what each loss counts; None: 1
 
 
 def draw_stored(
@@ -48,14 +49,22 @@ def draw_batch(
     codec: Codec,
     slots: Sequence[int],
     device: torch.device,
+    schedule: NoiseSchedule | None = None,
+    nimg: int = 0,
 ) -> Batch:
-    """The batch of these slots, which are positions in the endless sequence of training images."""
+    """The batch of these slots, which are positions in the endless sequence of training images.
+
+    schedule: draws the noise levels; None: the plain law of settings.noise does. nimg: images seen
+    at the beginning of the step, which the schedule may depend on.
+    """
     seed = settings.seed
+    schedule = schedule or Plain(settings.noise)
     stored, labels, mirrored = draw_stored(settings, dataset, slots)
     images = encoded_images(codec, stored, mirrored, seed, "latent", slots)
     hidden = slot_uniform(seed, "label_dropout", slots) < settings.model.label_dropout
     labels = torch.where(torch.from_numpy(hidden), -1, labels)
-    sigma = sigma_quantile(settings.noise, slot_uniform(seed, "sigma", slots))
+    drawn, counts = schedule.draw(slot_uniform(seed, "sigma", slots), nimg)
+    sigma = torch.from_numpy(drawn).float()
     noise = slot_normal(seed, "noise", slots, images.shape[1:])
     keys = torch.zeros(len(slots), dtype=torch.int64)
     if settings.model.dropout:
@@ -63,9 +72,10 @@ def draw_batch(
     return Batch(
         images.to(device),
         labels.to(device),
-        torch.from_numpy(sigma).float().to(device),
+        sigma.to(device),
         torch.as_tensor(noise).to(device),
         keys.to(device),
+        None if counts is None else torch.from_numpy(counts).to(sigma).to(device),
     )
 
 

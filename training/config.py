@@ -1,4 +1,4 @@
-"""Frozen settings of training: its noise levels, length, speed and precision."""
+"""Frozen settings of training: its length, speed and precision, and its noise levels."""
 
 from typing import Annotated, Literal
 
@@ -6,24 +6,15 @@ from pydantic import Field
 
 from foundation.bounds import IMAGES_AT_ONCE, KIMG, AtMost
 from foundation.settings_base import Settings
+from training.noise.config import NoiseConfig
+
+__all__ = ["NoiseConfig", "TrainConfig"]
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Rate = Annotated[
     float, Field(gt=0), AtMost(100, "Adam moves each weight by about so much, and all are near 1")
 ]
-
-
-class NoiseConfig(Settings):
-    """The distribution of noise levels sigma seen in training."""
-
-    schedule: Literal["log_normal", "vp_linear", "vp_cosine", "flow"] = "log_normal"
-    """log_normal (EDM), or the noise levels at uniform times of DDPM with linear or cosine betas
-    (vp_linear, vp_cosine) or of a rectified flow (flow)."""
-    mean: Annotated[float, Field(ge=-20), AtMost(14, "e^14 is a noise level of 10^6")] = -0.8
-    """Mean of ln(sigma), for log_normal."""
-    std: Annotated[Positive, AtMost(10, "e^10 is a factor of 20,000")] = 1.2
-    """Standard deviation of ln(sigma), for log_normal."""
 
 
 class TrainConfig(Settings):

@@ -16,7 +16,7 @@ from foundation.workers import World
 from models.codecs import Codec
 from models.denoiser import Denoiser
 from training.config import TrainConfig
-from training.noise_levels import held_out_sigmas
+from training.noise.levels import held_out_sigmas
 from training.objectives import fixed_noise_loss
 from training.run_settings import RunSettings
 

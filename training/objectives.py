@@ -1,5 +1,6 @@
 """Training objectives as pure functions of networks and images."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -31,11 +32,38 @@ def denoising_loss(
     over pixels and channels. The second value is the first term with u = 0, the plain EDM loss.
     images, noise: [B, C, H, W] in data units; sigma: [B]; labels: int64 [B].
     """
-    noisy = images + sigma[:, None, None, None] * noise
+    return denoising_terms(denoiser, images, labels, sigma, noise, forward)[:2]
+
+
+def denoising_terms(
+    denoiser: Denoiser,
+    images: Tensor,
+    labels: Tensor,
+    sigma: Tensor,
+    noise: Tensor,
+    forward: Callable[..., Tensor] | None = None,
+    share: Tensor | None = None,
+    perturbation: float = 0.0,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The two losses of `denoising_loss`, and the learned uncertainty u without gradient; each [B].
+
+    Args:
+        share: lambda [B]: L = lambda weight e / exp(sg u) + weight sg(e) / exp(u) + u. As a factor
+            of weight it would teach u its own logarithm, and change no gradient of the denoiser.
+        perturbation: gamma of input perturbation (arXiv 2301.11706, Eq. 9): the input has noise
+            sigma sqrt(1 + gamma^2), and the network is told sigma.
+    """
+    level = sigma * math.sqrt(1 + perturbation**2) if perturbation else sigma
+    noisy = images + level[:, None, None, None] * noise
     denoised = (forward or denoiser)(noisy, sigma, labels)
     plain = edm_weight(sigma, denoiser.sigma_data) * (denoised - images).square().mean((1, 2, 3))
     log_variance = denoiser.log_variance(sigma)
-    return plain / log_variance.exp() + log_variance, plain.detach()
+    if share is None:
+        loss = plain / log_variance.exp() + log_variance
+    else:
+        of_denoiser = share * plain / log_variance.detach().exp()
+        loss = of_denoiser + plain.detach() / log_variance.exp() + log_variance
+    return loss, plain.detach(), log_variance.detach()
 
 
 @torch.no_grad()

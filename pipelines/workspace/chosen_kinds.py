@@ -38,15 +38,18 @@ def chosen_kinds(
         kinds = _of_latents(params)
         if stage == "encode":
             return {"autoencoder": kinds, "maker": set()}
-        trained = {"method": {"autoencoder"} if "kl" in kinds else set[str](), "block": set[str]()}
+        own = {"autoencoder"} if "kl" in kinds else set[str]()
+        trained = {"method": own, "block": set[str](), "schedule": set[str]()}
         return {"autoencoder": kinds, "maker": kinds, **trained, **_of_the_game(NO_GAME)}
     if stage == "reference":
         return _of_judging(params)
     if stage == "train":
         method = {"method": {params["train"].get("method", METHOD)}}
-        return method | _of_network(params) | _of_the_game(params["structure"])
+        of_training = [_of_the_game(params["structure"]), _of_noise(params["noise"])]
+        return method | _of_network(params) | _joined(of_training)
     if stage == "attributes":  # which reads stored latents, and draws no picture
-        return {**_of_network(params), "autoencoder": set()}
+        nothing = {"autoencoder": set[str](), "schedule": set[str](), **_of_sampling([])}
+        return _of_network(params) | nothing
     if stage == "evaluate":
         names = params["samplers"] if sampler is None else [sampler]
         samplers = [params["sampling"][name] for name in names]
@@ -84,13 +87,20 @@ def _of_students(students: Iterable[Plain]) -> dict[str, set[str]]:
     for student in students:
         found["method"].add(student["kind"])
         pairs = student["kind"] == "regression" or student.get("regression")
-        parts = [_of_the_game(student.get("structure") or NO_GAME)]
+        parts = [found, _of_the_game(student.get("structure") or NO_GAME)]
         parts += [_of_sampling([student.get("sampler") or PAIR_SAMPLER] if pairs else [])]
-        for part in parts:
-            for table, kinds in part.items():
-                found.setdefault(table, set()).update(kinds)
-    # Nothing of a table that no student uses.
-    return {**_of_the_game(NO_GAME), **found}
+        found = _joined(parts)
+    # Nothing of a table that no student uses; levels are drawn as their law has them.
+    return {**_of_the_game(NO_GAME), **found, "schedule": set()}
+
+
+def _joined(parts: Iterable[dict[str, set[str]]]) -> dict[str, set[str]]:
+    """{table: the kinds of all parts}."""
+    found: dict[str, set[str]] = {}
+    for part in parts:
+        for table, kinds in part.items():
+            found[table] = found.get(table, set()) | kinds
+    return found
 
 
 def _of_network(params: Plain) -> dict[str, set[str]]:
@@ -118,6 +128,12 @@ def _of_the_game(structure: Plain) -> dict[str, set[str]]:
         "extractor": {features} - {"denoiser", "pixels"},
         **_of_sampling([structure["sampler"] or GAME_SAMPLER] if on_path else []),
     }
+
+
+def _of_noise(noise: Plain) -> dict[str, set[str]]:
+    """The schedule of noise levels, and the sampler whose levels it draws."""
+    of_sampler = [noise["sampler"]] if noise["schedule"] == "sampler" else []
+    return {"schedule": {noise["schedule"]}, **_of_sampling(of_sampler)}
 
 
 def _of_sampling(samplers: Iterable[Plain]) -> dict[str, set[str]]:

@@ -15,6 +15,7 @@ from typing import Any
 from foundation.atomic_files import write_text
 from pipelines.settings.schema import Params
 from pipelines.workspace.chosen_kinds import chosen_kinds, guiding_attributes
+from pipelines.workspace.imports import Look
 from pipelines.workspace.input_hashes import (
     dataset_hash,
     folder_hashes,
@@ -231,7 +232,10 @@ def pipeline_tag(params: Params) -> str:
 
 def _code_of(stages: Iterable[str], plain: dict) -> set[Path]:
     """Code files of several stages, of tables those of the kinds that params choose."""
-    return {path for stage in stages for path in stage_files(stage, chosen_kinds(stage, plain))}
+    look = Look()
+    return {
+        path for stage in stages for path in stage_files(stage, chosen_kinds(stage, plain), look)
+    }
 
 
 def _inputs(stage: str, params: Params) -> dict[str, Any]:

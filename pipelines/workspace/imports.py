@@ -7,6 +7,7 @@ name from it counts as an import from the name's own module.
 """
 
 import ast
+import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
@@ -70,36 +71,62 @@ class Source:
     """The module's dicts: {name of the dict: {key: names that occur in its value}}."""
 
 
-def closure(entry: str, rules: Rules, kinds: Kinds | None = None, root: Path = Path()) -> set[Path]:
+class Look:
+    """The project's files at one moment: each is looked for and read once.
+
+    For those who ask for many closures at a time; an edit is seen by the next look.
+    """
+
+    def __init__(self, root: Path = Path()):
+        self.root = root
+        base = str(root)
+        self.file_of = cache(lambda module: _file_of(module, base))
+        self.source_of = cache(lambda path, module: _read(base, path, module))
+
+
+def closure(
+    entry: str,
+    rules: Rules,
+    kinds: Kinds | None = None,
+    root: Path = Path(),
+    look: Look | None = None,
+) -> set[Path]:
     """Files of the project that module `entry` is or imports, relative to `root`.
 
-    kinds: what params choose from the tables; None: every kind.
+    Args:
+        kinds: what params choose from the tables; None: every kind.
+        look: at the files of `root`; None: a new one.
+
     Raises FileNotFoundError if `root` has no such module.
     """
     if find_module(entry, root) is None:
         raise FileNotFoundError(
             f"there is no module {entry} in {root.resolve()}: run from the project's folder"
         )
-    file_of = cache(lambda module: find_module(module, root))
-    found: set[Path] = set()
+    look = look or Look(root)
+    file_of, source_of = look.file_of, look.source_of
+    left_out = cache(lambda module: _within(module, rules.left_out))
+    found: set[str] = set()
     seen: set[tuple[str, str | None]] = set()
     waiting: list[tuple[str, str | None]] = [(entry, None)]
     while waiting:
         module, name = wanted = waiting.pop()
-        if wanted in seen or (path := file_of(module)) is None or _within(module, rules.left_out):
+        if wanted in seen:
             continue
         seen.add(wanted)
-        source = read_source(path, module)
+        if (path := file_of(module)) is None or left_out(module):
+            continue
+        source = source_of(path, module)
         for followed in _followed(module, name, source, rules, kinds):
             waiting.append((followed.module, followed.name))
             if followed.name is not None:  # the name may be a module of the package
                 waiting.append((f"{followed.module}.{followed.name}", None))
         if _within(module, rules.passed_through):
             continue
-        found.add(path.relative_to(root))
+        found.add(path)
         if "." in module:
             waiting.append((module.rpartition(".")[0], ""))  # its __init__.py, but no name of it
-    return found
+    return set(map(Path, found))
 
 
 def kinds_of(table: Table, root: Path = Path()) -> set[str]:
@@ -143,31 +170,45 @@ def _followed(
 
 def _within(module: str, packages: Mapping[str, str]) -> bool:
     """Whether the module is one of `packages` or lies in one of them."""
-    return any(module == name or module.startswith(name + ".") for name in packages)
+    parts = module.split(".")
+    return any(".".join(parts[:depth]) in packages for depth in range(1, len(parts) + 1))
 
 
 def find_module(module: str, root: Path = Path()) -> Path | None:
     """The module's file; None if it is no part of the project."""
-    first, *rest = module.split(".")
-    if not (root / first / "__init__.py").is_file():
+    found = _file_of(module, str(root))
+    return None if found is None else root / found
+
+
+def _file_of(module: str, root: str) -> str | None:
+    """The module's file, relative to `root`. Strings, since a look at all stages asks thousands."""
+    parts = module.split(".")
+    if not os.path.isfile(os.path.join(root, parts[0], "__init__.py")):
         return None
-    base = root.joinpath(first, *rest)
-    files = (base / "__init__.py", base.with_suffix(".py"))
-    return next((path for path in files if path.is_file()), None)
+    base = os.path.join(*parts)
+    files = (os.path.join(base, "__init__.py"), f"{base}.py")
+    return next((path for path in files if os.path.isfile(os.path.join(root, path))), None)
 
 
 def read_source(path: Path, module: str) -> Source:
     """Parse a module's file. Raises SyntaxError, as importing it would."""
-    facts = path.stat()
-    return _parse(path, module, (facts.st_ino, facts.st_mtime_ns, facts.st_size))
+    return _read("", str(path), module)
+
+
+def _read(root: str, path: str, module: str) -> Source:
+    full = os.path.join(root, path)
+    facts = os.stat(full)
+    return _parse(full, module, (facts.st_ino, facts.st_mtime_ns, facts.st_size))
 
 
 @lru_cache(maxsize=1024)
-def _parse(path: Path, module: str, version: tuple[int, ...]) -> Source:
+def _parse(path: str, module: str, version: tuple[int, ...]) -> Source:
     """version: changes with the file, so that an edited file is parsed again."""
-    tree = ast.parse(path.read_bytes(), filename=str(path))
-    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    re_exports = path.name == "__init__.py" and all(
+    with open(path, "rb") as stream:
+        tree = ast.parse(stream.read(), filename=path)
+    is_package = os.path.basename(path) == "__init__.py"
+    package = module if is_package else module.rpartition(".")[0]
+    re_exports = is_package and all(
         isinstance(node, (ast.Import, ast.ImportFrom))
         or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
         or (isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__")

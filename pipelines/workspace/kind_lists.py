@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipelines.workspace.chosen_kinds import NO_CHOICE, chosen_kinds, guiding_attributes
+from pipelines.workspace.imports import Look
 from pipelines.workspace.stage_code import (
     STAGE_PARAMS,
     TABLES,
@@ -33,10 +34,12 @@ KIND_PARAMS = (
 )
 
 
-def has_kinds(stage: str) -> bool:
+def has_kinds(stage: str, look: Look | None = None) -> bool:
     """Whether the stage imports a table from which params choose kinds."""
-    none_chosen = stage in NO_CHOICE
-    return not none_chosen and stage_files(stage) != always_files(stage)
+    if stage in NO_CHOICE:
+        return False
+    look = look or Look()
+    return stage_files(stage, look=look) != always_files(stage, look)
 
 
 def list_name(stage: str, sampler: str | None) -> str:
@@ -52,10 +55,11 @@ def kind_lists(params: Mapping[str, Any]) -> dict[str, dict]:
 
     params: plain data, as in params.yaml. Raises KeyError if a key that chooses kinds is missing.
     """
+    look = Look()
     return {
-        list_name(stage, sampler): _list(stage, params, sampler)
+        list_name(stage, sampler): _list(stage, params, sampler, look)
         for stage, sampler in _items(params)
-        if has_kinds(stage)
+        if has_kinds(stage, look)
     }
 
 
@@ -65,9 +69,9 @@ def _items(params: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
             yield stage, sampler
 
 
-def _list(stage: str, params: Mapping[str, Any], sampler: str | None) -> dict:
+def _list(stage: str, params: Mapping[str, Any], sampler: str | None, look: Look) -> dict:
     kinds = chosen_kinds(stage, params, sampler)
-    files = stage_files(stage, kinds) - always_files(stage)
+    files = stage_files(stage, kinds, look) - always_files(stage, look)
     guided = {}
     if stage == "attributes":
         guided["guided"] = {name: guiding_attributes(params, name) for name in params["samplers"]}

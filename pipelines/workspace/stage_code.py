@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipelines.workspace.imports import Kinds, Rules, Table, closure, kinds_of
+from pipelines.workspace.imports import Kinds, Look, Rules, Table, closure, kinds_of
 
 # The params that decide a stage's result; dvc.yaml names the same (a test compares them).
 STAGE_PARAMS: dict[str, tuple[str, ...]] = {
@@ -51,6 +51,7 @@ TABLES: dict[str, Table] = {
     "extractor": Table("models.extractors.load", "EXTRACTORS"),
     "method": Table("training.methods.table", "METHODS", one_in_use=True),
     "form": Table("discriminators.forms", "FORMS"),
+    "schedule": Table("training.noise.table", "SCHEDULES"),
 }
 
 # Stages import these modules, but no result depends on them.
@@ -58,6 +59,7 @@ NO_RESULT: dict[str, str] = {
     "foundation.bounds": "refuses params, and changes none",
     "foundation.did_you_mean": "spelling hints of error messages",
     "foundation.durations": "how a stage prints times",
+    "foundation.settings_base": "reads params, whose values count as params",
     "foundation.settings_by_kind": "reads entries of params, whose values count as params",
     "models.autoencoders.config": "refuses params, and tells the size of latents",
     "foundation.json_files": "reads what a JSON file holds, or refuses it",
@@ -103,6 +105,9 @@ _NO_STUDENT = {
 }
 NOT_OF: dict[str, dict[str, str]] = {
     "autoencoder": _NO_STUDENT,
+    "attributes": {
+        "sampling.config": "the sampler of a noise schedule, with which no predictor is trained"
+    },
     "train": _NO_STUDENT,
     "summarize": {
         "training.students": "defaults of students, which lists of changed params leave out"
@@ -115,22 +120,27 @@ def stage_module(stage: str) -> str:
     return IN_ROOMS.get(stage, f"pipelines.{stage}")
 
 
-def stage_files(stage: str, kinds: Kinds | None = None) -> set[Path]:
+def stage_files(stage: str, kinds: Kinds | None = None, look: Look | None = None) -> set[Path]:
     """Python files that decide the stage's result, relative to the project's folder.
 
-    kinds: what params choose (`chosen_kinds`); None: every kind of every table.
+    Args:
+        kinds: what params choose (`chosen_kinds`); None: every kind of every table.
+        look: at the project's files; None: a new one.
     """
     left_out = {**RULES.left_out, **NOT_OF.get(stage, {})}
-    return closure(stage_module(stage), replace(RULES, left_out=left_out), kinds)
+    return closure(stage_module(stage), replace(RULES, left_out=left_out), kinds, look=look)
 
 
-def always_files(stage: str) -> set[Path]:
+def always_files(stage: str, look: Look | None = None) -> set[Path]:
     """The files of `stage_files` that the stage depends on whatever params choose."""
+    look = look or Look()
     nothing: dict[str, tuple[str, ...]] = dict.fromkeys(TABLES, ())
-    found = stage_files(stage, nothing)
+    found = stage_files(stage, nothing, look)
     for name, table in TABLES.items():
         if table.one_in_use:
-            choices = [stage_files(stage, nothing | {name: (kind,)}) for kind in kinds_of(table)]
+            choices = [
+                stage_files(stage, nothing | {name: (kind,)}, look) for kind in kinds_of(table)
+            ]
             found |= set[Path].intersection(*choices) if choices else set()
     return found
 

@@ -12,7 +12,7 @@ from dataset.slots import slot_indices, slot_normal, slot_uniform
 from models.attribute_predictor import BINS, HIGHEST, AttributePredictor, level
 from models.denoiser import Denoiser, Hidden
 from training.config import NoiseConfig
-from training.noise_levels import sigma_quantile
+from training.noise.levels import sigma_quantile
 
 SPREAD = 0.5
 """Share of training levels that are uniform in ln sigma over the sampler's whole range; the rest

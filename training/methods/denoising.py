@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,8 +24,10 @@ from training.held_out import HeldOutLoss
 from training.initial_weights import drawn_by
 from training.learning_rates import adapter_learning_rate, learning_rate
 from training.method import NO_GAME, Extra, Measurement
-from training.objectives import denoising_loss
-from training.players import Player, Rate
+from training.noise.build import make_noise_schedule
+from training.noise.weighting import loss_share
+from training.objectives import denoising_terms
+from training.players import Player, Rate, under
 from training.run_settings import RunSettings
 
 PREVIEW = SamplerConfig(solver="heun", grid="karras", steps=12)
@@ -48,6 +51,8 @@ class Denoising:
         compiled = settings.train.compile
         self.denoise = torch.compile(denoiser) if compiled else denoiser
         """The denoiser as the loss calls it."""
+        cache = Path(settings.grid_cache) if settings.grid_cache else None
+        self.schedule = make_noise_schedule(settings.noise, denoiser.sigma_data, cache)
 
     @property
     def denoiser(self) -> Denoiser:
@@ -64,9 +69,18 @@ class Denoising:
 
         "loss" has the learned uncertainty in it, "denoising_loss" is the plain EDM loss.
         """
-        loss, plain = denoising_loss(
-            self.denoiser, batch.images, batch.labels, batch.sigma, batch.noise, self.denoise
+        noise, sigma = self.settings.noise, batch.sigma
+        share = None
+        if noise.weighting != "uncertainty":
+            share = loss_share(noise.weighting, sigma, self.denoiser.sigma_data)
+        loss, plain, log_variance = denoising_terms(
+            *(self.denoiser, batch.images, batch.labels, sigma, batch.noise, self.denoise),
+            share=share,
+            perturbation=noise.perturbation,
         )
+        self.schedule.observe(sigma, plain, log_variance)
+        if batch.weight is not None:
+            loss, plain = batch.weight * loss, batch.weight * plain
         return {"loss": loss, "denoising_loss": plain}
 
     def accumulate(self, turn: str, slots: range) -> dict[str, Tensor]:
@@ -74,7 +88,11 @@ class Denoising:
         settings, denoiser = self.settings, self.denoiser
         sums: dict[str, Tensor] = {}
         for part in micro_batches(slots, self.world, settings.micro_batch):
-            batch = draw_batch(settings, self.dataset, denoiser.codec, part, self.world.device)
+            batch = draw_batch(
+                *(settings, self.dataset, denoiser.codec, part, self.world.device),
+                self.schedule,
+                slots.start,
+            )
             with autocast(settings, self.world), dropout_keys(denoiser, batch.dropout):
                 losses = self.losses(batch)
             (losses["loss"].sum() / len(slots)).backward()
@@ -82,6 +100,7 @@ class Denoising:
         return sums
 
     def extra(self, turn: str, slots: range) -> Extra:
+        self.schedule.update(self.world, len(slots))
         return Extra()
 
     @cached_property
@@ -98,10 +117,10 @@ class Denoising:
         return PREVIEW
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        return {}, {}
+        return {f"noise.{name}": tensor for name, tensor in self.schedule.state().items()}, {}
 
     def restore(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
-        pass
+        self.schedule.restore(under("noise.", tensors))
 
     def summary(self) -> dict[str, Any]:
         return dict(NO_GAME)

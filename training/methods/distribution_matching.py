@@ -16,7 +16,7 @@ from training.distillation.channel_mean import accuracy, critic_loss, judge, stu
 from training.distillation.rollout import rollout
 from training.methods.denoising import autocast
 from training.methods.distillation import Distillation
-from training.noise_levels import sigma_quantile
+from training.noise.levels import sigma_quantile
 from training.objectives import (
     Denoise,
     denoising_loss,

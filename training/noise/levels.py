@@ -5,21 +5,23 @@ import torch
 from scipy.special import ndtri
 from torch import Tensor
 
-from training.config import NoiseConfig
+from training.noise.config import NoiseConfig
 
 
 def sigma_quantile(config: NoiseConfig, uniform: np.ndarray) -> np.ndarray:
     """Noise level at each quantile in (0, 1), float64, same shape.
 
-    log_normal: ln(sigma) ~ N(mean, std^2) (EDM, table 1). Other schedules: sigma at a time t that
-    is uniform on the schedule's own path.
+    The plain law of the schedule, which rises with the quantile. log_normal, and those that only
+    draw it otherwise: ln(sigma) ~ N(mean, std^2) (EDM, table 1). Other schedules: sigma at a time t
+    that is uniform on the schedule's own path.
     """
     uniform = np.clip(uniform, 1e-6, 1 - 1e-6)
-    if config.schedule == "log_normal":
+    if config.schedule in ("log_normal", "adaptive", "sampler"):
         return np.exp(config.mean + config.std * ndtri(uniform))
     from models.noise_paths import sigma_of_time
 
-    return np.asarray(sigma_of_time(config.schedule, uniform), np.float64)
+    path = "vp_linear" if config.schedule == "speed" else config.schedule
+    return np.asarray(sigma_of_time(path, uniform), np.float64)
 
 
 def held_out_sigmas(config: NoiseConfig, bins: int, count: int) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from training.method import Method
-from training.noise_levels import bin_edges
+from training.noise.levels import bin_edges
 from training.players import Player, under
 from training.run_settings import RunSettings
 

@@ -55,12 +55,31 @@ def test_the_game_chooses_its_form_and_where_it_follows_a_path_a_sampler():
         structure__features="efficientnet_lite0",
     )
     found = chosen_kinds("train", control)
-    assert {table for table, names in found.items() if names} == {"method", "block"}
+    assert {table for table, names in found.items() if names} == {"method", "block", "schedule"}
     assert found["method"] == {"denoising"}
     assert found["block"] == {"graph_conv", "self_attention"}
     plain_network = plain(model__structural_blocks=[])
     for stage in ("train", "evaluate"):
         assert chosen_kinds(stage, plain_network)["block"] == set()
+
+
+def test_training_depends_on_its_schedule_of_noise_and_on_the_sampler_that_it_is_made_of():
+    for noise, expected in (
+        ({"schedule": "adaptive"}, ({"adaptive"}, set(), set())),
+        (
+            {"schedule": "sampler", "sampler": {"solver": "unipc", "grid": "log_snr"}},
+            ({"sampler"}, {"unipc"}, {"log_snr"}),
+        ),
+        ({"schedule": "speed", "sampler": None}, ({"speed"}, set(), set())),
+    ):
+        found = chosen_kinds("train", plain(noise=noise, structure__kind="none"))
+        assert (found["schedule"], found["solver"], found["grid"]) == expected
+        assert chosen_kinds("distil", plain(noise=noise))["schedule"] == set()
+    both = plain(
+        noise={"schedule": "sampler", "sampler": {"solver": "unipc", "grid": "log_snr"}},
+        structure__fakes="onpolicy",
+    )
+    assert chosen_kinds("train", both)["solver"] == {"unipc", "ddim"}
 
 
 def test_the_game_has_the_sampler_that_is_said_here():

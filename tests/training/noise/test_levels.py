@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from training.config import NoiseConfig
-from training.noise_levels import held_out_sigmas, sigma_quantile
+from training.noise.levels import held_out_sigmas, sigma_quantile
 
 
 def test_log_normal_quantiles():

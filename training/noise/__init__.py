@@ -1,0 +1,1 @@
+"""How a training draws its noise levels, and how much each level counts; one idea per file."""
