@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from foundation.bounds import IMAGES_AT_ONCE, KIMG, AtMost
-from foundation.settings_base import Settings
+from foundation.settings_base import Settings, left_out_at
 from training.noise.config import NoiseConfig
 
 __all__ = ["NoiseConfig", "TrainConfig"]
@@ -27,8 +27,16 @@ class TrainConfig(Settings):
     """Training length (kimg)."""
     batch_size: Annotated[int, Field(ge=2), IMAGES_AT_ONCE] = 128
     """Images per optimiser step, over all workers."""
+    optimizer: Annotated[Literal["adam", "adamw", "muon"], left_out_at("adam")] = "adam"
+    """adam; adamw, with weight_decay; muon, which makes the steps of weight matrices orthogonal
+    (docs/convergence.md)."""
     lr: Rate = 0.01
-    """Peak learning rate of Adam; magnitude-preserving weights take rates near 0.01."""
+    """Peak learning rate; magnitude-preserving weights take rates near 0.01 with each optimiser."""
+    weight_decay: Annotated[
+        float, Field(ge=0), AtMost(10, "gains would vanish"), left_out_at(0.01)
+    ] = 0.01
+    """Decay of adamw. Rows of weights are normalised after each step, so of them it only raises the
+    rate, by lr * weight_decay; gains do decay."""
     lr_ramp_kimg: Annotated[NonNegative, KIMG] = 10.0
     """Linear ramp from 0 at the start (kimg)."""
     lr_decay_kimg: Annotated[NonNegative, KIMG] = 100.0

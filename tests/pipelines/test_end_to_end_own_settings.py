@@ -75,6 +75,7 @@ def test_a_folder_of_mixed_modes_goes_through(tmp_path, dvc_cache):
         tmp_path / "clone",
         dvc_cache,
         cluster={"num_workers": 0},
+        tracking={"enabled": False},
         dataset={
             "source": "image_folder",
             "path": str(images),

@@ -39,7 +39,7 @@ ITEMS = {"quick-0.1-one", "steady-0.1-one", "steady-0.1-two"}
 OWN = {"0.05-heun3", "0.1-heun3"}
 
 
-def with_students(folder, cache=None):
+def with_students(folder, cache=None, **sections):
     return Clone(
         folder,
         cache,
@@ -47,6 +47,7 @@ def with_students(folder, cache=None):
         students=STUDENTS,
         distil=list(STUDENTS),
         cluster={"num_workers": 0},
+        **sections,
     )
 
 
@@ -140,7 +141,7 @@ def test_another_student_is_trained_alone(on_ray):
 def test_kill_9_and_the_same_command_goes_on_to_the_same_weights(on_ray, tmp_path, name, workers):
     """The kill hits the Ray workers too, which outlive their driver by seconds."""
     whole = on_ray.clone.folder
-    work = with_students(tmp_path / "killed")
+    work = with_students(tmp_path / "killed", tracking={"enabled": False})
     work.edit("students", {"plain": PLAIN})
     work.edit("cluster", {"num_workers": workers})
     work.edit("distil", [name])

@@ -27,6 +27,7 @@ from training.method import NO_GAME, Extra, Measurement
 from training.noise.build import make_noise_schedule
 from training.noise.weighting import loss_share
 from training.objectives import denoising_terms
+from training.optimizers import make_optimizer
 from training.players import Player, Rate, under
 from training.run_settings import RunSettings
 
@@ -143,7 +144,7 @@ def make_denoiser(settings: RunSettings, dataset: ImageDataset) -> Denoiser:
 
 
 def make_player(settings: RunSettings, denoiser: Denoiser) -> Player:
-    """Adam over the denoiser's own parameters and, as a second group, over the game's adapter."""
+    """The denoiser with an optimiser; its second group of parameters is the game's adapter."""
     adapter = adapter_parameters(denoiser, GAME)
     of_adapters = {id(parameter) for parameter in adapter_parameters(denoiser)}
     own = [p for p in denoiser.parameters() if id(p) not in of_adapters]
@@ -153,7 +154,7 @@ def make_player(settings: RunSettings, denoiser: Denoiser) -> Player:
         rates["structure/adapter_lr"] = partial(adapter_learning_rate, settings)
     return Player(
         network=denoiser,
-        optimizer=torch.optim.Adam(groups, lr=settings.train.lr, betas=settings.train.adam_betas),
+        optimizer=make_optimizer(denoiser, groups, settings.train),
         rates=rates,
         clip=settings.train.grad_clip,
         averages=PowerEMA(denoiser.named_parameters(), settings.ema.tracked),
