@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from foundation.bounds import NOISE_LEVEL, AtMost
 from foundation.names_in_settings import NameIn
-from foundation.settings_base import Settings
+from foundation.settings_base import Settings, left_out_at
 from sampling.bands_config import BandsConfig
 from sampling.grids.explicit import Explicit
 from sampling.grids.table import GRIDS, grid_levels, make_grid
@@ -60,6 +60,14 @@ class SamplerConfig(Settings):
         tuple[GuidanceEntry, ...], AtMost(8, "each multiplies what an image costs")
     ] = ()
     """Guidance, innermost first: each entry wraps the result of the entries before it."""
+    told_sigma: Annotated[
+        float,
+        Field(gt=0),
+        AtMost(2, "the network would take half of the image for noise"),
+        left_out_at(1.0),
+    ] = 1.0
+    """The noise level that the network is told, in parts of the state's own: 1.005 does what
+    training with noise.perturbation 0.1 does (docs/convergence.md)."""
     bands: Annotated[BandsConfig | None, Field(exclude_if=not_)] = None
     """{count: 4, warm_up: 1}: draw each image in so many bands, which use each other's values of
     the evaluation before after 1 + warm_up fresh ones (docs/parallel_inference.md); null: whole
@@ -98,10 +106,11 @@ class SamplerConfig(Settings):
                 raise ValueError(
                     f"guidance: {entry.kind} limits the entry before it, and there is none to limit"
                 )
-            if entry.needs.plain_denoiser and (before is not None or self.adapter):
+            changed = self.adapter or self.told_sigma != 1
+            if entry.needs.plain_denoiser and (before is not None or changed):
                 raise ValueError(
                     f"guidance: {entry.kind} reaches into the network: put it first in the list, "
-                    "and set adapter: false"
+                    "with adapter: false and told_sigma: 1"
                 )
             if self.bands is not None and whole_images_only(entry):
                 raise ValueError(

@@ -23,6 +23,7 @@ from sampling.guidance.table import guide_denoiser
 from sampling.request import GenerationRequest
 from sampling.seeds import image_generators, image_noise
 from sampling.solvers.table import solve
+from sampling.told_sigma import ToldSigma
 
 Progress = Callable[[int, int | None], None]
 
@@ -219,11 +220,13 @@ def prepare(
 
 
 def as_sampled(denoiser: LabelledDenoiser, sampler: SamplerConfig) -> LabelledDenoiser:
-    """The denoiser, with its adapter switched on if the sampler's settings say so.
+    """The denoiser, with its adapter and told another noise level if the sampler's settings say so.
 
-    Raises ValueError if they do and the denoiser has no adapter.
+    Raises ValueError if they name an adapter and the denoiser has none.
     """
-    return AdaptedDenoiser(cast(torch.nn.Module, denoiser)) if sampler.adapter else denoiser
+    if sampler.adapter:
+        denoiser = AdaptedDenoiser(cast(torch.nn.Module, denoiser))
+    return denoiser if sampler.told_sigma == 1 else ToldSigma(denoiser, sampler.told_sigma)
 
 
 def device_of(denoiser: LabelledDenoiser) -> torch.device:
