@@ -1,7 +1,7 @@
 """Telling the network another noise level than the state has.
 
 A network trained with input perturbation gamma answers D_IP(x; sigma) = D(x; sigma sqrt(1 +
-gamma^2)), in closed form where D is exact (arXiv 2301.11706, in the parametrisation of EDM). So a
+gamma^2)) where D is exact (arXiv 2301.11706 with x0 as the target; the paper's is the noise). So a
 plain network that is told a slightly higher level does what such a training is for, without it.
 """
 

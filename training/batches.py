@@ -1,4 +1,7 @@
-"""Draws the training batch of some image slots; each row depends on (seed, slot) alone."""
+"""Draws the training batch of some image slots.
+
+A row depends on (seed, slot) alone; its noise level on the schedule's state too.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,8 +1,9 @@
 """The training loop.
 
 Progress is counted in images (`nimg`). All that is drawn for image slot j of the global batch
-(image, flip, label dropout, sigma, noise) depends on (seed, nimg + j) alone, so the result does not
-depend on how the batch is split over workers and micro-batches. The method decides what is trained,
+(image, flip, label dropout, sigma, noise) depends on (seed, nimg + j) alone, and sigma on the state
+of the noise schedule at the step's begin, so the result does not depend on how the batch is split
+over workers and micro-batches. The method decides what is trained,
 and by which gradients (training/method.py).
 """
 

@@ -50,8 +50,9 @@ def denoising_terms(
     Args:
         share: lambda [B]: L = lambda weight e / exp(sg u) + weight sg(e) / exp(u) + u. As a factor
             of weight it would teach u its own logarithm, and change no gradient of the denoiser.
-        perturbation: gamma of input perturbation (arXiv 2301.11706, Eq. 9): the input has noise
-            sigma sqrt(1 + gamma^2), and the network is told sigma.
+        perturbation: gamma of input perturbation (arXiv 2301.11706, with x0 as the target in
+            place of the noise): the input has noise sigma sqrt(1 + gamma^2), the network is told
+            sigma.
     """
     level = sigma * math.sqrt(1 + perturbation**2) if perturbation else sigma
     noisy = images + level[:, None, None, None] * noise

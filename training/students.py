@@ -85,8 +85,10 @@ class RegressionConfig(StudentConfig):
 
     @model_validator(mode="after")
     def _plain_sampler(self) -> Self:
-        if self.sampler.guidance or self.sampler.adapter:
-            raise ValueError("sampler: pairs are drawn without guidance and without adapter")
+        if self.sampler.guidance or self.sampler.adapter or self.sampler.told_sigma != 1:
+            raise ValueError(
+                "sampler: pairs are drawn without guidance, without adapter and without told_sigma"
+            )
         return self
 
 

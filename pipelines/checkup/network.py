@@ -52,7 +52,7 @@ def network_lines(params: Params) -> Iterator[tuple[str, str]]:
     game = "" if params.structure.kind == "none" else " and the game's networks"
     yield (
         "memory",
-        f"{in_words(size.state_bytes)} in each worker for weights, gradients, Adam's two moments "
+        f"{in_words(size.state_bytes)} in each worker for weights, gradients, two moments "
         f"and two averages; activations{game} come on top",
     )
 

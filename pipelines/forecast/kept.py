@@ -102,6 +102,8 @@ def _key(params: Params, workers: int, device: "torch.device", student: str | No
     if params.autoencoder.kind != "none":
         data["autoencoder"] = params.autoencoder.model_dump(mode="json")
     parts = [sections, train, data, settings["train"]["held_out_images"], machine, workers]
+    if settings["train"].get("optimizer"):  # another than adam
+        parts.append(settings["train"]["optimizer"])
     if student is not None:
         parts.append({k: v for k, v in settings["student"].items() if k not in NO_COST})
     return json_hash(parts)

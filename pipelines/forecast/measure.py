@@ -117,8 +117,13 @@ class Trial:
         sampler = settings.structure.sampler
         if sampler is not None and sampler.grid == "optimized":  # its search can take minutes
             game["sampler"] = sampler.model_copy(update={"grid": "karras"})
+        noise = settings.noise
+        if noise.sampler is not None and noise.sampler.grid == "optimized":
+            karras = noise.sampler.model_copy(update={"grid": "karras"})
+            noise = noise.model_copy(update={"sampler": karras})
         self.settings = settings.model_copy(
             update={
+                "noise": noise,
                 "train": settings.train.model_copy(update=small),
                 "structure": settings.structure.model_copy(update=game),
             }

@@ -15,7 +15,7 @@ from models.text_encoders.configs import TextConfig
 
 STATE = 4 + 4 + 2 * 4 + 2 * 4
 """Bytes that training keeps for each parameter, all in fp32: the weight, its gradient, two moments
-of Adam, two tracked averages."""
+of Adam (Muon keeps one of a matrix), two tracked averages."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,9 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
+
 from foundation.did_you_mean import spelling_hint
 from pipelines.settings.schema import Params
 from pipelines.settings.yaml_file import ParamsError
@@ -27,8 +30,21 @@ def known_keys(params: Params) -> dict[str, Any]:
             else:
                 flat[f"{prefix}{key}"] = value
 
-    walk(params.model_dump(mode="json"), "")
+    walk(_whole(params), "")
     return flat
+
+
+def _whole(settings: BaseModel) -> dict[str, Any]:
+    """All of the settings as plain data, also what a dump leaves out at its default."""
+    dump = settings.model_dump(mode="json")
+    for name, value in settings:
+        if isinstance(value, BaseModel):
+            dump[name] = _whole(value)
+        elif isinstance(value, dict) and any(isinstance(v, BaseModel) for v in value.values()):
+            dump[name] = {key: _whole(one) for key, one in value.items()}
+        elif name not in dump:
+            dump[name] = to_jsonable_python(value)
+    return dump
 
 
 def check_key(key: str, known: Iterable[str], where: str) -> None:

@@ -24,6 +24,7 @@ KIND_PARAMS = (
     "dataset",
     "autoencoder",
     "model",
+    "noise",
     "train",
     "structure",
     "sampling",

@@ -37,7 +37,8 @@ PREVIEW = SamplerConfig(solver="heun", grid="karras", steps=12)
 class Denoising:
     """The method `denoising`: the player "denoiser" and its held-out loss.
 
-    A method with another loss of the same batch is a class derived from this one, with `losses`.
+    A method with another loss of the same batch is a class derived from this one, with `losses`;
+    the settings that only the plain loss knows are then refused.
     If the denoiser has an adapter (model.adapter_rank), the adapter's parameters are a second group
     with another learning rate; this method gives them no gradient.
     """
@@ -52,6 +53,8 @@ class Denoising:
         compiled = settings.train.compile
         self.denoise = torch.compile(denoiser) if compiled else denoiser
         """The denoiser as the loss calls it."""
+        if type(self).losses is not Denoising.losses:
+            _refuse_plain_loss(settings)
         cache = Path(settings.grid_cache) if settings.grid_cache else None
         self.schedule = make_noise_schedule(settings.noise, denoiser.sigma_data, cache)
 
@@ -80,8 +83,6 @@ class Denoising:
             perturbation=noise.perturbation,
         )
         self.schedule.observe(sigma, plain, log_variance)
-        if batch.weight is not None:
-            loss, plain = batch.weight * loss, batch.weight * plain
         return {"loss": loss, "denoising_loss": plain}
 
     def accumulate(self, turn: str, slots: range) -> dict[str, Tensor]:
@@ -96,12 +97,14 @@ class Denoising:
             )
             with autocast(settings, self.world), dropout_keys(denoiser, batch.dropout):
                 losses = self.losses(batch)
+            if batch.weight is not None:
+                losses = {name: batch.weight * values for name, values in losses.items()}
             (losses["loss"].sum() / len(slots)).backward()
             add_sums(sums, losses)
+        self.schedule.update(self.world, len(slots))
         return sums
 
     def extra(self, turn: str, slots: range) -> Extra:
-        self.schedule.update(self.world, len(slots))
         return Extra()
 
     @cached_property
@@ -125,6 +128,16 @@ class Denoising:
 
     def summary(self) -> dict[str, Any]:
         return dict(NO_GAME)
+
+
+def _refuse_plain_loss(settings: RunSettings) -> None:
+    """Raise ValueError for settings that only the plain loss knows."""
+    noise = settings.noise
+    if noise.schedule == "adaptive" or noise.weighting != "uncertainty" or noise.perturbation:
+        raise ValueError(
+            "noise.schedule: adaptive, noise.weighting and noise.perturbation belong to the loss "
+            f"of train.method denoising, and {settings.train.method} has its own: leave them out"
+        )
 
 
 def make_denoiser(settings: RunSettings, dataset: ImageDataset) -> Denoiser:

@@ -21,6 +21,8 @@ from training.noise.weighting import loss_share
 BINS = 32
 UNIFORM = 0.1
 """Share of the density that stays uniform, so that a weight is at most 10."""
+SPIKE = 100.0
+"""A square counts at most so many times the mean of those before."""
 PRIOR = 8.0
 """A bin's moment is drawn to the mean of all as if it had been seen in so many images."""
 
@@ -72,6 +74,8 @@ class Adaptive(Plain):
         else:
             squares = share.square() * loss / (2 * u).exp()
         known = squares.isfinite()
+        if (total := float(self.seen[1].sum())) > 0:  # one spike must not rule for all of memory
+            squares = squares.clamp(max=SPIKE * float(self.seen[0].sum()) / total)
         bins = torch.bucketize(sigma, self.inner_edges)[known]
         self.noted[0].index_add_(0, bins, squares[known])
         self.noted[1].index_add_(0, bins, torch.ones_like(squares[known]))

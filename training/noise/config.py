@@ -24,9 +24,9 @@ class NoiseConfig(Settings):
     where the loss varies most, without changing its mean; speed: those of vp_linear, its noisy end
     less often; sampler: those of one sampler alone (docs/convergence.md)."""
     mean: Annotated[float, Field(ge=-20), AtMost(14, "e^14 is a noise level of 10^6")] = -0.8
-    """Mean of ln(sigma), for log_normal."""
+    """Mean of ln(sigma), for log_normal, adaptive, and the held-out levels of sampler."""
     std: Annotated[Positive, AtMost(10, "e^10 is a factor of 20,000")] = 1.2
-    """Standard deviation of ln(sigma), for log_normal."""
+    """Standard deviation of ln(sigma), likewise."""
     adapt_by: Annotated[Literal["loss", "gradient"], left_out_at("loss")] = "loss"
     """What has to vary for schedule adaptive to draw a level more often: an image's loss, or the
     gradient that its loss sends into the network's output."""
@@ -56,10 +56,14 @@ class NoiseConfig(Settings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if (self.schedule == "sampler") != (self.sampler is not None):
+        if self.schedule == "sampler" and self.sampler is None:
             raise ValueError(
-                f"schedule is {self.schedule!r} and sampler is "
-                f"{'given' if self.sampler else 'not given'}: schedule: sampler and sampler: "
-                "{solver: heun, grid: karras, steps: 5} go together"
+                "schedule: sampler needs the sampler, e.g. sampler: {solver: heun, grid: karras, "
+                "steps: 5}"
+            )
+        if self.schedule == "adaptive" and self.curriculum_kimg:
+            raise ValueError(
+                "schedule: adaptive keeps the loss of all levels, and curriculum_kimg leaves "
+                "levels out: use one of them"
             )
         return self

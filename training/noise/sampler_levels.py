@@ -28,9 +28,10 @@ class SamplerLevels(Plain):
 
 
 def asked_levels(sampler: SamplerConfig, cache_dir: Path | None = None) -> np.ndarray:
-    """The distinct noise levels at which a sampler asks the network, ascending, float64.
+    """The distinct noise levels that a sampler tells the network, ascending, float64.
 
     cache_dir: folder in which an optimized grid is kept.
     """
     levels = evaluated_levels(sampler.make_solver(), sampler.time_grid(cache_dir))
-    return np.unique(np.asarray([float(level) for level in levels], np.float64))
+    told = sampler.told_sigma * np.asarray([float(level) for level in levels], np.float64)
+    return np.unique(told)

@@ -3,7 +3,7 @@
 After each step every weight row is brought back to unit root mean square (forced weight
 normalisation), so the length of a step against the row is all that counts. Decay of such rows is
 no regularisation: a step of AdamW with rate lr and decay d, then normalised, is a step of Adam with
-rate lr / (1 - lr d). Only gains, which are no rows, decay.
+rate lr / (1 - lr d). Only gains, which are no rows, decay. An adapter does not.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,9 +27,9 @@ def adam(network: nn.Module, groups: Groups, train: TrainConfig) -> torch.optim.
 
 def adamw(network: nn.Module, groups: Groups, train: TrainConfig) -> torch.optim.Optimizer:
     """Adam with decoupled weight decay (arXiv 1711.05101)."""
-    return torch.optim.AdamW(
-        groups, lr=train.lr, betas=train.adam_betas, weight_decay=train.weight_decay
-    )
+    decays = [train.weight_decay] + [0.0] * (len(groups) - 1)
+    decayed = [{**group, "weight_decay": d} for group, d in zip(groups, decays, strict=True)]
+    return torch.optim.AdamW(decayed, lr=train.lr, betas=train.adam_betas)
 
 
 def muon(network: nn.Module, groups: Groups, train: TrainConfig) -> torch.optim.Optimizer:

@@ -11,21 +11,25 @@ from models.layers.magnitude_preserving import MPConv
 NO_MATRIX = ("input", "output", "label_embedding", "uncertainty")
 """Last names of layers that stay with Adam: those at the pixels, those at one-hot labels, and the
 uncertainty's single row."""
-FUSED = {"qkv": 3, "key_value": 2}
-"""{last name of a layer: maps that lie in it row by row, in turn}."""
+FUSED = {"qkv": (3, True), "key_value": (2, False)}
+"""{last name of a layer: (number of maps that lie in it, whether their rows take turns)}."""
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """A weight whose rows are outputs, or several that lie in it row by row in turn."""
+    """A weight whose rows are outputs, of one map or of several."""
 
     parameter: nn.Parameter
     maps: int = 1
+    in_turn: bool = True
+    """Whether the maps' rows take turns; else the maps lie one after another."""
 
     def parts(self, tensor: Tensor) -> list[Tensor]:
         """Views of a tensor like the parameter as matrices [outputs, inputs], one for each map."""
         rows = tensor.flatten(1)
-        return [rows[number :: self.maps] for number in range(self.maps)]
+        if self.in_turn:
+            return [rows[number :: self.maps] for number in range(self.maps)]
+        return list(rows.chunk(self.maps))
 
 
 def hidden_matrices(network: nn.Module) -> Iterator[Matrix]:
@@ -33,7 +37,7 @@ def hidden_matrices(network: nn.Module) -> Iterator[Matrix]:
     for name, module in network.named_modules():
         last = name.rpartition(".")[2]
         if isinstance(module, MPConv) and last not in NO_MATRIX:
-            yield Matrix(module.weight, FUSED.get(last, 1))
+            yield Matrix(module.weight, *FUSED.get(last, (1, True)))
 
 
 def orthogonal(matrices: Tensor, steps: int = 5) -> Tensor:

@@ -34,6 +34,11 @@ def fake_levels(
             "structure.sampler has guidance, which the game does not play: remove it there (a "
             "sampler under `sampling` may still have it)"
         )
+    if sampler.told_sigma != 1:
+        raise ValueError(
+            "structure.sampler.told_sigma: the game tells the denoiser the level that its images "
+            "have: leave it out there"
+        )
     if sampler.adapter:
         raise ValueError(
             "structure.sampler.adapter: the game always plays the adapter that the denoiser has: "

@@ -105,8 +105,8 @@ def _by_noise_level(inputs: Inputs) -> str:
     title = "Held-out loss by noise level σ"
     caption = (
         "The loss of the same held-out images, split by the noise σ that was added (pixels lie in "
-        "[-1, 1]); each interval is met equally often in training. Where a curve rises, the model "
-        "gets worse at that noise level."
+        "[-1, 1]); the intervals are equally likely under the law of noise.schedule. Where a curve "
+        "rises, the model gets worse at that noise level."
     )
     return figure(line_chart(title, lines), caption, title)
 

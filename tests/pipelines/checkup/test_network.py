@@ -36,7 +36,7 @@ def test_the_published_large_shape_is_counted_without_its_weights_or_folders():
         "4x64x64 takes 556 GFLOP (two for each multiply-add)"
     )
     assert told["memory"] == (
-        "12 GB in each worker for weights, gradients, Adam's two moments and two averages; "
+        "12 GB in each worker for weights, gradients, two moments and two averages; "
         "activations and the game's networks come on top"
     )
     preset = (ROOT / "presets" / "latent512.yaml").read_text()

@@ -60,6 +60,20 @@ def test_text_that_looks_like_a_number_is_quoted():
     assert override_text("graph") == "graph" and override_text(None) == "null"
 
 
+def test_keys_that_a_dump_leaves_out_at_their_default_are_known():
+    known = known_keys(load_params("presets/digits.yaml"))
+    for key, default in (
+        ("train.optimizer", "adam"),
+        ("noise.curriculum_kimg", 0.0),
+        ("noise.weighting", "uncertainty"),
+        ("sampling.heun18.told_sigma", 1.0),
+    ):
+        assert known[key] == default
+        check_key(key, known, "-S")
+        given = with_values(RAW, {key: default})
+        assert check_params(given) == check_params(RAW)
+
+
 @pytest.mark.parametrize(
     ("key", "said"),
     [

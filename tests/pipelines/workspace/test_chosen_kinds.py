@@ -11,7 +11,7 @@ from pipelines.params import check_params, load_params
 from pipelines.settings.dotted_keys import with_values
 from pipelines.workspace.chosen_kinds import GAME_SAMPLER, METHOD, chosen_kinds, judging_kinds
 from pipelines.workspace.imports import dictionaries_of_imports
-from pipelines.workspace.kind_lists import kind_lists
+from pipelines.workspace.kind_lists import KIND_PARAMS, kind_lists
 from pipelines.workspace.stage_code import STAGE_PARAMS, TABLES, content_hash
 from training.config import TrainConfig
 from training.structure.fake_levels import DEFAULT_SAMPLER
@@ -190,6 +190,24 @@ def test_an_edit_changes_the_lists_of_those_that_use_the_file(workspace):
         (workspace / file).open("a").write("# a remark\n")
         after = kind_lists(params)
         assert {name for name in after if after[name] != before[name]} == touched, file
+
+
+def test_lists_read_no_params_but_those_that_dvc_compares():
+    """Else a change of the others would leave old lists."""
+    read = set()
+
+    class Recording(dict):
+        def __getitem__(self, key):
+            read.add(key)
+            return super().__getitem__(key)
+
+        def get(self, key, default=None):
+            read.add(key)
+            return super().get(key, default)
+
+    kind_lists(Recording(plain()))
+    assert read <= {key.split(".")[0] for key in KIND_PARAMS}
+    assert {"noise", "structure", "sampling"} <= read
 
 
 def test_the_written_lists_hold_no_more_than_is_asked_for(workspace, monkeypatch):

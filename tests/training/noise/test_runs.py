@@ -12,9 +12,7 @@ from training.config import NoiseConfig
 from training.loop import train
 
 runs = SimpleNamespace(**run_path(str(Path(__file__).parents[1] / "small_runs.py")))
-ADAPTIVE = NoiseConfig(
-    schedule="adaptive", adapt_by="gradient", curriculum_kimg=0.1, weighting="min_snr"
-)
+ADAPTIVE = NoiseConfig(schedule="adaptive", adapt_by="gradient", weighting="min_snr")
 SEEN = "method.noise.seen"
 
 

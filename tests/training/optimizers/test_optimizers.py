@@ -7,6 +7,7 @@ import torch
 
 from models.config import ModelConfig
 from models.denoiser import Denoiser
+from models.layers.cross_attention import CrossAttention
 from models.layers.magnitude_preserving import MPConv
 from training.config import TrainConfig
 from training.optimizers import make_optimizer
@@ -129,6 +130,24 @@ def test_a_convolution_moves_as_its_flattened_matrix_and_fused_maps_apart():
         torch.testing.assert_close(
             fused.detach().flatten(1)[number::3], part.detach(), rtol=1e-4, atol=1e-5
         )
+
+
+def test_keys_and_values_of_a_text_lie_one_after_another():
+    """As cross-attention takes them apart: [..., 2, heads, each]."""
+    torch.manual_seed(0)
+    layer = CrossAttention(8, heads=2, width=6)
+    network = torch.nn.ModuleDict({"text": layer})
+    (matrix,) = [m for m in hidden_matrices(network) if m.parameter is layer.key_value.weight]
+    keys, values = matrix.parts(torch.arange(16.0)[:, None].expand(16, 6))
+    assert keys[:, 0].tolist() == list(range(8)) and values[:, 0].tolist() == list(range(8, 16))
+
+
+def test_an_adapter_does_not_decay():
+    made = network()
+    own, adapter = list(made.parameters())[:-1], list(made.parameters())[-1:]
+    groups = [{"params": own}, {"params": adapter}]
+    adamw = make_optimizer(made, groups, TrainConfig(optimizer="adamw", weight_decay=0.5))
+    assert [group["weight_decay"] for group in adamw.param_groups] == [0.5, 0.0]
 
 
 def test_the_ends_of_the_network_and_gains_stay_with_adam():

@@ -56,7 +56,7 @@ def test_bins_of_older_runs_have_numbers(charts):
     training.training(made.inputs(curves=curves))
     (lines,) = charts.values()
     assert lines == ["level 1 of 3", "level 2 of 3", "level 3 of 3"]
-    assert training.noise.levels([], 1) == ["all levels"]
+    assert training.noise_levels([], 1) == ["all levels"]
 
 
 def test_every_chart_has_a_caption(charts):
