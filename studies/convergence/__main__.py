@@ -61,7 +61,9 @@ def run(options: argparse.Namespace, names: list[str], seeds: list[int]) -> None
     from pipelines.params import load_params
     from studies.convergence.unit import Given, unit
 
-    check_argument("--kimg", options.kimg, 0.1, 1_000_000, "longer than any training here")
+    check_argument("--kimg", options.kimg, 0, 1_000_000, "longer than any training here")
+    if not options.kimg > 0:
+        raise ValueError(f"--kimg: {options.kimg:g} kimg is no training: above 0")
     check_argument("--held-out", options.held_out, 4, 1_000_000, "all are kept in memory")
     if options.images and options.images < 16:
         raise ValueError(f"--images: {options.images} are too few to judge: at least 16, or 0")

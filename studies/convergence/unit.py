@@ -103,13 +103,13 @@ def unit(given: Given, name: str, arm: Arm, seed: int) -> dict[str, Any]:
     dataset = ImageDataset(given.dataset)
     folder = given.work / f"{name}-{seed}-{mark}"
     seconds = train_timed(settings, dataset, folder, f"{name}-{seed}")
-    points = []
+    points: list[dict[str, Any]] = []
     for nimg in settings.snapshot_nimgs:
         files = {n: folder / "snapshots" / snapshot_name(nimg, n) for n in LENGTHS}
         halves = {n: held_out_halves(file, dataset, given) for n, file in files.items()}
         best = min(halves, key=lambda n: halves[n][0])
-        point = {"nimg": nimg, "seconds": seconds[nimg], "length": best, "loss": halves[best][1]}
-        points.append(point)
+        measured = {"length": best, "loss": halves[best][1]}
+        points.append({"nimg": nimg, "seconds": seconds[nimg], **measured})
     judged_at = {settings.snapshot_nimgs[round(SNAPSHOTS * part) - 1] for part in JUDGED}
     for point in points if given.images else []:
         if point["nimg"] in judged_at:
