@@ -60,6 +60,11 @@ def remarks(params: "Params") -> list[str]:
             f"nothing attends there; the levels are {', '.join(map(str, sides))} "
             f"({'latents' if params.autoencoder.kind != 'none' else 'dataset.resolution'}, halved)"
         )
+    if train.optimizer == "muon" and train.lr < 0.03:  # adam at its 0.01 is quicker
+        out.append(
+            f"train.lr: at {train.lr:g} muon hardly learns: its steps are a fifth of the rate, so "
+            "it takes rates of about 0.1 (docs/convergence.md)"
+        )
     out += text_remarks(params, sides)
     out += attribute_remarks(params)
     if game.kind == "none":

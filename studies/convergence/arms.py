@@ -33,7 +33,7 @@ ARMS: dict[str, Arm] = {
     "p2": Arm({"noise": {"weighting": "p2"}}),
     "perturbation": Arm({"noise": {"perturbation": 0.1}}),
     "adamw": Arm({"train": {"optimizer": "adamw"}}),
-    "muon": Arm({"train": {"optimizer": "muon"}}),
+    "muon": Arm({"train": {"optimizer": "muon"}}, lr=0.1),
 }
 """{name: arm}. Each is trained at the same kimg as its control, from the same initial weights."""
 

@@ -12,8 +12,7 @@ from training.optimizers.matrices import Matrix, orthogonal
 
 MOMENTUM = 0.95
 SCALE = 0.2
-"""Root mean square of a step at rate 1, about that of Adam's (arXiv 2502.16982, section 2.2), so
-that both take about the same rates."""
+"""Root mean square of a step at rate 1 (arXiv 2502.16982, section 2.2)."""
 
 
 class Muon(torch.optim.Optimizer):

@@ -42,9 +42,9 @@ def test_units_are_rows_with_a_time_and_a_loss_at_each_snapshot(
     command = words(material, small, tmp_path, "--arms", "log_normal,muon", "--images", "16")
     main(command)
     told = capsys.readouterr().out
-    assert "**Which optimiser**" in told and "| muon | 0.01 | 0.8 | 1 |" in told
+    assert "**Which optimiser**" in told and "| muon | 0.1 | 0.8 | 1 |" in told
     rows = {p.stem: json.loads(p.read_text()) for p in (tmp_path / "rows").glob("*.json")}
-    assert set(rows) == {"log_normal-20-0.8-0.01", "muon-20-0.8-0.01"}
+    assert set(rows) == {"log_normal-20-0.8-0.01", "muon-20-0.8-0.1"}
     for row in rows.values():
         nimgs, seconds = ([p[key] for p in row["points"]] for key in ("nimg", "seconds"))
         assert len(nimgs) == 25 and nimgs[-1] == 800 and nimgs == sorted(nimgs)
