@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from dataset.store import ImageDataset
 from pipelines.forecast.duration import Costs
 from pipelines.forecast.stand_in import write_teacher
+from sampling.config import SamplerConfig
 from training.run_settings import RunSettings
 
 if TYPE_CHECKING:
@@ -115,12 +116,11 @@ class Trial:
         small = {"compile": False, "lr_ramp_kimg": 0.0, "held_out_images": 8, "sigma_bins": 1}
         game: dict[str, Any] = {"start_kimg": NEVER, "every": 1, "statistics_images": 16}
         sampler = settings.structure.sampler
-        if sampler is not None and sampler.grid == "optimized":  # its search can take minutes
-            game["sampler"] = sampler.model_copy(update={"grid": "karras"})
+        if sampler is not None:
+            game["sampler"] = _unsearched(sampler)
         noise = settings.noise
-        if noise.sampler is not None and noise.sampler.grid == "optimized":
-            karras = noise.sampler.model_copy(update={"grid": "karras"})
-            noise = noise.model_copy(update={"sampler": karras})
+        if noise.sampler is not None:
+            noise = noise.model_copy(update={"sampler": _unsearched(noise.sampler)})
         self.settings = settings.model_copy(
             update={
                 "noise": noise,
@@ -216,8 +216,8 @@ def _with_teacher(settings: RunSettings, dataset: ImageDataset, folder: Path) ->
     assert student is not None
     update: dict[str, Any] = {"pairs": FEW} if student.pairs_needed else {}
     sampler = getattr(student, "sampler", None)
-    if sampler is not None and sampler.grid == "optimized":  # its search can take minutes
-        update["sampler"] = sampler.model_copy(update={"grid": "karras"})
+    if sampler is not None:
+        update["sampler"] = _unsearched(sampler)
     return settings.model_copy(
         update={
             "teacher": str(write_teacher(settings, dataset, folder)),
@@ -225,6 +225,11 @@ def _with_teacher(settings: RunSettings, dataset: ImageDataset, folder: Path) ->
             "pairs_cache": None,
         }
     )
+
+
+def _unsearched(sampler: SamplerConfig) -> SamplerConfig:
+    """The sampler on a grid that costs nothing: the search of an optimized one can take minutes."""
+    return sampler.model_copy(update={"grid": "karras"}) if sampler.grid == "optimized" else sampler
 
 
 class _OpenGate:

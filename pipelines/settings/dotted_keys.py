@@ -34,17 +34,11 @@ def known_keys(params: Params) -> dict[str, Any]:
     return flat
 
 
-def _whole(settings: BaseModel) -> dict[str, Any]:
-    """All of the settings as plain data, also what a dump leaves out at its default."""
-    dump = settings.model_dump(mode="json")
-    for name, value in settings:
-        if isinstance(value, BaseModel):
-            dump[name] = _whole(value)
-        elif isinstance(value, dict) and any(isinstance(v, BaseModel) for v in value.values()):
-            dump[name] = {key: _whole(one) for key, one in value.items()}
-        elif name not in dump:
-            dump[name] = to_jsonable_python(value)
-    return dump
+def _whole(value: Any) -> Any:
+    """Settings as plain data, also what a dump leaves out at its default."""
+    if isinstance(value, BaseModel | Mapping):
+        return {name: _whole(part) for name, part in dict(value).items()}
+    return to_jsonable_python(value)
 
 
 def check_key(key: str, known: Iterable[str], where: str) -> None:

@@ -78,7 +78,6 @@ class Look:
     """
 
     def __init__(self, root: Path = Path()):
-        self.root = root
         base = str(root)
         self.file_of = cache(lambda module: _file_of(module, base))
         self.source_of = cache(lambda path, module: _read(base, path, module))
@@ -99,12 +98,12 @@ def closure(
 
     Raises FileNotFoundError if `root` has no such module.
     """
-    if find_module(entry, root) is None:
+    look = look or Look(root)
+    file_of, source_of = look.file_of, look.source_of
+    if file_of(entry) is None:
         raise FileNotFoundError(
             f"there is no module {entry} in {root.resolve()}: run from the project's folder"
         )
-    look = look or Look(root)
-    file_of, source_of = look.file_of, look.source_of
     left_out = cache(lambda module: _within(module, rules.left_out))
     found: set[str] = set()
     seen: set[tuple[str, str | None]] = set()

@@ -26,6 +26,7 @@ from pipelines.workspace.paths import grid_cache
 from sampling.config import SamplerConfig
 from studies.convergence.arms import Arm
 from studies.judged_images import judged_images
+from studies.standing_row import standing_row
 from training.config import NoiseConfig
 from training.events import CheckpointSaved, Event, Logged, SnapshotSaved, Started
 from training.loop import train
@@ -97,7 +98,7 @@ def unit(given: Given, name: str, arm: Arm, seed: int) -> dict[str, Any]:
     settings = unit_settings(given, arm, seed)
     mark = fingerprint(given, settings)
     path = given.rows / f"{name}-{seed}-{given.kimg:g}-{arm.lr:g}.json"
-    kept = standing(path, mark)
+    kept = standing_row(path, mark)
     if kept is not None:
         return kept
     dataset = ImageDataset(given.dataset)
@@ -211,12 +212,3 @@ def fingerprint(given: Given, settings: RunSettings) -> str:
         "noise": given.params.noise.model_dump(mode="json"),
     }
     return json_hash([plain, inputs])[:16]
-
-
-def standing(path: Path, mark: str) -> dict[str, Any] | None:
-    """The row that was kept under this fingerprint; None if there is none."""
-    try:
-        row = read_object(path)
-    except (OSError, ValueError):
-        return None
-    return row if row.get("fingerprint") == mark else None

@@ -28,13 +28,14 @@ def judge_snapshot(given: "Given", name: str, seed: int, kimg: float) -> None:
     """
     from models.ema_reconstruction import snapshot_name
     from studies.distil import unit
+    from studies.standing_row import standing_row
 
     arm = ARMS[name]
     if arm.stages is not None or arm.game is not None:
         raise ValueError(f"--arms {name}: its training depends on its length; train it with --kimg")
     mark = unit.unit_mark(given, arm, unit.unit_settings(given, arm, seed))
     path = unit.row_path(given, name, replace(arm, kimg=kimg), seed)
-    if unit.stands(path, f"{mark}-{kimg:g}") is not None:
+    if standing_row(path, f"{mark}-{kimg:g}") is not None:
         return
     nimg = unit.unit_settings(given, replace(arm, kimg=kimg), seed).total_nimg
     weights = (

@@ -13,7 +13,6 @@ from dataset.store import ImageDataset
 from evaluation.pictures import sample_grid
 from evaluation.reference import load_reference
 from foundation.atomic_files import write_text
-from foundation.json_files import read_object
 from foundation.json_hash import json_hash
 from foundation.workers import World
 from models.config import EMAConfig
@@ -25,6 +24,7 @@ from pipelines.workspace.paths import grid_cache
 from sampling.config import SamplerConfig
 from studies.distil.arms import CONTROL, GAME, Arm
 from studies.judged_images import SHOWN_IMAGES, judged_images
+from studies.standing_row import standing_row
 from training.events import Event, Logged
 from training.loop import train
 from training.run_settings import RunSettings
@@ -136,15 +136,6 @@ def fingerprint(given: Given, facts: Any) -> str:
     return json_hash([facts, inputs])[:16]
 
 
-def stands(path: Path, mark: str) -> dict | None:
-    """The row that was kept under this fingerprint; None if there is none."""
-    try:
-        row = read_object(path)
-    except (OSError, ValueError):
-        return None
-    return row if row.get("fingerprint") == mark else None
-
-
 def row_path(given: Given, name: str, arm: Arm, seed: int, variant: str = "") -> Path:
     """The file of a unit's row."""
     stem = f"{name}-{seed}-{arm.kimg:g}-{arm.lr:g}" + (f"-{variant}" if variant else "")
@@ -175,7 +166,7 @@ def train_unit(given: Given, name: str, arm: Arm, seed: int, variant: str = "") 
     path = row_path(given, name, arm, seed, variant)
     settings = unit_settings(given, arm, seed)
     mark = unit_mark(given, arm, settings)
-    kept = stands(path, mark)
+    kept = standing_row(path, mark)
     if kept is not None:
         return kept
     folder = run_folder(given, name, seed, mark)
@@ -215,7 +206,7 @@ def teacher_unit(given: Given, name: str, sampler: SamplerConfig) -> dict:
     """Judge the teacher with a sampler, unless its row stands; returns the row."""
     path = given.rows / f"teacher-{name}.json"
     mark = fingerprint(given, sampler.model_dump(mode="json"))
-    kept = stands(path, mark)
+    kept = standing_row(path, mark)
     if kept is not None:
         return kept
     row = {

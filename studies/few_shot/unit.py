@@ -11,12 +11,12 @@ from torch import Tensor
 
 from evaluation.denoising_classifier import decide, level_errors, spread_levels
 from foundation.atomic_files import write_text
-from foundation.json_files import read_object
 from foundation.json_hash import json_hash
 from models.attribute_loss import KINDS, STEPS, class_distance, level_weights, likelihood_weight
 from models.denoiser import load_denoiser
 from models.weights import file_hash
 from studies.few_shot.tasks import Task
+from studies.standing_row import standing_row
 from training.few_shot.class_adapters import ClassAdapters
 from training.few_shot.controls import logistic_regression, nearest_pixels
 from training.few_shot.fit import fit_adapter
@@ -36,13 +36,9 @@ def unit(
     path = rows / f"{task.name}-{arm}-{shots}-{task.seed}-{draw}.json"
     facts = [task.facts(), file_hash(task.denoiser), settings.plain(), shots, draw, levels]
     mark = json_hash(facts)[:16]
-    if path.is_file():
-        try:
-            kept = read_object(path)
-        except ValueError:
-            kept = {}
-        if kept.get("fingerprint") == mark:
-            return kept
+    kept = standing_row(path, mark)
+    if kept is not None:
+        return kept
     start = time.process_time()
     row = {
         "task": task.name,

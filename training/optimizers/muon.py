@@ -14,6 +14,9 @@ MOMENTUM = 0.95
 SCALE = 0.2
 """Root mean square of a step at rate 1 (arXiv 2502.16982, section 2.2)."""
 
+OF_MATRIX, OF_ADAM = {"momentum"}, {"step", "exp_avg", "exp_avg_sq"}
+"""Names in the state of a parameter."""
+
 
 class Muon(torch.optim.Optimizer):
     """One optimiser over all parameters of a network, as training wants it.
@@ -42,15 +45,10 @@ class Muon(torch.optim.Optimizer):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Raises ValueError if it is the state of another optimiser."""
-        held = {
-            parameter: state_dict["state"].get(number, {})
-            for number, parameter in enumerate(
-                p for group in self.param_groups for p in group["params"]
-            )
-        }
-        for parameter, state in held.items():
-            known = {"momentum"} if id(parameter) in self.matrices else {"step", *ADAM}
-            if state.keys() - known:
+        parameters = [p for group in self.param_groups for p in group["params"]]
+        for number, state in state_dict["state"].items():
+            known = OF_MATRIX if id(parameters[number]) in self.matrices else OF_ADAM
+            if not state.keys() <= known:
                 raise ValueError(f"{', '.join(sorted(state))}: no state of Muon")
         super().load_state_dict(state_dict)
         self.adam.state = self.state
@@ -81,6 +79,3 @@ class Muon(torch.optim.Optimizer):
             length = group["lr"] * SCALE * math.sqrt(max(shape))
             for (weight, _), step in zip(pairs, steps, strict=True):
                 weight.sub_(step, alpha=length)
-
-
-ADAM = ("exp_avg", "exp_avg_sq")
