@@ -27,17 +27,23 @@ from studies.tables import markdown, rows_by, spread
 COMMON: dict[str, Any] = {
     "dataset": {"resolution": 64, "held_out": 0.15},
     "model": {"channels": 32, "channel_mult": [1, 2, 4], "attention_resolutions": [4, 8]},
-    "train": {"batch_size": 32, "lr_ramp_kimg": 2, "held_out_every_kimg": 20},
-    "evaluation": {"extractor": "efficientnet_lite0", "num_images": 1024},
+    "train": {
+        "batch_size": 32,
+        "optimizer": "muon",
+        "lr": 0.1,
+        "lr_ramp_kimg": 2,
+        "held_out_every_kimg": 20,
+    },
+    "evaluation": {"extractor": "efficientnet_lite0", "num_images": 512},
 }
 ARMS: dict[str, dict[str, Any]] = {
     "pixels": {
         "model": {"channels": 16, "channel_mult": [1, 2, 4, 4], "attention_resolutions": [8]},
-        "train": {"total_kimg": 40, "lr_decay_kimg": 20},
+        "train": {"total_kimg": 20, "lr_decay_kimg": 10},
     },
     "pca": {
         "autoencoder": {"kind": "pca", "factor": 4, "channels": 12},
-        "train": {"total_kimg": 160, "lr_decay_kimg": 80},
+        "train": {"total_kimg": 80, "lr_decay_kimg": 40},
     },
     "kl": {
         "autoencoder": {
@@ -45,10 +51,10 @@ ARMS: dict[str, dict[str, Any]] = {
             "factor": 4,
             "channels": 4,
             "width": 16,
-            "total_kimg": 40,
-            "lr_decay_kimg": 20,
+            "total_kimg": 20,
+            "lr_decay_kimg": 10,
         },
-        "train": {"total_kimg": 110, "lr_decay_kimg": 55},
+        "train": {"total_kimg": 55, "lr_decay_kimg": 27},
     },
 }
 PSNR_METRIC = "reconstruction_psnr"
