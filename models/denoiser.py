@@ -1,4 +1,4 @@
-"""Denoiser D(x; sigma, labels): EDM preconditioning and learned uncertainty round the U-Net.
+"""Denoiser D(x; sigma, labels): EDM preconditioning and learned uncertainty round a network.
 
 Source: Karras et al., EDM (arXiv 2206.00364), table 1, and EDM2 (arXiv 2312.02696), section 2.
 """
@@ -13,6 +13,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from models.backbones.base import Encoded
+from models.backbones.table import BACKBONES
 from models.captions import CaptionTable
 from models.codecs import Codec, PixelCodec, make_codec
 from models.conditions import Conditions, make_conditions
@@ -30,7 +32,6 @@ from models.layers.low_rank_adapter import (
 )
 from models.layers.magnitude_preserving import MPConv, MPFourier, normalize_weights
 from models.text_encoders.errors import EncoderError
-from models.unet import Encoded, UNet
 from models.weights import WeightsError, image_shape, load_tensors, whole
 from models.weights_folder import weights_file
 
@@ -78,7 +79,8 @@ class Denoiser(nn.Module):
         self.label_names = tuple(label_names) if self.num_classes else ()
         self.config = config
         self.sigma_data = config.sigma_data
-        self.unet = UNet(self.image_shape, self.conditions.width, config)
+        make = BACKBONES[config.backbone]
+        self.unet = make(self.image_shape, self.conditions.width, config)
         self.uncertainty_features = MPFourier(128)
         self.uncertainty = MPConv(128, 1)
         self.uncertainty_gain = nn.Parameter(torch.zeros([]))

@@ -5,6 +5,7 @@ Without torch, so that params are checked with it too.
 
 from dataclasses import dataclass
 
+from models.config import ModelConfig
 from sampling.config import SamplerConfig, whole_images_only
 
 
@@ -52,12 +53,15 @@ def two_sides(sampler: SamplerConfig) -> bool:
     )
 
 
-def check_bands(count: int, height: int, levels: int) -> None:
+def check_bands(count: int, height: int, model: ModelConfig) -> None:
     """Raise ValueError where images of so many rows cannot be cut into `count` equal bands.
 
-    levels: resolutions of the network; each but the first halves a band.
+    model: of the network, each of whose levels but the first halves a band.
     """
-    factor = 2 ** (levels - 1)
+    refusal = model.not_in_bands()
+    if refusal is not None:
+        raise ValueError(f"{refusal}: leave bands out")
+    factor = model.divisor
     possible = [n for n in range(1, height // factor + 1) if height // factor % n == 0]
     if height % factor or count not in possible:
         raise ValueError(

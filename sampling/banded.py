@@ -34,7 +34,7 @@ class BandedDenoiser(nn.Module):
 
     def __init__(self, denoiser: Denoiser, exchange: Exchange, warm_up: int | None = None):
         super().__init__()
-        check_bands(exchange.count, denoiser.image_shape[1], len(denoiser.config.channel_mult))
+        check_bands(exchange.count, denoiser.image_shape[1], denoiser.config)
         check_blocks(denoiser.unet)
         self.denoiser, self.exchange, self.warm_up = denoiser, exchange, warm_up
         self.sigma_data = denoiser.sigma_data

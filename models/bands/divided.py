@@ -3,17 +3,17 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from models.backbones.base import Backbone
 from models.layers.attention import CosineAttention
 from models.layers.exchange import Exchange, Overlapping
 from models.layers.graph_conv import GraphConv
 from models.layers.magnitude_preserving import MPConv
-from models.unet import UNet
 
 Exchanging = MPConv | CosineAttention | GraphConv
 """Layers that need more of an image than a band of it."""
 
 
-def check_blocks(unet: UNet) -> None:
+def check_blocks(unet: Backbone) -> None:
     """Raise ValueError for a block at the bottleneck that bands do not know.
 
     One that works on each token alone says so by an attribute `in_bands = True`.
@@ -27,7 +27,7 @@ def check_blocks(unet: UNet) -> None:
 
 
 @contextmanager
-def divided(unet: UNet, exchange: Exchange) -> Iterator[None]:
+def divided(unet: Backbone, exchange: Exchange) -> Iterator[None]:
     """Inside, the network takes bands with a row of their neighbours, and gives bands.
 
     Its layers exchange the rest. All other layers work on each pixel, or on 2x2 pixels, alone.

@@ -76,20 +76,26 @@ def edge_weights(weight: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def convolve_band(
-    exchange: Exchange, key: object, x: Tensor, weight: Tensor, edges: tuple[Tensor, Tensor]
+    exchange: Exchange,
+    key: object,
+    x: Tensor,
+    weight: Tensor,
+    edges: tuple[Tensor, Tensor],
+    groups: int = 1,
 ) -> Tensor:
     """A 3x3 convolution of bands x [N, C, h, W], padded with zeros beyond the image alone.
 
     The neighbours' rows are added to the first and last row after the band's own convolution, which
-    runs while they travel: a convolution is a sum over its rows. edges: of `edge_weights`.
+    runs while they travel: a convolution is a sum over its rows. edges: of `edge_weights`; groups:
+    of channels that do not mix.
     """
     wait = exchange.rows(key, x)
-    y = F.conv2d(x, weight, padding=1)
+    y = F.conv2d(x, weight, padding=1, groups=groups)
     above, below = wait()
     if above is not None:
-        y[:, :, :1] += F.conv2d(above, edges[0], padding=(0, 1))
+        y[:, :, :1] += F.conv2d(above, edges[0], padding=(0, 1), groups=groups)
     if below is not None:
-        y[:, :, -1:] += F.conv2d(below, edges[1], padding=(0, 1))
+        y[:, :, -1:] += F.conv2d(below, edges[1], padding=(0, 1), groups=groups)
     return y
 
 

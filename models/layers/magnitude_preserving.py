@@ -55,11 +55,25 @@ class MPConv(nn.Module):
     forward pass normalises them again so that averaged or externally changed weights behave and
     the gradient is orthogonal to each row (EDM2, Eq. 66). An adapter adds its update to the stored
     weight before that (models/layers/low_rank_adapter.py).
+
+    Args:
+        dilation: distance of the pixels that a kernel sees.
+        depthwise: each channel has a kernel of its own; both numbers of channels are the same.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int = 0):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int = 0,
+        dilation: int = 1,
+        depthwise: bool = False,
+    ):
         super().__init__()
-        shape = (out_channels, in_channels, kernel, kernel)[: 4 if kernel else 2]
+        assert not depthwise or in_channels == out_channels
+        self.dilation, self.groups = dilation, in_channels if depthwise else 1
+        columns = in_channels // self.groups
+        shape = (out_channels, columns, kernel, kernel)[: 4 if kernel else 2]
         self.weight = nn.Parameter(torch.randn(shape))
         self.adapters = nn.ModuleDict()
         self.active: str | None = None
@@ -79,8 +93,10 @@ class MPConv(nn.Module):
         if weight.shape[-1] > 1 and self.exchange is not None:
             if isinstance(self.exchange, Overlapping):
                 return self.exchange.convolve(x, weight)
-            return convolve_band(self.exchange, self, x, weight, self._edges(weight))
-        return F.conv2d(x, weight, padding=weight.shape[-1] // 2)
+            edges = self._edges(weight)
+            return convolve_band(self.exchange, self, x, weight, edges, self.groups)
+        padding = weight.shape[-1] // 2 * self.dilation
+        return F.conv2d(x, weight, None, 1, padding, self.dilation, self.groups)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what contexts have lent it: a copy made inside of one belongs to none."""

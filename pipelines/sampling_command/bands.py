@@ -131,7 +131,7 @@ def draw_shared(
             f"--band-workers {workers}: the {count} bands of an image need {count} workers, or "
             f"{2 * count} with classifier_free guidance, or 0"
         )
-    check_bands(plan.bands, denoiser.image_shape[1], len(denoiser.config.channel_mult))
+    check_bands(plan.bands, denoiser.image_shape[1], denoiser.config)
     from pipelines.ray_jobs.band_workers import draw_in_bands  # brings torch
 
     gpu = None if args.device is None else args.device.startswith("cuda")

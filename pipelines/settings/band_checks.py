@@ -14,7 +14,7 @@ def band_problems(params: "Params", rows: Callable[[], int]) -> Iterator[str]:
 
     Where it raises ValueError, another check says why.
     """
-    levels, workers = len(params.model.channel_mult), params.cluster.band_workers
+    workers = params.cluster.band_workers
     for name in dict.fromkeys(params.samplers):
         sampler = params.sampling.get(name)
         if sampler is None:
@@ -31,6 +31,6 @@ def band_problems(params: "Params", rows: Callable[[], int]) -> Iterator[str]:
         except ValueError:
             return
         try:
-            check_bands(count, height, levels)
+            check_bands(count, height, params.model)
         except ValueError as error:
             yield f"{where}: {error}"

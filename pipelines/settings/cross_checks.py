@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from foundation.did_you_mean import spelling_hint
 from foundation.number_names import number_name
-from pipelines.settings.attention_checks import undivided_heads
 from pipelines.settings.attribute_checks import attribute_problems, attribute_remarks
 from pipelines.settings.autoencoder_checks import (
     autoencoder_batches,
@@ -16,6 +15,7 @@ from pipelines.settings.autoencoder_checks import (
     autoencoder_problems,
 )
 from pipelines.settings.band_checks import band_problems
+from pipelines.settings.network_checks import undivided_heads, undivided_images
 from pipelines.settings.student_checks import (
     student_batches,
     student_method,
@@ -119,7 +119,7 @@ def unplayed_game(params: "Params") -> str | None:
 
 def _sides(params: "Params") -> list[int]:
     """Width of each level of the network, in pixels."""
-    return [_side(params) // 2**level for level in range(len(params.model.channel_mult))]
+    return params.model.sides(_side(params))
 
 
 def _side(params: "Params") -> int:
@@ -140,27 +140,14 @@ def _model(params: "Params") -> Iterator[str]:
     if any(autoencoder_problems(params)):
         return
     model, side = params.model, _side(params)
-    levels = len(model.channel_mult)
-    factor = 2 ** (levels - 1)
-    if side % factor:
-        low = side // factor * factor
-        if side != params.dataset.resolution:
-            yield (
-                f"model.channel_mult: the latents of {side}x{side} (dataset.resolution over the "
-                f"autoencoder's factor) cannot be halved {levels - 1} times for its {levels} "
-                "levels: use fewer levels, or a smaller factor"
-            )
-            return
-        yield (
-            f"dataset.resolution: {side} cannot be halved {levels - 1} times for "
-            f"the {levels} levels of model.channel_mult: use "
-            f"{f'{low} or ' if low else ''}{low + factor}, or fewer levels"
-        )
+    undivided = undivided_images(model, side, params.dataset.resolution)
+    if undivided is not None:
+        yield undivided
         return
     sides = _sides(params)
-    yield from undivided_heads(model, sides, model.attention_resolutions)
+    yield from undivided_heads(model, sides, model.attended(sides))
     for position, block in enumerate(model.structural_blocks):
-        refusal = block.refusal(model.channels * model.channel_mult[-1], sides[-1])
+        refusal = block.refusal(model.bottleneck_channels, sides[-1])
         if refusal is not None:
             yield f"model.structural_blocks[{position}]{refusal}"
     yield from text_problems(params, sides)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pipelines.settings.attention_checks import undivided_heads
+from pipelines.settings.network_checks import undivided_heads
 
 if TYPE_CHECKING:
     from pipelines.settings.schema import Params
@@ -35,7 +35,7 @@ def text_remarks(params: "Params", sides: list[int]) -> Iterator[str]:
         return
     if params.dataset.captions is None:
         yield "model.text reads the names of the classes, since dataset.captions is not set"
-    at = text.resolutions or params.model.attention_resolutions
+    at = text.resolutions or params.model.attended(sides)
     if not set(at) & set(sides):
         yield (
             f"model.text: no level is {' or '.join(map(str, at)) or 'named'} pixels wide, so "

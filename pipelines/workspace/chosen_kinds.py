@@ -14,6 +14,7 @@ Plain = Mapping[str, Any]
 # What is used where the file says nothing or null (tests compare both with the settings classes).
 GAME_SAMPLER: Plain = {"solver": "ddim", "grid": "karras"}
 METHOD = "denoising"
+BACKBONE = "unet"
 PAIR_SAMPLER: Plain = {"solver": "heun", "grid": "karras"}
 NO_GAME: Plain = {"kind": "none"}
 NO_AUTOENCODER: Plain = {"kind": "none"}
@@ -39,7 +40,8 @@ def chosen_kinds(
         if stage == "encode":
             return {"autoencoder": kinds, "maker": set()}
         own = {"autoencoder"} if "kl" in kinds else set[str]()
-        trained = {"method": own, "block": set[str](), "schedule": set[str]()}
+        trained = {"method": own, "block": set[str](), "backbone": set[str]()}
+        trained["schedule"] = set()
         return {"autoencoder": kinds, "maker": kinds, **trained, **_of_the_game(NO_GAME)}
     if stage == "reference":
         return _of_judging(params)
@@ -61,7 +63,7 @@ def chosen_kinds(
         samplers = [params["sampling"][name] for name in names if sampler in (None, name)]
         return _of_network(params) | _of_judging(params) | _of_sampling(samplers)
     assert stage in NO_CHOICE, stage
-    return {"block": (), "text": ()}
+    return {"block": (), "backbone": (), "text": ()}
 
 
 def judging_kinds(params: Plain, sampler: str) -> Kinds:
@@ -107,6 +109,7 @@ def _of_network(params: Plain) -> dict[str, set[str]]:
     model = params["model"]
     text = model.get("text")
     return {
+        "backbone": {model.get("backbone", BACKBONE)},
         "block": {block["kind"] for block in model["structural_blocks"]},
         "autoencoder": _of_latents(params),
         "text": {text["kind"]} if text else set(),

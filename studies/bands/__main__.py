@@ -52,6 +52,7 @@ def run(options: argparse.Namespace) -> None:
     if options.weights is None:
         raise ValueError("--weights: name the denoiser's file")
     check_images("--images", options.images)
+    from models.config import ModelConfig
     from models.weights import load_description
     from pipelines.params import load_params
     from sampling.band_plan import check_bands
@@ -68,7 +69,7 @@ def run(options: argparse.Namespace) -> None:
     )
     about = load_description(options.weights)
     for count in counts:
-        check_bands(count, about["image_shape"][1], len(about["config"]["channel_mult"]))
+        check_bands(count, about["image_shape"][1], ModelConfig.model_validate(about["config"]))
     unknown = sorted(set(evaluations) - set(SAMPLERS))
     if unknown:
         raise ValueError(f"--evaluations {unknown[0]}: there are {', '.join(map(str, SAMPLERS))}")

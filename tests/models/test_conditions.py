@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
+from models.backbones.unet import UNet
 from models.conditions import ClassConditions, Condition, make_conditions
 from models.config import ModelConfig
 from models.denoiser import Denoiser
-from models.unet import UNet
 
 CPU, FLOAT = torch.device("cpu"), torch.float32
 SMALL = ModelConfig(channels=16, blocks=1, channels_per_head=16)

@@ -9,6 +9,7 @@ import torch
 
 from models.analytic import GaussianDenoiser
 from models.bands import StackedBands
+from models.config import ModelConfig
 from models.layers.low_rank_adapter import GAME, AdaptedDenoiser, add_adapters
 from sampling.band_plan import check_bands
 from sampling.banded import BandedDenoiser
@@ -182,7 +183,7 @@ def test_bands_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match=r"32 rows .* 3 equal bands .* choose one of 1, 2, 4, 8$"):
         BandedDenoiser(network(), StackedBands(3))
     with pytest.raises(ValueError, match="multiple of 4"):
-        check_bands(16, 32, 3)
+        check_bands(16, 32, ModelConfig(channel_mult=(1, 1, 1)))
     analytic = GaussianDenoiser((3, 32, 16), std=1.0)
     with pytest.raises(ValueError, match="GaussianDenoiser is none"):
         banded(analytic, StackedBands(2), None)

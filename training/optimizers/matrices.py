@@ -33,10 +33,13 @@ class Matrix:
 
 
 def hidden_matrices(network: nn.Module) -> Iterator[Matrix]:
-    """Weights of magnitude-preserving layers between a network's ends; kernels are flattened."""
+    """Weights of magnitude-preserving layers between a network's ends; kernels are flattened.
+
+    Kernels of single channels (depthwise) are not among them: they map no channel to another.
+    """
     for name, module in network.named_modules():
         last = name.rpartition(".")[2]
-        if isinstance(module, MPConv) and last not in NO_MATRIX:
+        if isinstance(module, MPConv) and module.groups == 1 and last not in NO_MATRIX:
             yield Matrix(module.weight, *FUSED.get(last, (1, True)))
 
 

@@ -55,7 +55,9 @@ def test_the_game_chooses_its_form_and_where_it_follows_a_path_a_sampler():
         structure__features="efficientnet_lite0",
     )
     found = chosen_kinds("train", control)
-    assert {table for table, names in found.items() if names} == {"method", "block", "schedule"}
+    chosen = {table for table, names in found.items() if names}
+    assert chosen == {"method", "backbone", "block", "schedule"}
+    assert found["backbone"] == {"unet"}
     assert found["method"] == {"denoising"}
     assert found["block"] == {"graph_conv", "self_attention"}
     plain_network = plain(model__structural_blocks=[])
@@ -175,9 +177,12 @@ def test_an_edit_changes_the_lists_of_those_that_use_the_file(workspace):
     files = before["evaluate-heun18"]["files"]
     assert files["sampling/solvers/heun.py"] == content_hash(Path("sampling/solvers/heun.py"))
     assert not files.keys() & before["train"]["files"].keys() - {
+        "models/backbones/unet.py",
+        "models/layers/convolutions.py",
         "models/layers/graph_conv.py",
         "models/neighbours.py",
     }
+    assert not any("models/backbones/transformer.py" in lists["files"] for lists in before.values())
     for file, touched in (
         ("sampling/solvers/heun.py", {"evaluate-heun18"}),
         ("sampling/solvers/consistency.py", set()),

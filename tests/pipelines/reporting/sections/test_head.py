@@ -79,12 +79,12 @@ def test_commit_changed_params_and_uncommitted_files_are_named():
         "pets",
         "digits",
         {"train.lr": ("0.01", "0.02")},
-        git | {"git.changed": "models/unet.py, params.yaml"},
+        git | {"git.changed": "models/backbones/unet.py, params.yaml"},
     )
     page = head.origin(made.inputs(origin=origin))
     said = words(page)
     assert "ab12ab12ab12 of branch idea, with changes that are not committed" in said
-    assert "models/unet.py, params.yaml" in said
+    assert "models/backbones/unet.py, params.yaml" in said
     assert "1 param differs from the closest preset, “digits”:" in said
     assert "<code>train.lr</code></td><td>0.01</td><td>0.02</td>" in page
     assert "<details>" not in page

@@ -3,28 +3,20 @@
 Source of the architecture: EDM2 (arXiv 2312.02696), config G, figure 21.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.backbones.base import CLIP, Backbone, Encoded
 from models.condition import Condition
 from models.config import ModelConfig
 from models.layers.attention import BALANCE, CosineAttention
-from models.layers.cross_attention import CrossAttention, NullToken, Text
-from models.layers.magnitude_preserving import (
-    MPConv,
-    MPFourier,
-    mp_cat,
-    mp_silu,
-    mp_sum,
-    pixel_norm,
-)
+from models.layers.convolutions import CONVOLUTIONS
+from models.layers.cross_attention import CrossAttention, Text
+from models.layers.magnitude_preserving import MPConv, mp_cat, mp_silu, mp_sum, pixel_norm
 from models.layers.slot_dropout import SlotDropout
-
-CLIP = 256.0  # keeps activations inside half precision; never reached in healthy training
 
 
 class ResidualBlock(nn.Module):
@@ -33,6 +25,8 @@ class ResidualBlock(nn.Module):
     Attention over pixels comes first, then that to the tokens of a text.
 
     Encoder blocks normalise their input per pixel, decoder blocks do not (EDM2, figure 21).
+    convolution: a name in CONVOLUTIONS. residual: whether the input is added to what the
+    convolutions give.
     """
 
     def __init__(
@@ -47,14 +41,19 @@ class ResidualBlock(nn.Module):
         text_heads: int = 0,
         text_width: int = 0,
         dropout: float = 0.0,
+        convolution: str = "plain",
+        residual: bool = True,
     ):
         super().__init__()
         self.encoder, self.resample, self.dropout = encoder, resample, SlotDropout(dropout)
-        self.skip = MPConv(in_channels, channels, 1) if in_channels != channels else None
-        self.conv0 = MPConv(channels if encoder else in_channels, channels, 3)
+        self.residual = residual
+        skips = in_channels != channels and (encoder or residual)
+        self.skip = MPConv(in_channels, channels, 1) if skips else None
+        make = CONVOLUTIONS[convolution]
+        self.conv0 = make(channels if encoder else in_channels, channels)
         self.modulation = MPConv(embedding, channels)
         self.modulation_gain = nn.Parameter(torch.zeros([]))
-        self.conv1 = MPConv(channels, channels, 3)
+        self.conv1 = make(channels, channels)
         self.attention = CosineAttention(channels, heads) if heads else None
         self.cross_attention = (
             CrossAttention(channels, text_heads, text_width) if text_heads else None
@@ -75,7 +74,7 @@ class ResidualBlock(nn.Module):
         y = self.conv1(self.dropout(y))
         if not self.encoder and self.skip is not None:
             x = self.skip(x)
-        x = mp_sum(x, y, BALANCE)
+        x = mp_sum(x, y, BALANCE) if self.residual else y
         if self.attention is not None:
             x = self.attention(x)
         if self.cross_attention is not None:
@@ -84,17 +83,7 @@ class ResidualBlock(nn.Module):
         return x.clamp(-CLIP, CLIP)
 
 
-@dataclass(frozen=True)
-class Encoded:
-    """What the encoder hands to the decoder."""
-
-    bottleneck: Tensor  # [B, C, h, w]
-    skips: list[Tensor]  # each [B, C_l, h_l, w_l], in the order they were made
-    embedding: Tensor  # [B, E]
-    text: Text | None = None  # tokens [B, T, E]
-
-
-class UNet(nn.Module):
+class UNet(Backbone):
     """F(x; c_noise, condition): [B, C, H, W] -> [B, C, H, W], of unit magnitude at initialisation.
 
     Args:
@@ -106,7 +95,6 @@ class UNet(nn.Module):
     def __init__(
         self, image_shape: tuple[int, int, int], condition_width: int, config: ModelConfig
     ):
-        super().__init__()
         image_channels, height, width = image_shape
         factor = 2 ** (len(config.channel_mult) - 1)
         if height % factor or width % factor:
@@ -117,11 +105,7 @@ class UNet(nn.Module):
             )
         widths = [config.channels * m for m in config.channel_mult]
         embedding = max(widths)
-        self.noise_features = MPFourier(widths[0])
-        self.noise_embedding = MPConv(widths[0], embedding)
-        self.label_embedding = MPConv(condition_width, embedding) if condition_width else None
-
-        self.null_token = NullToken(condition_width) if config.text is not None else None
+        super().__init__(condition_width, widths[0], embedding, config.text is not None)
         text_at: tuple[int, ...] = ()
         if config.text is not None:
             text_at = config.text.resolutions or config.attention_resolutions
@@ -136,6 +120,7 @@ class UNet(nn.Module):
 
         shared: dict[str, Any] = {"embedding": embedding, "dropout": config.dropout}
         shared["text_width"] = condition_width
+        shared |= {"convolution": config.convolution, "residual": config.residual}
         # One constant channel beside the image stands in for biases (EDM2, appendix B.1).
         self.input = MPConv(image_channels + 1, widths[0], 3)
         self.encoder, skip_widths = nn.ModuleList(), [widths[0]]
@@ -178,18 +163,8 @@ class UNet(nn.Module):
         self.output_gain = nn.Parameter(torch.zeros([]))
 
     def encode(self, x: Tensor, noise_level: Tensor, condition: Condition | None) -> Encoded:
-        """x [B, C, H, W], noise_level [B] (log sigma / 4); the condition if there is a width."""
-        embedding = self.noise_embedding(self.noise_features(noise_level))
-        if self.label_embedding is not None:
-            assert condition is not None, "a conditional network needs a condition, if of zeros"
-            vector = condition.vector.to(embedding.dtype)
-            embedding = mp_sum(embedding, self.label_embedding(vector), 0.5)
-        embedding = mp_silu(embedding)
-        text = None
-        if self.null_token is not None:
-            assert condition is not None and condition.tokens is not None
-            assert condition.mask is not None
-            text = self.null_token(condition.tokens, condition.mask)
+        """Down to the bottleneck, with the blocks there."""
+        embedding, text = self.embed(noise_level, condition)
         x = self.input(torch.cat([x, torch.ones_like(x[:, :1])], 1))
         skips = [x]
         for block in self.encoder:

@@ -1,0 +1,1 @@
+"""Networks F of the denoiser: model.backbone names one."""
