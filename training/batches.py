@@ -29,6 +29,7 @@ class Batch:
     noise: Tensor  # [B, C, H, W]
     dropout: Tensor  # [B] int64, keys of the dropout masks; 0 without dropout
     weight: Tensor | None = None  # [B], what each loss counts; None: 1
+    probe: Tensor | None = None  # [B, C, H, W], unit normal, of the gradient penalty; None: none
 
 
 def draw_stored(
@@ -69,6 +70,9 @@ def draw_batch(
     drawn, counts = schedule.draw(slot_uniform(seed, "sigma", slots), nimg)
     sigma = torch.from_numpy(drawn).float()
     noise = slot_normal(seed, "noise", slots, images.shape[1:])
+    probe = None
+    if settings.noise.gradient_penalty:
+        probe = torch.as_tensor(slot_normal(seed, "probe", slots, images.shape[1:])).to(device)
     keys = torch.zeros(len(slots), dtype=torch.int64)
     if settings.model.dropout:
         keys = torch.from_numpy((slot_uniform(seed, "dropout", slots) * 2**53).astype(np.int64))
@@ -79,6 +83,7 @@ def draw_batch(
         torch.as_tensor(noise).to(device),
         keys.to(device),
         None if counts is None else torch.from_numpy(counts).to(sigma).to(device),
+        probe,
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from models.denoiser import Denoiser
 
@@ -44,6 +45,8 @@ def denoising_terms(
     forward: Callable[..., Tensor] | None = None,
     share: Tensor | None = None,
     perturbation: float = 0.0,
+    penalty: float = 0.0,
+    probe: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The two losses of `denoising_loss`, and the learned uncertainty u without gradient; each [B].
 
@@ -53,18 +56,46 @@ def denoising_terms(
         perturbation: gamma of input perturbation (arXiv 2301.11706, with x0 as the target in
             place of the noise): the input has noise sigma sqrt(1 + gamma^2), the network is told
             sigma.
+        penalty: of the denoiser's gradient (below), in squared data units; the second value is
+            without it.
+        probe: standard normal numbers [B, C, H, W], which the penalty needs.
     """
     level = sigma * math.sqrt(1 + perturbation**2) if perturbation else sigma
     noisy = images + level[:, None, None, None] * noise
-    denoised = (forward or denoiser)(noisy, sigma, labels)
-    plain = edm_weight(sigma, denoiser.sigma_data) * (denoised - images).square().mean((1, 2, 3))
+    weight = edm_weight(sigma, denoiser.sigma_data)
+    if penalty:
+        assert probe is not None
+        denoised, size = _with_gradient_size(forward or denoiser, noisy, sigma, labels, probe)
+    else:
+        denoised, size = (forward or denoiser)(noisy, sigma, labels), None
+    plain = weight * (denoised - images).square().mean((1, 2, 3))
+    whole = plain if size is None else plain + weight * penalty * size
     log_variance = denoiser.log_variance(sigma)
     if share is None:
-        loss = plain / log_variance.exp() + log_variance
+        loss = whole / log_variance.exp() + log_variance
     else:
-        of_denoiser = share * plain / log_variance.detach().exp()
-        loss = of_denoiser + plain.detach() / log_variance.exp() + log_variance
+        of_denoiser = share * whole / log_variance.detach().exp()
+        loss = of_denoiser + whole.detach() / log_variance.exp() + log_variance
     return loss, plain.detach(), log_variance.detach()
+
+
+def _with_gradient_size(
+    denoise: Callable[..., Tensor], noisy: Tensor, sigma: Tensor, labels: Tensor, probe: Tensor
+) -> tuple[Tensor, Tensor]:
+    """D(y) [B, C, H, W], and |J v|^2 over the number of pixels and channels, [B].
+
+    J is the transposed matrix of derivatives of D by y and v the probe, so that the mean over
+    probes is the sum of the squared derivatives over the number of pixels (Hutchinson). To first
+    order a penalty of lambda times it is further noise of variance lambda on the input that the
+    target does not know (Bishop 1995, doi 10.1162/neco.1995.7.1.108): for data of standard
+    deviation s it scales by s^2 / (s^2 + sigma^2 + lambda). The gradient has a gradient only under
+    plain attention, not under its fused forms.
+    """
+    noisy = noisy.detach().requires_grad_()
+    with sdpa_kernel(SDPBackend.MATH):
+        denoised = denoise(noisy, sigma, labels)
+        (gradient,) = torch.autograd.grad((denoised * probe).sum(), noisy, create_graph=True)
+    return denoised, gradient.square().mean((1, 2, 3))
 
 
 @torch.no_grad()

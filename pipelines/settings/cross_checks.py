@@ -160,6 +160,11 @@ def _train(params: "Params") -> Iterator[str]:
             f"train.sigma_bins: {bins} noise levels do not share the {images} images of "
             f"train.held_out_images: use at most {images} bins, or at least {bins} images"
         )
+    if params.noise.gradient_penalty and params.train.compile:
+        yield (
+            "noise.gradient_penalty: it needs second derivatives, which a compiled network has "
+            "not, with train.compile: set one of them to its default"
+        )
 
 
 def _cluster(params: "Params") -> Iterator[str]:

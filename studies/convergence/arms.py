@@ -32,6 +32,7 @@ ARMS: dict[str, Arm] = {
     "min_snr": Arm({"noise": {"weighting": "min_snr"}}),
     "p2": Arm({"noise": {"weighting": "p2"}}),
     "perturbation": Arm({"noise": {"perturbation": 0.1}}),
+    "gradient_penalty": Arm({"noise": {"gradient_penalty": 0.01}}),
     "adamw": Arm({"train": {"optimizer": "adamw"}}),
     "muon": Arm({"train": {"optimizer": "muon"}}, lr=0.1),
 }

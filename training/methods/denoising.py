@@ -81,6 +81,8 @@ class Denoising:
             *(self.denoiser, batch.images, batch.labels, sigma, batch.noise, self.denoise),
             share=share,
             perturbation=noise.perturbation,
+            penalty=noise.gradient_penalty,
+            probe=batch.probe,
         )
         self.schedule.observe(sigma, plain, log_variance)
         return {"loss": loss, "denoising_loss": plain}
@@ -133,10 +135,12 @@ class Denoising:
 def _refuse_plain_loss(settings: RunSettings) -> None:
     """Raise ValueError for settings that only the plain loss knows."""
     noise = settings.noise
-    if noise.schedule == "adaptive" or noise.weighting != "uncertainty" or noise.perturbation:
+    changed = noise.perturbation or noise.gradient_penalty or noise.weighting != "uncertainty"
+    if noise.schedule == "adaptive" or changed:
         raise ValueError(
-            "noise.schedule: adaptive, noise.weighting and noise.perturbation belong to the loss "
-            f"of train.method denoising, and {settings.train.method} has its own: leave them out"
+            "noise.schedule: adaptive, noise.weighting, noise.perturbation and "
+            "noise.gradient_penalty belong to the loss of train.method denoising, and "
+            f"{settings.train.method} has its own: leave them out"
         )
 
 

@@ -53,6 +53,12 @@ class NoiseConfig(Settings):
     ] = 0.0
     """Further noise on the network's input, in parts of sigma, of which the network is not told
     (input perturbation); 0: none."""
+    gradient_penalty: Annotated[
+        float, Field(ge=0), AtMost(100, "the denoiser would be constant"), left_out_at(0.0)
+    ] = 0.0
+    """Penalty on the squared derivatives of the denoiser by its input, in squared data units; it
+    biases the denoiser as further noise of that variance would, and about doubles the time of a
+    step; 0: none."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
