@@ -46,7 +46,8 @@ class ModelConfig(Settings):
     """Of residual blocks: plain (3x3); multi_scale (3x3, 3x3 over every second pixel and 1x1, side
     by side); separable (a kernel for each channel, then 1x1)."""
     residual: Annotated[bool, left_out_at(True)] = True
-    """Add each block's input to its output. Without it training is worse, which a study shows."""
+    """Add each residual block's input to its output; false is a network of plain convolutions, for
+    comparison."""
     attention_resolutions: Annotated[
         tuple[PositiveInt, ...], AtMost(16, "there are no more levels")
     ] = (4,)
@@ -80,6 +81,12 @@ class ModelConfig(Settings):
         if self.backbone == "unet":
             if self.patch != 2:
                 raise ValueError("patch belongs to backbone transformer: leave it out")
+            widths = [self.channels * mult for mult in self.channel_mult]
+            if self.convolution == "multi_scale" and any(width % 4 for width in widths):
+                raise ValueError(
+                    f"convolution: multi_scale splits channels in quarters, and the levels have "
+                    f"{', '.join(map(str, widths))}: make channels a multiple of 4"
+                )
             return self
         if len(self.channel_mult) > 1:
             raise ValueError(

@@ -22,8 +22,7 @@ class MultiScaleConv(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int):
         super().__init__()
-        if out_channels % 4:
-            raise ValueError(f"multi_scale splits {out_channels} channels in quarters: use 4 n")
+        assert out_channels % 4 == 0, "the settings refuse other numbers"
         quarter = out_channels // 4
         self.near = MPConv(in_channels, 2 * quarter, 3)
         self.far = MPConv(in_channels, quarter, 3, dilation=2)

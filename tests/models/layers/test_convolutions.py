@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from models.bands import StackedBands
 from models.config import ModelConfig
@@ -16,9 +17,9 @@ SHAPE = (3, 16, 8)
 def network(**changes) -> Denoiser:
     torch.manual_seed(0)
     config = ModelConfig(
-        **{"channels": 8, "channel_mult": (1, 2), "blocks": 1, "attention_resolutions": ()},
+        **{"channels": 8, "channel_mult": (1, 2), "blocks": 1, "attention_resolutions": ()}
+        | changes,
         structural_blocks=(),
-        **changes,
     )
     denoiser = Denoiser(SHAPE, 0, config).double().eval().requires_grad_(False)
     for name, parameter in denoiser.named_parameters():
@@ -106,6 +107,11 @@ def test_bands_of_separable_convolutions_are_exact(count):
 def test_bands_refuse_kernels_that_see_two_rows():
     with pytest.raises(ValueError, match="multi_scale sees two: leave bands out"):
         BandedDenoiser(network(convolution="multi_scale"), StackedBands(2))
+
+
+def test_channels_that_have_no_quarters():
+    with pytest.raises(ValidationError, match="levels have 6, 12: make channels a multiple of 4"):
+        network(convolution="multi_scale", channels=6)
 
 
 def test_without_residuals():
