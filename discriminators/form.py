@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from discriminators.bank import Bank
+
 
 class LossD(NamedTuple):
     """The discriminator's loss in its two parts, and what is logged of it."""
@@ -23,6 +25,12 @@ class Form(nn.Module):
 
     paired: bool
     """True: real[i] is the image that fake[i] was made from. False: an independent draw."""
+    trained: bool = True
+    """False: it has no weights to learn, so it has no accuracy, and the gate asks for none."""
+    uses_bank: bool = False
+    """Whether the game anchors it in a bank of real images, none of which is in a play's reals."""
+    uses_fakes: bool = False
+    """Whether it is anchored in recent fakes too, none of which is in the play."""
 
     def neighbours(self, num_samples: int) -> int:
         """Other samples that each one is compared with in a batch of that size; logged as k."""
@@ -33,6 +41,13 @@ class Form(nn.Module):
 
         batch_size: samples in each set of a play.
         """
+
+    def anchor(self, reals: Bank, fakes: Bank | None = None) -> None:
+        """Set the banks that the next losses look into; only where uses_bank is true.
+
+        fakes: None where there are none yet.
+        """
+        raise NotImplementedError
 
     def loss_d(self, real: Tensor, fake: Tensor, labels: Tensor) -> LossD:
         """Loss of the discriminator. The features are constants here."""

@@ -31,10 +31,58 @@ def affinity(num_features: int, config: DiscriminatorConfig) -> "Form":
     return AffinityDiscriminator(num_features, config)
 
 
+def tangent(num_features: int, config: DiscriminatorConfig) -> "Form":
+    """Where each sample lies beside the tangent plane of its nearest real images."""
+    from discriminators.anchored import TangentDiscriminator
+
+    return TangentDiscriminator(num_features, config)
+
+
+def bank(num_features: int, config: DiscriminatorConfig) -> "Form":
+    """Edges into a bank of real images."""
+    from discriminators.anchored import BankDiscriminator
+
+    return BankDiscriminator(num_features, config)
+
+
+def two_bank(num_features: int, config: DiscriminatorConfig) -> "Form":
+    """Edges into a bank of real images and into one of recent fakes."""
+    from discriminators.anchored import TwoBankDiscriminator
+
+    return TwoBankDiscriminator(num_features, config)
+
+
+def law(num_features: int, config: DiscriminatorConfig) -> "Form":
+    """No opponent: the distance between the laws of tangent's statistics."""
+    from discriminators.unopposed import LawDistance
+
+    return LawDistance(num_features, config)
+
+
+def kernel(num_features: int, config: DiscriminatorConfig) -> "Form":
+    """No opponent: kernels pull towards the bank and push away from other fakes."""
+    from discriminators.unopposed import KernelDistance
+
+    return KernelDistance(num_features, config)
+
+
+def fd(num_features: int, config: DiscriminatorConfig) -> "Form":
+    """No opponent: the Frechet distance to the bank."""
+    from discriminators.unopposed import FrechetDistance
+
+    return FrechetDistance(num_features, config)
+
+
 FORMS: dict[str, Callable[[int, DiscriminatorConfig], "Form"]] = {
     "graph": graph,
     "per_sample": per_sample,
     "affinity": affinity,
+    "tangent": tangent,
+    "bank": bank,
+    "two_bank": two_bank,
+    "law": law,
+    "kernel": kernel,
+    "fd": fd,
 }
 """A new form is one class that keeps the interface of discriminators/form.py."""
 

@@ -7,6 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from foundation.workers import World
+from models.denoiser import Denoiser
+
 
 class AdaptiveWeight:
     """lambda = clip(lambda_0 * |grad L_denoise| / |grad L_adv|, 0, cap) at the output convolution.
@@ -61,3 +64,43 @@ def joined(gradients: Sequence[Tensor | None]) -> Tensor | None:
     if len(found) < 2:
         return found[0] if found else None
     return torch.cat([gradient.reshape(-1) for gradient in found])
+
+
+def weigh(
+    weight: AdaptiveWeight,
+    denoiser: Denoiser,
+    gradients: list[Tensor | None],
+    denoise_norm: float,
+    adapted: bool,
+    world: World,
+) -> tuple[dict[str, float], bool]:
+    """Multiply the gradients by lambda, or drop them if any worker's are not finite.
+
+    Returns the metrics, and whether they were dropped.
+
+    Args:
+        gradients: for each parameter of the denoiser, or None; changed in place.
+        denoise_norm: of the denoising gradient of the compared parameters.
+        adapted: whether the game moves an adapter alone: lambda is then 1, since an adapter has no
+            denoising gradient to be compared with.
+    """
+    measured = gradients
+    if not adapted:
+        compared = {id(parameter) for parameter in compared_parameters(denoiser)}
+        pairs = zip(denoiser.parameters(), gradients, strict=True)
+        measured = [gradient for p, gradient in pairs if id(p) in compared]
+    at_output = joined(measured)
+    assert at_output is not None, "the fakes do not depend on the weights that are compared"
+    finite = [torch.isfinite(g).all() for g in gradients if g is not None]
+    bad = ~torch.stack(finite).all()
+    counted = torch.cat([at_output.reshape(-1), bad.to(at_output.dtype)[None]])
+    total = world.all_reduce_sum_(counted)
+    norm = float(total[:-1].norm())
+    if total[-1] > 0:  # number of workers with a gradient that is not finite
+        gradients[:] = [None for _ in gradients]
+        return {"adv_grad": norm}, True
+    if adapted:
+        return {"adv_grad": norm, "lambda": 1.0}, False
+    factor = weight.update(denoise_norm, norm)
+    gradients[:] = [None if g is None else (factor * g).contiguous() for g in gradients]
+    return {"adv_grad": norm, "lambda": factor}, False

@@ -11,7 +11,7 @@ from discriminators.config import AFFINITY_MOST, DiscriminatorConfig, NonNegativ
 from discriminators.forms import FORMS
 from foundation.bounds import IMAGES_AT_ONCE, KIMG, NOISE_LEVEL, AtMost
 from foundation.names_in_settings import NameIn
-from foundation.settings_base import Settings
+from foundation.settings_base import Settings, left_out_at
 from sampling.config import SamplerConfig
 
 Positive = Annotated[float, Field(gt=0)]
@@ -77,6 +77,11 @@ class FeaturesConfig(Settings):
     ] = (0.1,)
     """Noise levels given to the denoiser's encoder when it serves as Psi; each adds features. With
     fakes renoise, renoise_sigma is used instead."""
+    pooling: Annotated[Literal["whole", "quadrants"], left_out_at("whole")] = "whole"
+    """Over what the encoder's states are averaged: the whole image, or each quarter of it apart,
+    which gives four times as many features."""
+    whitened: Annotated[bool, left_out_at(False)] = False
+    """Whether features are softly whitened: small differences along rare directions count too."""
     statistics_images: Annotated[
         int, Field(ge=2), AtMost(1_000_000, "their features are kept in memory")
     ] = 2048
@@ -137,7 +142,9 @@ class StructureConfig(
     """The minimax game between the denoiser and a discriminator of batch structure."""
 
     kind: Annotated[str, NameIn("discriminator", FORMS, "none")] = "graph"
-    """Discriminator: graph, per_sample (same network, no edges), affinity (paired), none."""
+    """Discriminator: graph, per_sample (same network, no edges), affinity (paired); beside a bank
+    of real images tangent, bank, two_bank; no discriminator but a distance to that bank law,
+    kernel, fd; none."""
 
     @model_validator(mode="after")
     def _combinations_make_sense(self) -> "StructureConfig":
@@ -150,6 +157,12 @@ class StructureConfig(
             raise ValueError(
                 f"gate.win_gap {self.gate.win_gap:g} could shut the gate of kind 'affinity' for "
                 f"good, which has no logits to scale down: set it to {AFFINITY_MOST:g} or more"
+            )
+        if self.tangent_dims > self.tangent_neighbours - 2:
+            raise ValueError(
+                f"tangent_dims {self.tangent_dims} leaves nothing beside the plane of "
+                f"tangent_neighbours {self.tangent_neighbours}: use at most "
+                f"{self.tangent_neighbours - 2}"
             )
         if self.sigma_max is not None and self.sigma_max < self.sigma_min:
             raise ValueError(

@@ -77,6 +77,7 @@ class Fakes:
         """Whether steps of the path before the denoised state carry gradient too."""
         self.conditional, self.seed = conditional, seed
         self._sorted: tuple[ImageDataset, np.ndarray, np.ndarray, GroupPools] | None = None
+        self._left_out: np.ndarray | None = None
         self.low, self.high = fake_levels(config, sampler, sigma_data)
         self.sampler = sampler or DEFAULT_SAMPLER
         self.grid: Tensor | None = None
@@ -245,6 +246,14 @@ class Fakes:
         """A generator per row for a sampler that adds noise; the same noise at every pass."""
         return [slot_generator(self.seed, "structure/path", slot) for slot in batch.slots[part]]
 
+    def groups(self, dataset: ImageDataset) -> np.ndarray:
+        """Group of each train image, int64 [train images]; -1 for an unconditional denoiser."""
+        return self._labels(dataset)[1]
+
+    def leave_out(self, images: np.ndarray | None) -> None:
+        """From now on no play shows these as reals: bool [train images]; None: all may be shown."""
+        self._left_out, self._sorted = images, None
+
     def _labels(self, dataset: ImageDataset) -> tuple[np.ndarray, np.ndarray, GroupPools]:
         """(labels, groups, images of each group) of the train split, computed once per data set."""
         if self._sorted is None or self._sorted[0] is not dataset:
@@ -257,6 +266,9 @@ class Fakes:
             if not self.paired and getattr(dataset, "has_copies", False):
                 # Copies would tell the real set from the fakes, as an image drawn twice would.
                 once = first_of_each(pixel_keys(dataset.images, dataset.train_indices), groups)
+            if self._left_out is not None:
+                once = np.arange(len(groups)) if once is None else once
+                once = once[~self._left_out[once]]
             self._sorted = (dataset, labels, groups, GroupPools(groups, once))
         return self._sorted[1:]
 

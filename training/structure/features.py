@@ -11,6 +11,9 @@ from models.denoiser import Denoiser
 from models.extractors.load import load_extractor
 from training.structure.config import StructureConfig
 
+SOFTNESS = 0.01
+"""Part of the mean variance that whitening adds to each: no axis is stretched tenfold."""
+
 
 class Psi(nn.Module):
     """Images [B, C, H, W] in data units -> features [B, F], standardised by real images.
@@ -22,8 +25,15 @@ class Psi(nn.Module):
 
     mean: Tensor
     scale: Tensor
+    whitening: Tensor | None
 
-    def __init__(self, network: nn.Module, image_shape: tuple[int, int, int], like: Tensor):
+    def __init__(
+        self,
+        network: nn.Module,
+        image_shape: tuple[int, int, int],
+        like: Tensor,
+        whiten: bool = False,
+    ):
         """network: gives the raw features, on its device already. like: sets dtype and device."""
         super().__init__()
         self.network = network.eval().requires_grad_(False)
@@ -32,6 +42,7 @@ class Psi(nn.Module):
         self.num_features = features.shape[1]
         self.register_buffer("mean", like.new_zeros(self.num_features))
         self.register_buffer("scale", like.new_ones(self.num_features))
+        self.register_buffer("whitening", torch.eye(self.num_features).to(like) if whiten else None)
 
     def train(self, mode: bool = True) -> "Psi":
         return super().train(False)
@@ -42,15 +53,21 @@ class Psi(nn.Module):
             return self.network(x.to(self.mean.dtype)).to(self.mean.dtype)
 
     def forward(self, x: Tensor) -> Tensor:
-        return (self.raw(x) - self.mean) * self.scale
+        return self._standardised(self.raw(x))
+
+    def _standardised(self, raw: Tensor) -> Tensor:
+        scaled = (raw - self.mean) * self.scale
+        return scaled if self.whitening is None else scaled @ self.whitening
 
     @torch.no_grad()
     def standardise(self, batches: Iterable[Tensor]) -> Tensor:
-        """Set mean and scale from batches of real images; returns their features [N, F].
+        """Set the statistics from batches of real images; returns their features [N, F].
 
         The deviation by which a feature is divided is at least a tenth of the root mean square of
         all deviations: otherwise, in a feature that hardly varies, the smallest difference of a
-        fake would outweigh all other features.
+        fake would outweigh all other features. Whitening does the same along the principal axes of
+        the standardised features, softly: by the root of their variance and a hundredth of the mean
+        variance.
         """
         raw = torch.cat([self.raw(batch) for batch in batches])  # [N, F]
         features = raw.double()
@@ -58,7 +75,18 @@ class Psi(nn.Module):
         floor = max(0.1 * deviation.square().mean().sqrt().item(), 1e-3)
         self.mean.copy_(features.mean(0))
         self.scale.copy_(1.0 / deviation.clamp_min(floor))
-        return (raw - self.mean) * self.scale
+        if self.whitening is not None:
+            scaled = (features - self.mean) * self.scale.double()
+            variances, axes = torch.linalg.eigh(scaled.T @ scaled / len(scaled))
+            softened = variances.clamp_min(0) + SOFTNESS * variances.mean()
+            self.whitening.copy_((axes * softened.rsqrt()) @ axes.T)
+        return self._standardised(raw)
+
+    @property
+    def statistics(self) -> dict[str, Tensor]:
+        """What real images set, by name."""
+        found = {"mean": self.mean, "scale": self.scale}
+        return found if self.whitening is None else found | {"whitening": self.whitening}
 
     def refresh(self, ema_denoiser: Denoiser) -> None:
         """Copy the weights of the EMA denoiser, if Psi is a denoiser's encoder."""
@@ -70,7 +98,7 @@ class Psi(nn.Module):
         keep = self.state_dict()
         if isinstance(self.network, DenoiserFeatures):
             return keep
-        return {name: keep[name] for name in ("mean", "scale")}
+        return {name: keep[name] for name in self.statistics}
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Set what `kept` returned."""
@@ -82,11 +110,13 @@ class DenoiserFeatures(nn.Module):
 
     Of each resolution the deepest state is used. The encoder runs with each of the noise levels
     `sigmas` (a low one shows fine texture, a high one shape), and without labels, so that features
-    depend on the image alone.
+    depend on the image alone. With `quadrants` each quarter of the image has features of its own,
+    so that what is where counts; a state with an odd side is taken whole.
     """
 
-    def __init__(self, denoiser: Denoiser, sigmas: Sequence[float]):
+    def __init__(self, denoiser: Denoiser, sigmas: Sequence[float], quadrants: bool = False):
         super().__init__()
+        self.quadrants = quadrants
         self.denoiser = copy.deepcopy(denoiser)
         self.sigmas = tuple(sigmas)
 
@@ -99,6 +129,9 @@ class DenoiserFeatures(nn.Module):
         pooled = []
         for state in states.values():
             state = state.to(x.dtype)  # [B, C, h, w]
+            if self.quadrants and state.shape[2] % 2 == 0 and state.shape[3] % 2 == 0:
+                quarters = [half.chunk(2, 3) for half in state.chunk(2, 2)]
+                state = torch.cat([*quarters[0], *quarters[1]], 1)  # [B, 4 C, h / 2, w / 2]
             # .std() has no finite gradient at constant maps.
             deviation = (state.var((2, 3), correction=0) + 1e-4).sqrt()
             pooled += [state.mean((2, 3)), deviation]
@@ -126,11 +159,13 @@ def make_psi(config: StructureConfig, denoiser: Denoiser, image_shape: tuple[int
     if config.features == "denoiser":
         renoised = config.fakes == "renoise"
         network = DenoiserFeatures(
-            denoiser, (config.renoise_sigma,) if renoised else config.feature_sigmas
+            denoiser,
+            (config.renoise_sigma,) if renoised else config.feature_sigmas,
+            config.pooling == "quadrants",
         )
     elif config.features == "efficientnet_lite0":
         network = OfPictures(denoiser.codec, load_extractor("efficientnet_lite0"))
     else:
         network = OfPictures(denoiser.codec, nn.Flatten())
     like = denoiser.output_conv_weight.detach()
-    return Psi(network.to(like.device), image_shape, like)
+    return Psi(network.to(like.device), image_shape, like, config.whitened)

@@ -1,30 +1,31 @@
 """Plays the structure game: the denoiser against a discriminator of batch structure."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from dataset.slots import slot_indices, slot_normal
 from dataset.store import ImageDataset
 from foundation.workers import World
 from models.denoiser import Denoiser
 from models.layers.low_rank_adapter import GAME, AdaptedDenoiser, adapter_parameters
 from sampling.config import SamplerConfig
 from training.players import under
-from training.structure.adaptive_weight import AdaptiveWeight, compared_parameters, joined
+from training.structure.adaptive_weight import AdaptiveWeight, weigh
+from training.structure.bank import RealBank
 from training.structure.config import StructureConfig
 from training.structure.fakes import Fakes, GameBatch
 from training.structure.features import Psi, make_psi
 from training.structure.gate import Gate
 from training.structure.opponent import Opponent
+from training.structure.real_batches import bank_features, statistics_batches
 from training.structure.split_play import accumulate, evaluating, split_rows
 
 __all__ = ["GameBatch", "StructureGame"]
 
-STATISTICS_BATCH = 256
 SOFTENING = 0.9
 """Factor on the logits of a discriminator that wins by far, applied at each play."""
 
@@ -60,11 +61,11 @@ class StructureGame:
         grid_cache: Path | None = None,
     ):
         self.config, self.world, self.seed, self.autocast = config, world, seed, autocast
-        self.gate = Gate(config.gate)
         self.weight = AdaptiveWeight(config.lambda_0, config.lambda_cap, config.lambda_smoothing)
         self.opened_at: int | None = None
         self.skipped = 0
         """Number of plays whose gradient was dropped because it was not finite."""
+        self.gate = Gate(config.gate)
         if config.kind == "none":
             return
         self.batch_size = config.batch_size or batch_size
@@ -81,6 +82,9 @@ class StructureGame:
             codec=denoiser.codec,
             grid_cache=grid_cache,
         )
+        self.gate.trained = self.opponent.form.trained
+        uses_bank = self.opponent.form.uses_bank
+        self.bank = RealBank(config.bank_images, seed) if uses_bank else None
         self.adapted = bool(adapter_parameters(denoiser, GAME))
         """Whether the game moves the denoiser's adapter alone."""
 
@@ -101,10 +105,16 @@ class StructureGame:
     def open(self, nimg: int, ema_denoiser: Denoiser, dataset: ImageDataset) -> None:
         """Copy the EMA denoiser into Psi, and standardise Psi by real training images."""
         self.psi.refresh(ema_denoiser)
-        real = self.psi.standardise(self._statistics_batches(dataset))
-        self.world.broadcast_(self.psi.mean)
-        self.world.broadcast_(self.psi.scale)
+        device = self.psi.mean.device
+        real = self.psi.standardise(
+            statistics_batches(self.config, self.fakes.codec, dataset, self.seed, device)
+        )
+        for statistic in self.psi.statistics.values():
+            self.world.broadcast_(statistic)
         self.opponent.open(real, self.batch_size)
+        if self.bank is not None:
+            self.fakes.leave_out(None)
+            self.bank.choose(nimg, dataset, self.fakes.groups(dataset))
         self.opened_at = nimg
         self.gate.start()
 
@@ -116,10 +126,21 @@ class StructureGame:
         """This worker's share of the play at `nimg`: slots nimg .. nimg + batch_size - 1."""
         share = self.world.share(self.batch_size)
         play = range(nimg, nimg + self.batch_size)
+        if self.bank is not None:
+            self._fill_bank(self.bank, dataset, flip)
         like = self.psi.mean
         return self.fakes.draw(
             dataset, play[share], play=play, flip=flip, device=like.device, dtype=like.dtype
         )
+
+    def _fill_bank(self, bank: RealBank, dataset: ImageDataset, flip: bool) -> None:
+        """The features of the bank's choice, after it was made or came from a checkpoint."""
+        if bank.content is None:
+            codec, seed = self.fakes.codec, self.seed
+            features = partial(bank_features, self.config, codec, self.psi, seed, flip)
+            bank.fill(dataset, self.fakes.groups(dataset), features, self.world)
+            self.fakes.leave_out(bank.left_out(dataset))
+        self.opponent.bank = bank.content
 
     def play(
         self,
@@ -194,40 +215,15 @@ class StructureGame:
                 if not one_pass:
                     kept = self._fake_features(player, batch, noisy, part)
                 accumulate(gradients, kept, share[part], parameters, wanted)
-            logs |= {"loss_g": loss, **self._weigh(denoiser, gradients, logs["denoise_grad"])}
-        self.gate.observe_play(logs["accuracy"], logs["logit_gap"])
+            weighed, dropped = weigh(
+                self.weight, denoiser, gradients, logs["denoise_grad"], self.adapted, self.world
+            )
+            self.skipped += dropped
+            logs |= {"loss_g": loss, **weighed}
+        accuracy, gap = (logs.get(name, math.nan) for name in ("accuracy", "logit_gap"))
+        self.gate.observe_play(accuracy, gap)
         logs["skipped"] = float(self.skipped)
         return gradients, {name: value for name, value in logs.items() if math.isfinite(value)}
-
-    def _weigh(
-        self, denoiser: Denoiser, gradients: list[Tensor | None], denoise_norm: float
-    ) -> dict[str, float]:
-        """Multiply the gradients by lambda, or drop them if any worker's are not finite.
-
-        For an adapter lambda is 1, since it has no denoising gradient to be compared with.
-        Returns the metrics.
-        """
-        measured = gradients
-        if not self.adapted:
-            compared = {id(parameter) for parameter in compared_parameters(denoiser)}
-            pairs = zip(denoiser.parameters(), gradients, strict=True)
-            measured = [gradient for p, gradient in pairs if id(p) in compared]
-        at_output = joined(measured)
-        assert at_output is not None, "the fakes do not depend on the weights that are compared"
-        finite = [torch.isfinite(g).all() for g in gradients if g is not None]
-        bad = ~torch.stack(finite).all()
-        counted = torch.cat([at_output.reshape(-1), bad.to(at_output.dtype)[None]])
-        total = self.world.all_reduce_sum_(counted)
-        norm = float(total[:-1].norm())
-        if total[-1] > 0:  # number of workers with a gradient that is not finite
-            self.skipped += 1
-            gradients[:] = [None for _ in gradients]
-            return {"adv_grad": norm}
-        if self.adapted:
-            return {"adv_grad": norm, "lambda": 1.0}
-        weight = self.weight.update(denoise_norm, norm)
-        gradients[:] = [None if g is None else (weight * g).contiguous() for g in gradients]
-        return {"adv_grad": norm, "lambda": weight}
 
     def _fake_features(
         self, player: nn.Module, batch: GameBatch, noisy: Tensor, part: slice
@@ -248,18 +244,6 @@ class StructureGame:
         enabled = self.autocast is not None
         with torch.autocast(self.psi.mean.device.type, dtype=self.autocast, enabled=enabled):
             return call()
-
-    def _statistics_batches(self, dataset: ImageDataset) -> Iterator[Tensor]:
-        train = dataset.train_indices
-        total = min(self.config.statistics_images, len(train))
-        for start in range(0, total, STATISTICS_BATCH):
-            slots = range(start, min(start + STATISTICS_BATCH, total))
-            stored, _ = dataset.stored(train[slot_indices(self.seed, len(train), slots)])
-            images = self.fakes.codec.encode(stored)
-            if self.config.fakes == "renoise":
-                noise = slot_normal(self.seed, "structure/statistics", slots, images.shape[1:])
-                images = images + self.config.renoise_sigma * noise
-            yield images.to(self.psi.mean.device)
 
     def observe_held_out(
         self, held_out: Sequence[float], train: Sequence[float], nimg: int = 0, memory: float = 0.0
@@ -284,6 +268,8 @@ class StructureGame:
         tensors = {f"opponent.{name}": value for name, value in self.opponent.state_dict().items()}
         if self.opened_at is not None:
             tensors |= {f"psi.{name}": value for name, value in self.psi.kept().items()}
+        if self.bank is not None:
+            tensors |= {f"bank.{name}": value for name, value in self.bank.state_dict().items()}
         return {name: value.detach() for name, value in tensors.items()}, meta
 
     def load_state_dict(self, tensors: dict[str, Tensor], meta: dict) -> None:
@@ -296,3 +282,5 @@ class StructureGame:
         self.opponent.load_state_dict(under("opponent.", tensors))
         if self.opened_at is not None:
             self.psi.restore(under("psi.", tensors))
+        if self.bank is not None:
+            self.bank.load_state_dict(under("bank.", tensors))

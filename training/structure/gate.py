@@ -43,10 +43,13 @@ class Gate:
     recovered. If the loss has not improved although the game has paused for longer than the
     averages remember, the game cannot be the cause any more, and the current loss becomes the
     reference.
+
+    trained: whether there is a discriminator that learns. Without one there is no accuracy and no
+    logit gap, and only the held-out loss shuts the gate.
     """
 
-    def __init__(self, config: GateConfig):
-        self.config = config
+    def __init__(self, config: GateConfig, trained: bool = True):
+        self.config, self.trained = config, trained
         self.warm = False
         self.plays = 0
         self.open_plays = 0
@@ -79,6 +82,8 @@ class Gate:
             return WORSENED
         if self.wins:
             return WINS
+        if not self.trained:
+            return ""
         if self._trusted < self.config.min_plays:
             return TOO_FEW
         needed = max(self.config.chance_margin, CERTAINTY * self._accuracy.standard_error)

@@ -1,11 +1,13 @@
 """The denoiser's opponent: a discriminator with its optimiser."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from dataset.slots import slot_generator
+from discriminators.bank import Bank
 from discriminators.form import Form
 from discriminators.forms import make_form
 from foundation.workers import World
@@ -29,9 +31,17 @@ class Opponent:
         form_seed = slot_generator(seed, "structure/discriminator", 0).initial_seed()
         self.form: Form = make_form(config, num_features, form_seed)
         self.form.to(like.device, like.dtype)
-        self.optimizer = torch.optim.Adam(self.form.parameters(), lr=config.lr, betas=(0.0, 0.99))
+        self.optimizer: torch.optim.Optimizer | None = None
+        """None for a form that learns nothing."""
+        if self.form.trained:
+            betas = (0.0, 0.99)
+            self.optimizer = torch.optim.Adam(self.form.parameters(), lr=config.lr, betas=betas)
         self.world, self.seed, self.steps = world, seed, config.opponent_steps
+        self.like = like
+        self._kept = False  # whether the play's own fakes are the newest of the recent ones
         self.recent = RecentPlays(config.recent_plays)
+        self.bank: Bank | None = None
+        """Real images that no play shows, for a form that looks into a bank."""
 
     def open(self, real: Tensor, batch_size: int) -> None:
         """Begin with new features. real: of real images [M, F]; batch_size: of the plays."""
@@ -55,15 +65,37 @@ class Opponent:
         shown: which training image each real is, int64 [N]. play: number of the play. train:
         whether to learn. Returns the metrics of the play's own batch, before any step on it.
         """
+        self._anchor(real, self.recent.other_fakes(drawn=False))
         report = self.step(real, fake, labels, train=train)
-        if self.steps > 1 and all(map(math.isfinite, report.values())):
+        self._kept = False
+        kept = self.form.uses_fakes or (self.steps > 1 and self.form.trained)
+        if kept and all(map(math.isfinite, report.values())):
             self.recent.add(real, fake, labels, shown)
-            if train and len(self.recent) > 1:  # rows of one play alone would give its graph again
+            self._kept = True
+            if train and self.form.trained and len(self.recent) > 1:  # one play has one graph
                 for number in range(1, self.steps):
                     draw = play * self.steps + number
                     generator = slot_generator(self.seed, "structure/recent plays", draw)
-                    self.step(*self.recent.mixed(len(real), generator))
+                    mixed = self.recent.mixed(len(real), generator)
+                    self._anchor(mixed[0], self.recent.other_fakes(drawn=True))
+                    self.step(*mixed)
         return report
+
+    def _anchor(self, real: Tensor, others: tuple[Tensor, Tensor] | None) -> None:
+        """Show the form its banks: none of what it judges next, nor a copy of it, is in them.
+
+        Where there are two they are equally large, or the larger would have the nearer points.
+        """
+        if not self.form.uses_bank:
+            return
+        assert self.bank is not None, "the game fills the bank first"
+        reals, fakes = self.bank.without_copies_of(real), None
+        if self.form.uses_fakes and others is not None:
+            fakes = self.bank.like(*others)
+            if self.form.trained:
+                size = min(len(reals), len(fakes))
+                reals, fakes = reals.first(size), fakes.first(size)
+        self.form.anchor(reals, fakes)
 
     def step(
         self, real: Tensor, fake: Tensor, labels: Tensor, *, train: bool = True
@@ -76,8 +108,10 @@ class Opponent:
             result = self.form.loss_d(real, fake, labels)
             loss = result.adversarial + result.penalty
             parameters = list(self.form.parameters())
-            found = torch.autograd.grad(loss, parameters, allow_unused=True)
-        report = {**result.report, "loss_d": loss}
+            found: Sequence[Tensor | None] = ()
+            if parameters:
+                found = torch.autograd.grad(loss, parameters, allow_unused=True)
+        report = {**result.report, **({"loss_d": loss} if parameters else {})}
         flat = [
             torch.zeros_like(p).reshape(-1) if g is None else g.reshape(-1)
             for p, g in zip(parameters, found, strict=True)
@@ -85,7 +119,7 @@ class Opponent:
         numbers = torch.stack([value.detach().reshape(()) for value in report.values()])
         shared = self.world.broadcast_(torch.cat([*flat, numbers]))
         *pieces, numbers = shared.split([p.numel() for p in parameters] + [len(report)])
-        if train and torch.isfinite(shared).all():
+        if self.optimizer is not None and train and torch.isfinite(shared).all():
             for parameter, piece in zip(parameters, pieces, strict=True):
                 parameter.grad = piece.view_as(parameter)
             self.optimizer.step()
@@ -94,6 +128,7 @@ class Opponent:
 
     def feature_gradient(self, real: Tensor, fake: Tensor, labels: Tensor) -> tuple[float, Tensor]:
         """The denoiser's adversarial loss, and its gradient dL/dF [N, F] by the fake features."""
+        self._anchor(real, self.recent.other_fakes(drawn=False, last=not self._kept))
         leaf = fake.detach().requires_grad_()
         with torch.enable_grad(), torch.autocast(real.device.type, enabled=False):
             loss = self.form.loss_g(real, leaf, labels)
@@ -103,19 +138,24 @@ class Opponent:
     def state_dict(self) -> dict[str, Tensor]:
         """Weights, Adam's state and the recent plays, by flat names."""
         tensors = {f"form.{name}": value for name, value in self.form.state_dict().items()}
+        moments = {} if self.optimizer is None else self.optimizer.state
         for name, parameter in self.form.named_parameters():
-            for key, value in self.optimizer.state.get(parameter, {}).items():
+            for key, value in moments.get(parameter, {}).items():
                 tensors[f"optimizer.{key}.{name}"] = torch.as_tensor(value)
         recent = self.recent.state_dict()
         return tensors | {f"recent.{name}": value for name, value in recent.items()}
 
     def load_state_dict(self, tensors: dict[str, Tensor]) -> None:
         self.form.load_state_dict(under("form.", tensors))
-        self.optimizer.state.clear()
+        if self.optimizer is not None:
+            self._load_moments(self.optimizer, tensors)
+        self.recent.load_state_dict(under("recent.", tensors), self.like)
+
+    def _load_moments(self, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+        optimizer.state.clear()
         for name, parameter in self.form.named_parameters():
             for key in ADAM_STATE:
                 value = tensors.get(f"optimizer.{key}.{name}")
                 if value is not None:
                     device = "cpu" if key == "step" else parameter.device
-                    self.optimizer.state[parameter][key] = value.clone().to(device)
-        self.recent.load_state_dict(under("recent.", tensors), next(self.form.parameters()))
+                    optimizer.state[parameter][key] = value.clone().to(device)

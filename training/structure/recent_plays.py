@@ -17,6 +17,7 @@ class RecentPlays:
     def __init__(self, size: int):
         self.size = size
         self._plays: list[tuple[Tensor, ...]] = []
+        self._drawn: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self._plays)
@@ -41,8 +42,24 @@ class RecentPlays:
         order = torch.randperm(len(shown), generator=generator)
         _, first = np.unique(shown.cpu()[order].numpy(), return_index=True)
         rows = order[np.sort(first)[:count]].to(shown.device)
+        self._drawn = rows
         real, fake, labels = (column[rows] for column in kept)
         return real, fake, labels
+
+    def other_fakes(self, drawn: bool, last: bool = True) -> tuple[Tensor, Tensor] | None:
+        """Fakes [Q, F] and labels [Q] of all plays, less some; None where none are left.
+
+        drawn: leave out the rows that `mixed` gave last. last: whether the newest play counts.
+        """
+        plays = self._plays if last else self._plays[:-1]
+        if not plays:
+            return None
+        fakes, labels = (torch.cat([play[column] for play in plays]) for column in (1, 2))
+        if drawn and self._drawn is not None:
+            left = torch.ones(len(labels), dtype=torch.bool, device=labels.device)
+            left[self._drawn[self._drawn < len(labels)]] = False
+            fakes, labels = fakes[left], labels[left]
+        return fakes, labels
 
     def clear(self) -> None:
         """Drop all plays, since the features have changed."""

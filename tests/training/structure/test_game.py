@@ -60,11 +60,22 @@ START = (0.4**2 + 0.6**2) ** 0.5
 
 
 @pytest.mark.parametrize("loss", ["relativistic", "non_saturating"])
-@pytest.mark.parametrize("kind", ["graph", "per_sample"])
+@pytest.mark.parametrize("kind", ["graph", "per_sample", "bank", "two_bank"])
 def test_the_game_alone_moves_fakes_onto_the_reals(kind, loss):
     game, denoiser, data = plane_game(kind, loss=loss)
     assert distance_after(game, denoiser, data) < 0.25 * START
     assert game.gate.open_plays > 10
+
+
+@pytest.mark.parametrize("kind", ["kernel", "fd"])
+def test_a_distance_needs_no_opponent(kind):
+    """The gate asks for no accuracy; the held-out loss still shuts it."""
+    game, denoiser, data = plane_game(kind)
+    assert distance_after(game, denoiser, data) < 0.25 * START
+    assert game.gate.open_plays == 50 and not game.gate.shut_plays
+    game.gate.observe_held_out([1.0], [1.0])
+    game.gate.observe_held_out([2.0], [2.0])
+    assert game.gate.reason == WORSENED
 
 
 def test_the_paired_game_restores_the_structure_of_the_sources():

@@ -37,6 +37,9 @@ def test_a_batch_that_workers_cannot_share_is_refused():
         ("graph", "deployed", "denoiser", 3),
         ("per_sample", "renoise", "pixels", 1),
         ("affinity", "onestep", "denoiser", 2),
+        ("tangent", "onestep", "denoiser", 1),
+        ("two_bank", "onestep", "denoiser", 3),
+        ("kernel", "deployed", "denoiser", 1),
     ],
 )
 def test_resumes_bitwise(kind, fakes, features, opponent_steps):
