@@ -22,6 +22,7 @@ from training.structure.gate import Gate
 BATCH = 64
 RECENT = {"opponent_steps": 4, "recent_plays": 2}
 PATH = {"gradient_steps": 2}
+BANKS = ("tangent", "two_bank", "fd")
 PRECISIONS = ((torch.float64, 2), (torch.float32, 1))  # and plays
 
 
@@ -109,7 +110,7 @@ def case(
         "first": first,
         "lambda": weights,
         "discriminator": torch.cat(
-            [p.detach().reshape(-1) for p in game.opponent.form.parameters()]
+            [torch.ones(1), *(p.detach().reshape(-1) for p in game.opponent.form.parameters())]
         ),
         "edges": edges,
     }
@@ -128,6 +129,10 @@ def main(rank: int, folder: Path) -> None:
         results["deployed/whole"] = case(World(), "graph", "deployed", torch.float64, 24, 1)
         results["renoise/whole"] = case(World(), "graph", "renoise", torch.float64, 24, 1)
         results["recent/whole"] = case(World(), "graph", "onestep", torch.float64, 24, 3, **RECENT)
+        for kind in BANKS:
+            results[f"{kind}/whole"] = case(
+                World(), kind, "onestep", torch.float64, 24, 3, **RECENT
+            )
         results["adapter/whole"] = case(World(), "graph", "deployed", torch.float32, 24, 1, rank=2)
 
     meeting = f"file://{folder / 'meeting'}"
@@ -147,6 +152,8 @@ def main(rank: int, folder: Path) -> None:
     results["deployed/workers"] = case(world, "graph", "deployed", torch.float64, None, 1)
     results["renoise/workers"] = case(world, "graph", "renoise", torch.float64, None, 1)
     results["recent/workers"] = case(world, "graph", "onestep", torch.float64, None, 3, **RECENT)
+    for kind in BANKS:
+        results[f"{kind}/workers"] = case(world, kind, "onestep", torch.float64, None, 3, **RECENT)
     results["adapter/workers"] = case(world, "graph", "deployed", torch.float32, None, 1, rank=2)
     torch.save(results, folder / f"{rank}.pt")
     dist.destroy_process_group()

@@ -147,3 +147,49 @@ def test_several_noise_levels_stand_side_by_side():
     ]
     assert torch.equal(both, torch.cat(alone, 1))
     assert not torch.allclose(*alone)
+
+
+def test_whitened_features_of_reals_are_uncorrelated():
+    config = StructureConfig(features="pixels", whitened=True)
+    psi = make_psi(config, denoiser(), SHAPE)
+    random = torch.Generator().manual_seed(3)
+    mixed = torch.randn(64, 64, generator=random)
+    data = (images(200).flatten(1) @ mixed).view(200, *SHAPE) / 8
+    found = psi.standardise([data])
+    covariance = found.T @ found / 200
+    torch.testing.assert_close(psi(data), found)
+    plain = make_psi(StructureConfig(features="pixels"), denoiser(), SHAPE).standardise([data])
+    before = torch.linalg.eigvalsh((plain.T @ plain / 200).double())
+    assert before.max() > 3  # they are correlated
+    softened = before / (before + 0.01 * before.mean())
+    after = torch.linalg.eigvalsh(covariance.double())
+    torch.testing.assert_close(after, softened, atol=1e-3, rtol=1e-3)
+    shifted = psi(data + 1) - psi(data)  # no mean of its own is taken
+    assert shifted.std(0).max() < 1e-3 and shifted.abs().max() > 0.1
+
+
+def test_whitening_is_soft():
+    """A direction that never varies is stretched at most tenfold."""
+    config = StructureConfig(features="pixels", whitened=True)
+    psi = make_psi(config, denoiser(), SHAPE)
+    data = images(200).clone()
+    data[:, :, 4:] = data[:, :, :4]  # half of the directions never vary
+    psi.standardise([data])
+    assert torch.linalg.eigvalsh(psi.whitening).max() < 10.1
+    assert set(psi.statistics) == {"mean", "scale", "whitening"}
+    again = make_psi(config, denoiser(), SHAPE)
+    again.restore(psi.kept())
+    assert torch.equal(again(data), psi(data))
+
+
+def test_quadrants_know_where():
+    network = DenoiserFeatures(denoiser(), (0.1,), quadrants=True)
+    hidden = network.denoiser.encode(images(), torch.full((50,), 0.1), None)
+    full = [skip for skip in hidden.skips if skip.shape[-1] == 8][-1]
+    quarters = [full[:, :, r : r + 4, c : c + 4].mean((2, 3)) for r in (0, 4) for c in (0, 4)]
+    found = network(images())
+    torch.testing.assert_close(found[:, : 4 * full.shape[1]], torch.cat(quarters, 1))
+    plain = DenoiserFeatures(denoiser(), (0.1,))(images())
+    assert found.shape[1] == 4 * plain.shape[1]
+    config = StructureConfig(pooling="quadrants")
+    assert make_psi(config, denoiser(), SHAPE).num_features == found.shape[1]

@@ -57,13 +57,16 @@ def test_the_shortcuts_would_be_noticed(results, kind, sabotage):
         ("deployed", 1e-10),
         ("renoise", 1e-10),
         ("recent", 1e-10),
+        ("tangent", 1e-10),
+        ("two_bank", 1e-10),
+        ("fd", 1e-8),
         ("adapter", 1e-5),
     ],
 )
 def test_other_fakes_do_not_depend_on_the_split(results, name, tolerance):
     """One denoising of the sampler's path; with gradient through steps before it; its final
     images, these moving an adapter; fakes noised again; a discriminator that learns from recent
-    plays too."""
+    plays too; forms with a bank."""
     whole, workers = results[f"{name}/whole"], results[f"{name}/workers"]
     for one, other in zip(whole["edges"], workers["edges"], strict=True):
         assert torch.equal(one, other)
