@@ -9,12 +9,13 @@ import numpy as np
 from evaluation.classifier import classifier_accuracy
 from evaluation.config import EvaluationConfig
 from evaluation.copies import copy_notes
+from evaluation.copying import drawn_copy_ratios
 from evaluation.fairness.judged import judge_shares
 from evaluation.fairness.wanted import WantedShares, answers_of
 from evaluation.floors import Drawn, draw_metrics, equal_size
 from evaluation.frechet import feature_statistics, frechet_distance
 from evaluation.gap import RESOLUTION, gap_with_floor
-from evaluation.kept_floors import Floors, floors_file, read_floors, write_floors
+from evaluation.kept.floors import Floors, floors_file, read_floors, write_floors
 from evaluation.measures import MEASURES, measure
 from evaluation.real_side import RealSide
 from evaluation.reference import Reference
@@ -132,6 +133,9 @@ def against_reference(
             *feature_statistics(features), reference.train_mean, reference.train_cov
         )
     }
+    metrics["copy_ratio"] = drawn_copy_ratios(
+        features, reference.train_features, reference.held_out_features, seed
+    )
     return metrics, floors
 
 

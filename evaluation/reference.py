@@ -18,7 +18,7 @@ from evaluation.classifier import train_classifier
 from evaluation.config import EvaluationConfig
 from evaluation.copies import near_copies, write_pairs
 from evaluation.features import write_features
-from evaluation.unfinished_reference import keep_classifier, kept_classifier, unfinished_work
+from evaluation.kept.unfinished_reference import keep_classifier, kept_classifier, unfinished_work
 from foundation.atomic_files import replacing, write_text
 from foundation.json_files import read_object
 from models.extractors.classifier import ClassifierExtractor, load_classifier

@@ -46,6 +46,14 @@ METRICS: dict[str, MetricEntry] = {
         "0 if neighbourhoods are as among real images",
         (*CHARTED, "study figure"),
     ),
+    "copy_ratio": MetricEntry(
+        "Copy ratio",
+        "Mean distance to the nearest training image over that to the nearest of as many unseen "
+        "images.",
+        "floor",
+        "below its floor images move towards those of training, at 0 they are copies",
+        CHARTED,
+    ),
     "fairness_discrepancy": MetricEntry(
         "Fairness discrepancy",
         "Distance of the shares of classes from evaluation.target, corrected for the errors of the "

@@ -126,7 +126,9 @@ class StaleRuns:
 
     def _references(self) -> Iterator[Path]:
         """Folders of unfinished references that are known to be of other data."""
-        from evaluation.unfinished_reference import ABOUT  # brings torch, which --help does without
+        from evaluation.kept.unfinished_reference import (
+            ABOUT,  # brings torch, which --help does without
+        )
 
         for folder in sorted(self.runs.glob("reference-*")):
             if (

@@ -16,7 +16,7 @@ import torch
 from evaluation.config import EvaluationConfig
 from evaluation.floors import draw_metrics, equal_size
 from evaluation.judge import jsonable
-from evaluation.kept_floors import floors_file
+from evaluation.kept.floors import floors_file
 from evaluation.measures import measure
 from evaluation.real_side import RealSide
 from evaluation.reference import Reference

@@ -17,6 +17,7 @@ NOT_OF_FEATURES = {"structure_gap", "conditional_accuracy", "fd_train_full"}
 NOT_OF_FEATURES |= {"kid_reconstruction", "fd_reconstruction", "reconstruction_psnr"}
 NOT_OF_FEATURES |= {"fairness_discrepancy", "fairness_discrepancy_uncorrected"}  # of shares
 NOT_OF_FEATURES |= {"share_error", "target_kid"}
+NOT_OF_FEATURES |= {"copy_ratio"}  # of three sets
 
 
 @pytest.fixture

@@ -43,7 +43,9 @@ def test_every_row_says_something_and_is_shown_in_known_displays_only():
 def test_directions():
     """More is not better for what real images reach on both sides of."""
     near = {key for key, row in METRICS.items() if row.better == "floor"}
-    assert near == {"precision", "density", "knn_two_sample", "lid_ratio", "lid_generated"}
+    assert near == {"precision", "density", "knn_two_sample", "lid_ratio", "lid_generated"} | {
+        "copy_ratio"
+    }
     higher = {key for key, row in METRICS.items() if row.better == "up"}
     assert higher == {"recall", "coverage", "conditional_accuracy", "reconstruction_psnr"}
     assert set(GAP_TERMS) <= METRICS.keys()
@@ -72,7 +74,9 @@ def test_frechet_distances_bear_the_name_of_their_network():
 
 def test_floors_have_columns_beside_the_two_distances():
     assert shown_with_floors("csv")[:4] == ["kid", "kid_floor", "fd", "fd_floor"]
-    assert set(shown("csv")) == {"kid", "fd", "structure_gap", "conditional_accuracy"}
+    assert set(shown("csv")) == {
+        *("kid", "fd", "structure_gap", "copy_ratio", "conditional_accuracy")
+    }
 
 
 def test_a_search_looks_at_the_distance_from_the_floor():

@@ -59,7 +59,7 @@ def unfinished_work(
 
 def code_hashes() -> dict[str, str]:
     """Hash of each file that decides a feature or the classifier."""
-    here = Path(__file__).parent
+    here = Path(__file__).parents[1]
     files = [here / "classifier.py", here / "features.py"]
     files += sorted(Path(str(models.extractors.__file__)).parent.glob("*.py"))
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}

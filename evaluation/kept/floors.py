@@ -94,6 +94,6 @@ def _hash_of(array: np.ndarray) -> str:
 
 
 def _code_hashes() -> dict[str, str]:
-    """Hash of each file of this package, for metrics may be added in any of them."""
-    files = sorted(Path(__file__).parent.glob("*.py"))
+    """Hash of each file of evaluation/, for metrics may be added in any of them."""
+    files = sorted(Path(__file__).parents[1].glob("*.py"))
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}

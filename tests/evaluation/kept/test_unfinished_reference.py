@@ -10,10 +10,10 @@ import pytest
 
 import evaluation.classifier
 import evaluation.features
-from evaluation import unfinished_reference
 from evaluation.config import EvaluationConfig
+from evaluation.kept import unfinished_reference
+from evaluation.kept.unfinished_reference import ABOUT, unfinished_work
 from evaluation.reference import build_reference
-from evaluation.unfinished_reference import ABOUT, unfinished_work
 from foundation.file_lock import holding
 from models.extractors.classifier import ClassifierExtractor
 

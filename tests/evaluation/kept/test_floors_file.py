@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-import evaluation.kept_floors
+import evaluation.kept.floors
 from evaluation.config import EvaluationConfig
-from evaluation.kept_floors import Floors, floors_file, read_floors, write_floors
+from evaluation.kept.floors import Floors, floors_file, read_floors, write_floors
 
 CONFIG = EvaluationConfig(floor_draws=3)
 
@@ -95,12 +95,12 @@ def test_all_that_decides_floors_is_part_of_the_name(tmp_path, monkeypatch):
             for key in ("k", "kid_subsets", "kid_subset_size", "floor_draws")
         ),
     ]
-    monkeypatch.setattr(evaluation.kept_floors, "version", lambda library: "another")
+    monkeypatch.setattr(evaluation.kept.floors, "version", lambda library: "another")
     changed.append(name())
     monkeypatch.undo()
     package = tmp_path / "package"
-    shutil.copytree(Path(evaluation.kept_floors.__file__).parent, package)
-    monkeypatch.setattr(evaluation.kept_floors, "__file__", str(package / "kept_floors.py"))
+    shutil.copytree(Path(evaluation.kept.floors.__file__).parents[1], package)
+    monkeypatch.setattr(evaluation.kept.floors, "__file__", str(package / "kept" / "floors.py"))
     assert name() == first, "the place of the code decides nothing"
     with open(package / "manifold.py", "a") as stream:
         stream.write("# one more line")

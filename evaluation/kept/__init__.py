@@ -1,0 +1,1 @@
+"""What judging keeps on disk between runs, finished or not."""
