@@ -5,7 +5,8 @@
 
 For each kind it measures the accuracy (area under the ROC curve; 0.5 is chance) on real and
 generated images that it never learned from, against its number of steps, with the settings of
-`structure` (Psi, batch, k, gamma, lr). The floor is the same with other real images instead of
+`structure` (Psi, batch, k, gamma, lr). The forms tangent, bank and two_bank look into a bank of
+training images that are in neither set. The floor is the same with other real images instead of
 generated ones; a discriminator can exceed 0.5 there only if something leaks. Writes
 discriminator.csv and discriminator.png.
 
@@ -25,6 +26,9 @@ from studies.tables import markdown
 
 if TYPE_CHECKING:
     import pandas as pd
+
+KINDS = ("graph", "per_sample", "tangent", "bank", "two_bank")
+"""Unpaired forms of discriminators that learn (discriminators/forms.py)."""
 
 
 def draw(table: "pd.DataFrame") -> bytes:
@@ -71,9 +75,9 @@ def main(arguments: list[str] | None = None) -> None:
     add("--out", type=Path, default=Path("reports/studies/discriminator"), metavar="FOLDER")
     options = parser.parse_args(arguments)
     options.kinds = options.kinds.split(",")
-    unknown = set(options.kinds) - {"graph", "per_sample"}
+    unknown = set(options.kinds) - set(KINDS)
     if unknown:
-        parser.error(f"--kinds {', '.join(unknown)}: the unpaired kinds are graph and per_sample")
+        parser.error(f"--kinds {', '.join(unknown)}: those that learn are {', '.join(KINDS)}")
     try:
         check_images("--images", options.images)
         check_argument("--steps", options.steps, 1, 10_000_000, "it has learned long before")

@@ -12,6 +12,7 @@ from torch import Tensor
 from dataset.distinct import first_of_each, pixel_keys
 from dataset.slots import GroupPools, slot_indices, unpaired_batch
 from dataset.store import ImageDataset
+from discriminators.bank import Bank
 from evaluation.manifold import structure_metrics
 from evaluation.metric_table import metric_entry
 from foundation.number_names import number_name
@@ -63,14 +64,25 @@ def accuracy_by_steps(
     size: int,
     steps: list[int],
     seed: int,
+    bank: Set,
 ) -> dict[int, float]:
     """Train one discriminator; returns {number of steps: accuracy on the test sets}.
 
-    train, test: (real, fake). steps: when to measure.
+    train, test: (real, fake). steps: when to measure. bank: real images of neither, for a form that
+    looks into a bank; one that looks into a bank of fakes gets half of those to train on.
     """
     (real, _), _ = train
     opponent = Opponent(config, real.shape[1], real, World(), seed)
     opponent.open(real[: config.statistics_images], size)
+    if opponent.form.uses_bank:
+        reals, fakes = Bank.of(*bank), None
+        if opponent.form.uses_fakes:
+            others, own = halves(train[1])
+            train = train[0], own
+            count = min(len(reals), len(others[0]))
+            fakes = reals.like(others[0][:count], others[1][:count])
+            reals = reals.first(count)
+        opponent.form.anchor(reals, fakes)
     found, source = {}, batches(*train, size, seed, "train")
     for step in range(max(steps) + 1):
         if step in steps:
@@ -131,7 +143,12 @@ def run(options: argparse.Namespace) -> pd.DataFrame:
     some = rng.permutation(dataset.train_indices)[: config.statistics_images]
     statistics = denoiser.codec.encode(dataset.stored(some)[0])
     psi.standardise(statistics.split(CHUNK))
-    learned, held_out = real_set(dataset.train_indices), real_set(dataset.held_out_indices)
+    apart = rng.permutation(dataset.train_indices)
+    in_bank = apart[: min(config.bank_images, len(apart) // 2)]
+    rest = np.setdiff1d(dataset.train_indices, in_bank)
+    learned, held_out = real_set(rest), real_set(dataset.held_out_indices)
+    stored, bank_labels = dataset.stored(in_bank)
+    bank = features_of(psi, denoiser.codec.encode(stored)), bank_labels
     labels = torch.from_numpy(
         generation_labels(
             dataset, GENERATION_SEED, 2 * options.images, conditional=denoiser.num_classes > 0
@@ -164,7 +181,7 @@ def run(options: argparse.Namespace) -> pd.DataFrame:
             own = config.model_copy(update={"kind": kind})
             for seed in options.seeds:
                 for subject, (train, test) in subjects.items():
-                    found = accuracy_by_steps(own, train, test, size, steps, seed)
+                    found = accuracy_by_steps(own, train, test, size, steps, seed, bank)
                     rows += [
                         {
                             "kind": kind,
