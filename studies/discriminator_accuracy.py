@@ -145,9 +145,12 @@ def run(options: argparse.Namespace) -> pd.DataFrame:
     psi.standardise(statistics.split(CHUNK))
     apart = rng.permutation(dataset.train_indices)
     in_bank = apart[: min(config.bank_images, len(apart) // 2)]
-    rest = np.setdiff1d(dataset.train_indices, in_bank)
-    learned, held_out = real_set(rest), real_set(dataset.held_out_indices)
+    keys = pixel_keys(dataset.images, apart)
+    learned = real_set(apart[~np.isin(keys, keys[: len(in_bank)])])  # nor copies of the bank's
+    held_out = real_set(dataset.held_out_indices)
     stored, bank_labels = dataset.stored(in_bank)
+    if not denoiser.num_classes:
+        bank_labels = torch.full_like(bank_labels, -1)
     bank = features_of(psi, denoiser.codec.encode(stored)), bank_labels
     labels = torch.from_numpy(
         generation_labels(

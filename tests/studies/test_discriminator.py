@@ -29,10 +29,12 @@ def line(material, tmp_path_factory) -> list[str]:
 
 
 def test_tells_generated_images_and_not_real_ones(line, tmp_path, capsys):
-    main([*line, *f"--sampler few --seeds 0 --steps 24 --images 96 --out {tmp_path}".split()])
+    kinds = "graph,per_sample,tangent,two_bank"
+    words = f"--sampler few --seeds 0 --steps 24 --images 96 --out {tmp_path} --kinds {kinds}"
+    main([*line, *words.split()])
     table = pd.read_csv(tmp_path / "discriminator.csv")
     last = table[table.steps == 24].set_index(["kind", "subject"]).accuracy
-    for kind in ("graph", "per_sample"):
+    for kind in kinds.split(","):
         assert last[kind, "generated"] > 0.95
         assert last[kind, "real images (floor)"] < 0.7  # no leak; 96 images scatter by 0.1
     assert (tmp_path / "discriminator.png").stat().st_size > 10_000
