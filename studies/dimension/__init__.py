@@ -1,0 +1,1 @@
+"""Why do generated images have more intrinsic dimensions than real ones?"""
