@@ -16,6 +16,7 @@ from pipelines.checkup.network import network_lines
 from pipelines.checkup.places import problems
 from pipelines.checkup.places import remarks as remarks_on_places
 from pipelines.console.command import parser, run_stage
+from pipelines.forecast.duration import about
 from pipelines.params import load_params
 from pipelines.ray_jobs.session import describe_cluster, local_precision_note
 from pipelines.settings.cross_checks import remarks
@@ -39,12 +40,14 @@ def main() -> None:
     found = list(problems(params))
     for heading, text in (*plan(params), *network_lines(params)):
         say(heading, text)
-    measured, students = None, {}
+    measured, students, own = None, {}, None
     if not (args.quick or found or params.cluster.address):
+        from pipelines.forecast.autoencoder import autoencoder_seconds
         from pipelines.forecast.kept import measured as measure
 
         try:
             measured = measure(params, dvc_root(), anew=True)
+            own = autoencoder_seconds(params)
             for name in params.distil:
                 students[name] = measure(params, dvc_root(), name, anew=True)
         except (ValueError, RuntimeError, MemoryError) as error:
@@ -53,6 +56,8 @@ def main() -> None:
     if measured is not None:
         for heading, text in speed_lines(params, measured, students):
             say(heading, text)
+        if own is not None:
+            say("time", f"the autoencoder's own training {about(own)}, which comes first")
         say("precision", precision_line(params))
     needed, free = disk_needed(params, measured, students), disk_free()
     say("disk", f"{free / 1e9:.0f} GB free, about {needed / 1e9:.1f} GB needed besides the images")

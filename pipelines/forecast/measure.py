@@ -70,12 +70,7 @@ def measure(
     threads = max(1, (os.cpu_count() or 1) // workers)
     with _threads(threads if device.type == "cpu" else None):
         trial = Trial(settings, dataset, device, clock)
-        few = min(share, FEW)
-        first = trial.mean_step(few)
-        steps = STEPS * max(1.0, len(trial.kinds(few)) / 2)
-        affordable = max(2 * FEW, int(few * BUDGET_S / steps / max(first, 1e-9)))
-        images = min(share, affordable)
-        step = trial.mean_step(images)
+        step, images, affordable = _step_seconds(trial, share)
         play = 0.0
         if trial.game is not None:
             some = min(fakes, affordable)
@@ -83,8 +78,6 @@ def measure(
             trial.open(some)
             with_play = trial.time(lambda: trial.step(images, 0))
             play = max(0.0, with_play - without) * fakes / some
-        if images > few:  # part of a step does not depend on the number of images
-            step += max(0.0, step - first) / (images - few) * (share - images)
         # Held-out images and previews are computed without gradient.
         pictures = min(affordable, 64)
         forward = trial.time(lambda: trial.evaluate(pictures)) / pictures
@@ -96,6 +89,39 @@ def measure(
         evaluation=forward / workers,
     )
     return Measured(costs, *trial.sizes())
+
+
+def step_seconds(
+    settings: RunSettings,
+    dataset: ImageDataset,
+    workers: int,
+    device: "torch.device",
+    clock: Callable[[], float] = time.perf_counter,
+) -> float:
+    """Seconds of an optimiser step on a worker's share of the batch, of any method.
+
+    For the arguments see `measure`.
+    """
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    with _threads(threads if device.type == "cpu" else None):
+        trial = Trial(settings, dataset, device, clock)
+        return _step_seconds(trial, max(1, settings.train.batch_size // workers))[0]
+
+
+def _step_seconds(trial: "Trial", share: int) -> tuple[float, int, int]:
+    """(seconds of a step over `share` images, images that were timed, images that are affordable).
+
+    From two numbers of images, since part of a step does not depend on them.
+    """
+    few = min(share, FEW)
+    first = trial.mean_step(few)
+    steps = STEPS * max(1.0, len(trial.kinds(few)) / 2)
+    affordable = max(2 * FEW, int(few * BUDGET_S / steps / max(first, 1e-9)))
+    images = min(share, affordable)
+    step = trial.mean_step(images)
+    if images > few:
+        step += max(0.0, step - first) / (images - few) * (share - images)
+    return step, images, affordable
 
 
 class Trial:

@@ -7,6 +7,7 @@ import torch
 
 from dataset.latents import open_dataset
 from pipelines.forecast import kept, measure
+from pipelines.forecast.autoencoder import autoencoder_seconds
 from pipelines.forecast.stand_in import write_latent_stand_in, write_stand_in
 from pipelines.params import check_params
 from pipelines.settings.dotted_keys import with_values
@@ -56,3 +57,14 @@ def test_so_has_the_game_of_a_student(params, tmp_path):
     run.open(4)
     run.step(4)
     assert run.game.plays >= 1
+
+
+def test_the_autoencoders_own_training_has_a_time_where_it_is_trained(params, monkeypatch):
+    found = autoencoder_seconds(params)
+    if params.autoencoder.kind == "pca":
+        assert found is None
+        return
+    steps = params.autoencoder.total_kimg * 1000 / params.autoencoder.batch_size
+    assert 0.0005 * steps < found < 5 * steps
+    monkeypatch.setattr("pipelines.forecast.autoencoder.step_seconds", lambda *args: 0.25)
+    assert autoencoder_seconds(params) == pytest.approx(0.25 * steps, rel=0.01)
