@@ -16,6 +16,8 @@ class Arm:
     control: str = "log_normal"
     """The arm whose final quality it has to reach."""
     lr: float = 0.01
+    transfer: bool = False
+    """Whether it begins with the weights of --source, whose own training counts nothing."""
 
 
 FIVE = {"solver": "unipc", "solver_options": {"order": 2}, "grid": "quadratic", "steps": 5}
@@ -34,8 +36,12 @@ ARMS: dict[str, Arm] = {
     "perturbation": Arm({"noise": {"perturbation": 0.1}}),
     "adamw": Arm({"train": {"optimizer": "adamw"}}),
     "muon": Arm({"train": {"optimizer": "muon"}}, lr=0.1),
+    "transfer": Arm({"train": {"init_copy": "overlap"}}, transfer=True),
+    "transfer_gains": Arm({"train": {"init_copy": "overlap", "tuned": "gains"}}, transfer=True),
+    "transfer_adapter": Arm({"train": {"init_copy": "overlap", "tuned": "adapter"}}, transfer=True),
 }
-"""{name: arm}. Each is trained at the same kimg as its control, from the same initial weights."""
+"""{name: arm}. Each is trained at the same kimg as its control, from the same initial
+weights unless they are given."""
 
 QUESTIONS: dict[str, tuple[str, ...]] = {
     "Which noise levels are drawn": (
@@ -44,5 +50,6 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
     ),
     "How much a level counts": ("log_normal", "min_snr", "p2", "perturbation"),
     "Which optimiser": ("log_normal", "adamw", "muon"),
+    "Where the weights begin": ("log_normal", "transfer", "transfer_gains", "transfer_adapter"),
 }
 """{question: its arms}; each has a table."""
