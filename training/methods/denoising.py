@@ -132,10 +132,16 @@ class Denoising:
         self.schedule.restore(under("noise.", tensors))
 
     def summary(self) -> dict[str, Any]:
-        """With `train.tuned` other than all also how many parameters are trained."""
+        """With `train.tuned` other than all also how many parameters are trained.
+
+        Those of an adapter are not counted as the network's, with which they are merged.
+        """
+        if self.settings.train.tuned == "all":
+            return dict(NO_GAME)
         trained = sum(p.numel() for p in self.players[self.deployed].own_parameters)
-        part = self.settings.train.tuned != "all"
-        return ({"trained_parameters": trained} if part else {}) | NO_GAME
+        named = self.denoiser.named_parameters()
+        own = sum(p.numel() for name, p in named if ".adapters." not in name)
+        return {"num_parameters": own, "trained_parameters": trained} | NO_GAME
 
 
 def _refuse_plain_loss(settings: RunSettings) -> None:
