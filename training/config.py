@@ -63,6 +63,16 @@ class TrainConfig(Settings):
     init_from: str | None = None
     """Weights to start from, for fine-tuning: a .safetensors file or an exported folder; null:
     random."""
+    init_copy: Annotated[Literal["matching", "overlap"], left_out_at("matching")] = "matching"
+    """matching: the weights of init_from must be of this very network, but for the label embedding.
+    overlap: of another resolution, width, depth, list of classes or number of image channels, what
+    both have in common is copied (docs/convergence.md)."""
+    tuned: Annotated[Literal["all", "gains", "adapter"], left_out_at("all")] = "all"
+    """What of init_from is trained: all weights; gains, with the label embedding; or a low-rank
+    adapter upon all weights, which is merged into those that are stored. The others never
+    change."""
+    tuned_rank: Annotated[int, Field(ge=1, le=1024), left_out_at(8)] = 8
+    """Rank of the adapter of tuned: adapter, less in smaller layers."""
     log_every_kimg: Annotated[Positive, KIMG] = 4.0
     """Images between two points of the loss curve (kimg)."""
     held_out_every_kimg: Annotated[Positive, KIMG] = 25.0

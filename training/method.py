@@ -96,3 +96,10 @@ class Telling(Protocol):
     """A method with events of its own, which it sends to `tell`; the loop's builder sets it."""
 
     tell: Report
+
+
+@runtime_checkable
+class Remarking(Protocol):
+    """A method that has lines to tell before it trains; the loop's builder tells them."""
+
+    remarks: Sequence[str]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from models.layers.magnitude_preserving import MPConv, MPEmbedding
 from models.power_ema import PowerEMA
 
 Rate = Callable[[int], float]
@@ -28,6 +29,9 @@ class Player:
     adapter: str | None = None
     """Name of the adapter that is all the player trains and saves. The network's other tensors are
     lent by a frozen network, and never change."""
+    tuned: frozenset[str] = frozenset()
+    """Names of the parameters that are trained and saved, where all others are frozen, and were
+    given at the start; empty: all, or the adapter's."""
 
     @property
     def own_parameters(self) -> list[nn.Parameter]:
@@ -66,10 +70,15 @@ class Player:
     def step(self) -> None:
         """One optimiser step, then forced weight normalisation where the network has it.
 
-        Lent weights are not normalised.
+        Lent and frozen weights are not normalised.
         """
         self.optimizer.step()
         if self.adapter is not None:
+            return
+        if self.tuned:
+            for name, module in self.network.named_modules():
+                if f"{name}.weight" in self.tuned and isinstance(module, MPConv | MPEmbedding):
+                    module.normalize_()
             return
         normalize = getattr(self.network, "normalize_weights", None)
         if normalize is not None:
@@ -81,11 +90,15 @@ class Player:
             self.averages.update(nimg, dt)
 
     def lent(self) -> dict[str, Tensor]:
-        """Tensors of the network that a frozen network lends, by name; {} if it has its own."""
-        if self.adapter is None:
+        """Tensors of the network that are lent or frozen, by name; {} if all are trained."""
+        if self.adapter is None and not self.tuned:
             return {}
         own = f".adapters.{self.adapter}."
-        return {n: t for n, t in self.network.state_dict().items() if own not in n}
+        return {
+            n: t
+            for n, t in self.network.state_dict().items()
+            if n not in self.tuned and own not in n
+        }
 
     def tensors(self) -> dict[str, Tensor]:
         """Flat name -> tensor: weights but lent ones, the optimiser's moments, the averages."""

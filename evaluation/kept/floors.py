@@ -6,18 +6,26 @@ import warnings
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from zipfile import BadZipFile
 
 import numpy as np
 
 from evaluation.config import EvaluationConfig
 from evaluation.floors import Drawn
-from evaluation.reference import Reference
 from foundation.atomic_files import replacing
 from foundation.json_hash import json_hash
 
 LIBRARIES = ("numpy", "scipy", "torch")
+
+
+class RealFeatures(Protocol):
+    """What of a reference decides its floors."""
+
+    manifest: dict
+    held_out_features: np.ndarray
+    train_mean: np.ndarray
+    train_cov: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -31,7 +39,7 @@ class Floors:
 
 
 def floors_file(
-    folder: Path, reference: Reference, config: EvaluationConfig, n: int, seed: int
+    folder: Path, reference: RealFeatures, config: EvaluationConfig, n: int, seed: int
 ) -> Path:
     """The file in `folder` for these floors; its name is a hash of all that decides them."""
     decides = {

@@ -22,6 +22,7 @@ from pipelines.settings.student_checks import (
     student_problems,
 )
 from pipelines.settings.text_checks import text_problems, text_remarks
+from pipelines.settings.train_checks import train_problems, train_remarks
 from training.methods.table import METHODS
 from training.structure.config import StructureConfig
 from training.structure.fake_levels import fake_levels
@@ -36,7 +37,7 @@ def combination_problems(params: "Params") -> list[str]:
         *_method(params),
         *autoencoder_problems(params),
         *_model(params),
-        *_train(params),
+        *train_problems(params),
         *_cluster(params),
         *_structure(params, params.structure),
         *_student_games(params),
@@ -60,11 +61,7 @@ def remarks(params: "Params") -> list[str]:
             f"nothing attends there; the levels are {', '.join(map(str, sides))} "
             f"({'latents' if params.autoencoder.kind != 'none' else 'dataset.resolution'}, halved)"
         )
-    if train.optimizer == "muon" and train.lr < 0.03:  # adam at its 0.01 is quicker
-        out.append(
-            f"train.lr: at {train.lr:g} muon hardly learns: its steps are a fifth of the rate, so "
-            "it takes rates of about 0.1 (docs/convergence.md)"
-        )
+    out += train_remarks(params)
     out += text_remarks(params, sides)
     out += attribute_remarks(params)
     if game.kind == "none":
@@ -151,20 +148,6 @@ def _model(params: "Params") -> Iterator[str]:
         if refusal is not None:
             yield f"model.structural_blocks[{position}]{refusal}"
     yield from text_problems(params, sides)
-
-
-def _train(params: "Params") -> Iterator[str]:
-    bins, images = params.train.sigma_bins, params.train.held_out_images
-    if bins > images:
-        yield (
-            f"train.sigma_bins: {bins} noise levels do not share the {images} images of "
-            f"train.held_out_images: use at most {images} bins, or at least {bins} images"
-        )
-    if params.noise.gradient_penalty and params.train.compile:
-        yield (
-            "noise.gradient_penalty: it needs second derivatives, which a compiled network has "
-            "not, with train.compile: set one of them to its default"
-        )
 
 
 def _cluster(params: "Params") -> Iterator[str]:

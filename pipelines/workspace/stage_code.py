@@ -74,6 +74,7 @@ NO_RESULT: dict[str, str] = {
     "pipelines.settings.cross_checks": "refuses params, and changes none",
     "pipelines.settings.student_checks": "refuses params, and changes none",
     "pipelines.settings.text_checks": "refuses params, and changes none",
+    "pipelines.settings.train_checks": "refuses params, and changes none",
     "pipelines.settings.schema": "names the sections of params.yaml; each part imports its own",
     "pipelines.settings.tracking": "what MLflow keeps",
     "pipelines.settings.yaml_file": "reads params.yaml, whose values count as params",
@@ -85,6 +86,8 @@ NO_RESULT: dict[str, str] = {
     "pipelines.tracking.run_note": "what MLflow keeps",
     "pipelines.tracking.run_store": "what MLflow keeps",
     "pipelines.workspace": "names of files, and fingerprints",
+    "training.fine_tuning.refusals": "refuses params, and changes none",
+    "training.fine_tuning.remarks": "what a training says of its weights",
 }
 
 # These send a computation to Ray's workers and fetch its events. They do not count, but what they

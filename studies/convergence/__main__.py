@@ -10,6 +10,9 @@ worse; the ratio of both times is shown in images and in processor seconds. An a
 reaches it is counted as such. Images drawn after a quarter, half, three quarters and all of the
 training confirm it. Each finished arm and seed is a row in --rows; a row that stands is not
 computed again, and a training that was stopped goes on. --lr on seed 20 tunes an arm's rate.
+
+The arms of transfer begin with the weights of --source, of other images, of another resolution or
+of another network, and --params, --dataset and --reference are of the images to be learned.
 """
 
 import argparse
@@ -33,7 +36,9 @@ def main(arguments: list[str] | None = None) -> None:
     add("--reference", type=Path, default=Path("outputs/reference"), metavar="FOLDER")
     add("--work", type=Path, default=Path(".runs/studies/convergence"), metavar="FOLDER")
     add("--rows", type=Path, default=Path("studies/rows/convergence"), metavar="FOLDER")
-    add("--arms", default=",".join(ARMS), help="default: all")
+    plain = ",".join(name for name, arm in ARMS.items() if not arm.transfer)
+    add("--arms", default=plain, help="default: all but those of transfer")
+    add("--source", type=Path, metavar="FILE", help="weights that arms of transfer begin with")
     add("--seeds", default="21,22,23", help="default: %(default)s; 20 is for tuning")
     add("--kimg", type=float, default=200.0, help="length of each training (default: %(default)g)")
     add("--lr", type=float, help="learning rate (default: the arm's own)")
@@ -76,6 +81,7 @@ def run(options: argparse.Namespace, names: list[str], seeds: list[int]) -> None
         options.kimg,
         options.images,
         options.held_out,
+        options.source,
     )
     for seed in seeds:
         for name in names:

@@ -16,6 +16,8 @@ class Arm:
     control: str = "log_normal"
     """The arm whose final quality it has to reach."""
     lr: float = 0.01
+    transfer: bool = False
+    """Whether it begins with the weights of --source, whose own training counts nothing."""
 
 
 FIVE = {"solver": "unipc", "solver_options": {"order": 2}, "grid": "quadratic", "steps": 5}
@@ -61,12 +63,15 @@ ARMS: dict[str, Arm] = {
     ),
     "attention_8_4": Arm({"model": {"attention_resolutions": (8, 4)}}),
     "no_attention": Arm({"model": {"attention_resolutions": ()}}),
+    "transfer": Arm({"train": {"init_copy": "overlap"}}, transfer=True),
+    "transfer_gains": Arm({"train": {"init_copy": "overlap", "tuned": "gains"}}, transfer=True),
+    "transfer_adapter": Arm({"train": {"init_copy": "overlap", "tuned": "adapter"}}, transfer=True),
 }
 """{name: arm}. Each is trained at the same kimg as its control, from the same initial weights where
-both have the same. Networks have the operations of the control's at 16x16 pixels: an evaluation
-takes 60.5 million of the preset fashion_mnist, 61.1 of multi_scale, 61.2 of separable, 58.8 of
-no_residual (97% of the parameters), 63.7 of transformer; 63.7 and 58.2 of the two placements of
-attention."""
+both have the same and none are given. Networks have about the operations of the control's: at 16x16
+pixels an evaluation takes 60.5 million of the preset fashion_mnist, 61.1 of multi_scale, 61.2 of
+separable, 58.8 of no_residual (97% of the parameters), 63.7 of transformer; 63.7 and 58.2 of the
+two placements of attention."""
 
 QUESTIONS: dict[str, tuple[str, ...]] = {
     "Which noise levels are drawn": (
@@ -80,5 +85,6 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
         *("log_normal", "multi_scale", "separable", "no_residual", "transformer"),
         *("attention_8_4", "no_attention"),
     ),
+    "Where the weights begin": ("log_normal", "transfer", "transfer_gains", "transfer_adapter"),
 }
 """{question: its arms}; each has a table."""

@@ -61,10 +61,15 @@ class Given:
     """Drawn and judged at each of JUDGED; 0: none."""
     held_out: int
     """Held-out images on which losses are measured, at the levels of params' noise law."""
+    source: Path | None = None
+    """Weights that the arms of transfer begin with."""
 
 
 def unit_settings(given: Given, arm: Arm, seed: int) -> RunSettings:
-    """The training of an arm with a seed: no game, no adapter, SNAPSHOTS snapshots."""
+    """The training of an arm with a seed: no game, no game's adapter, SNAPSHOTS snapshots.
+
+    Raises ValueError for an arm of transfer without a source.
+    """
     settings = given.params.run_settings()
     changed = {
         section: type(part).model_validate(part.model_dump() | dict(arm.changes.get(section, {})))
@@ -77,6 +82,10 @@ def unit_settings(given: Given, arm: Arm, seed: int) -> RunSettings:
         "held_out_every_kimg": given.kimg,
     }
     train |= dict(arm.changes.get("train", {}))
+    if arm.transfer:
+        if given.source is None:
+            raise ValueError("--source: arms of transfer begin with weights: give their file")
+        train["init_from"] = str(given.source)
     model = changed["model"].model_copy(update={"adapter_rank": 0})
     return settings.model_copy(
         update={
@@ -211,4 +220,7 @@ def fingerprint(given: Given, settings: RunSettings) -> str:
         "held_out": given.held_out,
         "noise": given.params.noise.model_dump(mode="json"),
     }
+    if settings.train.init_from is not None:  # known by its content, wherever it lies
+        plain["train"]["init_from"] = None
+        inputs["source"] = file_hash(settings.train.init_from)
     return json_hash([plain, inputs])[:16]

@@ -16,10 +16,12 @@ from models.denoiser import Denoiser
 from models.layers.low_rank_adapter import GAME, adapter_parameters
 from models.layers.slot_dropout import dropout_keys
 from models.power_ema import PowerEMA
-from models.transfer import initialise_from
+from models.transfer import Copied, copy_from
 from sampling.config import SamplerConfig
 from training.averaged_weights import ema_denoiser
 from training.batches import Batch, add_sums, draw_batch, micro_batches
+from training.fine_tuning.player import tuned_player
+from training.fine_tuning.remarks import fine_tuning_remarks
 from training.held_out import HeldOutLoss
 from training.initial_weights import drawn_by
 from training.learning_rates import adapter_learning_rate, learning_rate
@@ -48,8 +50,11 @@ class Denoising:
     def __init__(self, settings: RunSettings, dataset: ImageDataset, world: World):
         """The initial weights depend on settings alone, so they are the same on every worker."""
         self.settings, self.dataset, self.world = settings, dataset, world
-        denoiser = make_denoiser(settings, dataset).to(world.device)
-        self.players = {self.deployed: make_player(settings, denoiser)}
+        denoiser, copied = begin_denoiser(settings, dataset)
+        player = make_player(settings, denoiser.to(world.device))
+        self.players = {self.deployed: player}
+        self.remarks = tuple(fine_tuning_remarks(settings.train.tuned, copied, player))
+        """Of the weights that it begins with."""
         compiled = settings.train.compile
         self.denoise = torch.compile(denoiser) if compiled else denoiser
         """The denoiser as the loss calls it."""
@@ -129,7 +134,16 @@ class Denoising:
         self.schedule.restore(under("noise.", tensors))
 
     def summary(self) -> dict[str, Any]:
-        return dict(NO_GAME)
+        """With `train.tuned` other than all also how many parameters are trained.
+
+        Those of an adapter are not counted as the network's, with which they are merged.
+        """
+        if self.settings.train.tuned == "all":
+            return dict(NO_GAME)
+        trained = sum(p.numel() for p in self.players[self.deployed].own_parameters)
+        named = self.denoiser.named_parameters()
+        own = sum(p.numel() for name, p in named if ".adapters." not in name)
+        return {"num_parameters": own, "trained_parameters": trained} | NO_GAME
 
 
 def _refuse_plain_loss(settings: RunSettings) -> None:
@@ -146,6 +160,12 @@ def _refuse_plain_loss(settings: RunSettings) -> None:
 
 def make_denoiser(settings: RunSettings, dataset: ImageDataset) -> Denoiser:
     """The denoiser at the start of a run, on the CPU. Torch's global generator is not advanced."""
+    return begin_denoiser(settings, dataset)[0]
+
+
+def begin_denoiser(settings: RunSettings, dataset: ImageDataset) -> tuple[Denoiser, Copied | None]:
+    """As `make_denoiser`, and what it took over of train.init_from; None: nothing was given."""
+    train, copied = settings.train, None
     with drawn_by("init", settings.seed):
         codec = make_codec(dataset.codec)
         codec.look_near(dataset.stored_in)
@@ -155,13 +175,18 @@ def make_denoiser(settings: RunSettings, dataset: ImageDataset) -> Denoiser:
         if encoder is not None and dataset.num_classes:
             text = encoder.begin(dataset.trained_names)
         denoiser = Denoiser(shape, dataset.num_classes, settings.model, codec, names, text)
-        if settings.train.init_from:
-            initialise_from(denoiser, settings.train.init_from)
-    return denoiser
+        if train.init_from:
+            copied = copy_from(denoiser, train.init_from, overlap=train.init_copy == "overlap")
+    return denoiser, copied
 
 
 def make_player(settings: RunSettings, denoiser: Denoiser) -> Player:
-    """The denoiser with an optimiser; its second group of parameters is the game's adapter."""
+    """The denoiser with an optimiser; its second group of parameters is the game's adapter.
+
+    With `train.tuned` other than all there is one group, and no game.
+    """
+    if settings.train.tuned != "all":
+        return tuned_player(settings, denoiser)
     adapter = adapter_parameters(denoiser, GAME)
     of_adapters = {id(parameter) for parameter in adapter_parameters(denoiser)}
     own = [p for p in denoiser.parameters() if id(p) not in of_adapters]

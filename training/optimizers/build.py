@@ -3,7 +3,8 @@
 After each step every weight row is brought back to unit root mean square (forced weight
 normalisation), so the length of a step against the row is all that counts. Decay of such rows is
 no regularisation: a step of AdamW with rate lr and decay d, then normalised, is a step of Adam with
-rate lr / (1 - lr d). Only gains, which are no rows, decay. An adapter does not.
+rate lr / (1 - lr d). Only gains, which are no rows, decay. The game's adapter does not; one that is
+tuned (train.tuned) does, towards the weights that it tunes.
 """
 
 from collections.abc import Callable, Sequence

@@ -25,8 +25,8 @@ def save_snapshots(folder: Path, nimg: int, method: Method) -> Path:
 def save_snapshot(folder: Path, nimg: int, player: Player) -> Path:
     """Save a file of fp32 averages and constants for each tracked length; returns the last.
 
-    Constants are the network's buffers and, where an adapter alone is trained, all other tensors:
-    so that each file is a whole network, whose description names the adapter under "merge".
+    Constants are the network's buffers and, where a part alone is trained, all other tensors: so
+    that each file is a whole network, whose description names the adapter under "merge".
     """
     assert player.averages is not None, "this player keeps no averages"
     network: Any = player.network

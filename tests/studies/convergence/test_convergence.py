@@ -101,6 +101,7 @@ def test_every_arm_is_measured_at_the_levels_of_the_same_law(material, small):
         0.8,
         0,
         32,
+        material.weights,
     )
     dataset = ImageDataset(material.dataset)
     first, second = held_out_halves(material.weights, dataset, given)
@@ -116,6 +117,16 @@ def test_every_arm_is_measured_at_the_levels_of_the_same_law(material, small):
             assert all(told[key] == value for key, value in wanted.items() if key != "sampler")
 
 
+def test_arms_of_transfer_begin_with_the_source(material, small, tmp_path, capsys):
+    names = "transfer,transfer_gains"
+    command = words(material, small, tmp_path, "--arms", names, "--images", "0", "--kimg", "0.4")
+    main([*command, "--source", str(material.weights)])
+    assert "**Where the weights begin**" in capsys.readouterr().out
+    rows = [json.loads(p.read_text()) for p in (tmp_path / "rows").glob("*.json")]
+    assert len({row["fingerprint"] for row in rows}) == 2
+    assert {row["arm"] for row in rows} == set(names.split(","))
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
@@ -123,6 +134,7 @@ def test_every_arm_is_measured_at_the_levels_of_the_same_law(material, small):
         (["--kimg", "0"], "--kimg"),
         (["--images", "3"], "--images"),
         (["--held-out", "1"], "--held-out"),
+        (["--arms", "transfer"], "--source"),
     ],
 )
 def test_bad_arguments_end_in_one_line(material, small, tmp_path, capsys, more, message):
