@@ -22,10 +22,14 @@ LIBRARIES = ("numpy", "scipy", "torch")
 class RealFeatures(Protocol):
     """What of a reference decides its floors."""
 
-    manifest: dict
-    held_out_features: np.ndarray
-    train_mean: np.ndarray
-    train_cov: np.ndarray
+    @property
+    def manifest(self) -> dict: ...
+    @property
+    def held_out_features(self) -> np.ndarray: ...
+    @property
+    def train_mean(self) -> np.ndarray: ...
+    @property
+    def train_cov(self) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
