@@ -16,6 +16,8 @@ ARMS: dict[str, dict] = {
     "graph": {"structure.kind": "graph"},
     "per_sample": {"structure.kind": "per_sample"},
     "affinity": {"structure.kind": "affinity", "structure.fakes": "onestep"},
+    **{kind: {"structure.kind": kind} for kind in ("tangent", "bank", "two_bank")},
+    **{kind: {"structure.kind": kind} for kind in ("law", "kernel", "fd")},
     "onestep": {"structure.kind": "graph", "structure.fakes": "onestep"},
 }
 
