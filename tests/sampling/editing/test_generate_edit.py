@@ -53,7 +53,7 @@ def test_results_do_not_depend_on_the_batch(sampler, edit, monkeypatch):
         assert (whole - drawn(list(range(10)), 3)).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("solver", list(SOLVERS))
+@pytest.mark.parametrize("solver", [name for name in SOLVERS if name != "adaptive_heun"])
 @pytest.mark.parametrize("guidance", [(), ({"kind": "classifier_free", "weight": 2.0},)])
 def test_what_is_known_decides_the_class_unless_the_label_does(solver, guidance):
     """Three pixels are of class 2: without a label the fourth is too."""
