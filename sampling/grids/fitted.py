@@ -17,13 +17,13 @@ class Fitted(Grid):
     alone, whose levels are sigma_max and sigma_min.
     """
 
-    images: Annotated[int, Field(ge=1), AtMost(4096, "the levels do not change any more")] = 16
+    images: Annotated[int, Field(ge=1), AtMost(4096, "the levels do not change any more")] = 32
     """Images on which it is fitted, of a seed of their own, with all labels or captions in turn."""
     distance: Literal["images", "path"] = "images"
     """What is compared: the images, or the states at all levels, in parts of their spread."""
     fine_steps: Annotated[int, Field(ge=8), AtMost(10_000, "no fine grid needs more")] = 64
     """Steps of Heun's method on grid karras from which the distance is measured."""
-    iterations: Annotated[int, Field(ge=0), AtMost(1000, "the search has ended long before")] = 12
+    iterations: Annotated[int, Field(ge=0), AtMost(1000, "the search has ended long before")] = 8
     """Steps of the search from the best of all other grids; 0: that grid itself."""
 
     def levels(self, count: int, sigma_min: float, sigma_max: float) -> np.ndarray:

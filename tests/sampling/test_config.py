@@ -180,7 +180,7 @@ def test_network_evaluations_count_the_guidance(guidance, each):
         ({"grid": "fitted", "bands": {"count": 2}}, "fitted to whole images: leave out bands"),
         (
             {"grid": "fitted", "guidance": [{"kind": "distribution", "target": {"a": 1.0}}]},
-            "its 16 images cut the groups of 64",
+            "its 32 images cut the groups of 64",
         ),
         ({"grid": "fitted", "solver": "adaptive_heun"}, "only its ends and its first step"),
         ({"grid": "optimized", "solver": "adaptive_heun"}, "only its ends and its first step"),

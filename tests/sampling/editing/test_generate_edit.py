@@ -135,3 +135,8 @@ def test_an_image_of_another_shape_and_pictures_of_a_way_are_refused():
         trajectory(denoiser(), request, 2)
     with pytest.raises(ValueError, match="an interpolation shows how images come from noise"):
         interpolate(denoiser(), request, (0, 1), 3)
+
+
+def test_a_solver_with_steps_of_its_own_is_refused():
+    with pytest.raises(ValueError, match="an edit runs steps of the time grid, and solver adapt"):
+        generate(denoiser(), SamplerConfig(solver="adaptive_heun"), 0, range(2), edit=EDIT)
