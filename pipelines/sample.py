@@ -54,6 +54,7 @@ from pipelines.sampling_command.targets import (
     write_images,
     write_view,
 )
+from pipelines.workspace.paths import dvc_root, grid_cache, is_project
 from sampling.config import SamplerConfig
 from sampling.drawn_with import drawn_with
 from sampling.request import GenerationRequest
@@ -84,13 +85,20 @@ def main() -> None:
     for remark in denoiser.ask(args.prompt) if args.prompt else []:
         print(remark, file=sys.stderr)
     request = asked(args, sampler, denoiser, weights)
-    for note in (classifier_note(request, denoiser.num_classes), editing_note(request)):
-        if note:
-            print(note, file=sys.stderr)
+    tell(classifier_note(request, denoiser.num_classes))
+    if sampler.grid == "fitted" and not args.lengths:  # there each column has levels of its own
+        request = fitted(denoiser, request)
+    tell(editing_note(request))
     if args.lengths or args.trajectory or args.interpolate:
         draw_view(args, denoiser, request, files, device)
     else:
         draw_images(args, denoiser, request)
+
+
+def tell(note: str | None) -> None:
+    """Print a note, if there is one, beside what the command writes."""
+    if note:
+        print(note, file=sys.stderr)
 
 
 def asked(
@@ -125,19 +133,38 @@ def asked(
         prompts=tuple(args.prompt),
         edit=chosen_edit(args, denoiser),
         classifier=None if args.classifier is None else str(args.classifier),
+        cache_dir=str(grid_cache()) if is_project(dvc_root()) else None,
     )
+
+
+def fitted(denoiser: "Denoiser", request: GenerationRequest) -> GenerationRequest:
+    """The request with the levels that grid fitted finds, which are told."""
+    from sampling.from_weights import with_fitted_levels
+
+    tell("grid fitted: searching its levels, or reading those kept")
+    request = with_fitted_levels(request, denoiser)
+    levels = ", ".join(f"{level:.4g}" for level in request.sampler.visited_levels())
+    tell(f"grid fitted: {levels}")
+    return request
 
 
 def draw_images(args: argparse.Namespace, denoiser: "Denoiser", request: GenerationRequest) -> None:
     """Draw single images and write what the command line asks for."""
+    from sampling.drawing.tally import EvaluationTally
     from sampling.from_weights import generate_pictures
 
     facts = drawn_with(request)
     check_out(args, facts)
+    sampler = request.sampler
+    tally = (
+        EvaluationTally(len(request.indices), sampler.guidance) if sampler.counts_calls else None
+    )
     with progress("sample", len(request.indices)) as bar:
         images = draw_shared(args, denoiser, request, bar)
         if images is None:
-            images = generate_pictures(denoiser, request, bar)
+            images = generate_pictures(denoiser, request, bar, tally=tally)
+    if tally is not None:
+        tell(f"{sampler.solver}: {tally.words()}")
     write_images(args, images, request, denoiser.label_names, facts)
 
 

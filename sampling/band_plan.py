@@ -31,9 +31,10 @@ def band_plan(sampler: SamplerConfig, workers: int) -> BandPlan | None:
 
     Guidance comes first: where it has two sides and the workers are even in number, each half of
     them takes one. A displaced sampler has its own number of bands, which the workers must fit.
-    Guidance that reaches into the network is drawn by one process.
+    Guidance that reaches into the network is drawn by one process, and so is a solver whose images
+    each choose their steps.
     """
-    if any(whole_images_only(entry) for entry in sampler.guidance):
+    if sampler.counts_calls or any(whole_images_only(entry) for entry in sampler.guidance):
         return None
     groups = 2 if two_sides(sampler) else 1
     if sampler.bands is None:

@@ -1,8 +1,9 @@
 """Frozen settings of one sampler: its solver, time grid and guidance."""
 
+from collections.abc import Sequence
 from operator import not_
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -25,6 +26,8 @@ OptionValue = bool | int | float | str
 MAX_STEPS = AtMost(10_000, "DDPM has 1,000, and more change no image")
 MAX_SEARCHED = 100
 """Steps of grid optimized, whose search takes minutes at this number."""
+MAX_FITTED = 40
+"""Steps of grid fitted, whose search takes as long as the square of their number."""
 Sigma = Annotated[float, Field(gt=0), NOISE_LEVEL]
 
 
@@ -39,7 +42,8 @@ class SamplerConfig(Settings):
     solver: Annotated[str, NameIn("solver", SOLVERS)] = "heun"
     """How the noise is carried along the time grid (docs/sampling.md)."""
     grid: Annotated[str, NameIn("grid", GRIDS)] = "karras"
-    """Where the noise levels lie (docs/sampling.md); explicit when sigmas are given."""
+    """Where the noise levels lie (docs/sampling.md); explicit when sigmas are given, fitted for
+    levels that are searched for with the weights that draw."""
     steps: Annotated[int, Field(ge=1), MAX_STEPS] = 18
     """Steps of the time grid; grid explicit has one step for each sigma above 0. With 1 the solver
     goes from sigma_max to 0 at once."""
@@ -53,7 +57,8 @@ class SamplerConfig(Settings):
     grid_options: dict[str, OptionValue] = Field(default_factory=dict)
     """Options of the grid, e.g. {rho: 7} for karras or {c: 0.5} for arctan."""
     solver_options: dict[str, OptionValue] = Field(default_factory=dict)
-    """Options of the solver, e.g. {eta: 1} for ddim, {order: 3} for unipc, {churn: 40} for heun."""
+    """Options of the solver, e.g. {eta: 1} for ddim, {order: 3} for unipc, {churn: 40} for heun,
+    {tolerance: 0.02} for adaptive_heun."""
     adapter: bool = False
     """Switch on the adapter that the structure game trained (model.adapter_rank)."""
     guidance: Annotated[
@@ -76,6 +81,11 @@ class SamplerConfig(Settings):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         solver = make_solver(self.solver, **self.solver_options)
+        if solver.own_steps() is not None and self.grid in ("fitted", "optimized"):
+            raise ValueError(
+                f"grid {self.grid} is searched for, and {solver.own_steps()}, so only its ends and "
+                "its first step would count: use grid karras"
+            )
         if self.bands is not None and solver.unlike_the_last() is not None:
             raise ValueError(
                 f"bands: {solver.unlike_the_last()}, so values of the evaluation before belong to "
@@ -97,6 +107,7 @@ class SamplerConfig(Settings):
                     f"steps {self.steps}: grid optimized is searched for up to {MAX_SEARCHED} "
                     "steps, beyond which the search takes hours: use grid karras or log_snr"
                 )
+            self._check_fitted(solver)
             if self.sigma_min >= self.sigma_max:
                 raise ValueError(
                     f"sigma_min {self.sigma_min} is not below sigma_max {self.sigma_max}"
@@ -112,12 +123,62 @@ class SamplerConfig(Settings):
                     f"guidance: {entry.kind} reaches into the network: put it first in the list, "
                     "with adapter: false and told_sigma: 1"
                 )
+            together = entry.group_size > 1 or entry.needs.whole_batches
+            if together and solver.own_steps() is not None:
+                raise ValueError(
+                    f"guidance: {entry.kind} draws groups of images together, and "
+                    f"{solver.own_steps()}: use another solver, or leave out this guidance"
+                )
             if self.bands is not None and whole_images_only(entry):
                 raise ValueError(
                     f"guidance: {entry.kind} reaches into the network or differentiates it, which "
                     "bands of images do not allow: leave out bands, or this guidance"
                 )
         return self
+
+    def _check_fitted(self, solver: Solver) -> None:
+        """Raise ValueError where grid fitted does not go with the other settings."""
+        if self.grid != "fitted":
+            return
+        images: Any = dict(make_grid(self.grid, **self.grid_options))["images"]
+        if self.steps > MAX_FITTED:
+            raise ValueError(
+                f"steps {self.steps}: grid fitted is searched for up to {MAX_FITTED} steps, beyond "
+                "which all grids are good: use grid karras or log_snr"
+            )
+        if solver.fresh_noise() is not None:
+            raise ValueError(
+                f"grid fitted follows a path without fresh noise, and {solver.fresh_noise()}: use "
+                "another grid, or a deterministic solver"
+            )
+        if self.bands is not None:
+            raise ValueError(
+                "grid fitted is fitted to whole images: leave out bands (exact ones, of "
+                "cluster.band_workers, remain), or use another grid"
+            )
+        for entry in self.guidance:
+            if images % entry.group_size:
+                raise ValueError(
+                    f"grid fitted: its {images} images cut the groups of {entry.group_size} "
+                    f"of guidance {entry.kind}: set grid_options {{images: {entry.group_size}}}"
+                )
+
+    @property
+    def levels_unknown(self) -> str | None:
+        """Why its noise levels are known only once weights are there; None: they are settings."""
+        if self.grid == "fitted" and self.steps > 2:
+            return "grid fitted finds its levels for trained weights"
+        return self.make_solver().own_steps()
+
+    @property
+    def counts_calls(self) -> bool:
+        """Whether each image takes a number of evaluations of its own."""
+        return self.make_solver().own_steps() is not None and self.step_count > 1
+
+    def with_levels(self, levels: Sequence[float]) -> Self:
+        """The sampler on these levels, as grid explicit."""
+        grid = {"grid": "explicit", "sigmas": tuple(levels), "grid_options": {}}
+        return type(self)(**{**self.model_dump(), **grid})
 
     def time_grid(self, cache_dir: Path | None = None) -> "Tensor":
         """The noise levels, float64 [steps + 1], strictly decreasing to 0.
@@ -164,16 +225,24 @@ class SamplerConfig(Settings):
 
     @property
     def nfe(self) -> int:
-        """The solver's calls of the denoiser per image (NFE); guidance is not counted."""
+        """The solver's calls of the denoiser per image (NFE); guidance is not counted.
+
+        Where `counts_calls`, they are those of Gaussian data.
+        """
+        if self.counts_calls:
+            return self.make_solver().evaluations(self._levels().tolist())
         return self.make_solver().evaluations([1.0] * self.step_count + [0.0])
 
     def network_evaluations(self, cache_dir: Path | None = None) -> int:
         """Network evaluations per image, including those of the guidance.
 
         An evaluation of a guiding network counts as 1; so does a log-probability together with its
-        gradient. cache_dir: folder in which an optimized grid is kept.
+        gradient. cache_dir: folder in which an optimized grid is kept. Raises ValueError where
+        guidance costs more at some levels, and these are unknown.
         """
         if not self.guidance:
             return self.nfe
+        if self.counts_calls:
+            raise ValueError(f"{self.levels_unknown}: its evaluations are counted meanwhile")
         levels = evaluated_levels(self.make_solver(), self.time_grid(cache_dir))
         return sum(network_evaluations(self.guidance, sigma) for sigma in levels)

@@ -45,9 +45,9 @@ def student_refusal(sampler: SamplerConfig, levels: Sequence[float] | None) -> t
             f"{steps} evaluations, and the student was trained for {len(levels)} "
             f"({_listed(levels)}): use at most {len(levels)}"
         )
-    if steps > 1 and sampler.grid == "optimized":
+    if steps > 1 and sampler.grid in ("optimized", "fitted"):
         return "grid", (
-            f"optimized does not meet the student's levels: use grid explicit with sigmas "
+            f"{sampler.grid} does not meet the student's levels: use grid explicit with sigmas "
             f"{_listed(levels[:steps])}"
         )
     visited = sampler.visited_levels() if steps > 1 else (sampler.start,)

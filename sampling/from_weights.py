@@ -1,5 +1,6 @@
 """Draws images from stored weights, and loads the networks that their guidance needs."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from models.extractors.classifier import load_classifier
 from models.weights import load_description
 from models.weights_folder import weights_file
 from sampling.division import Division
-from sampling.generate import Progress, as_sampled, device_of, generate_batches
+from sampling.drawing.networks import device_of
+from sampling.drawing.tally import EvaluationTally
+from sampling.generate import Progress, as_sampled, generate_batches, prepare
 from sampling.guidance.config import GuidanceConfig
 from sampling.guidance.gradient import AttributeLogProb, CaptionScore, ClassifierLogProb
 from sampling.request import GenerationRequest
@@ -33,6 +36,37 @@ def generate_chunk(
     return generate_pictures(load_requested(request), request, progress, division)
 
 
+def generate_counted(
+    request: GenerationRequest, progress: Progress | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(pictures uint8 [N, H, W, C], NFE of each [N], network evaluations of each [N])."""
+    tally = EvaluationTally(len(request.indices), request.sampler.guidance)
+    pictures = generate_pictures(load_requested(request), request, progress, tally=tally)
+    return pictures, tally.calls, tally.networks
+
+
+def with_fitted_levels(
+    request: GenerationRequest, denoiser: Denoiser | None = None
+) -> GenerationRequest:
+    """The request with the levels that grid fitted finds; itself with any other grid.
+
+    denoiser: of the request, loaded; None: it is loaded here where it is needed. What shares or
+    counts images before they are drawn needs levels that are settings.
+    """
+    if request.sampler.grid != "fitted":
+        return request
+    denoiser = denoiser or load_requested(request)
+    ask(denoiser, request)
+    drawing = prepare(denoiser, replace(request, edit=None), guide=make_guides(denoiser, request))
+    return replace(request, sampler=drawing.sampler)
+
+
+def ask(denoiser: Denoiser, request: GenerationRequest) -> None:
+    """Let the denoiser's labels be the request's captions, if it has any."""
+    if request.prompts and tuple(request.prompts) != denoiser.label_names:  # not asked for already
+        denoiser.ask(request.prompts)
+
+
 def load_requested(request: GenerationRequest) -> Denoiser:
     """The request's denoiser, on the GPU if there is one."""
     assert request.weights is not None, "the request names no weights"
@@ -44,16 +78,16 @@ def generate_pictures(
     request: GenerationRequest,
     progress: Progress | None = None,
     division: Division | None = None,
+    tally: EvaluationTally | None = None,
 ) -> np.ndarray:
     """Pictures uint8 [N, H, W, C] from a loaded denoiser; guiding networks are loaded here.
 
-    division: see sampling/generate.py.
+    division, tally: see sampling/generate.py.
     """
-    if request.prompts and tuple(request.prompts) != denoiser.label_names:  # not asked for already
-        denoiser.ask(request.prompts)
+    ask(denoiser, request)
     guides = make_guides(denoiser, request)
     batches = generate_batches(
-        denoiser, request, guide=guides, progress=progress, division=division
+        denoiser, request, guide=guides, progress=progress, division=division, tally=tally
     )
     with decoded_in_bands(denoiser.codec, None if division is None else division.decoding):
         pictures = np.concatenate([denoiser.codec.decode(batch) for batch in batches])

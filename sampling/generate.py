@@ -1,7 +1,6 @@
 """Draws images from a denoiser: image i depends on (seed, i) and its label alone."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -11,18 +10,20 @@ import torch
 from torch import Tensor
 
 from models.layers.low_rank_adapter import AdaptedDenoiser
-from models.layers.prepared_weights import weights_prepared
-from sampling.banded import BandedDenoiser
 from sampling.config import SamplerConfig
 from sampling.division import Division, divided_guide, in_one_process
+from sampling.drawing.fitted_levels import fitted_sampler
+from sampling.drawing.networks import device_of, evaluating, restart_bands
+from sampling.drawing.tally import EvaluationTally
 from sampling.editing.edit import Edit
 from sampling.editing.resampling import evaluations
 from sampling.editing.solve_edit import solve_edit
-from sampling.guidance.base import Guide, Guided, LabelledDenoiser, bind_labels
+from sampling.guidance.base import Guide, LabelledDenoiser, bind_labels
 from sampling.guidance.table import guide_denoiser
 from sampling.request import GenerationRequest
 from sampling.seeds import image_generators, image_noise
-from sampling.solvers.table import solve
+from sampling.solvers.bound import Told
+from sampling.solvers.table import run_solver
 from sampling.told_sigma import ToldSigma
 
 Progress = Callable[[int, int | None], None]
@@ -68,13 +69,14 @@ def generate_batches(
     device: torch.device | str | None = None,
     progress: Progress | None = None,
     division: Division | None = None,
+    tally: EvaluationTally | None = None,
 ) -> Iterator[Tensor]:
     """The images of a request, batch by batch: float32 [b, C, H, W] on the CPU.
 
     They are in data units and not clipped: pixel data can lie slightly outside [-1, 1]. guide: see
     guide_denoiser. device: by default the denoiser's. progress(done, total), in images, is called
-    after each batch, and within one as its evaluations go on. division: see `prepare`. Raises
-    ValueError for unusable input before the first evaluation.
+    after each batch, and within one as its evaluations go on. division: see `prepare`. tally:
+    counts each image's evaluations. Raises ValueError for unusable input before the first one.
     """
     indices = [int(index) for index in request.indices]
     labels = checked_labels(denoiser, request)
@@ -85,10 +87,11 @@ def generate_batches(
             chosen = slice(start, start + request.batch_size)
             generators = image_generators(request.seed, indices[chosen])
             noise = drawing.noise(generators)
-            evaluated = None
+            count = len(generators)
+            told = [] if tally is None else [tally.batch(start, count)]
             if progress is not None:
-                evaluated = _shares(progress, start, len(indices), drawing.evaluations)
-            images = drawing.solve(noise, labels[chosen], generators, evaluated=evaluated)
+                told.append(_shares(progress, start, count, len(indices), drawing.evaluations))
+            images = drawing.solve(noise, labels[chosen], generators, told=told)
             yield images.float().cpu()
             if progress is not None:
                 progress(start + len(images), len(indices))
@@ -96,19 +99,19 @@ def generate_batches(
     return batches()
 
 
-def _shares(progress: Progress, start: int, total: int, evaluations: int) -> Callable[[int], None]:
+def _shares(progress: Progress, start: int, count: int, total: int, evaluations: int) -> Told:
     """Tells what share of a batch's evaluations is done, as images after the first `start`."""
-    calls, told = 0, 0
+    asked, shown = 0, 0
 
-    def evaluated(count: int) -> None:
-        nonlocal calls, told
-        calls += 1
-        done = count * calls // evaluations
-        if told < done < count:
-            told = done
+    def told(rows: Tensor | None, sigma: Tensor) -> None:
+        nonlocal asked, shown
+        asked += len(sigma)
+        done = asked // evaluations
+        if shown < done < count:
+            shown = done
             progress(start + done, total)
 
-    return evaluated
+    return told
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,7 @@ class Drawing:
 
     @property
     def evaluations(self) -> int:
-        """The solver's calls of the denoiser per image (NFE)."""
+        """The solver's calls of the denoiser per image (NFE); see `SamplerConfig.nfe`."""
         if self.edit is None:
             return self.sampler.nfe
         runs = self.edit.runs(len(self.sigmas) - 1)
@@ -142,47 +145,33 @@ class Drawing:
         labels: Tensor,
         generators: Sequence[torch.Generator] | None = None,
         callback: Callable[[int, Tensor, Tensor], None] | None = None,
-        evaluated: Callable[[int], None] | None = None,
+        told: Sequence[Told] = (),
     ) -> Tensor:
         """Images [B, C, H, W] in data units, from noise and labels int64 [B]; see `solve`.
 
-        evaluated(B): called after each evaluation of the denoiser.
+        told: called after each evaluation of the denoiser.
         """
-        bound = bind_labels(self.denoiser, labels.to(self.device))
 
-        def denoise(x: Tensor, sigma: Tensor) -> Tensor:
-            result = bound(x, sigma)
-            if evaluated is not None:
-                evaluated(len(x))
-            return result
+        def tell(rows: Tensor | None, sigma: Tensor) -> None:
+            for one in told:
+                one(rows, sigma)
 
-        options: dict[str, Any] = dict(self.sampler.solver_options)
-        with torch.no_grad(), _evaluating(self.denoiser):
-            if self.edit is not None:
-                return solve_edit(
-                    self.edit,
-                    self.sampler.make_solver(),
-                    denoise,
-                    noise,
-                    self.sigmas,
-                    generators=generators,
-                    callback=callback,
-                    renoised=lambda: _restart_bands(self.denoiser),
-                )
-            return solve(
-                self.sampler.solver,
-                denoise,
-                noise,
-                self.sigmas,
-                generators=generators,
-                callback=callback,
-                **options,
+        denoise = bind_labels(self.denoiser, labels.to(self.device), tell)
+        solver = self.sampler.make_solver()
+        both: dict[str, Any] = {"generators": generators, "callback": callback}
+        with torch.no_grad(), evaluating(self.denoiser):
+            if self.edit is None:
+                return run_solver(solver, denoise, noise, self.sigmas, **both)
+            return solve_edit(
+                *(self.edit, solver, denoise, noise, self.sigmas),
+                renoised=lambda: restart_bands(self.denoiser),
+                **both,
             )
 
     def denoised(self, x: Tensor, sigma: float, labels: Tensor) -> Tensor:
         """D(x; sigma, labels) [B, C, H, W], with the guidance."""
         levels = torch.full((len(x),), sigma, device=x.device)
-        with torch.no_grad(), _evaluating(self.denoiser):
+        with torch.no_grad(), evaluating(self.denoiser):
             return self.denoiser(x, levels, labels.to(self.device)).to(x.dtype)
 
 
@@ -198,9 +187,11 @@ def prepare(
 
     division: how this process shares images with others; by default it draws alone. Raises
     ValueError where guidance lacks what it needs, for an edited image of another shape, and where
-    images cannot be cut into bands.
+    images cannot be cut into bands. Grid fitted is fitted here, but where processes share images.
     """
     sampler = request.sampler
+    if request.edit is not None and sampler.counts_calls:
+        raise ValueError(f"an edit runs steps of the time grid, and {sampler.levels_unknown}")
     division = division or in_one_process(sampler)
     where = torch.device(device) if device is not None else device_of(denoiser)
     if division is not None:
@@ -210,13 +201,11 @@ def prepare(
             f"image {list(request.edit.image.shape)}: the denoiser draws "
             f"{list(denoiser.image_shape)}: give an image of that shape"
         )
-    return Drawing(
-        guide_denoiser(as_sampled(denoiser, sampler), sampler.guidance, guide),
-        sampler,
-        sampler.time_grid(Path(request.cache_dir) if request.cache_dir else None),
-        where,
-        request.edit,
-    )
+    guided = guide_denoiser(as_sampled(denoiser, sampler), sampler.guidance, guide)
+    if division is None:
+        sampler = fitted_sampler(guided, request, where)
+    levels = sampler.time_grid(Path(request.cache_dir) if request.cache_dir else None)
+    return Drawing(guided, sampler, levels, where, request.edit)
 
 
 def as_sampled(denoiser: LabelledDenoiser, sampler: SamplerConfig) -> LabelledDenoiser:
@@ -227,50 +216,6 @@ def as_sampled(denoiser: LabelledDenoiser, sampler: SamplerConfig) -> LabelledDe
     if sampler.adapter:
         denoiser = AdaptedDenoiser(cast(torch.nn.Module, denoiser))
     return denoiser if sampler.told_sigma == 1 else ToldSigma(denoiser, sampler.told_sigma)
-
-
-def device_of(denoiser: LabelledDenoiser) -> torch.device:
-    """The device of the denoiser's first parameter or buffer."""
-    for network in networks_of(denoiser):
-        for tensor in (*network.parameters(), *network.buffers()):
-            return tensor.device
-    return torch.device("cpu")
-
-
-def networks_of(denoiser: object) -> Iterator[torch.nn.Module]:
-    """The denoiser where it is a network; the networks that guidance holds, however it nests."""
-    if isinstance(denoiser, torch.nn.Module):
-        yield denoiser
-    elif isinstance(denoiser, Guided):
-        for part in vars(denoiser).values():
-            yield from networks_of(part)
-
-
-@contextmanager
-def _evaluating(denoiser: LabelledDenoiser) -> Iterator[None]:
-    """Context of one trajectory: modules are in evaluation mode, and weights are normalised once.
-
-    Afterwards each module has its mode back. Bands begin a new trajectory.
-    """
-    networks = list(networks_of(denoiser))
-    modes = [(module, module.training) for network in networks for module in network.modules()]
-    for module, _ in modes:
-        module.training = False
-    _restart_bands(denoiser)
-    try:
-        with weights_prepared(networks):
-            yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
-
-
-def _restart_bands(denoiser: LabelledDenoiser) -> None:
-    """Networks in displaced bands begin a new trajectory."""
-    for network in networks_of(denoiser):
-        for module in network.modules():
-            if isinstance(module, BandedDenoiser):
-                module.restart()
 
 
 def checked_labels(denoiser: LabelledDenoiser, request: GenerationRequest) -> Tensor:

@@ -38,6 +38,9 @@ def trajectory(
     shown level costs one further evaluation. Raises ValueError as `generate_batches` does.
     """
     labels = checked_labels(denoiser, request.from_noise("a trajectory"))
+    if request.sampler.counts_calls:
+        why = request.sampler.levels_unknown
+        raise ValueError(f"a trajectory shows all images at the same levels, and {why}")
     drawing = prepare(denoiser, request, guide=guide)
     generators = image_generators(request.seed, [int(index) for index in request.indices])
     noise = drawing.noise(generators)

@@ -65,6 +65,15 @@ class StudentConfig(Settings):
         return 0
 
 
+def check_pair_sampler(sampler: SamplerConfig) -> None:
+    """Raise ValueError for a sampler whose levels every worker would have to search."""
+    if sampler.grid == "fitted":
+        raise ValueError(
+            "sampler: grid fitted finds its levels where images are judged: draw pairs with grid "
+            "explicit and the sigmas that metrics.json names"
+        )
+
+
 class RegressionConfig(StudentConfig):
     """The control: one evaluation learns what the teacher's sampler makes of the same noise."""
 
@@ -89,6 +98,7 @@ class RegressionConfig(StudentConfig):
             raise ValueError(
                 "sampler: pairs are drawn without guidance, without adapter and without told_sigma"
             )
+        check_pair_sampler(self.sampler)
         return self
 
 
@@ -166,6 +176,8 @@ class DistributionMatchingConfig(StudentConfig):
                 f"start: the pairs begin at sampler.sigma_max {self.sampler.start:g}, the student "
                 f"at {self.start[0]:g}: make them equal, or set regression: 0"
             )
+        if self.regression:
+            check_pair_sampler(self.sampler)
         if self.adversarial and not self.critic:
             raise ValueError(
                 f"adversarial {self.adversarial:g}: its logit is that of the critic, and there is "

@@ -254,8 +254,10 @@ def _with_teacher(settings: RunSettings, dataset: ImageDataset, folder: Path) ->
 
 
 def _unsearched(sampler: SamplerConfig) -> SamplerConfig:
-    """The sampler on a grid that costs nothing: the search of an optimized one can take minutes."""
-    return sampler.model_copy(update={"grid": "karras"}) if sampler.grid == "optimized" else sampler
+    """The sampler on a grid that costs nothing: the search of others can take minutes."""
+    if sampler.grid not in ("optimized", "fitted"):
+        return sampler
+    return sampler.model_copy(update={"grid": "karras", "grid_options": {}})
 
 
 class _OpenGate:

@@ -7,7 +7,8 @@
                 sampler, and every metric's value
                 (of the denoiser alone, not of its students)
     items       one entry per EMA length and sampler ("0.05-default"): ema_length, sampler, nfe
-                (the solver's calls of the guided denoiser per image), network_evaluations (per
+                (the solver's calls of the guided denoiser per image; the mean, with nfe_min and
+                nfe_max beside it, where images take different numbers), network_evaluations (per
                 image, with those that guidance adds), num_images, n (images on each side of a
                 comparison), and for every metric its value, floor (the same metric between real
                 images and real images, at equal n) and floor_std, for structure_gap also
@@ -66,9 +67,13 @@ class Item(BaseModel, extra="ignore", frozen=True):
     teacher_length: float | None = None
     """EMA length of the student's teacher."""
     num_images: int
-    nfe: int | None = None
-    """The solver's calls of the guided denoiser per image."""
-    network_evaluations: int | None = None
+    nfe: int | float | None = None
+    """The solver's calls of the guided denoiser per image, their mean where they differ."""
+    nfe_min: int | None = None
+    """Least calls of an image, where they differ."""
+    nfe_max: int | None = None
+    """Most calls of an image, where they differ."""
+    network_evaluations: int | float | None = None
     """Evaluations of networks per image, with guidance; None in files of older versions."""
     sigmas: list[float] = []
     classes_without_image: list[str] = []
@@ -87,6 +92,14 @@ class Item(BaseModel, extra="ignore", frozen=True):
     def value(self, name: str) -> float | None:
         """A metric's value; None if it was not measured."""
         return self.metrics[name].value if name in self.metrics else None
+
+    @property
+    def evaluations(self) -> str:
+        """Network evaluations per image in words, such as "35" or "23.4 (NFE 17 to 41)"; "" of
+        older versions."""
+        if self.nfe_min is None or self.network_evaluations is None:
+            return "" if self.network_evaluations is None else str(self.network_evaluations)
+        return f"{self.network_evaluations:.1f} (NFE {self.nfe_min} to {self.nfe_max})"
 
     def flat(self) -> dict[str, float]:
         """{"kid": ..., "kid_floor": ...} of all numbers that are defined."""
@@ -190,6 +203,7 @@ def summary(
         }
         facts = {"ema_length", "sampler", "nfe", "network_evaluations", "num_images", "n"}
         facts |= {"student", "teacher_length"} if item.student is not None else set()
+        facts |= {"nfe_min", "nfe_max"} if item.nfe_min is not None else set()
         about = item.model_dump(include=facts)
         entries[item.item] = {**about, **metrics}
     counted = ("total_nimg", "num_parameters", "skipped_steps", "structure_plays")

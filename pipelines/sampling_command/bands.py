@@ -79,6 +79,11 @@ def with_bands(args: argparse.Namespace, sampler: SamplerConfig) -> SamplerConfi
             f"--bands: guidance {unfit[0]} reaches into the network or differentiates it, which "
             "bands do not allow: leave out --bands, or this guidance"
         )
+    if sampler.counts_calls:
+        raise ValueError(
+            f"--bands: {sampler.levels_unknown}, and bands are cut of whole batches: leave out "
+            "--bands, or use another solver"
+        )
     if args.band_mode != "displaced":
         if args.band_warm_up is not None:
             raise ValueError("--band-warm-up belongs to --band-mode displaced: exact needs none")

@@ -27,6 +27,7 @@ from sampling.request import GenerationRequest
 
 if TYPE_CHECKING:
     from evaluation.reference import Reference
+    from sampling.drawing.tally import EvaluationTally
 
 PICTURES = ("samples.png", "real.png", "nearest.png")
 METRICS = "metrics.json"
@@ -61,17 +62,22 @@ def judge_item(
     # These bring torch, which --help does without.
     from evaluation.fairness.wanted import wanted_shares
     from evaluation.judge import judge
-    from pipelines.ray_jobs.generation import generate_images
+    from pipelines.ray_jobs.generation import generate_images, on_workers
+    from sampling.drawing.tally import EvaluationTally
 
-    sampler = subject.sampler
     request = asked_images(params, subject, dataset, reference.train_indices)
     labels, count = request.labels, params.evaluation.num_images
     groups = dataset.groups_of(labels)
     target = params.evaluation.target
     wanted = None if target is None else wanted_shares(target, dataset, reference)
-    start = time.monotonic()
     with phases(f"evaluate {subject.item}") as report:
-        images = generate_images(request, params.cluster, partial(report, "sampling"))
+        if subject.sampler.grid == "fitted":
+            report("fitting the time grid", 0, None)
+        request = on_workers(request)
+        sampler = request.sampler
+        tally = EvaluationTally(count, sampler.guidance) if sampler.counts_calls else None
+        start = time.monotonic()
+        images = generate_images(request, params.cluster, partial(report, "sampling"), tally)
         run.log_metrics({"img_per_s": count / (time.monotonic() - start)})
         result = judge(
             *(images, groups, reference, params.evaluation, params.seed, report),
@@ -89,14 +95,26 @@ def judge_item(
         "sampler": subject.sampler_name,
         **subject.facts,
         "weights_sha256": file_hash(subject.weights),
-        "nfe": sampler.nfe,
-        "network_evaluations": sampler.network_evaluations(grid_cache()),
-        "sigmas": sampler.time_grid(grid_cache()).tolist(),
+        **evaluations(sampler, tally),
         "num_images": count,
         **unseen_classes(groups, params.evaluation.picture_images, dataset.group_names),
     }
     write_outputs(out, about | result, shown, shown_features, labels, dataset, reference)
     return log_item(out, dataset, run)
+
+
+def evaluations(sampler: SamplerConfig, tally: "EvaluationTally | None") -> dict[str, Any]:
+    """Evaluations per image and noise levels, as metrics.json has them.
+
+    tally: of a solver whose images choose their steps, which has no levels for all.
+    """
+    if tally is not None:
+        return tally.facts()
+    return {
+        "nfe": sampler.nfe,
+        "network_evaluations": sampler.network_evaluations(grid_cache()),
+        "sigmas": sampler.time_grid(grid_cache()).tolist(),
+    }
 
 
 def latent_floor(
@@ -134,7 +152,7 @@ def latent_floor(
 def log_item(out: Path, dataset: ImageDataset, run: StageRun) -> str:
     """Log the numbers and pictures of a judged item to `run`; returns its headline."""
     result = json.loads((out / METRICS).read_text())
-    run.log_metrics(flat_metrics(result["metrics"]))
+    run.log_metrics(flat_metrics(result["metrics"]) | counted_evaluations(result))
     run.set_tags({JUDGED_BY: json.dumps(judged_by(result["protocol"], dataset.manifest))})
     for picture in PICTURES:
         run.log_artifact(out / picture)
@@ -150,6 +168,12 @@ def log_item(out: Path, dataset: ImageDataset, run: StageRun) -> str:
     sides = {"samples.png": "generated images (left)", "real.png": "real images (right)"}
     run.describe(headline, {out / name: what for name, what in sides.items()})
     return headline
+
+
+def counted_evaluations(result: Mapping[str, Any]) -> dict[str, float]:
+    """NFE of an item whose images took different numbers: mean, least and most; {} of others."""
+    names = ("nfe", "nfe_min", "nfe_max")
+    return {name: float(result[name]) for name in names} if "nfe_min" in result else {}
 
 
 def _floors(numbers: Mapping[str, Mapping[str, float]], name: str) -> str:

@@ -144,6 +144,8 @@ def _of_sampling(samplers: Iterable[Plain]) -> dict[str, set[str]]:
     for sampler in samplers:
         found["solver"].add(sampler["solver"])
         found["grid"].add(sampler["grid"])
+        if sampler["grid"] == "fitted":  # to fine steps of this solver
+            found["solver"].add("heun")
         found["guidance"] |= {entry["kind"] for entry in sampler.get("guidance") or ()}
     return found
 

@@ -8,17 +8,13 @@ has an error of at most (alpha sigma)^power / alpha, the sum has an error of at 
 F = sum_n |weight_n| error_n. The search minimises F.
 """
 
-import hashlib
-import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
 
-from foundation.atomic_files import write_text
-from foundation.json_files import read_object
+from sampling.grids.kept import kept_levels
 
 VERSION = 1  # part of the key under which grids are kept: raise it when the search changes
 ITERATIONS = 200  # of the search from each start
@@ -28,8 +24,6 @@ SMALLEST_GAP = 0.02  # between neighbouring levels, as a share of the uniform ga
 # Gauss-Legendre on [0, 1], exact to rounding for steps of up to 10 in lambda.
 _NODES, _SHARES = np.polynomial.legendre.leggauss(16)
 _NODES, _SHARES = (_NODES + 1) / 2, _SHARES / 2
-
-_found: dict[str, np.ndarray] = {}
 
 
 def truncation_bound(
@@ -60,37 +54,16 @@ def optimized_sigmas(
 
     starts: grids of n levels with the same ends, which the result shares; it is never worse than
     any of them. F has many local minima, so the search runs from every start and from
-    `random_starts` random grids, drawn with a fixed seed. Results are kept in memory and, if given,
-    in the folder `cache_dir`, where one process searches and others that want the same grid wait.
+    `random_starts` random grids, drawn with a fixed seed. For cache_dir see `kept_levels`.
     """
     setting = (order, power, truncation, path)
     inputs = [VERSION, ITERATIONS, REFINED, SMALLEST_GAP, setting, random_starts]
-    key = hashlib.sha256(
-        json.dumps([inputs, [list(map(float, start)) for start in starts]]).encode()
-    ).hexdigest()[:24]
-
-    def search() -> np.ndarray:
-        if key not in _found:
-            _found[key] = _search(starts, setting, random_starts)
-        return _found[key]
-
-    if cache_dir is None:
-        return search().copy()
-    file, count = Path(cache_dir) / f"{key}.json", len(starts[0])
-    levels = _read(file, count)
-    if levels is None:
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(file.with_name(f".{key}.lock")):
-                levels = _read(file, count)  # another process may have found it meanwhile
-                if levels is None:
-                    levels = search()
-                    write_text(file, json.dumps({"sigmas": levels.tolist()}))
-        except OSError as error:
-            warnings.warn(f"the time grid is not kept for the next time: {error}")
-            levels = search()
-    _found[key] = levels
-    return levels.copy()
+    return kept_levels(
+        [inputs, [list(map(float, start)) for start in starts]],
+        len(starts[0]),
+        lambda: _search(starts, setting, random_starts),
+        cache_dir,
+    )
 
 
 def _search(
@@ -201,13 +174,3 @@ def _lagrange_weights(lambdas: np.ndarray, steps: np.ndarray, nodes: np.ndarray)
 def _absolute(value: np.ndarray) -> np.ndarray:
     """Absolute value by the sign of the real part, which complex-step differentiation needs."""
     return np.where(value.real < 0, -value, value)
-
-
-def _read(file: Path, count: int) -> np.ndarray | None:
-    """The levels that were kept in a file; None if it is missing or damaged."""
-    try:
-        levels = np.asarray(read_object(file)["sigmas"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    fits = levels.shape == (count,) and levels.dtype == np.float64
-    return levels if fits and (np.diff(levels) < 0).all() and levels[-1] > 0 else None

@@ -8,6 +8,7 @@ import numpy as np
 
 from sampling.grids.closed_form import CLOSED_FORM
 from sampling.grids.explicit import Explicit
+from sampling.grids.fitted import Fitted
 from sampling.grids.levels import Grid, check_sigmas
 from sampling.grids.optimized import Optimized
 from sampling.options import build
@@ -19,6 +20,7 @@ GRIDS: dict[str, type[Grid]] = {
     **CLOSED_FORM,
     "explicit": Explicit,
     "optimized": Optimized,
+    "fitted": Fitted,
 }
 
 

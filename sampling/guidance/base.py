@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sampling.solvers.step import Denoise
+from sampling.solvers.bound import BoundDenoiser, Told
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,7 +36,7 @@ class Guided:
     """Base of guided denoisers: itself a denoiser, it wraps another, kept as `.denoiser`.
 
     It is no nn.Module, for it has no weights of its own and a sampler's settings are read without
-    torch; `sampling.generate.networks_of` finds the networks behind it.
+    torch; `sampling.drawing.networks.networks_of` finds the networks behind it.
     """
 
     def __init__(self, denoiser: LabelledDenoiser) -> None:
@@ -57,10 +57,11 @@ class Guided:
         return self.denoiser(x, sigma, labels)
 
 
-def bind_labels(denoiser: LabelledDenoiser, labels: "Tensor | None") -> Denoise:
-    """A function denoise(x, sigma) for `solve` that calls the denoiser with these labels."""
+def bind_labels(
+    denoiser: LabelledDenoiser, labels: "Tensor | None", told: Told | None = None
+) -> BoundDenoiser:
+    """A function denoise(x, sigma) for `solve` that calls the denoiser with these labels.
 
-    def denoise(x: "Tensor", sigma: "Tensor") -> "Tensor":
-        return denoiser(x, sigma, labels)
-
-    return denoise
+    told: called after each evaluation.
+    """
+    return BoundDenoiser(denoiser, labels, told)

@@ -22,6 +22,10 @@ class DDIM(Solver):
     eta: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Share of fresh noise: 0 is deterministic (Euler), 1 is ancestral sampling (DDPM)."""
 
+    def fresh_noise(self) -> str | None:
+        """With eta above 0, a share of each step."""
+        return "ddim draws noise at each step with eta above 0" if self.eta else None
+
     def run(
         self,
         denoise: Denoise,

@@ -28,6 +28,14 @@ class Solver(Options):
         cannot have; None: it sees the same, less of it."""
         return None
 
+    def fresh_noise(self) -> str | None:
+        """Why its images depend on noise drawn on the way; None: they depend on the first alone."""
+        return self.unlike_the_last()
+
+    def own_steps(self) -> str | None:
+        """Why the levels that it visits are not those of the time grid; None: they are."""
+        return None
+
     def for_share(self, share: float) -> "Solver":
         """The solver for a run over so large a share of a time grid's steps, each of which it takes
         as in a run over all of them; by default itself."""
@@ -56,3 +64,25 @@ def evaluate(denoise: Denoise, x: "Tensor", sigma: float) -> "Tensor":
     exact = torch.promote_types(x.dtype, torch.float32)  # float16 would round sigma
     levels = torch.full((x.shape[0],), sigma, dtype=exact, device=x.device)
     return denoise(x, levels).to(x.dtype)
+
+
+def evaluate_some(denoise: Denoise, x: "Tensor", sigmas: "Tensor", rows: "Tensor") -> "Tensor":
+    """D of some images of a batch at noise levels of their own: [n, C, H, W], in x's dtype.
+
+    A denoiser with a method `of_rows` is asked about these alone, any other about all of x.
+
+    Args:
+        x: the whole batch [B, C, H, W].
+        sigmas: above 0, [B].
+        rows: numbers of the wanted images in the batch, int64 [n] on the CPU.
+    """
+    import torch
+
+    exact = torch.promote_types(x.dtype, torch.float32)
+    levels = sigmas.to(x.device, exact)
+    if len(rows) == len(x):
+        return denoise(x, levels).to(x.dtype)
+    rows = rows.to(x.device)
+    if hasattr(denoise, "of_rows"):
+        return denoise.of_rows(rows)(x[rows], levels[rows]).to(x.dtype)
+    return denoise(x, levels)[rows].to(x.dtype)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from sampling.grids.levels import check_sigmas
 from sampling.options import build
 from sampling.seeds import normal_source
+from sampling.solvers.adaptive_heun import AdaptiveHeun
 from sampling.solvers.consistency import Consistency
 from sampling.solvers.ddim import DDIM
 from sampling.solvers.dpmpp_2m import DPMpp2M
@@ -22,6 +23,7 @@ SOLVERS: dict[str, type[Solver]] = {
     "dpmpp_2m": DPMpp2M,
     "unipc": UniPC,
     "consistency": Consistency,
+    "adaptive_heun": AdaptiveHeun,
 }
 
 
@@ -53,6 +55,19 @@ def solve(
     options and for a bad grid, before any evaluation.
     """
     solver = make_solver(name, **options)
+    return run_solver(solver, denoise, noise, sigmas, generators=generators, callback=callback)
+
+
+def run_solver(
+    solver: Solver,
+    denoise: Denoise,
+    noise: "Tensor",
+    sigmas: "Tensor | Sequence[float]",
+    *,
+    generators: "Sequence[Generator] | None" = None,
+    callback: "Callable[[int, Tensor, Tensor], None] | None" = None,
+) -> "Tensor":
+    """What `solve` does, with a solver whose options are set."""
     levels = check_sigmas(sigmas)
     if not noise.is_floating_point() or noise.ndim < 2:
         raise ValueError(

@@ -1,5 +1,7 @@
 """python -m pipelines.sample: weights to images without DVC or Ray."""
 
+import json
+import re
 import sys
 from pathlib import Path
 from runpy import run_path
@@ -11,6 +13,7 @@ from PIL import Image
 from pipelines import sample
 from pipelines.sampling_command.arguments import command_line
 from pipelines.sampling_command.sampler import chosen_sampler
+from sampling.grids import fit
 
 save_toy = run_path(str(Path(__file__).with_name("toy_network.py")))["save_toy"]
 
@@ -220,3 +223,35 @@ def test_guidance_from_the_command_line(weights, tmp_path, monkeypatch):
     files = "--guide-weights", tmp_path / "0.2.safetensors", "--npz", tmp_path / "a.npz"
     run(monkeypatch, weights, "--count", 2, "--steps", 2, "--guide", "autoguidance=2", *files)
     assert (tmp_path / "a.npz").is_file()
+
+
+def test_evaluations_of_each_image_are_counted_and_told(weights, tmp_path, monkeypatch, capsys):
+    words = ("--solver", "adaptive_heun", "--count", 6)
+    run(monkeypatch, weights, *words, "--npz", tmp_path / "a.npz")
+    assert re.search(
+        r"adaptive_heun: \d+\.\d evaluations an image, \d+ to", capsys.readouterr().err
+    )
+    run(monkeypatch, weights, *words, "--npz", tmp_path / "b.npz", "--batch-size", 4)
+    first, second = (np.load(tmp_path / f"{name}.npz")["images"] for name in "ab")
+    assert np.abs(first.astype(int) - second).max() <= 1  # but for rounding
+    for further in (("--bands", 2), ("--trajectory",)):
+        with pytest.raises(ValueError, match="adaptive_heun chooses the steps of each image"):
+            run(monkeypatch, weights, *words, *further, "--grid", tmp_path / "g.png")
+
+
+def test_levels_are_fitted_to_the_weights_and_told(weights, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(fit, "starts", lambda *_: [np.geomspace(80.0, 0.002, 4)])
+    words = ("--solver", "ddim", "--grid-name", "fitted", "--steps", 4)
+    short = ("--grid-option", "images=4", "--grid-option", "iterations=2")
+    run(monkeypatch, weights, *words, *short, "--count", 2, "--out", tmp_path / "out")
+    told = capsys.readouterr().err.splitlines()[-1]
+    levels = [float(word) for word in told.removeprefix("grid fitted: ").split(", ")]
+    assert len(levels) == 4 and levels[0] == 80.0 and levels[-1] == 0.002
+    facts = drawn_facts(tmp_path / "out" / "000000-class0.png")
+    assert facts["grid"] == "explicit" and facts["sigmas"] == pytest.approx(levels, rel=1e-3)
+    # The same weights have the same levels, so further images join those that are there.
+    run(monkeypatch, weights, *words, *short, "--seeds", "5", "--out", tmp_path / "out")
+
+
+def drawn_facts(path):
+    return json.loads(Image.open(path).info["drawn_with"])

@@ -7,9 +7,12 @@ import torch
 from pydantic import ValidationError
 
 from sampling.config import SamplerConfig
-from sampling.solvers.table import SOLVERS, solve
+from sampling.solvers.table import SOLVERS, make_solver, solve
 
 NFE_OF_6_STEPS = {"ddim": 6, "heun": 11, "dpmpp_2m": 6, "unipc": 6, "consistency": 6}
+
+ON_THE_GRID = [name for name in SOLVERS if make_solver(name).own_steps() is None]
+"""Solvers that visit the levels of the time grid."""
 
 
 def read(**values):
@@ -24,7 +27,7 @@ def test_default_is_edm():
     assert sigmas.shape == (19,) and sigmas[0] == 80 and sigmas[-2] == 0.002
 
 
-@pytest.mark.parametrize("solver", list(SOLVERS))
+@pytest.mark.parametrize("solver", ON_THE_GRID)
 def test_nfe_is_what_solve_calls(solver):
     config, calls = read(solver=solver, steps=6), []
 
@@ -165,8 +168,52 @@ def test_network_evaluations_count_the_guidance(guidance, each):
         ({"guidance": [{"kind": "gradient", "length": 0.1}]}, "belong to kind autoguidance"),
         ({"guidance": [{"weight": -1.0}]}, "greater than or equal to 0"),
         ({"speed": 1}, "Extra inputs"),
+        ({"grid": "fitted", "steps": 41}, "fitted is searched for up to 40 steps"),
+        ({"grid": "fitted", "grid_options": {"images": 0}}, "images is 0"),
+        ({"grid": "fitted", "grid_options": {"distance": "fid"}}, "distance is 'fid'"),
+        ({"grid": "fitted", "solver_options": {"churn": 1.0}}, "fresh noise, and churn adds"),
+        (
+            {"grid": "fitted", "solver": "ddim", "solver_options": {"eta": 1.0}},
+            "fresh noise, and ddim draws",
+        ),
+        ({"grid": "fitted", "solver": "consistency"}, "fresh noise, and consistency draws"),
+        ({"grid": "fitted", "bands": {"count": 2}}, "fitted to whole images: leave out bands"),
+        (
+            {"grid": "fitted", "guidance": [{"kind": "distribution", "target": {"a": 1.0}}]},
+            "its 32 images cut the groups of 64",
+        ),
+        ({"grid": "fitted", "solver": "adaptive_heun"}, "only its ends and its first step"),
+        ({"grid": "optimized", "solver": "adaptive_heun"}, "only its ends and its first step"),
+        ({"solver": "adaptive_heun", "bands": {"count": 2}}, "goes back to its last state"),
+        (
+            {
+                "solver": "adaptive_heun",
+                "guidance": [{"kind": "distribution", "target": {"a": 1.0}}],
+            },
+            "distribution draws groups of images together, and solver adaptive_heun",
+        ),
+        ({"solver": "adaptive_heun", "solver_options": {"tolerance": 0.0}}, "tolerance is 0.0"),
+        ({"solver": "adaptive_heun", "solver_options": {"max_evaluations": 2}}, "is 2"),
     ],
 )
 def test_mistakes_are_named(values, message):
     with pytest.raises(ValidationError, match=message):
         read(**values)
+
+
+def test_levels_that_are_no_settings_are_said_to_be_unknown():
+    assert read().levels_unknown is None and not read().counts_calls
+    fitted = read(grid="fitted", steps=5)
+    assert "trained weights" in fitted.levels_unknown and not fitted.counts_calls
+    with pytest.raises(ValueError, match="finds its levels for trained weights"):
+        fitted.time_grid()
+    assert fitted.nfe == 9  # the number of levels is a setting
+    assert read(grid="fitted", steps=2).time_grid().tolist() == [80.0, 0.002, 0.0]
+    explicit = fitted.with_levels([80.0, 3.0, 1.0, 0.2, 0.002])
+    assert explicit.time_grid().tolist() == [80.0, 3.0, 1.0, 0.2, 0.002, 0.0]
+    assert explicit.levels_unknown is None and explicit.nfe == 9
+    adaptive = read(solver="adaptive_heun", guidance=[{"weight": 2.0}])
+    assert adaptive.counts_calls and "while it is drawn" in adaptive.levels_unknown
+    assert not read(solver="adaptive_heun", steps=1).counts_calls
+    with pytest.raises(ValueError, match="its evaluations are counted"):
+        adaptive.network_evaluations()

@@ -65,6 +65,7 @@ def test_bytes_sent_are_those_of_stacked_bands(ranks):
 def test_how_workers_share_an_image():
     plain, guided = SamplerConfig(), CASES["guided"]
     assert band_plan(plain, 1) is None
+    assert band_plan(SamplerConfig(solver="adaptive_heun"), 4) is None
     plan = band_plan(plain, 4)
     assert (plan.groups, plan.bands, plan.warm_up) == (1, 4, None)
     plan = band_plan(guided, 4)  # guidance comes first

@@ -45,6 +45,7 @@ def test_what_calls_the_student_at_its_levels_fits(sampler, levels):
             "grid",
             r"sigmas \[80, 2.5\]",
         ),
+        (SamplerConfig(solver="adaptive_heun"), None, "solver", "follows a path"),
         (
             SamplerConfig(solver="consistency", grid="karras", steps=2, sigma_min=1.0),
             (80.0, 2.5),

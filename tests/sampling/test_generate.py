@@ -9,7 +9,8 @@ import torch
 
 from models.analytic import GaussianMixtureDenoiser
 from sampling.config import SamplerConfig
-from sampling.generate import device_of, generate, generate_batches, networks_of
+from sampling.drawing.networks import device_of, networks_of
+from sampling.generate import generate, generate_batches
 from sampling.guidance.autoguidance import Autoguidance
 from sampling.guidance.interval import Interval
 from sampling.request import GenerationRequest

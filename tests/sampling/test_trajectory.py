@@ -67,3 +67,8 @@ def test_predictions_are_guided_as_the_images_are():
     free, bound = denoiser()(x, sigma), denoiser()(x, sigma, torch.tensor([0, 1]))
     assert not torch.allclose(free, bound, atol=1e-3)
     torch.testing.assert_close(way.denoised[2], free + 2 * (bound - free))
+
+
+def test_images_at_levels_of_their_own_are_refused():
+    with pytest.raises(ValueError, match="at the same levels, and solver adaptive_heun"):
+        trajectory(denoiser(), asked(SamplerConfig(solver="adaptive_heun")), 5)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from studies import batch_graph, discriminator, guidance
+from studies import batch_graph, discriminator, dynamic_steps, guidance
 from studies.sampling.__main__ import main as sampling
 from studies.structure.options import parse
 
@@ -13,6 +13,8 @@ STUDIES = [
     (batch_graph.main, ["a.safetensors", "--sampler", "x", "-k", HUGE], "-k"),
     (discriminator.main, ["a.safetensors", "--sampler", "x", "--steps", HUGE], "--steps"),
     (sampling, ["--nfe", HUGE], "--nfe"),
+    (dynamic_steps.main, ["--nfe", HUGE], "--nfe"),
+    (dynamic_steps.main, ["--images", HUGE], "--images"),
     (sampling, ["--images", HUGE], "--images"),
     (lambda words: parse(words, None), ["--jobs", HUGE], "--jobs"),
     (lambda words: parse(words, None), ["--kimg", "1e300"], "a number of kimg"),

@@ -67,6 +67,11 @@ class NoiseConfig(Settings):
                 "schedule: sampler needs the sampler, e.g. sampler: {solver: heun, grid: karras, "
                 "steps: 5}"
             )
+        if self.sampler is not None and self.sampler.levels_unknown is not None:
+            raise ValueError(
+                f"sampler: its levels are drawn in training, and {self.sampler.levels_unknown}: "
+                "use another there"
+            )
         if self.schedule == "adaptive" and self.curriculum_kimg:
             raise ValueError(
                 "schedule: adaptive keeps the loss of all levels, and curriculum_kimg leaves "

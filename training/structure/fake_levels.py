@@ -44,6 +44,11 @@ def fake_levels(
             "structure.sampler.adapter: the game always plays the adapter that the denoiser has: "
             "leave it out there (a sampler under `sampling` switches it on)"
         )
+    if sampler.levels_unknown is not None:
+        raise ValueError(
+            f"structure.sampler: the game needs levels that are settings, and "
+            f"{sampler.levels_unknown}: use another there"
+        )
     if config.fakes == "onpolicy" and sampler.step_count == 1:
         raise ValueError(
             "structure.sampler has a single step, so no noise level on the way at which onpolicy "

@@ -80,7 +80,7 @@ def _best_setting(inputs: Inputs, by: str, best: Item) -> str:
     about = metric_entry(by, best.metric_name)
     evaluations = ""
     if best.network_evaluations is not None:
-        evaluations = f", {best.network_evaluations} network evaluations per image"
+        evaluations = f", {best.evaluations} network evaluations per image"
     setting = (
         f"EMA length {number_name(best.ema_length)} with sampler “{best.sampler}”{evaluations}"
     )

@@ -70,7 +70,7 @@ def settings(inputs: Inputs, best: Item) -> str:
         (
             number_name(item.ema_length),
             item.sampler,
-            item.network_evaluations,
+            item.evaluations,
             *(number(item.value(n)) for n in names),
         )
         for item in inputs.items

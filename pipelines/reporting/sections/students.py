@@ -29,7 +29,7 @@ def students(inputs: Inputs, best: Item) -> str:
             _kind(inputs, item),
             number_name(item.ema_length),
             item.sampler,
-            item.network_evaluations,
+            item.evaluations,
             *(number(item.value(n)) for n in names),
         )
         for item in listed
@@ -41,7 +41,7 @@ def students(inputs: Inputs, best: Item) -> str:
             inputs.pictures.get(item.item, {}).get("samples"),
             f"{f'Student {item.student}' if item.student else 'Teacher'}, EMA length "
             f"{number_name(item.ema_length)}, sampler “{item.sampler}”, "
-            f"{counted(item.network_evaluations or 0, 'evaluation')}",
+            f"{_evaluations(item)}",
             f"samples of {item.item}",
         )
         for item in _shown(listed)
@@ -58,6 +58,16 @@ def _note(inputs: Inputs, best: Item) -> str:
         "teacher's best setting, and below each number of evaluations the teacher's own settings "
         "of that number, where some were evaluated. Pictures of equal places start from the same "
         "noise and class." + (f" {floor}" if (floor := second_floor_sentence(best)) else "")
+    )
+
+
+def _evaluations(item: Item) -> str:
+    """Such as "4 evaluations", or "23.4 (NFE 17 to 41) evaluations"."""
+    count = item.network_evaluations or 0
+    return (
+        counted(count, "evaluation")
+        if isinstance(count, int)
+        else f"{item.evaluations} evaluations"
     )
 
 

@@ -64,3 +64,15 @@ def test_the_table_over_lengths_is_of_the_items_that_it_is_given(tmp_path):
 def test_flat_metrics():
     given = {"kid": {"value": 1, "floor": 2.0, "floor_std": None}, "x": {"resolvable": True}}
     assert flat_metrics(given) == {"kid": 1.0, "kid_floor": 2.0}
+
+
+def test_evaluations_that_differ_between_images_are_told_with_their_ends():
+    own = {"nfe": 23.25, "nfe_min": 17, "nfe_max": 41, "network_evaluations": 46.5}
+    counted = item("0.1-long", 0.1, **own)
+    assert counted.evaluations == "46.5 (NFE 17 to 41)"
+    entry = summary([counted], {}, {}).model_dump(by_alias=True)["items"]["0.1-long"]
+    assert {key: entry[key] for key in own} == own
+    fixed = item("0.1-long", 0.1, nfe=35, network_evaluations=70)
+    assert fixed.evaluations == "70" and item("0.1-long", 0.1).evaluations == ""
+    entry = summary([fixed], {}, {}).model_dump(by_alias=True)["items"]["0.1-long"]
+    assert entry["nfe"] == 35 and "nfe_min" not in entry

@@ -7,6 +7,7 @@ import pytest
 from pipelines.params import check_params, load_params
 from pipelines.settings.yaml_file import ParamsError
 from training.run_settings import RunSettings
+from training.students import STUDENTS
 
 ROOT = Path(__file__).resolve().parents[3]
 SAMPLING = {
@@ -99,3 +100,10 @@ def test_what_does_not_fit_is_one_line(students, told):
     with pytest.raises(ParamsError, match=told) as caught:
         with_students(**students)
     assert "1 problem" in str(caught.value), caught.value
+
+
+def test_pairs_are_not_drawn_on_a_grid_that_every_worker_would_search():
+    for kind in ({"kind": "regression"}, {"kind": "distribution_matching", "regression": 1.0}):
+        config = STUDENTS[kind["kind"]]
+        with pytest.raises(ValueError, match="grid fitted finds its levels where images are"):
+            config(**kind, samplers=("one",), sampler={"grid": "fitted"})

@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy.integrate import quad
 
-from sampling.grids import error_bound
+from sampling.grids import error_bound, kept
 from sampling.grids.closed_form import CLOSED_FORM
 from sampling.grids.error_bound import truncation_bound
 from sampling.grids.table import time_grid
@@ -19,7 +19,7 @@ from sampling.solvers.table import solve
 
 @pytest.fixture(autouse=True)
 def fresh_memory(monkeypatch):
-    monkeypatch.setattr(error_bound, "_found", {})
+    monkeypatch.setattr(kept, "_found", {})
 
 
 @pytest.mark.parametrize("order", [1, 2, 3])
@@ -120,7 +120,7 @@ def test_is_cached_in_memory_and_on_disk(tmp_path, monkeypatch):
 
     monkeypatch.setattr(error_bound, "_search", search)
     assert torch.equal(time_grid(*setting, starts=0), first)  # memory
-    monkeypatch.setattr(error_bound, "_found", {})
+    monkeypatch.setattr(kept, "_found", {})
     assert torch.equal(time_grid(*setting, starts=0, cache_dir=tmp_path), first)  # disk
     with pytest.raises(AssertionError, match="searched again"):
         time_grid(*setting, starts=0, order=2, cache_dir=tmp_path)
@@ -132,7 +132,7 @@ def test_a_damaged_cache_file_is_replaced(tmp_path, monkeypatch):
     (file,) = tmp_path.glob("*.json")
     for content in ("", "{}", '{"sigmas": [1.0, 2.0]}', '{"sigmas": "no"}'):
         file.write_text(content)
-        monkeypatch.setattr(error_bound, "_found", {})
+        monkeypatch.setattr(kept, "_found", {})
         assert torch.equal(time_grid(*setting, starts=0, cache_dir=tmp_path), first)
     assert len(json.loads(file.read_text())["sigmas"]) == 5
 
@@ -154,7 +154,7 @@ def _wanted_by_many(cache_dir, searches, results, ready):
         time.sleep(0.5)  # time enough for the others to begin
         return starts[0]
 
-    error_bound._search, error_bound._found = search, {}
+    error_bound._search, kept._found = search, {}
     ready.wait()
     found = time_grid("optimized", 5, 0.01, 20.0, starts=0, cache_dir=cache_dir)
     results.put(found.tolist())

@@ -12,10 +12,11 @@ from sampling.grids.closed_form import CLOSED_FORM
 from sampling.grids.levels import check_sigmas
 from sampling.grids.table import GRIDS, time_grid
 
+SETTINGS_ALONE = [name for name in GRIDS if name not in ("explicit", "fitted")]
 OPTIONS = {"optimized": {"starts": 0}}
 
 
-@pytest.mark.parametrize("name", [name for name in GRIDS if name != "explicit"])
+@pytest.mark.parametrize("name", SETTINGS_ALONE)
 @pytest.mark.parametrize("steps", [2, 5])
 @pytest.mark.parametrize(("low", "high"), [(0.002, 80.0), (0.02, 3.0)])
 def test_every_grid_keeps_the_contract(name, steps, low, high):

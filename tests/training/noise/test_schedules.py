@@ -184,3 +184,9 @@ def test_a_state_says_all():
     other.restore(made.state())
     np.testing.assert_array_equal(made.draw(GRID[::100], 300)[0], other.draw(GRID[::100], 300)[0])
     assert schedule().state() == {} and isinstance(taught(steps=1), Adaptive)
+
+
+@pytest.mark.parametrize("asked", [{"grid": "fitted"}, {"solver": "adaptive_heun"}])
+def test_a_sampler_whose_levels_are_no_settings_is_refused(asked):
+    with pytest.raises(ValueError, match="sampler: its levels are drawn in training, and"):
+        NoiseConfig(schedule="sampler", sampler=SamplerConfig(**asked))

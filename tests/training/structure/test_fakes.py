@@ -236,6 +236,13 @@ def test_levels_that_do_not_exist_are_refused():
             fakes("onpolicy", sampler=one)
 
 
+@pytest.mark.parametrize("kind", ["onpolicy", "deployed"])
+@pytest.mark.parametrize("asked", [{"grid": "fitted"}, {"solver": "adaptive_heun"}])
+def test_levels_that_are_no_settings_are_refused(kind, asked):
+    with pytest.raises(ValueError, match="the game needs levels that are settings, and"):
+        fakes(kind, sampler=SamplerConfig(**asked))
+
+
 def test_one_step_deploys_fakes_too():
     """A generator of a single evaluation: its fakes are D(sigma_max noise; sigma_max)."""
     source = fakes("deployed", sampler=SamplerConfig(solver="ddim", steps=1, sigma_max=2.0))
