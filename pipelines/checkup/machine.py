@@ -30,7 +30,7 @@ def speed_lines(
 
     students: {name: what was measured of its training}.
     """
-    from pipelines.forecast.kept import training_device
+    from pipelines.forecast.place import training_device
 
     costs, settings = found.costs, params.run_settings()
     work = TrainingWork(settings, costs)
@@ -80,7 +80,7 @@ def _training(work: TrainingWork, folder: Path | None) -> str:
 def _judging(params: Params) -> str:
     """Words for the time that judging takes."""
     from pipelines.forecast.judging import measure_judging
-    from pipelines.forecast.measure import prepared_or_none
+    from pipelines.forecast.place import prepared_or_none
 
     items, config = len(judged_samplers(params)), params.evaluation
     try:
@@ -98,7 +98,7 @@ def precision_line(params: Params) -> str:
     """Which precision this machine computes faster, and the mend if the chosen one is slower."""
     import torch
 
-    from pipelines.forecast.kept import training_device
+    from pipelines.forecast.place import training_device
     from training.precision_speed import TOLERATED, bf16_slowdown, compared
 
     chosen = params.train.precision

@@ -16,8 +16,8 @@ def network_lines(params: Params) -> Iterator[tuple[str, str]]:
 
     Nothing is allocated. Classes that are not counted yet are taken to be ten.
     """
-    from pipelines.forecast.measure import prepared_or_none
     from pipelines.forecast.network_size import network_size
+    from pipelines.forecast.place import prepared_or_none
     from pipelines.forecast.stand_in import CLASSES, expected_channels
 
     data, model = params.dataset, params.model

@@ -5,7 +5,8 @@ from tempfile import TemporaryDirectory
 
 from dataset.store import ImageDataset
 from models.autoencoders.config import KLConfig
-from pipelines.forecast.measure import prepared_or_none, step_seconds, training_device
+from pipelines.forecast.measure import step_seconds
+from pipelines.forecast.place import prepared_or_none, training_device
 from pipelines.forecast.stand_in import write_stand_in
 from pipelines.settings.schema import Params
 from pipelines.workspace.paths import DATASET

@@ -14,7 +14,8 @@ from foundation.atomic_files import write_text
 from foundation.json_files import read_object
 from foundation.json_hash import json_hash
 from pipelines.forecast.duration import Costs
-from pipelines.forecast.measure import Measured, measure, prepared_or_none, training_device
+from pipelines.forecast.measure import Measured, measure
+from pipelines.forecast.place import prepared_or_none, training_device
 from pipelines.forecast.stand_in import write_latent_stand_in, write_stand_in
 from pipelines.settings.schema import Params
 from pipelines.workspace.paths import DATASET, grid_cache

@@ -15,7 +15,8 @@ def expected_costs(params: Params, root: Path, student: str | None = None) -> Co
     student: name of the one that is trained; None: the denoiser.
     On a GPU the doctor alone measures, since this process would go on holding memory there.
     """
-    from pipelines.forecast.kept import kept_costs, measured, training_device
+    from pipelines.forecast.kept import kept_costs, measured
+    from pipelines.forecast.place import training_device
 
     settings = params.training_settings(student)
     if params.cluster.address or settings.total_steps < FEW_STEPS:
