@@ -17,17 +17,24 @@ def student_sampler(levels: Sequence[float] | None) -> SamplerConfig:
     )
 
 
-def student_refusal(sampler: SamplerConfig, levels: Sequence[float] | None) -> tuple[str, str]:
+def student_refusal(
+    sampler: SamplerConfig, levels: Sequence[float] | None, follows_paths: bool = False
+) -> tuple[str, str]:
     """(the sampler's key, why a student cannot be drawn with it and the mend); ("", "") if it can.
 
-    levels: at which the student was trained, from high to low; None: at any.
+    levels: at which the student was trained, from high to low; None: at any. follows_paths: it is
+    still a denoiser, which any solver may call.
     """
+    if follows_paths and sampler.grid == "fitted":
+        return "grid", "fitted belongs to the denoiser that it was searched with: use another grid"
     if sampler.guidance:
         return "guidance", (
             "a student gives the image itself, which guidance would push away: leave it out"
         )
     if sampler.adapter:
         return "adapter", "a student has no adapter of its own: leave it out"
+    if follows_paths:
+        return "", ""
     steps = sampler.step_count
     if sampler.solver != "consistency" and (steps > 1 or sampler.nfe > 1):
         return "solver", (

@@ -38,6 +38,8 @@ class AboutStudent:
     kind: str
     levels: tuple[float, ...] | None
     """Noise levels at which it was trained to be called; None: any."""
+    follows_paths: bool = False
+    """Whether it is still a denoiser, which any solver may call."""
 
 
 def student_of(path: str | Path) -> AboutStudent | None:
@@ -56,7 +58,11 @@ def student_of(path: str | Path) -> AboutStudent | None:
         if found is None:
             return None
         levels = found["levels"]
-        about = AboutStudent(str(found["kind"]), None if levels is None else tuple(levels))
+        about = AboutStudent(
+            str(found["kind"]),
+            None if levels is None else tuple(levels),
+            found.get("follows_paths") is True,
+        )
         student_sampler(about.levels)
         return about
     except FileNotFoundError:
@@ -68,8 +74,10 @@ def student_of(path: str | Path) -> AboutStudent | None:
 def check_student(path: str | Path, sampler: SamplerConfig) -> None:
     """Raise ValueError if the weights in `path` are of a student that the sampler does not fit."""
     about = student_of(path)
-    key, why = student_refusal(sampler, about.levels) if about is not None else ("", "")
-    if about is not None and why:
+    if about is None:
+        return
+    key, why = student_refusal(sampler, about.levels, about.follows_paths)
+    if why:
         raise ValueError(f"{path} is a student ({about.kind}); sampler.{key}: {why}")
 
 
@@ -82,7 +90,9 @@ def load_sampler(path: str | Path) -> SamplerConfig:
     file = Path(path) / INDEX
     if not file.is_file():
         about = student_of(path)
-        return SamplerConfig() if about is None else student_sampler(about.levels)
+        if about is None or about.follows_paths:
+            return SamplerConfig()
+        return student_sampler(about.levels)
     try:
         return read_sampler(read_object(file).get("sampler") or {})
     except (OSError, ValueError) as error:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -221,3 +222,39 @@ def follow(images: Tensor, direction: Tensor) -> Tensor:
     |x - sg(x - g)|^2 / 2, the mean over pixels and channels.
     """
     return (images - (images - direction).detach()).square().mean((1, 2, 3)) / 2
+
+
+def direct_discrimination(
+    student: Denoiser,
+    teacher: Denoiser,
+    real: tuple[Tensor, Tensor],
+    drawn: tuple[Tensor, Tensor],
+    sigma: Tensor,
+    noise: Tensor,
+    beta: float,
+    alpha: float,
+) -> dict[str, Tensor]:
+    """ "loss" and "accuracy" of each image [B]; the first is softplus(-beta r(real)) + alpha softplus(beta r(drawn)).
+
+    r(x) = w(sigma) (|T(x + sigma n) - x|^2 - |D(x + sigma n) - x|^2), a sum over pixels and
+    channels, estimates the log-likelihood ratio of student and teacher at one noise level, with w
+    that of EDM (DDO, arXiv 2503.01103, section 3.3, which takes the mean over levels out of the
+    logistic function too). With the teacher itself as the student it is 0, and the loss
+    (1 + alpha) log 2. accuracy: 1 where the real image has the larger r, 0.5 where both are equal.
+
+    Args:
+        real, drawn: images [B, C, H, W] and labels int64 [B]; both get the same noise.
+        sigma: [B]; noise: [B, C, H, W].
+    """
+    weight = edm_weight(sigma, student.sigma_data)
+
+    def ratio(images: Tensor, labels: Tensor) -> Tensor:
+        noisy = images + sigma[:, None, None, None] * noise
+        with torch.no_grad():
+            before = (teacher(noisy, sigma, labels) - images).square().sum((1, 2, 3))
+        return weight * (before - (student(noisy, sigma, labels) - images).square().sum((1, 2, 3)))
+
+    of_real, of_drawn = ratio(*real), ratio(*drawn)
+    loss = F.softplus(-beta * of_real) + alpha * F.softplus(beta * of_drawn)
+    accuracy = 0.5 + 0.5 * (of_real - of_drawn).detach().sign()
+    return {"loss": loss, "accuracy": accuracy}

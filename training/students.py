@@ -20,7 +20,7 @@ class StudentConfig(Settings):
     """A student: a copy of a trained denoiser that learns to draw in a few evaluations."""
 
     kind: str
-    """How it is trained: regression, consistency or distribution_matching."""
+    """How it is trained: regression, consistency, distribution_matching or ddo."""
     teacher: SigmaRel = 0.1
     """EMA length of the teacher, one of ema.lengths."""
     samplers: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -60,6 +60,11 @@ class StudentConfig(Settings):
         return None
 
     @property
+    def follows_paths(self) -> bool:
+        """Whether it stays a denoiser that a sampler of many steps calls, as its teacher is."""
+        return False
+
+    @property
     def pairs_needed(self) -> int:
         """Pairs that the teacher draws before the student learns."""
         return 0
@@ -72,6 +77,15 @@ def check_pair_sampler(sampler: SamplerConfig) -> None:
             "sampler: grid fitted finds its levels where images are judged: draw pairs with grid "
             "explicit and the sigmas that metrics.json names"
         )
+
+
+def check_pairs(sampler: SamplerConfig) -> None:
+    """Raise ValueError for a sampler that no pairs are drawn with."""
+    if sampler.guidance or sampler.adapter or sampler.told_sigma != 1:
+        raise ValueError(
+            "sampler: pairs are drawn without guidance, without adapter and without told_sigma"
+        )
+    check_pair_sampler(sampler)
 
 
 class RegressionConfig(StudentConfig):
@@ -94,11 +108,36 @@ class RegressionConfig(StudentConfig):
 
     @model_validator(mode="after")
     def _plain_sampler(self) -> Self:
-        if self.sampler.guidance or self.sampler.adapter or self.sampler.told_sigma != 1:
-            raise ValueError(
-                "sampler: pairs are drawn without guidance, without adapter and without told_sigma"
-            )
-        check_pair_sampler(self.sampler)
+        check_pairs(self.sampler)
+        return self
+
+
+class DDOConfig(StudentConfig):
+    """Full length: the student's likelihood ratio to its teacher tells real from drawn images."""
+
+    kind: Literal["ddo"] = "ddo"
+    """Direct discriminative optimization (arXiv 2503.01103): no discriminator but the student, and
+    as many evaluations as its teacher."""
+    pairs: Annotated[int, Field(ge=2), AtMost(10_000_000, "each is drawn by the teacher")] = 20_000
+    """Images that the teacher draws once."""
+    sampler: SamplerConfig = SamplerConfig()
+    """The teacher's sampler for these."""
+    beta: Annotated[Positive, AtMost(1e6, "the ratio would be a step")] = 0.05
+    """Factor of the log-likelihood ratio of an image, a sum over its pixels and channels."""
+    alpha: Annotated[float, Field(ge=0), AtMost(1e6, "it is a weight beside 1")] = 1.0
+    """Weight of the drawn images beside the training images."""
+
+    @property
+    def follows_paths(self) -> bool:
+        return True
+
+    @property
+    def pairs_needed(self) -> int:
+        return self.pairs
+
+    @model_validator(mode="after")
+    def _plain_sampler(self) -> Self:
+        check_pairs(self.sampler)
         return self
 
 
@@ -200,6 +239,7 @@ STUDENTS: dict[str, type[StudentConfig]] = {
     "regression": RegressionConfig,
     "consistency": ConsistencyConfig,
     "distribution_matching": DistributionMatchingConfig,
+    "ddo": DDOConfig,
 }
 """{kind: its settings}; training/methods/table.py has the method of the same name."""
 

@@ -49,7 +49,9 @@ class TrainingWork:
         every = settings.sample_every_kimg
         pictures = kimg // every if every else 0
         student = settings.student
-        each = PREVIEW_NFE if student is None else student_sampler(student.levels).nfe
+        each = PREVIEW_NFE
+        if student is not None and not student.follows_paths:
+            each = student_sampler(student.levels).nfe
         return (
             costs.step * nimg / images
             + costs.play * self.plays(nimg)

@@ -54,7 +54,7 @@ def _samplers(
             hint = spelling_hint(name, sampling)
             yield f"{key}.samplers: {name!r} is not a name under sampling{hint}"
             continue
-        part, why = student_refusal(sampling[name], student.levels)
+        part, why = student_refusal(sampling[name], student.levels, student.follows_paths)
         if why:
             yield f"sampling.{name}.{part}, which {key}.samplers names: {why}"
 

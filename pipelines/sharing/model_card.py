@@ -85,8 +85,10 @@ def _what(facts: CardFacts) -> str:
     if "text" not in facts.description:
         asked = f" in {classes} classes" if classes else ""
     images += asked
+    backbone = facts.description.get("config", {}).get("backbone", "unet")
+    network = {"unet": "U-Net"}.get(backbone, backbone)
     lines = [
-        "A denoising diffusion model (EDM preconditioning, magnitude-preserving U-Net) of "
+        f"A denoising diffusion model (EDM preconditioning, magnitude-preserving {network}) of "
         f"{images}."
         if student is None
         else what_student(student, images)

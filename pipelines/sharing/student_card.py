@@ -11,6 +11,7 @@ from foundation.number_names import number_name
 WAYS = {
     "distribution_matching": "distribution matching (DMD2, arXiv 2405.14867)",
     "consistency": "consistency training (ECT, arXiv 2406.14548)",
+    "ddo": "direct discriminative optimization (DDO, arXiv 2503.01103)",
     "regression": "regression on images that its teacher drew of known noise (arXiv 2101.02388)",
 }
 
@@ -23,15 +24,18 @@ def what_student(student: Mapping[str, Any], images: str) -> str:
         teacher += f" (its average of EMA length {number_name(student['teacher_length'])}"
         known = student.get("teacher_sha256")
         teacher += f", sha256 of the weights file `{known}`)" if known else ")"
+    whole = student.get("follows_paths") is True
+    what = "a denoiser" if whole else "a network that draws an image in few evaluations"
     return (
-        f"A student (EDM preconditioning, magnitude-preserving U-Net) of {images}: a network that "
-        f"draws an image in few evaluations, made by {WAYS.get(kind, kind)} from its teacher, "
-        f"{teacher}.\n{where_called(student)}"
+        f"A student (EDM preconditioning, magnitude-preserving layers) of {images}: {what}, made "
+        f"by {WAYS.get(kind, kind)} from its teacher, {teacher}.\n{where_called(student)}"
     )
 
 
 def where_called(student: Mapping[str, Any]) -> str:
     """At which noise levels the student may be called."""
+    if student.get("follows_paths") is True:
+        return "It is a denoiser of full length, which any sampler of many steps may call."
     levels = student.get("levels")
     if levels is None:
         return (

@@ -156,7 +156,8 @@ def publish_student(params: Params, name: str, folder: Path, out: Path) -> dict[
     shutil.rmtree(out, ignore_errors=True)
     for file in (CURVES, SUMMARY):
         copy_whole(folder / file, out / file)
-    about = {"kind": student.kind, "levels": student.levels}
+    about: dict[str, Any] = {"kind": student.kind, "levels": student.levels}
+    about |= {"follows_paths": True} if student.follows_paths else {}
     teacher = {
         "teacher_length": student.teacher,
         "teacher_sha256": file_hash(teacher_file(params, name)),

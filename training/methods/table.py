@@ -40,6 +40,13 @@ def distribution_matching(
     return DistributionMatching(settings, dataset, world)
 
 
+def ddo(settings: "RunSettings", dataset: "ImageDataset", world: "World") -> "Method":
+    """A student of full length whose likelihood ratio to its teacher is the discriminator."""
+    from training.methods.ddo import DirectDiscrimination
+
+    return DirectDiscrimination(settings, dataset, world)
+
+
 def autoencoder(settings: "RunSettings", dataset: "ImageDataset", world: "World") -> "Method":
     """The autoencoder of kind kl, before there is a denoiser."""
     from training.methods.autoencoder import AutoencoderTraining
@@ -52,6 +59,7 @@ METHODS: dict[str, Callable[["RunSettings", "ImageDataset", "World"], "Method"]]
     "regression": regression,
     "consistency": consistency,
     "distribution_matching": distribution_matching,
+    "ddo": ddo,
     "autoencoder": autoencoder,
 }
 """{value of train.method: function that makes the method}. A new method is a class that follows

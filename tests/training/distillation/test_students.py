@@ -20,6 +20,7 @@ FEW = SamplerConfig(solver="heun", grid="karras", steps=3)
 KINDS = {
     "regression": {"pairs": 40, "sampler": FEW},
     "consistency": {"stage_kimg": 0.048},
+    "ddo": {"pairs": 40, "sampler": FEW},
     "consistency by the teacher": {
         "target": "teacher",
         "teacher_solver": "heun",
