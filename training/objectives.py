@@ -234,12 +234,13 @@ def direct_discrimination(
     beta: float,
     alpha: float,
 ) -> dict[str, Tensor]:
-    """ "loss" and "accuracy" of each image [B]; the first is softplus(-beta r(real)) + alpha softplus(beta r(drawn)).
+    """Of each image [B]: "loss", and "accuracy".
 
+    loss = softplus(-beta r(real)) + alpha softplus(beta r(drawn)), where
     r(x) = w(sigma) (|T(x + sigma n) - x|^2 - |D(x + sigma n) - x|^2), a sum over pixels and
     channels, estimates the log-likelihood ratio of student and teacher at one noise level, with w
-    that of EDM (DDO, arXiv 2503.01103, section 3.3, which takes the mean over levels out of the
-    logistic function too). With the teacher itself as the student it is 0, and the loss
+    that of EDM (DDO, arXiv 2503.01103; the mean over levels is taken outside the logistic
+    function). With the teacher itself as the student it is 0, and the loss
     (1 + alpha) log 2. accuracy: 1 where the real image has the larger r, 0.5 where both are equal.
 
     Args:
