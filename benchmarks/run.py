@@ -24,6 +24,7 @@ BENCHMARKS = {
     "bands": "one image over two one-thread workers (3 minutes)",
     "extractor": "EfficientNet-Lite0 on a processor, by batch (3 minutes)",
     "frechet": "Frechet distance beside clean-fid's (2 minutes)",
+    "game_forms": "a play of the game by each form of discriminator (2 minutes)",
     "imports": "processor seconds of imports, params and --help (5 minutes)",
     "judging": "judging with kept floors, beside measuring them (1 minute)",
     "neighbours": "nearest neighbours beside scikit-learn's (1 minute)",

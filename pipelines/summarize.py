@@ -14,9 +14,11 @@ from pipelines.params import load_params
 from pipelines.reporting.figures import read_curves
 from pipelines.reporting.headline import metrics_headline, metrics_listing
 from pipelines.reporting.inputs import UNKNOWN, Inputs, Origin
+from pipelines.reporting.provenance import provenance
 from pipelines.reporting.report_page import render
 from pipelines.reporting.sections.results import length_charts
 from pipelines.reporting.stage_outputs import (
+    PROVENANCE,
     Item,
     Report,
     best_item,
@@ -61,6 +63,7 @@ from pipelines.workspace.paths import (
     item_name,
     student_item_name,
 )
+from pipelines.workspace.stage_code import content_hash
 
 OPENING = "EMA length {length}, the best here; the slider is {scale:,} x EMA length"
 
@@ -76,7 +79,10 @@ def main() -> None:
         # Not before all that params name was read: with wrong params nothing is moved.
         for path in put_aside(params):
             print(f"summarize: params do not name {path.name} any more: moved to {path}")
-        write_report(report, REPORTS / "metrics.json")
+        record = json.dumps(provenance(params), indent=1) + "\n"
+        write_text(REPORTS / PROVENANCE, record)
+        stated = report.model_copy(update={"provenance": content_hash(REPORTS / PROVENANCE)})
+        write_report(stated, REPORTS / "metrics.json")
         write_csv(inputs.items, REPORTS / "fid_by_ema.csv")
         write_text(REPORTS / "report.html", page)
         track(run, params, inputs, report)
@@ -157,7 +163,7 @@ def track(run: StageRun, params: Params, inputs: Inputs, report: Report) -> None
     for target in (parent, run):
         log_pictures(target, inputs, best)
     parent.log_dataset(inputs.dataset)
-    for file in ("report.html", "metrics.json", "fid_by_ema.csv"):
+    for file in ("report.html", "metrics.json", "fid_by_ema.csv", PROVENANCE):
         parent.log_artifact(REPORTS / file)
     pictures = {
         EVALUATE / best.item / f"{kind}.png": what

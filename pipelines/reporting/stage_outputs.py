@@ -19,6 +19,8 @@
     train       total_nimg, num_parameters, skipped_steps, structure_plays, gate_open_fraction,
                 gate_shut ({reason: plays}), and the last value of each curve
     dataset     counts and shape of the images
+    provenance  SHA-256 of provenance.json beside it, which names the content of every file that
+                the result was made from (python -m pipelines.verify)
 
 It contains no time and no speed, so equal inputs give equal bytes.
 """
@@ -27,6 +29,7 @@ import csv
 import json
 import math
 from collections.abc import Mapping, Sequence
+from operator import not_
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -37,6 +40,9 @@ from evaluation.metric_table import best_of, shown_with_floors
 from foundation.atomic_files import replacing, write_text
 from foundation.json_files import read_object
 from pipelines.reporting.shapes import check_shape
+
+PROVENANCE = "provenance.json"
+"""Beside metrics.json: what the result was made from (pipelines/reporting/provenance.py)."""
 
 
 def _finite_or_none(value: Any) -> Any:
@@ -117,6 +123,8 @@ class Report(BaseModel, frozen=True, extra="forbid"):
     judged_by: dict[str, Any] = {}
     train: dict[str, Any]
     dataset: dict[str, Any]
+    provenance: Annotated[str | None, Field(exclude_if=not_)] = None
+    """SHA-256 of PROVENANCE, which names the content of all that the result was made from."""
 
 
 class ResultsError(ValueError):

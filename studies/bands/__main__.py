@@ -9,6 +9,7 @@ evaluations (warm-up) and of evaluations, and judges all of them. Each finished 
 """
 
 import argparse
+import json
 from pathlib import Path
 
 from pipelines.console.command import check_images
@@ -68,8 +69,9 @@ def run(options: argparse.Namespace) -> None:
         )
     )
     about = load_description(options.weights)
+    config = ModelConfig.model_validate_json(json.dumps(about["config"]))
     for count in counts:
-        check_bands(count, about["image_shape"][1], ModelConfig.model_validate(about["config"]))
+        check_bands(count, about["image_shape"][1], config)
     unknown = sorted(set(evaluations) - set(SAMPLERS))
     if unknown:
         raise ValueError(f"--evaluations {unknown[0]}: there are {', '.join(map(str, SAMPLERS))}")

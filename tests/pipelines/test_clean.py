@@ -87,7 +87,7 @@ def test_without_a_terminal_it_needs_yes(project, monkeypatch):
     assert left(project) == set(MADE)
     call(monkeypatch, "--yes")
     assert left(project) == KEPT
-    assert (project / "params.yaml").exists() and (project / "models" / "unet.py").exists()
+    assert (project / "params.yaml").exists() and (project / "models" / "denoiser.py").exists()
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,11 @@ def test_floors_are_measured_once_for_all_items_and_starts(clone):
     assert again == floors and again.stat().st_mtime_ns == 0
 
 
+def test_the_record_tells_whether_the_result_stands(clone):
+    told = clone.run("python", "-m", "pipelines.verify")
+    assert "metrics.json is the result of what is here" in told and "NOT" not in told
+
+
 def test_mlflow_tells_the_same(clone):
     from mlflow.tracking import MlflowClient
 

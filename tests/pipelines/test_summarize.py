@@ -279,6 +279,7 @@ def test_main_writes_the_three_files_for_the_items_that_params_name(outputs, mon
     monkeypatch.setattr(summarize, "load_params", lambda path: params)
     monkeypatch.setattr(summarize, "pipeline_tag", lambda params: "tag")
     monkeypatch.setattr(summarize, "stage_fingerprint", lambda stage, params: "fingerprint")
+    monkeypatch.setattr(summarize, "provenance", lambda params: {"params": {}})
     monkeypatch.setattr("sys.argv", ["summarize"])
     with pytest.raises(ResultsError, match=r"0\.12-default"):
         summarize.main()
@@ -288,11 +289,8 @@ def test_main_writes_the_three_files_for_the_items_that_params_name(outputs, mon
     assert (outputs / "outputs/unused/0.05-default/metrics.json").is_file()
     written = json.loads((outputs / "reports/metrics.json").read_text())
     assert list(written["items"]) == ["0.1-default"]
-    assert {path.name for path in (outputs / "reports").iterdir()} == {
-        "metrics.json",
-        "fid_by_ema.csv",
-        "report.html",
-    }
+    names = {path.name for path in (outputs / "reports").iterdir()}
+    assert names == {"metrics.json", "fid_by_ema.csv", "report.html", "provenance.json"}
     page = (outputs / "reports/report.html").read_text()
     assert "1 param differs from the closest preset, “small”:" in page
     assert "<code>train.lr</code></td><td>0.25</td><td>0.5</td>" in page
