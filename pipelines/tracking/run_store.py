@@ -224,7 +224,7 @@ class RunStore:
             note = with_results(note, results)
         tags |= {"results_of": maker.info.run_id, NOTE: note}
         self.write(parent_id, metrics=metrics, tags=tags)
-        for name in ("metrics.json", "report.html", "fid_by_ema.csv"):
+        for name in ("metrics.json", "report.html", "fid_by_ema.csv", "provenance.json"):
             content = self.artifact(maker.info.run_id, name)
             if content is not None:
                 self.client.log_text(parent_id, content.decode(), name)
