@@ -39,11 +39,11 @@ COMMON: dict[str, Any] = {
 ARMS: dict[str, dict[str, Any]] = {
     "pixels": {
         "model": {"channels": 16, "channel_mult": [1, 2, 4, 4], "attention_resolutions": [8]},
-        "train": {"total_kimg": 20, "lr_decay_kimg": 10},
+        "train": {"total_kimg": 24, "lr_decay_kimg": 12},
     },
     "pca": {
         "autoencoder": {"kind": "pca", "factor": 4, "channels": 12},
-        "train": {"total_kimg": 80, "lr_decay_kimg": 40},
+        "train": {"total_kimg": 72, "lr_decay_kimg": 36},
     },
     "kl": {
         "autoencoder": {
