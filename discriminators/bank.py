@@ -49,6 +49,10 @@ class Bank:
         """Its first points, with the units that they have in all of it."""
         return Bank(self.features[:count], self.groups[:count], self.unit[:count])
 
+    def last(self, count: int) -> "Bank":
+        """Its last points, with the units that they have in all of it."""
+        return Bank(self.features[-count:], self.groups[-count:], self.unit[-count:])
+
     def like(self, features: Tensor, groups: Tensor) -> "Bank":
         """A bank of other points [Q, F], each with the unit of its nearest point here."""
         return Bank(features, groups, self.unit[self.nearest(features, 1)[:, 0]])
@@ -66,7 +70,8 @@ class Bank:
             return self
         kept = torch.ones(len(self), dtype=torch.bool, device=self.features.device)
         kept[copies] = False
-        return Bank(self.features[kept], self.groups[kept], self.unit[kept])
+        left = Bank(self.features[kept], self.groups[kept], self.unit[kept])
+        return left.without_copies_of(images) if len(left) else left  # there may be more than 8
 
     @cached_property
     def _centred(self) -> tuple[Tensor, Tensor, Tensor]:

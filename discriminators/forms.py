@@ -73,6 +73,11 @@ def fd(num_features: int, config: DiscriminatorConfig) -> "Form":
     return FrechetDistance(num_features, config)
 
 
+UNOPPOSED = ("law", "kernel", "fd")
+"""Kinds without a discriminator that learns: no accuracy shuts their gate."""
+BESIDE_A_BANK = ("tangent", "bank", "two_bank", *UNOPPOSED)
+"""Kinds that look into a bank of real images."""
+
 FORMS: dict[str, Callable[[int, DiscriminatorConfig], "Form"]] = {
     "graph": graph,
     "per_sample": per_sample,

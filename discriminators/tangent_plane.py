@@ -7,6 +7,8 @@ from discriminators.bank import Bank
 
 SOFTENING = 0.05
 """Added before logarithms, in units of the neighbours' own spread: the gradient stays finite."""
+LEAST_SPREAD = 1e-3
+"""Least spread of the neighbours along and off the plane, in parts of their mean unit."""
 NEAR = 8
 """Neighbours whose mean squared distance is `delta`."""
 
@@ -43,7 +45,9 @@ def tangent_statistics(features: Tensor, bank: Bank, neighbours: int, dims: int)
         scale = inside.clamp_min(tiny[:, None]).rsqrt()
         # Rows are the plane's orthonormal directions, [N, dims, F].
         plane = ((centred.mT @ vectors[:, :, -dims:]) * scale[:, None]).mT.to(wide)
-        units = [s.maximum(tiny).to(wide) / k for s in (outside, inside.sum(1), total)]
+        # Where the neighbours are copies of one image they have no spread, but their unit is one.
+        least = bank.unit[index].mean(1).double() * LEAST_SPREAD
+        units = [(s / k).maximum(least).to(wide) for s in (outside, inside.sum(1), total)]
     offset = wide - middle
     along = (plane @ offset[..., None])[..., 0]  # [N, dims]
     off = offset - (plane.mT @ along[..., None])[..., 0]

@@ -57,10 +57,12 @@ def drawn_copy_ratios(
     for draw in range(draws):
         random = np.random.default_rng([seed, draw, 2])
         order = random.permutation(len(held_out))
-        unseen, asking = held_out[np.sort(order[:size])], held_out[np.sort(order[size:])]
+        unseen, asking = (
+            held_out[np.sort(part)] for part in (order[:size], order[size : 2 * size])
+        )
         seen = train[np.sort(random.permutation(len(train))[:size])]
         some = random.permutation(len(generated))[:size]
-        for name, queries in (("value", generated[np.sort(some)]), ("floor", asking[:size])):
+        for name, queries in (("value", generated[np.sort(some)]), ("floor", asking)):
             found[name].append(copy_ratio(queries, seen, unseen))
             if done is not None:
                 done(sum(map(len, found.values())))

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from dataset.store import ImageDataset
+from discriminators.forms import BESIDE_A_BANK
 from pipelines.forecast.duration import Costs
 from pipelines.forecast.stand_in import write_teacher
 from sampling.config import SamplerConfig
@@ -141,6 +142,8 @@ class Trial:
         self.device, self.world, self.clock = device, World(device=device), clock
         small = {"compile": False, "lr_ramp_kimg": 0.0, "held_out_images": 8, "sigma_bins": 1}
         game: dict[str, Any] = {"start_kimg": NEVER, "every": 1, "statistics_images": 16}
+        if settings.structure.kind in BESIDE_A_BANK:  # of few stand-in images
+            game |= {"k": 2, "tangent_neighbours": 8, "tangent_dims": 4}
         sampler = settings.structure.sampler
         if sampler is not None:
             game["sampler"] = _unsearched(sampler)

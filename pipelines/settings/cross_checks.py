@@ -69,11 +69,11 @@ def remarks(params: "Params") -> list[str]:
     never = unplayed_game(params)
     if never is not None:
         out.append(never)
-    gate_kimg = game.gate.min_plays * game.every * train.batch_size / 1000
+    gate_kimg = game.shut_plays * game.every * train.batch_size / 1000
     if game.refresh_kimg is not None and game.refresh_kimg <= gate_kimg:
         out.append(
             f"structure.refresh_kimg: {game.refresh_kimg:g} is over before the gate can open anew "
-            f"({game.gate.min_plays} plays, {gate_kimg:g} kimg), so the game never moves the "
+            f"({game.shut_plays} plays, {gate_kimg:g} kimg), so the game never moves the "
             "denoiser"
         )
     return out
@@ -90,21 +90,21 @@ def unplayed_game(params: "Params") -> str | None:
         return None
     batch, steps = train.batch_size, params.run_settings().total_steps
     first = math.ceil(game.start_kimg * 1000 / batch)  # step at which the game starts
-    opening = (math.ceil(first / game.every) + game.gate.min_plays) * game.every
+    opening = (math.ceil(first / game.every) + game.shut_plays) * game.every
     plays = len(range(math.ceil(first / game.every) * game.every, steps, game.every))
     if steps > opening:  # steps are counted from 0
         return None
-    last = (steps - 1) // game.every * game.every - game.gate.min_plays * game.every
+    last = (steps - 1) // game.every * game.every - game.shut_plays * game.every
     mends = [f"set train.total_kimg above {opening * batch / 1000:g}"]
     if last >= 0:
         mends.append(f"structure.start_kimg to at most {last * batch / 1000:g}")
     for every in range(game.every - 1, 0, -1):  # the rarest plays that are enough
-        if steps > (math.ceil(first / every) + game.gate.min_plays) * every:
+        if steps > (math.ceil(first / every) + game.shut_plays) * every:
             mends.append(f"structure.every to at most {every}")
             break
-    if plays > 1:
+    if plays > 1 and game.shut_plays:
         mends.append(f"structure.gate.min_plays to at most {plays - 1}")
-    least = game.gate.min_plays
+    least = game.shut_plays
     return (
         f"structure: the game will move nothing: it starts at {game.start_kimg:g} kimg "
         f"(start_kimg) and its gate is shut for the first {least} plays (gate.min_plays; {least} x "

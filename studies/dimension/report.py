@@ -27,7 +27,7 @@ def tables(rows: Mapping[str, Mapping[str, Any]]) -> str:
             cells = [[_text(line[key]) for key in head] for line in lines]
             parts.append(markdown(head, cells))
         else:
-            parts.append("nothing to measure: no weights were named\n")
+            parts.append("nothing to measure: no weights were named, or too few images drawn\n")
         if "slope" in row:
             parts.append(f"slope of log(ratio - 1) against log(radius): {row['slope']:.2f}\n")
         if "fine_energy" in row:

@@ -110,7 +110,8 @@ def energy_quantiles(real: np.ndarray, generated: np.ndarray) -> dict[str, float
 
 def _halves(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     half = len(features) // 2
-    return features[:half], features[half : 2 * half]
+    order = np.random.default_rng(0).permutation(len(features))  # sets may come class by class
+    return features[order[:half]], features[order[half : 2 * half]]
 
 
 def _squared_to_kth(queries: np.ndarray, bank: np.ndarray, k: int) -> float:

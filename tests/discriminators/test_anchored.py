@@ -203,3 +203,13 @@ def test_a_step_down_the_loss_leads_back_to_the_data():
         (slope,) = torch.autograd.grad(made.loss_g(real[200:], leaf, groups), leaf)
         cosines[kind] = torch.nn.functional.cosine_similarity(-slope, -noise[200:], dim=1).mean()
     assert cosines["tangent"] > 0.3 and cosines["per_sample"] < 0.25, cosines
+
+
+def test_a_crowd_of_copies_gives_finite_gradients():
+    points = torch.cat([normal(1, WIDTH).expand(40, -1), normal(60, WIDTH, seed=1)])
+    bank = bank_of(points)
+    queries = (normal(1, WIDTH) + 0.1 * normal(3, WIDTH, seed=2)).requires_grad_()
+    found = tangent_statistics(queries, bank, 16, DIMS)
+    (slope,) = torch.autograd.grad(found.sum(), queries)
+    assert found.isfinite().all() and slope.isfinite().all() and found.abs().max() < 30
+    assert len(bank.without_copies_of(points[:1])) == 60  # all forty, not the nearest eight

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dataset.distinct import pixel_keys
+from dataset.distinct import first_of_each, pixel_keys
 from dataset.slots import slot_generator
 from dataset.store import ImageDataset
 from discriminators.bank import Bank
@@ -35,22 +35,34 @@ class RealBank:
         """Positions in the train split, int64 [M], in random order; None before the game opens."""
         self.content: Bank | None = None
 
-    def choose(self, nimg: int, dataset: ImageDataset, groups: np.ndarray) -> None:
+    def choose(self, nimg: int, dataset: ImageDataset, groups: np.ndarray, least: int = 2) -> None:
         """Draw the bank of a game that opens at `nimg`; `fill` comes next.
 
-        groups: int64 [train images], of which none loses all its images to the bank.
+        Raises ValueError for fewer than `least` images.
+
+        Args:
+            groups: int64 [train images], each of which gives at most half of its distinct images.
         """
         total = len(dataset.train_indices)
         order = torch.randperm(total, generator=slot_generator(self.seed, "structure/bank", nimg))
         places = order.numpy()
+        if getattr(dataset, "has_copies", False):  # many copies of one image have no spread
+            keys = pixel_keys(dataset.images, dataset.train_indices)
+            places = places[first_of_each(keys[places])]
         # The share of each group is halved at most, so that every group has reals to show.
-        rank = np.empty(total, dtype=np.int64)
+        rank = np.empty(len(places), dtype=np.int64)
         for group in np.unique(groups):
             own = np.flatnonzero(groups[places] == group)
             rank[own] = np.arange(len(own))
             rank[own[int(len(own) * MOST_SHARE) :]] = total
         self.chosen = places[rank < total][: self.images]
         self.content = None
+        if len(self.chosen) < least:
+            raise ValueError(
+                f"structure: the bank has {len(self.chosen)} images (half of each group's distinct "
+                f"train images, bank_images at most), and its form looks at {least}: use kind "
+                "graph or per_sample, more images, or smaller k and tangent_neighbours"
+            )
 
     def left_out(self, dataset: ImageDataset) -> np.ndarray:
         """bool [train images]: in no play, since they or copies of them are in the bank."""

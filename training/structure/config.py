@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from discriminators.config import AFFINITY_MOST, DiscriminatorConfig, NonNegative
-from discriminators.forms import FORMS
+from discriminators.forms import FORMS, UNOPPOSED
 from foundation.bounds import IMAGES_AT_ONCE, KIMG, NOISE_LEVEL, AtMost
 from foundation.names_in_settings import NameIn
 from foundation.settings_base import Settings, left_out_at
@@ -145,6 +145,11 @@ class StructureConfig(
     """Discriminator: graph, per_sample (same network, no edges), affinity (paired); beside a bank
     of real images tangent, bank, two_bank; no discriminator but a distance to that bank law,
     kernel, fd; none."""
+
+    @property
+    def shut_plays(self) -> int:
+        """Plays at the game's start for which the gate stays shut."""
+        return 0 if self.kind in UNOPPOSED else self.gate.min_plays
 
     @model_validator(mode="after")
     def _combinations_make_sense(self) -> "StructureConfig":

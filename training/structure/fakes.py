@@ -113,7 +113,7 @@ class Fakes:
         """
         seed, train = self.seed, dataset.train_indices
         train_labels, train_groups, pools = self._labels(dataset)
-        chosen = slot_indices(seed, len(train), slots)
+        chosen = self._rows(slots, len(train))
         labels = train_labels[chosen]
         sources = None
         if self.grid is None:
@@ -123,7 +123,7 @@ class Fakes:
             reals, drawn = sources, chosen
         else:
             whole = range(min(slots), max(slots) + 1) if play is None else play
-            wanted = train_groups[slot_indices(seed, len(train), whole)]
+            wanted = train_groups[self._rows(whole, len(train))]
             drawn = unpaired_batch(seed, pools, wanted, whole.start)
             drawn = drawn[np.asarray(slots) - whole.start]
             reals = self._images(dataset, train[drawn], slots, flip, "real")
@@ -251,8 +251,15 @@ class Fakes:
         return self._labels(dataset)[1]
 
     def leave_out(self, images: np.ndarray | None) -> None:
-        """From now on no play shows these as reals: bool [train images]; None: all may be shown."""
+        """From now on no play shows these or makes fakes of them: bool [train images]; None: any."""
         self._left_out, self._sorted = images, None
+
+    def _rows(self, slots: Sequence[int], count: int) -> np.ndarray:
+        """Positions in the train split of these slots' own images, int64 [n]."""
+        if self._left_out is None:
+            return slot_indices(self.seed, count, slots)
+        allowed = np.flatnonzero(~self._left_out)
+        return allowed[slot_indices(self.seed, len(allowed), slots)]
 
     def _labels(self, dataset: ImageDataset) -> tuple[np.ndarray, np.ndarray, GroupPools]:
         """(labels, groups, images of each group) of the train split, computed once per data set."""

@@ -114,7 +114,8 @@ class StructureGame:
         self.opponent.open(real, self.batch_size)
         if self.bank is not None:
             self.fakes.leave_out(None)
-            self.bank.choose(nimg, dataset, self.fakes.groups(dataset))
+            least = max(2, self.opponent.form.neighbours(self.batch_size))
+            self.bank.choose(nimg, dataset, self.fakes.groups(dataset), least)
         self.opened_at = nimg
         self.gate.start()
 

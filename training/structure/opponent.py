@@ -94,7 +94,7 @@ class Opponent:
             fakes = self.bank.like(*others)
             if self.form.trained:
                 size = min(len(reals), len(fakes))
-                reals, fakes = reals.first(size), fakes.first(size)
+                reals, fakes = reals.first(size), fakes.last(size)  # the newest
         self.form.anchor(reals, fakes)
 
     def step(

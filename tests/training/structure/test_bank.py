@@ -131,3 +131,30 @@ def test_a_new_opening_draws_another_bank():
 def test_a_plane_without_rest_is_refused():
     with pytest.raises(ValueError, match=r"tangent_dims 31 .* use at most 30"):
         StructureConfig(kind="tangent", tangent_dims=31)
+
+
+@pytest.mark.parametrize("fakes", ["onestep", "renoise"])
+def test_no_fake_is_made_from_an_image_of_the_bank(fakes):
+    data = toys.random_images()
+    game, _ = game_of(data, fakes=fakes)
+    game.draw(data, 0)
+    inside = data.images[game.bank.chosen].flatten(1)
+    for number in range(10):
+        sources = game.draw(data, number * 16).sources.flatten(1)
+        assert torch.cdist(sources, inside).min() > 0.1
+
+
+def test_a_bank_too_small_for_its_form_is_refused():
+    with pytest.raises(ValueError, match=r"the bank has 20 images .* looks at 32: use kind graph"):
+        game_of(toys.random_images(40, classes=1), kind="tangent")
+
+
+def test_copies_give_the_bank_one_image():
+    data = toys.random_images()
+    stored = data.images.clone()
+    stored[:150] = stored[0]
+    data = toys.ToyImages(stored, data.labels, 3)
+    data.has_copies, data.images = True, stored.numpy()
+    bank = RealBank(1000, 0)
+    bank.choose(0, data, data.labels)
+    assert sum(row < 150 for row in bank.chosen) <= 1 and len(bank.chosen) >= 20
