@@ -251,7 +251,7 @@ class Fakes:
         return self._labels(dataset)[1]
 
     def leave_out(self, images: np.ndarray | None) -> None:
-        """From now on no play shows these or makes fakes of them: bool [train images]; None: any."""
+        """From now on plays use none of these images, bool [train images]; None: they use any."""
         self._left_out, self._sorted = images, None
 
     def _rows(self, slots: Sequence[int], count: int) -> np.ndarray:
