@@ -1,5 +1,7 @@
 """What a training on latents costs is measured before there is an autoencoder."""
 
+import runpy
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from pipelines.settings.dotted_keys import with_values
 from pipelines.settings.yaml_file import read_yaml
 
 ROOT = Path(__file__).parents[3]
+NEARBY = runpy.run_path(str(Path(__file__).with_name("counted_work.py")))
 TINY = {
     "model.channels": 8,
     "model.structural_blocks": [],
@@ -38,7 +41,11 @@ def params(request, tmp_path, monkeypatch):
     return check_params(with_values(raw, TINY))
 
 
-def test_a_game_that_looks_at_pictures_has_something_that_decodes_them(params, tmp_path):
+def test_a_game_that_looks_at_pictures_has_something_that_decodes_them(
+    params, tmp_path, monkeypatch
+):
+    clock = NEARBY["work_clock"](monkeypatch)
+    monkeypatch.setattr(kept, "measure", partial(measure.measure, clock=clock))
     found = kept.measured(params, tmp_path)
     assert found.costs.step > 0 and found.costs.play > 0
 

@@ -1,5 +1,6 @@
 """A few steps of a throw-away network: what they cost, and that they leave nothing behind."""
 
+import runpy
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from pipelines.settings.dotted_keys import with_values
 from pipelines.settings.yaml_file import read_yaml
 
 ROOT = Path(__file__).parents[3]
+NEARBY = runpy.run_path(str(Path(__file__).with_name("counted_work.py")))
 TINY = {
     "model.channels": 8,
     "model.structural_blocks": [],
@@ -37,11 +39,12 @@ def trial(params, tmp_path, **structure):
     return measure.Trial(settings, ImageDataset(tmp_path), torch.device("cpu"))
 
 
-def test_all_costs_are_measured_and_the_generator_is_left_alone(params, tmp_path):
+def test_all_costs_are_measured_and_the_generator_is_left_alone(params, tmp_path, monkeypatch):
     write_stand_in(params.dataset, tmp_path)
     threads, state = torch.get_num_threads(), torch.get_rng_state()
     settings, device = params.run_settings(), torch.device("cpu")
-    found = measure.measure(settings, ImageDataset(tmp_path), 2, device)
+    clock = NEARBY["work_clock"](monkeypatch)
+    found = measure.measure(settings, ImageDataset(tmp_path), 2, device, clock)
     assert torch.get_num_threads() == threads and torch.equal(torch.get_rng_state(), state)
     assert found.costs.step > 0 and found.costs.play > 0 and found.costs.evaluation > 0
     # Weights, two of Adam, two averages; the game's own come on top.

@@ -1,6 +1,6 @@
 """Time and disk of students: the critic's steps, the teacher's pairs, and the items judged."""
 
-import time
+import runpy
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from pipelines.settings.dotted_keys import with_values
 from pipelines.settings.yaml_file import read_yaml
 
 ROOT = Path(__file__).parents[3]
+NEARBY = runpy.run_path(str(Path(__file__).with_name("counted_work.py")))
 HEUN = {"solver": "heun", "grid": "karras", "steps": 2}
 SHORT = {"samplers": ["one"], "batch_size": 16, "total_kimg": 3.2, "lengths": [0.05, 0.1]}
 STUDENTS = {
@@ -96,8 +97,8 @@ def test_students_of_several_evaluations_are_timed_at_each_number_of_them(params
 def test_a_students_steps_plays_and_weights_are_measured_without_its_teacher(
     params, tmp_path, monkeypatch
 ):
-    # Seconds of this process alone, for those of the clock pass for other processes too.
-    monkeypatch.setattr(kept, "measure", partial(measure.measure, clock=time.process_time))
+    clock = NEARBY["work_clock"](monkeypatch)
+    monkeypatch.setattr(kept, "measure", partial(measure.measure, clock=clock))
     found = kept.measured(params, tmp_path, "played")
     assert found.costs.step > 0 and found.costs.play > 0 and found.costs.held_out == 0
     # The student: weights, two of Adam, two averages. The critic: weights and two of Adam.
