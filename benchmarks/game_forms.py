@@ -1,18 +1,18 @@
 """A play of the structure game by each form of discriminator, beside one of per_sample."""
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
 import torch
 
 from benchmarks.side_by_side import Row, compared, side_by_side
+from dataset.config import DatasetConfig
 from dataset.store import ImageDataset
 from foundation.workers import World
 from models.denoiser import load_denoiser
 from models.layers.low_rank_adapter import GAME, add_adapters
+from pipelines.forecast.stand_in import write_stand_in
 from pipelines.params import load_params
 from training.structure.config import GateConfig, StructureConfig
 from training.structure.game import StructureGame
@@ -20,14 +20,14 @@ from training.structure.game import StructureGame
 PEER = "per_sample"
 KINDS = ("graph", "tangent", "bank", "two_bank", "law", "kernel", "fd")
 AIM = 1.3
-IMAGES, RECENT, ROUNDS = 17_000, 8, 5
+IMAGES, RECENT, ROUNDS = 34_000, 8, 5  # half of them are training images
 
 
 def rows() -> Iterator[Row]:
     """One row a form: Fashion-MNIST's network and game, random pictures, a bank of 8,192."""
     settings = load_params("presets/fashion_mnist.yaml").structure
     with TemporaryDirectory() as name:
-        _write(Path(name))
+        write_stand_in(DatasetConfig(resolution=16), Path(name), IMAGES)
         dataset = ImageDataset(name)
         ways = {kind: _play(settings, kind, dataset) for kind in (PEER, *KINDS)}
         taken = side_by_side(ways, ROUNDS)
@@ -66,26 +66,3 @@ def _play(settings: StructureConfig, kind: str, dataset: ImageDataset) -> Callab
     for _ in range(RECENT):
         play()
     return play
-
-
-def _write(folder: Path) -> None:
-    """Smooth random pictures of 16x16 pixels, all but two of which are training images."""
-    random = np.random.default_rng(0)
-    coarse = random.integers(0, 256, (IMAGES, 4, 4, 1))
-    images = np.kron(coarse, np.ones((1, 4, 4, 1))).astype(np.uint8)
-    split = np.zeros(IMAGES, dtype=np.int8)
-    split[-2:] = 1
-    labels = np.arange(IMAGES, dtype=np.int64) % 10
-    for name, array in (("images", images), ("labels", labels), ("split", split)):
-        np.save(folder / f"{name}.npy", array)
-    manifest = {
-        "num_images": IMAGES,
-        "num_train": IMAGES - 2,
-        "num_held_out": 2,
-        "resolution": 16,
-        "channels": 1,
-        "num_classes": 10,
-        "label_names": [str(number) for number in range(10)],
-        "content_hash": "random",
-    }
-    (folder / "dataset.json").write_text(json.dumps(manifest))

@@ -1,12 +1,14 @@
 """Read access to a prepared data set."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dataset.caption_numbers import groups_of_labels
+from dataset.distinct import pixel_keys
 from dataset.errors import DatasetError
 from foundation.json_files import read_object
 
@@ -115,6 +117,11 @@ class ImageDataset:
     def has_copies(self) -> bool:
         """Whether some images are equal to others in every pixel (dataset/distinct.py)."""
         return self.manifest.get("num_distinct", len(self)) < len(self)
+
+    @cached_property
+    def train_keys(self) -> np.ndarray | None:
+        """uint64 [train images], equal for copies; None where no image is a copy of another."""
+        return pixel_keys(self.images, self.train_indices) if self.has_copies else None
 
     @property
     def content_hash(self) -> str:

@@ -79,28 +79,13 @@ def check_pair_sampler(sampler: SamplerConfig) -> None:
         )
 
 
-def check_pairs(sampler: SamplerConfig) -> None:
-    """Raise ValueError for a sampler that no pairs are drawn with."""
-    if sampler.guidance or sampler.adapter or sampler.told_sigma != 1:
-        raise ValueError(
-            "sampler: pairs are drawn without guidance, without adapter and without told_sigma"
-        )
-    check_pair_sampler(sampler)
+class PairsConfig(StudentConfig):
+    """A student that learns from images which its teacher draws once."""
 
-
-class RegressionConfig(StudentConfig):
-    """The control: one evaluation learns what the teacher's sampler makes of the same noise."""
-
-    kind: Literal["regression"] = "regression"
-    """On pairs of noise and image that the teacher draws once (Luhman and Luhman 2021)."""
     pairs: Annotated[int, Field(ge=2), AtMost(10_000_000, "each is drawn by the teacher")] = 20_000
-    """Pairs that the teacher draws."""
+    """Pairs of noise and image that the teacher draws."""
     sampler: SamplerConfig = SamplerConfig()
-    """The teacher's sampler; its sigma_max is the level at which the student starts."""
-
-    @property
-    def levels(self) -> tuple[float, ...]:
-        return (self.sampler.start,)
+    """The teacher's sampler for them; a student of regression starts at its sigma_max."""
 
     @property
     def pairs_needed(self) -> int:
@@ -108,20 +93,31 @@ class RegressionConfig(StudentConfig):
 
     @model_validator(mode="after")
     def _plain_sampler(self) -> Self:
-        check_pairs(self.sampler)
+        if self.sampler.guidance or self.sampler.adapter or self.sampler.told_sigma != 1:
+            raise ValueError(
+                "sampler: pairs are drawn without guidance, without adapter and without told_sigma"
+            )
+        check_pair_sampler(self.sampler)
         return self
 
 
-class DDOConfig(StudentConfig):
+class RegressionConfig(PairsConfig):
+    """The control: one evaluation learns what the teacher's sampler makes of the same noise."""
+
+    kind: Literal["regression"] = "regression"
+    """On pairs of noise and image that the teacher draws once (Luhman and Luhman 2021)."""
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        return (self.sampler.start,)
+
+
+class DDOConfig(PairsConfig):
     """Full length: the student's likelihood ratio to its teacher tells real from drawn images."""
 
     kind: Literal["ddo"] = "ddo"
     """Direct discriminative optimization (arXiv 2503.01103): no discriminator but the student, and
     as many evaluations as its teacher."""
-    pairs: Annotated[int, Field(ge=2), AtMost(10_000_000, "each is drawn by the teacher")] = 20_000
-    """Images that the teacher draws once."""
-    sampler: SamplerConfig = SamplerConfig()
-    """The teacher's sampler for these."""
     beta: Annotated[Positive, AtMost(1e6, "the ratio would be a step")] = 0.05
     """Factor of the log-likelihood ratio of an image, a sum over its pixels and channels."""
     alpha: Annotated[float, Field(ge=0), AtMost(1e6, "it is a weight beside 1")] = 1.0
@@ -130,15 +126,6 @@ class DDOConfig(StudentConfig):
     @property
     def follows_paths(self) -> bool:
         return True
-
-    @property
-    def pairs_needed(self) -> int:
-        return self.pairs
-
-    @model_validator(mode="after")
-    def _plain_sampler(self) -> Self:
-        check_pairs(self.sampler)
-        return self
 
 
 class ConsistencyConfig(StudentConfig):

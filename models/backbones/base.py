@@ -34,6 +34,8 @@ class Backbone(nn.Module):
 
     input: MPConv
     output: MPConv
+    encoder: nn.ModuleList
+    """Blocks of the first half, called with (x, embedding, text)."""
     structure: nn.ModuleList
     """Blocks at the bottleneck (model.structural_blocks)."""
 
@@ -57,6 +59,18 @@ class Backbone(nn.Module):
         assert condition is not None and condition.tokens is not None
         assert condition.mask is not None
         return embedding, self.null_token(condition.tokens, condition.mask)
+
+    def descend(
+        self, x: Tensor, skips: list[Tensor], embedding: Tensor, text: Text | None
+    ) -> Encoded:
+        """x [B, C, h, w] through the encoder, each of whose states is added to skips, and the
+        structural blocks."""
+        for block in self.encoder:
+            x = block(x, embedding, text)
+            skips.append(x)
+        for block in self.structure:
+            x = block(x)
+        return Encoded(x, skips, embedding, text)
 
     def encode(self, x: Tensor, noise_level: Tensor, condition: Condition | None) -> Encoded:
         """First half: x [B, C, H, W], noise_level [B] and condition as for `embed`."""

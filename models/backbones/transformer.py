@@ -149,13 +149,7 @@ class Transformer(Backbone):
         tokens = F.pixel_unshuffle(x, self.patch)
         x = self.input(torch.cat([tokens, torch.ones_like(tokens[:, :1])], 1))
         x = mp_sum(x, positions(x), 0.5)
-        skips = []
-        for block in self.encoder:
-            x = block(x, embedding, text)
-            skips.append(x)
-        for block in self.structure:
-            x = block(x)
-        return Encoded(x, skips, embedding, text)
+        return self.descend(x, [], embedding, text)
 
     def decode(self, encoded: Encoded) -> Tensor:
         """The second half; the last state of the first is joined first."""

@@ -166,13 +166,7 @@ class UNet(Backbone):
         """Down to the bottleneck, with the blocks there."""
         embedding, text = self.embed(noise_level, condition)
         x = self.input(torch.cat([x, torch.ones_like(x[:, :1])], 1))
-        skips = [x]
-        for block in self.encoder:
-            x = block(x, embedding, text)
-            skips.append(x)
-        for block in self.structure:
-            x = block(x)
-        return Encoded(x, skips, embedding, text)
+        return self.descend(x, [x], embedding, text)
 
     def decode(self, encoded: Encoded) -> Tensor:
         x, skips = encoded.bottleneck, list(encoded.skips)

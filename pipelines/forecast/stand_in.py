@@ -30,19 +30,22 @@ def expected_channels(config: DatasetConfig) -> int:
     return 1 if config.source in GREY or config.name in GREY else 3
 
 
-def write_stand_in(config: DatasetConfig, folder: Path) -> None:
-    """Write random images of the wanted size into `folder`, for measurements of speed alone."""
+def write_stand_in(config: DatasetConfig, folder: Path, count: int = COUNT) -> None:
+    """Write random images of the wanted size into `folder`, for measurements of speed alone.
+
+    Half of the `count` images are training images.
+    """
     channels, side = expected_channels(config), config.resolution
     generator = np.random.default_rng(0)
-    images = generator.integers(0, 256, (COUNT, side, side, channels), np.uint8)
-    split = (np.arange(COUNT) % 2).astype(np.int8)
-    labels = np.arange(COUNT, dtype=np.int64) // 2 % CLASSES
+    images = generator.integers(0, 256, (count, side, side, channels), np.uint8)
+    split = (np.arange(count) % 2).astype(np.int8)
+    labels = np.arange(count, dtype=np.int64) // 2 % CLASSES
     for name, array in (("images", images), ("labels", labels), ("split", split)):
         np.save(folder / f"{name}.npy", array)
     manifest = {
-        "num_images": COUNT,
-        "num_train": COUNT // 2,
-        "num_held_out": COUNT // 2,
+        "num_images": count,
+        "num_train": count // 2,
+        "num_held_out": count // 2,
         "resolution": side,
         "channels": channels,
         "num_classes": CLASSES,

@@ -8,6 +8,7 @@ from typing import Any
 from pipelines.settings.dotted_keys import flatten
 from pipelines.settings.schema import Params
 from pipelines.workspace.chosen_kinds import chosen_kinds
+from pipelines.workspace.imports import Look
 from pipelines.workspace.paths import (
     ATTRIBUTES,
     AUTOENCODER,
@@ -35,9 +36,10 @@ def provenance(params: Params) -> dict[str, dict[str, Any]]:
     for part, folders in _folders().items():
         files = sorted(file for folder in folders for file in _read_files(folder))
         found[part] = {file.as_posix(): content_hash(file) for file in files}
-    code = {
-        file for stage in STAGE_PARAMS for file in stage_files(stage, chosen_kinds(stage, plain))
-    }
+    look = Look()
+    code: set[Path] = set()
+    for stage in STAGE_PARAMS:
+        code |= stage_files(stage, chosen_kinds(stage, plain), look)
     found["code"] = {file.as_posix(): content_hash(file) for file in sorted(code)}
     return found
 

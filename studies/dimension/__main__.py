@@ -16,11 +16,11 @@ import argparse
 import json
 from pathlib import Path
 
-from foundation.json_files import read_object
 from pipelines.console.command import check_argument
 from pipelines.params import load_params
 from studies.named_arms import named_arms
 from studies.standing_row import standing_row
+from studies.tables import rows_by
 
 NAMES = ("E1", "E2", "E3", "E4", "E5", "E6")
 
@@ -53,11 +53,8 @@ def main(arguments: list[str] | None = None) -> None:
                 parser.error("name WEIGHTS and --sampler, or give --list")
             check_argument("--images", options.images, 64, 1_000_000, "features are kept in memory")
             _run(options, names)
-        rows = {
-            file.stem: row
-            for file in sorted(options.rows.glob("*.json"))
-            if (row := read_object(file))
-        }
+        by_question = rows_by(options.rows, "experiment", "sampler")
+        rows = [row for found in by_question.values() for row in found]
         from studies.dimension.report import draw, tables
 
         print(tables(rows) if rows else f"no row stands in {options.rows}")

@@ -1,6 +1,6 @@
 """Tables and the figure of the study, from its rows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipelines.reporting.figures import COLOURS, INK, new_figure, png, style
@@ -16,10 +16,10 @@ TITLES = {
 }
 
 
-def tables(rows: Mapping[str, Mapping[str, Any]]) -> str:
+def tables(rows: Sequence[Mapping[str, Any]]) -> str:
     """Markdown: one table for each experiment and sampler."""
     parts = []
-    for row in rows.values():
+    for row in rows:
         name, lines = row["experiment"], row["rows"]
         parts.append(f"{name}, {row['sampler']} ({TITLES[name]}; {row['images']} images)\n")
         if lines:
@@ -37,7 +37,7 @@ def tables(rows: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n".join(parts)
 
 
-def draw(rows: Mapping[str, Mapping[str, Any]]) -> bytes:
+def draw(rows: Sequence[Mapping[str, Any]]) -> bytes:
     """PNG: ratio of dimensions by level (E1) and by radius (E3), variance along axes (E4)."""
     figure = new_figure((10.0, 3.4))
     panels = figure.subplots(1, 3)
@@ -46,7 +46,7 @@ def draw(rows: Mapping[str, Mapping[str, Any]]) -> bytes:
     for axes, name, label in shown:
         what = "variance ratio" if name == "E4" else "ratio of dimensions"
         style(axes, what)
-        own = [row for row in rows.values() if row["experiment"] == name and row["rows"]]
+        own = [row for row in rows if row["experiment"] == name and row["rows"]]
         for colour, row in zip(COLOURS, own, strict=False):
             x = "level" if name == "E1" else "radius" if name == "E3" else "last"
             points = sorted((line[x], line["ratio"]) for line in row["rows"])

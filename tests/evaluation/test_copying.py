@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import evaluation.copying
 from evaluation.copying import copy_ratio, drawn_copy_ratios
 
 
@@ -40,3 +41,17 @@ def test_drawn_beside_its_floor():
     every = drawn_copy_ratios(near, train[:900], held_out, 0)
     assert every["value"] < 0.95 and every["floor"] == pytest.approx(1, abs=0.03)
     assert honest == drawn_copy_ratios(normal(900, 3), train, held_out, 0)
+
+
+def test_the_floor_asks_images_from_all_of_the_held_out_ones(monkeypatch):
+    """Also where there are few training images, and held-out ones come class by class."""
+    asked = []
+    own = evaluation.copying.copy_ratio
+    monkeypatch.setattr(
+        evaluation.copying,
+        "copy_ratio",
+        lambda queries, *sets: asked.append(queries[:, 0].max()) or own(queries, *sets),
+    )
+    held_out = np.linspace(0, 1, 400)[:, None].repeat(3, 1).astype(np.float32)
+    drawn_copy_ratios(normal(50, 1, 3), normal(40, 2, 3), held_out, 0)
+    assert len(asked) == 10 and min(asked[1::2]) > 0.8

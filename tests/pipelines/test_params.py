@@ -241,6 +241,7 @@ def test_params_are_frozen():
             r"or structure.start_kimg to at most 57.856, or structure.every to at most 1, or ",
         ),
         ({"train": {"total_kimg": 64.512}}, "has 8 plays"),
+        ({"train": {"total_kimg": 64.512}, "structure": {"kind": "law"}}, None),  # no gate to open
         ({"train": {"total_kimg": 64.6}}, None),
         ({"train": {"total_kimg": 62}, "structure": {"start_kimg": 57.856}}, None),
         ({"train": {"total_kimg": 62}, "structure": {"start_kimg": 57.9}}, "has 8 plays"),

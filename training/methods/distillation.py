@@ -21,12 +21,7 @@ from training.learning_rates import learning_rate
 from training.method import NO_GAME, Extra, Measurement
 from training.players import Player
 from training.run_settings import RunSettings
-from training.students import (
-    DDOConfig,
-    DistributionMatchingConfig,
-    RegressionConfig,
-    StudentConfig,
-)
+from training.students import DistributionMatchingConfig, PairsConfig, StudentConfig
 
 
 class Distillation:
@@ -96,7 +91,7 @@ class Distillation:
         All ranks ask for them at the same time, at the first step that needs them.
         """
         config, cache = self.config, self.settings.pairs_cache
-        assert isinstance(config, RegressionConfig | DistributionMatchingConfig | DDOConfig)
+        assert isinstance(config, PairsConfig | DistributionMatchingConfig)
         pairs = TeacherPairs(
             self.teacher,
             config.sampler,

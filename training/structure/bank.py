@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dataset.distinct import first_of_each, pixel_keys
+from dataset.distinct import first_of_each
 from dataset.slots import slot_generator
 from dataset.store import ImageDataset
 from discriminators.bank import Bank
@@ -46,8 +46,7 @@ class RealBank:
         total = len(dataset.train_indices)
         order = torch.randperm(total, generator=slot_generator(self.seed, "structure/bank", nimg))
         places = order.numpy()
-        if getattr(dataset, "has_copies", False):  # many copies of one image have no spread
-            keys = pixel_keys(dataset.images, dataset.train_indices)
+        if (keys := dataset.train_keys) is not None:  # many copies of one image have no spread
             places = places[first_of_each(keys[places])]
         # The share of each group is halved at most, so that every group has reals to show.
         rank = np.empty(len(places), dtype=np.int64)
@@ -69,8 +68,7 @@ class RealBank:
         assert self.chosen is not None
         inside = np.zeros(len(dataset.train_indices), dtype=bool)
         inside[self.chosen] = True
-        if getattr(dataset, "has_copies", False):
-            keys = pixel_keys(dataset.images, dataset.train_indices)
+        if (keys := dataset.train_keys) is not None:
             inside |= np.isin(keys, keys[self.chosen])
         return inside
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dataset.distinct import first_of_each, pixel_keys
+from dataset.distinct import first_of_each
 from dataset.slots import (
     GroupPools,
     slot_generator,
@@ -256,9 +256,7 @@ class Fakes:
 
     def _rows(self, slots: Sequence[int], count: int) -> np.ndarray:
         """Positions in the train split of these slots' own images, int64 [n]."""
-        if self._left_out is None:
-            return slot_indices(self.seed, count, slots)
-        allowed = np.flatnonzero(~self._left_out)
+        allowed = np.arange(count) if self._left_out is None else np.flatnonzero(~self._left_out)
         return allowed[slot_indices(self.seed, len(allowed), slots)]
 
     def _labels(self, dataset: ImageDataset) -> tuple[np.ndarray, np.ndarray, GroupPools]:
@@ -270,9 +268,10 @@ class Fakes:
                 # The groups of an unconditional denoiser's fakes are unknown.
                 labels, groups = np.full_like(labels, -1), np.full_like(groups, -1)
             once = None
-            if not self.paired and getattr(dataset, "has_copies", False):
+            keys = None if self.paired else dataset.train_keys
+            if keys is not None:
                 # Copies would tell the real set from the fakes, as an image drawn twice would.
-                once = first_of_each(pixel_keys(dataset.images, dataset.train_indices), groups)
+                once = first_of_each(keys, groups)
             if self._left_out is not None:
                 once = np.arange(len(groups)) if once is None else once
                 once = once[~self._left_out[once]]

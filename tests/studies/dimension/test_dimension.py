@@ -52,6 +52,13 @@ def test_squared_distances_of_noise_and_of_another_place():
     assert moved["surplus"] > 1 and moved["generated"] == pytest.approx(1, abs=0.1)
 
 
+def test_the_order_of_a_set_decides_nothing():
+    """Sets of folders come class by class: their first half is no sample of the second."""
+    apart = np.concatenate([real(1000, 1), real(1000, 3) + 3.0])
+    found = excess_distance(apart, np.random.default_rng(7).permutation(apart), 5)
+    assert found["cross"] == pytest.approx(1, abs=0.15) and abs(found["surplus"]) < 0.3
+
+
 def test_variance_along_axes():
     wide = np.random.default_rng(5).normal(size=(4000, 16)) * np.linspace(4, 0.5, 16)
     shrunk = wide.copy()

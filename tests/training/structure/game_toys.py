@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dataset.distinct import pixel_keys
 from models.codecs import PixelCodec
 
 
@@ -24,6 +25,11 @@ class ToyImages:
         self.group_labels = self.labels if groups is None else groups
         self.train_indices = np.arange(len(images))
         self.image_shape = tuple(images.shape[1:])
+
+    @property
+    def train_keys(self) -> np.ndarray | None:
+        copied = getattr(self, "has_copies", False)
+        return pixel_keys(self.images, self.train_indices) if copied else None
 
     def stored(self, indices) -> tuple[Tensor, Tensor]:
         return self.images[indices], torch.from_numpy(self.labels[indices])
