@@ -11,7 +11,6 @@ from dataset.config import DatasetConfig
 from dataset.store import ImageDataset
 from foundation.workers import World
 from models.denoiser import load_denoiser
-from models.layers.low_rank_adapter import GAME, add_adapters
 from pipelines.forecast.stand_in import write_stand_in
 from pipelines.params import load_params
 from training.structure.config import GateConfig, StructureConfig
@@ -47,8 +46,7 @@ def _play(settings: StructureConfig, kind: str, dataset: ImageDataset) -> Callab
         }
     )
     denoiser = load_denoiser("studies/assets/fashion_mnist_600kimg.safetensors")
-    denoiser.requires_grad_(True)
-    add_adapters(denoiser, GAME, 8)
+    denoiser.requires_grad_(True)  # it has an adapter, which the game moves alone
     game = StructureGame(
         config, denoiser, batch_size=64, sampler=config.sampler, world=World(), seed=0
     )
