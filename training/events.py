@@ -113,6 +113,13 @@ class Message(Event):
 
 
 @dataclass(frozen=True)
+class Left(Event):
+    """The training was asked to leave, has saved a checkpoint, and stops before its end."""
+
+    kind: ClassVar[str] = "left"
+
+
+@dataclass(frozen=True)
 class Ended(Event):
     """The run is complete."""
 

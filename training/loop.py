@@ -18,7 +18,6 @@ from foundation.atomic_files import write_text
 from foundation.unfinished_files import sweep
 from foundation.workers import World
 from training.events import (
-    CheckpointSaved,
     Ended,
     HeldOutMeasured,
     Logged,
@@ -33,9 +32,9 @@ from training.events import (
 from training.methods.build import build_method
 from training.preview import preview
 from training.run_settings import RunSettings
-from training.state.checkpoint import save_checkpoint
 from training.state.curves import Curves
 from training.state.resume import agree_on_start, load_resumable
+from training.state.saver import Saver
 from training.state.snapshots import save_snapshots
 from training.state.train_state import TrainState
 from training.state.writer_lock import only_writer
@@ -57,7 +56,8 @@ def train(
     Call it on every rank of `world`. The same call after a crash resumes from the newest readable
     checkpoint. Rank 0 writes snapshots, checkpoints, curves.jsonl and, last, train.json; `report`
     receives rank 0's events (training/events.py). It holds the folder's lock meanwhile.
-    Raises TrainingDiverged, ValueError for a batch that workers cannot share, CheckpointError for
+    Raises TrainingStopped on rank 0 if it was asked to leave (training/state/leaving.py),
+    TrainingDiverged, ValueError for a batch that workers cannot share, CheckpointError for
     a checkpoint of another version or a lost snapshot, LockHeld if another process trains the run.
     """
     if world.rank != 0:
@@ -83,7 +83,8 @@ def _train(
     known = resumed[1].get("curves") if resumed else None
     curves = Curves(folder / "curves.jsonl", state.nimg, writing=chief, digest=known, warn=warn)
     tell(Started(state.nimg, settings.total_nimg, resumed is not None))
-    clock, clock_nimg, last_checkpoint = time.monotonic(), state.nimg, time.monotonic()
+    saver = Saver(folder, settings.checkpoint_every_s, curves, tell)
+    clock, clock_nimg = time.monotonic(), state.nimg
     stepped = each_second(tell)
 
     while state.nimg < settings.total_nimg:
@@ -116,13 +117,7 @@ def _train(
         every, sampler = settings.sample_every_kimg, state.method.preview()
         if every and sampler and (crossed(before, after, every) or done):
             tell(preview(settings, state.deployed, sampler, after, world.device))
-        if done or time.monotonic() - last_checkpoint >= settings.checkpoint_every_s:
-            curves.sync()
-            tensors, plain = state.saved()
-            plain |= {"curves": curves.digest}
-            path = save_checkpoint(folder / "checkpoints", after, tensors, plain)
-            last_checkpoint = time.monotonic()
-            tell(CheckpointSaved(after, str(path)))
+        saver.after_step(state, done)
 
     summary = state.summary(settings)
     if chief:

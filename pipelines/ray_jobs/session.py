@@ -4,7 +4,9 @@ import json
 import logging
 import os
 import secrets
+import signal
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -67,13 +69,14 @@ def ray_session(cluster: ClusterConfig, *, dashboard: bool = False) -> Iterator[
     place = nullcontext() if cluster.address else ray_on_loopback()
     with place:
         try:
-            ray.init(
-                runtime_env=runtime,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                configure_logging=True,
-                **options,
-            )
+            with _sigterm_kept():
+                ray.init(
+                    runtime_env=runtime,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                    configure_logging=True,
+                    **options,
+                )
         except (OSError, RuntimeError, ValueError) as error:
             where = f"cluster.address {cluster.address!r}" if cluster.address else "a local Ray"
             raise ClusterError(
@@ -85,6 +88,17 @@ def ray_session(cluster: ClusterConfig, *, dashboard: bool = False) -> Iterator[
             yield ray
         finally:
             ray.shutdown()
+
+
+@contextmanager
+def _sigterm_kept() -> Iterator[None]:
+    """Context in which Ray starts: SIGTERM keeps its handler; Ray's own would abort the process."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
 def _mark_session() -> None:

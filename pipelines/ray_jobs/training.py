@@ -7,6 +7,7 @@ back through a small actor, the mailbox. A failure to show them never ends a tra
 import os
 import signal
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,8 +21,10 @@ from pipelines.ray_jobs.own_state import ray_state
 from pipelines.ray_jobs.session import ClusterError, ray_session, root_cause
 from pipelines.ray_jobs.waiting import check_room, told_while_waiting
 from pipelines.settings.cluster import ClusterConfig
+from pipelines.tracking.stop_signals import STOPPED
 from training.events import Event, Message, Report
 from training.run_settings import RunSettings
+from training.state.leaving import TrainingStopped
 
 if TYPE_CHECKING:
     from foundation.workers import World
@@ -92,13 +95,13 @@ def _worker(config: dict) -> None:
         send(enrich(event) if enrich else event)
 
     tell_precision(settings, world, report)
-    train(
-        settings,
-        open_dataset(config["dataset"], config["latents"]),
-        Path(config["folder"]),
-        world,
-        report,
-    )
+    dataset = open_dataset(config["dataset"], config["latents"])
+    try:
+        train(settings, dataset, Path(config["folder"]), world, report)
+    except TrainingStopped:
+        send.close()
+        time.sleep(ANSWER_SECONDS)  # the driver ends all workers; to fail would start them again
+        raise
     send.close()
 
 
@@ -245,7 +248,7 @@ def _interrupt_kept() -> Iterator[None]:
     try:
         yield
     except SystemExit as stop:
-        if stop.code == 128 + signal.SIGTERM:  # SIGTERM, see stage_run.py
+        if stop.code in STOPPED:
             raise
         raise KeyboardInterrupt from None
     finally:

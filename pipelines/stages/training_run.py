@@ -10,6 +10,7 @@ from pipelines.console.training_monitor import Monitor
 from pipelines.ray_jobs.session import describe_cluster
 from pipelines.ray_jobs.training import run_training
 from pipelines.settings.schema import Params
+from pipelines.stages.leaving import leaving_on_signals
 from pipelines.tracking.live_run import StageRun
 from pipelines.workspace.fingerprint import Identity
 from pipelines.workspace.finished_run import look_over
@@ -72,7 +73,8 @@ def train_run(
 
     title: of a student, its name; "autoencoder"; "" for the denoiser. work: how the time left is
     shared out over the images to come; None: equally. pixels: train on the pictures, whatever
-    denoisers see.
+    denoisers see. Raises SystemExit or KeyboardInterrupt if it was told to stop
+    (pipelines/stages/leaving.py).
     """
     fingerprint = folder.name.rpartition("-")[2]
     stage = title or "train" if settings.student is None else f"distil: {title}"
@@ -83,4 +85,5 @@ def train_run(
     )
     with Monitor(settings.total_nimg, run, title=title, work=work) as monitor:
         latents = None if pixels else latents_folder(params)
-        run_training(settings, DATASET, folder, params.cluster, monitor, latents)
+        with leaving_on_signals(folder, monitor) as report:
+            run_training(settings, DATASET, folder, params.cluster, report, latents)

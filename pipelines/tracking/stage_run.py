@@ -4,9 +4,7 @@ Tracking changes no result and ends no training: if the run store does not open,
 and the stage gets a StageRun that does nothing.
 """
 
-import signal
 import sys
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +26,7 @@ from pipelines.tracking.run_names import (
     parent_name,
 )
 from pipelines.tracking.run_store import RunStore
+from pipelines.tracking.stop_signals import STOPPED, stop_signals
 
 WITH_PICTURES = ("train", "distil", "summarize")
 """Stages whose runs hold picture cards. MLflow writes all params of a run above each picture, so
@@ -54,7 +53,7 @@ def stage_run(
     The parent is found or created by the tag `pipeline`. A child of the same stage, item and
     fingerprint is resumed, so that a resumed training continues its curves; with `fresh` a new
     child is made. The child ends as FINISHED, FAILED (with the tag `error`) or KILLED (Ctrl-C,
-    SIGTERM). The parent ends with it if the stage did not succeed; otherwise `summarize` ends it.
+    SIGTERM, SIGHUP). The parent ends with it if the stage did not succeed; otherwise `summarize` ends it.
 
     Args:
         stage: name in dvc.yaml.
@@ -89,11 +88,11 @@ def stage_run(
             run = StageRun()
     status, failure = "FINISHED", None
     try:
-        with _sigterm_as_exit():
+        with stop_signals(_leave):
             yield run
     except BaseException as error:
         stopped = isinstance(error, KeyboardInterrupt) or (
-            isinstance(error, SystemExit) and error.code in (signal.SIGTERM, 128 + signal.SIGTERM)
+            isinstance(error, SystemExit) and error.code in STOPPED
         )
         if not (isinstance(error, SystemExit) and error.code in (None, 0)):
             status = "KILLED" if stopped else "FAILED"
@@ -171,18 +170,6 @@ def _as_text(flat: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(value)[:6000] for name, value in flat.items()}
 
 
-@contextmanager
-def _sigterm_as_exit() -> Iterator[None]:
-    """Turns SIGTERM into SystemExit, so that files are closed and the run ends as KILLED."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def leave(signum: int, frame: Any) -> None:
-        raise SystemExit(128 + signum)
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+def _leave(signum: int, frame: Any) -> None:
+    """Turns a signal into SystemExit, so that files are closed and the run ends as KILLED."""
+    raise SystemExit(128 + signum)

@@ -1,0 +1,134 @@
+"""A training in a process of its own that is told to stop: it saves, leaves, and loses nothing."""
+
+import fcntl
+import os
+import pty
+import shutil
+import signal
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from clone import Clone
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+TRAIN = ("python", "-m", "pipelines.train")
+LONG = {"cluster": {"num_workers": 0, "checkpoint_every_s": 3600}, "train": {"total_kimg": 6.4}}
+"""Long enough to be met at work; no checkpoint is due before its end."""
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    clone = Clone(tmp_path_factory.mktemp("prepared"), **LONG)
+    clone.run("python", "-m", "pipelines.prepare")
+    return clone
+
+
+def once_more(prepared, folder, **sections):
+    work = Clone(folder, **{**LONG, **sections})
+    shutil.copytree(prepared.folder / "outputs/dataset", work.folder / "outputs/dataset")
+    return work
+
+
+def wait_for_steps(work, process, since=0):
+    """Return when training has logged more than `since` lines."""
+    deadline = time.time() + 240
+    while lines(work) <= since and time.time() < deadline:
+        assert process.poll() is None, process.stdout.read() if process.stdout else ""
+        time.sleep(0.02)
+
+
+def lines(work):
+    return sum(path.read_bytes().count(b"\n") for path in work.folder.glob(".runs/*/curves.jsonl"))
+
+
+def saved(work):
+    names = work.folder.glob(".runs/train-*/checkpoints/checkpoint-*.safetensors")
+    return sorted(int(path.stem.split("-")[1]) for path in names)
+
+
+def hang_up(work):
+    """Start training in a terminal and close it once it trains; returns the exit code."""
+    ours, its = pty.openpty()
+    process = subprocess.Popen(
+        TRAIN,
+        cwd=work.folder,
+        env=work.environment(),
+        stdin=its,
+        stdout=its,
+        stderr=its,
+        preexec_fn=lambda: (os.setsid(), fcntl.ioctl(0, termios.TIOCSCTTY, 0)),
+    )
+    os.close(its)
+    os.set_blocking(ours, False)
+    since, deadline = lines(work), time.time() + 240
+    while lines(work) <= since and time.time() < deadline:
+        assert process.poll() is None
+        try:
+            os.read(ours, 65536)  # a terminal that nobody reads would hold the process up
+        except BlockingIOError:
+            time.sleep(0.02)
+    os.close(ours)
+    return process.wait(timeout=120)
+
+
+def test_sigterm_a_closed_terminal_and_ctrl_c_lose_nothing(prepared, tmp_path):
+    from mlflow.tracking import MlflowClient
+
+    work = once_more(prepared, tmp_path / "stopped")
+    process = work.start(*TRAIN)
+    wait_for_steps(work, process)
+    process.send_signal(signal.SIGTERM)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 75 and "Traceback" not in said, said
+    assert "SIGTERM: training saves a checkpoint" in said and "saved and stopped at" in said
+    first = saved(work)
+    assert len(first) == 1 and 0 < first[0] < 6400, "saved, though none was due"
+    client = MlflowClient(f"sqlite:///{work.folder}/mlflow.db")
+    runs = client.search_runs(["1"], "tags.stage = 'train'")
+    assert {run.info.status for run in runs} == {"KILLED"}
+
+    assert hang_up(work) == 75
+    second = saved(work)
+    assert second[-1] > first[-1] and second[-1] < 6400
+
+    process = work.start(*TRAIN)
+    wait_for_steps(work, process, lines(work))
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 130 and "Traceback" not in said, said
+    assert "interrupted: the same command goes on" in said
+    assert saved(work)[-1] > second[-1]
+
+    out = work.run(*TRAIN)
+    assert f"resumed at {saved_text(said)} of 6.4 kimg" in out, (said, out)
+    whole = once_more(prepared, tmp_path / "whole")
+    whole.run(*TRAIN)
+    assert tree(work.folder / "outputs/train") == tree(whole.folder / "outputs/train")
+
+
+def saved_text(said):
+    """The kimg of the line about stopping, as the line about resuming rounds it."""
+    return f"{float(said.split('saved and stopped at ')[1].split()[0]):.1f}"
+
+
+def tree(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.*")}
+
+
+def test_sigterm_to_the_driver_of_ray_workers_saves_in_the_worker(prepared, tmp_path):
+    work = once_more(prepared, tmp_path / "on_ray", cluster={"num_workers": 2}, tracking={})
+    work.edit("cluster", {"checkpoint_every_s": 3600})
+    process = work.start(*TRAIN)
+    wait_for_steps(work, process, 30)  # the driver hears of its workers twice a second
+    process.send_signal(signal.SIGTERM)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 75 and "Traceback" not in said, said
+    assert "saved and stopped at" in said
+    assert len(saved(work)) == 1 and 0 < saved(work)[0] < 6400
