@@ -30,7 +30,7 @@ class _Leaving:
         self._started = False
 
     def report(self, event: Event) -> None:
-        """Pass an event on; once the training has left, wake the main thread, which may wait for Ray."""
+        """Pass an event on; once training has left, wake the main thread, which waits for Ray."""
         self._report(event)
         self._started = self._started or isinstance(event, Started)
         if isinstance(event, Left):

@@ -10,23 +10,32 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.tracking.run_note import NOTE, PICTURES, results_note, with_results
+from pipelines.tracking.run_pictures import captioned, thumbnail
+from pipelines.tracking.spool import write_waiting
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from pipelines.tracking.run_store import RunStore
+    from pipelines.tracking.spool import Spool
 
 FLUSH_SECONDS = 5.0
 FLUSH_ENTRIES = 400
-KEEP_ENTRIES = 20_000  # so many numbers wait if the run store cannot be written for a while
+KEEP_ENTRIES = 20_000  # so many numbers are kept if neither the run store nor the disk takes them
+RETRY_FACTOR = 20.0
+"""After a write that failed nothing is tried for so many times as long as it took, so that a server
+that does not answer slows a training down by 5% at most."""
 
 
 class StageRun:
-    """An MLflow run to write to; without a run store every method does nothing."""
+    """An MLflow run to write to.
+
+    Numbers and tags that the store does not take wait in `spool`, on disk; so do those of a run
+    whose store could not be opened. With neither, every method does nothing.
+    """
 
     def __init__(
         self,
@@ -34,7 +43,9 @@ class StageRun:
         run_id: str = "",
         resumed: bool = False,
         parent: "StageRun | None" = None,
+        spool: "Spool | None" = None,
     ):
+        self.spool = spool
         self.run_id = run_id
         self.parent = parent
         self.resumed = resumed
@@ -46,6 +57,7 @@ class StageRun:
         self._last: dict[str, int] = {}
         self._images: set[tuple[str, int]] | None = None
         self._warned = False
+        self._rest_until = 0.0
 
     @property
     def page(self) -> str:
@@ -69,7 +81,7 @@ class StageRun:
         Non-finite values and None are left out. So are values at a step above 0 that this run
         already has, since after a crash the work since the last checkpoint is done again.
         """
-        if self._store is None:
+        if self._store is None and self.spool is None:
             return
         now = int(time.time() * 1000)
         for name, value in metrics.items():
@@ -85,16 +97,32 @@ class StageRun:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is buffered, in batches."""
-        if self._store is None or not self._buffer:
+        """Write what is buffered, in batches; what the store does not take goes to the spool."""
+        if not self._buffer:
             return
         self._flushed_at = time.monotonic()
-        with self._guarded():
-            while self._buffer:
-                batch = self._buffer[:900]  # MLflow takes 1000 at once
-                self._store.write(self.run_id, metrics=batch)
-                del self._buffer[: len(batch)]
+        if self._store is not None and not self._resting:
+            with self._guarded():
+                self._catch_up()
+                while self._buffer:
+                    batch = self._buffer[:900]  # MLflow takes 1000 at once
+                    self._store.write(self.run_id, metrics=batch)
+                    del self._buffer[: len(batch)]
+        if self._buffer and self.spool is not None and self.spool.add(metrics=self._buffer):
+            self._buffer.clear()
         del self._buffer[:-KEEP_ENTRIES]
+
+    @property
+    def _resting(self) -> bool:
+        """Whether the store failed so lately that numbers and tags are not tried again."""
+        return time.monotonic() < self._rest_until
+
+    def _catch_up(self) -> None:
+        """Write what has waited in the spool since the store failed."""
+        waiting = self.spool.read() if self.spool is not None else None
+        if self._store is not None and self.spool is not None and waiting is not None:
+            write_waiting(self._store, self.run_id, waiting)
+            self.spool.clear()
 
     def log_image(self, image: Any, key: str, nimg: int = 0, opening: str = "") -> None:
         """Put a uint8 [H,W,C] array or a PIL image into the image grid, with a slider over nimg.
@@ -156,9 +184,15 @@ class StageRun:
 
     def set_tags(self, tags: Mapping[str, Any]) -> None:
         """Set tags; they can be searched, and the latest value holds."""
-        if self._store is not None and tags:
-            with self._guarded():
+        if not tags:
+            return
+        if self._store is not None and not self._resting:
+            with self._guarded() as attempt:
                 self._store.write(self.run_id, tags=tags)
+            if not attempt.failed:
+                return
+        if self.spool is not None:
+            self.spool.add(tags=tags)
 
     def log_dataset(self, manifest: Mapping[str, Any], context: str = "training") -> None:
         """Show the data set (dataset.json) among the run's inputs, and keep the manifest."""
@@ -187,13 +221,18 @@ class StageRun:
 
     def end(self, status: str, error: BaseException | None = None) -> None:
         """Write what is buffered and set the final status; `error` becomes a tag."""
-        if self._store is None:
-            return
+        self._rest_until = 0.0
         self.flush()
         if error is not None:
             self.set_tags({"error": f"{type(error).__name__}: {error}"})
-        with self._guarded():
-            self._store.client.set_terminated(self.run_id, status)
+        if self._store is not None and not self._resting:
+            with self._guarded() as attempt:
+                self._catch_up()
+                self._store.client.set_terminated(self.run_id, status)
+            if not attempt.failed:
+                return
+        if self.spool is not None:
+            self.spool.add(status=status)
 
     def _last_of(self, key: str) -> int:
         if key not in self._last and self.resumed and self._store is not None:
@@ -202,14 +241,27 @@ class StageRun:
         return self._last.get(key, -1)
 
     @contextmanager
-    def _guarded(self) -> Iterator[None]:
+    def _guarded(self) -> Iterator["Attempt"]:
         """Turns an error of the run store into one warning, so that it does not end the stage."""
+        attempt, begun = Attempt(), time.monotonic()
         try:
-            yield
+            yield attempt
         except Exception as error:
+            attempt.failed = True
+            self._rest_until = time.monotonic() + RETRY_FACTOR * (time.monotonic() - begun)
             if not self._warned:
-                say(f"MLflow could not be written; the run goes on without: {one_line(error)}")
+                wait = "" if self.spool is None else "; numbers and tags wait in .runs till it can"
+                say(
+                    f"MLflow could not be written; the run goes on without{wait}: {one_line(error)}"
+                )
             self._warned = True
+
+
+@dataclass
+class Attempt:
+    """Whether a write to the run store failed."""
+
+    failed: bool = False
 
 
 def say(text: str) -> None:
@@ -221,37 +273,3 @@ def one_line(error: BaseException, limit: int = 200) -> str:
     """The class of an error and the first line of its message."""
     text = str(error).strip().split("\n")[0]
     return f"{type(error).__name__}: {text}"[:limit]
-
-
-def thumbnail(file: Path, width: int = 360) -> "Image.Image":
-    """A picture averaged down to at most `width` pixels, so that two stand side by side."""
-    from PIL import Image
-
-    with Image.open(file) as image:
-        small = image.convert("RGB")
-    small.thumbnail((width, 4 * width), Image.Resampling.BOX)
-    return small
-
-
-def captioned(image: Any, text: str, width: int = 320) -> "Image.Image":
-    """A picture with a line of text under it, enlarged by a whole factor to about `width` pixels.
-
-    image: uint8 [H,W], [H,W,C] or a PIL image.
-    """
-    import numpy as np
-    from PIL import Image, ImageDraw, ImageFont
-
-    if not isinstance(image, Image.Image):
-        pixels = np.asarray(image)
-        image = Image.fromarray(pixels[..., 0] if pixels.shape[2:] == (1,) else pixels)
-    factor = max(1, round(width / image.width))
-    large = image.convert("RGB").resize(
-        (image.width * factor, image.height * factor), Image.Resampling.NEAREST
-    )
-    font = ImageFont.load_default(max(12, large.width // 32))
-    box = ImageDraw.Draw(large).multiline_textbbox((0, 0), text, font)
-    size = max(large.width, round(box[2]) + 16), large.height + round(box[3]) + 16
-    sheet = Image.new("RGB", size, "white")
-    sheet.paste(large, (0, 0))
-    ImageDraw.Draw(sheet).multiline_text((8, large.height + 8), text, "black", font)
-    return sheet

@@ -5,7 +5,7 @@ and the stage gets a StageRun that does nothing.
 """
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,20 +13,15 @@ from typing import Any
 from pipelines.settings.dotted_keys import flatten, select
 from pipelines.settings.tracking import TrackingConfig
 from pipelines.tracking.connection import open_run_store, system_monitor
+from pipelines.tracking.deliver import deliver
 from pipelines.tracking.live_run import StageRun, one_line, say
+from pipelines.tracking.open_runs import open_child, open_parent
 from pipelines.tracking.provenance import dvc_tags, git_tags, owner_tags, process_tags
-from pipelines.tracking.run_names import (
-    JUDGED_BY,
-    change_note,
-    child_name,
-    closest_preset,
-    dataset_name,
-    differences,
-    load_presets,
-    parent_name,
-)
+from pipelines.tracking.run_names import JUDGED_BY
 from pipelines.tracking.run_store import RunStore
+from pipelines.tracking.spool import Spool, store_key
 from pipelines.tracking.stop_signals import STOPPED, stop_signals
+from pipelines.tracking.store_address import store_address
 
 WITH_PICTURES = ("train", "distil", "summarize")
 """Stages whose runs hold picture cards. MLflow writes all params of a run above each picture, so
@@ -53,7 +48,8 @@ def stage_run(
     The parent is found or created by the tag `pipeline`. A child of the same stage, item and
     fingerprint is resumed, so that a resumed training continues its curves; with `fresh` a new
     child is made. The child ends as FINISHED, FAILED (with the tag `error`) or KILLED (Ctrl-C,
-    SIGTERM, SIGHUP). The parent ends with it if the stage did not succeed; otherwise `summarize` ends it.
+    SIGTERM, SIGHUP). The parent ends with it if the stage did not succeed; otherwise `summarize`
+    ends it. What the store does not take waits on disk for a later start (spool.py).
 
     Args:
         stage: name in dvc.yaml.
@@ -66,26 +62,35 @@ def stage_run(
     """
     run, ends_parent, monitor = StageRun(), stage == "summarize", None
     if params.tracking.enabled:
-        try:
-            store = open_run_store(params.tracking, root)
-            flat = flatten(params.model_dump(mode="json"))
-            parent, was_finished = _open_parent(store, flat, pipeline_tag)
-            ends_parent = ends_parent or was_finished
-            if param_keys is None:
-                from pipelines.workspace.stage_code import STAGE_PARAMS
+        flat = flatten(params.model_dump(mode="json"))
+        if param_keys is None:
+            from pipelines.workspace.stage_code import STAGE_PARAMS
 
-                param_keys = STAGE_PARAMS.get(stage, ())
-            own = select(flat, param_keys)
-            names = {"stage": stage, "item": item, "fingerprint": fingerprint}
-            logged = {} if stage in WITH_PICTURES else own
-            run = _open_child(store, parent, names, pipeline_tag, logged, fresh)
+            param_keys = STAGE_PARAMS.get(stage, ())
+        own = select(flat, param_keys)
+        names = {"stage": stage, "item": item, "fingerprint": fingerprint}
+        logged = {} if stage in WITH_PICTURES else own
+        tags, process, owner = _tags_now(), process_tags(), owner_tags()
+        header: dict[str, Any] = {**names, "pipeline": pipeline_tag, "flat": flat, "own": logged}
+        header |= {"process": process, "tags": tags, "owner": owner}
+        try:
+            header["store"] = store_key(store_address(params.tracking, Path(root).resolve()))
+            store = open_run_store(params.tracking, root)
+            deliver(store, root)
+            parent, was_finished = open_parent(store, flat, pipeline_tag, {**tags, **owner})
+            ends_parent = ends_parent or was_finished
+            run = open_child(store, parent, names, pipeline_tag, logged, fresh, {**tags, **process})
+            for one, level in ((run, "stage"), (parent, "parent")):
+                one.spool = Spool(root, {**header, "level": level, "run_id": one.run_id})
             if not logged:
                 run.log_dict(own, "params.json")
             run.set_tags({"mlflow.note.content": notes} if notes else {})
             monitor = system_monitor(store, run) if params.tracking.system_metrics else None
         except Exception as error:
-            say(f"MLflow did not start; {stage} goes on without tracking: {one_line(error)}")
-            run = StageRun()
+            known = "store" in header
+            run = StageRun(spool=Spool(root, {**header, "level": "stage"}) if known else None)
+            waits = "; its numbers wait in .runs for a later start" if known else ""
+            say(f"MLflow did not start; {stage} goes on without tracking{waits}: {one_line(error)}")
     status, failure = "FINISHED", None
     try:
         with stop_signals(_leave):
@@ -108,66 +113,10 @@ def stage_run(
                 run.parent.end(status, failure)
 
 
-def _open_parent(store: RunStore, flat: Mapping[str, Any], tag: str) -> tuple[StageRun, bool]:
-    """Find or create the parent: (the run, whether it was FINISHED, so that this stage ends it)."""
-    now = {"level": "parent", "pipeline": tag, **_tags_now(), **owner_tags()}
-    with store.lock:
-        store.mark_dead_killed(tag)
-        found = store.search({"level": "parent", "pipeline": tag})
-        if found:
-            was_finished = found[0].info.status == "FINISHED"
-            parent = StageRun(store, found[0].info.run_id, resumed=True)
-            store.resume(found[0])
-            parent.set_tags(now)
-            return parent, was_finished
-        closest = closest_preset(flat, load_presets())
-        preset, changed = closest or ("", {})
-        now |= {"structure.kind": flat.get("structure.kind", "none"), "preset": preset}
-        now |= {"preset.changes": str(len(changed)), "dataset": dataset_name(flat)}
-        earlier = store.search({"level": "parent"})
-        if earlier:
-            changes = differences(earlier[0].data.params, _as_text(flat))
-            now["mlflow.note.content"] = change_note(changes, earlier[0].info.run_name)
-        name = parent_name(flat, tag, changed)
-        parent = StageRun(store, store.create(name, now))
-        store.write(parent.run_id, params=flat)
-        return parent, False
-
-
-def _open_child(
-    store: RunStore,
-    parent: StageRun,
-    names: Mapping[str, str | None],
-    pipeline_tag: str,
-    own_params: Mapping[str, Any],
-    fresh: bool,
-) -> StageRun:
-    """Resume the child of the same stage, item and fingerprint, or create it."""
-    tags = {"mlflow.parentRunId": parent.run_id, "level": "stage", "pipeline": pipeline_tag}
-    tags |= {name: value for name, value in names.items() if value is not None}
-    now = {**_tags_now(), **process_tags()}
-    name = child_name(str(names["stage"]), names["item"])
-    with store.lock:
-        for found in [] if fresh else store.search({**tags, **names}):
-            if found.info.status == "RUNNING":  # another living process writes to it
-                continue
-            run = StageRun(store, found.info.run_id, resumed=True, parent=parent)
-            store.resume(found, name)
-            run.set_tags(now)
-            return run
-        run = StageRun(store, store.create(name, {**tags, **now}), parent=parent)
-        store.write(run.run_id, params=own_params)
-        return run
-
-
 def _tags_now() -> dict[str, str]:
     """Tags of this process: git, DVC, command."""
     source = {"mlflow.source.name": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200]}
     return {**git_tags(), **dvc_tags(), **source}
-
-
-def _as_text(flat: Mapping[str, Any]) -> dict[str, str]:
-    return {name: str(value)[:6000] for name, value in flat.items()}
 
 
 def _leave(signum: int, frame: Any) -> None:

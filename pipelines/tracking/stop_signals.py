@@ -1,4 +1,4 @@
-"""The signals by which schedulers and closed terminals end a process, and how stages end on them."""
+"""Signals by which schedulers and closed terminals end a process, and how stages end on them."""
 
 import os
 import signal

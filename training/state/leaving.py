@@ -32,7 +32,7 @@ def forget_request(folder: Path) -> None:
 
 
 def watch(folder: Path, clock: Callable[[], float] = time.monotonic) -> Callable[[], bool]:
-    """A function that says whether the training was asked to leave; it looks every LOOK_S seconds."""
+    """A function that says whether training was asked to leave; it looks every LOOK_S seconds."""
     path, last = Path(folder) / LEAVE, float("-inf")
 
     def asked() -> bool:

@@ -28,7 +28,7 @@ def test_it_saves_after_the_step_and_goes_on_bit_for_bit(digits, tmp_path, monke
         if isinstance(event, Stepped) and event.nimg == 80:
             ask_to_leave(folder)
 
-    with pytest.raises(TrainingStopped, match="stopped at 0.08 kimg") as stop:
+    with pytest.raises(TrainingStopped, match=r"stopped at 0\.08 kimg") as stop:
         train(config, digits, folder, World(), report)
     assert stop.value.nimg == 80 and events[-1] == Left(80)
     assert [event.nimg for event in events if isinstance(event, CheckpointSaved)] == [80]

@@ -1,0 +1,72 @@
+"""Writes to the run store what earlier processes could not write to it."""
+
+import os
+from pathlib import Path
+
+from pipelines.tracking.live_run import one_line, say
+from pipelines.tracking.open_runs import open_child, open_parent
+from pipelines.tracking.provenance import is_dead
+from pipelines.tracking.run_store import RunStore
+from pipelines.tracking.spool import WAITING, Waiting, read_waiting, store_key, write_waiting
+
+
+def deliver(store: RunStore, root: Path) -> None:
+    """Write what waits under `root` for this store, and remove it there.
+
+    What a living process keeps is left to it. What the store does not take goes on waiting; a line
+    says so.
+    """
+    key = store_key(store.uri)
+    for path in sorted((Path(root) / ".runs" / WAITING).glob("*.jsonl"), key=_age):
+        try:
+            with store.lock:
+                waiting = read_waiting(path)
+                if waiting is not None and (waiting.header["store"] != key or _in_use(waiting)):
+                    continue
+                if waiting is not None:
+                    write_waiting(store, _run_of(store, waiting), waiting)
+                path.unlink(missing_ok=True)
+        except FileNotFoundError:  # another process has delivered it just now
+            continue
+        except Exception as error:
+            say(f"MLflow: what waits in {path} was not delivered: {one_line(error)}")
+            continue
+        if waiting is not None:
+            what = f"numbers of {waiting.header['stage']} that waited are written now"
+            say(f"MLflow: {len(waiting.metrics)} {what}")
+
+
+def _in_use(waiting: Waiting) -> bool:
+    """Whether another living process may still add to what waits."""
+    process = waiting.header["process"]
+    return process.get("process.pid") != str(os.getpid()) and not is_dead(process)
+
+
+def _run_of(store: RunStore, waiting: Waiting) -> str:
+    """The run for which it waits; made anew if the store could not be opened then, or was lost."""
+    header = waiting.header
+    known = header.get("run_id")
+    if known and known in {
+        run.info.run_id for run in store.search({"pipeline": header["pipeline"]})
+    }:
+        return str(known)
+    tags, process = header["tags"], header["process"]
+    owner = {**tags, **header["owner"]}
+    parent, was_finished = open_parent(store, header["flat"], header["pipeline"], owner)
+    if was_finished:
+        store.client.set_terminated(parent.run_id, "FINISHED")
+    if header["level"] == "parent":
+        return parent.run_id
+    names = {name: header[name] for name in ("stage", "item", "fingerprint")}
+    own = {**tags, **process}
+    run = open_child(store, parent, names, header["pipeline"], header["own"], False, own)
+    if not was_finished and waiting.status not in (None, "FINISHED"):
+        store.client.set_terminated(parent.run_id, waiting.status)
+    return run.run_id
+
+
+def _age(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
