@@ -73,12 +73,12 @@ def _train(params: Params, folder: Path, run: StageRun) -> None:
             "train": with_init_file(params),
         }
     )
-    check_run(settings, params)
+    room = check_run(settings, params, folder)
     others = init_remarks(params, training_dataset(params).codec)
     for remark in [*remarks(params), *others]:
         print(f"train: note: {remark}", flush=True)
     work = TrainingWork(settings, expected_costs(params, dvc_root()))
-    print(f"train: {expected_line(work, folder)}", flush=True)
+    print(f"train: {expected_line(work, folder)}\ntrain: {room}", flush=True)
     train_run("", settings, params, folder, run, work)
 
 

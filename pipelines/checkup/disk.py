@@ -1,12 +1,11 @@
 """How much disk a run still takes, and whether there is as much."""
 
-import shutil
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foundation.json_files import read_object
 from pipelines.checkup.run_so_far import finished, published, run_folder
+from pipelines.forecast.disk_use import KEPT_CHECKPOINTS, free_bytes
 from pipelines.settings.schema import Params
 from pipelines.workspace.leftovers import size_of
 from pipelines.workspace.paths import DATASET, EMA, LATENTS, STUDENTS, dvc_root, length_name
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
 
 LEAST_DISK_GB = 2.0
 """Free disk that Ray, MLflow and small outputs need in any case."""
-KEPT_CHECKPOINTS = 3
-"""The last two, and the one that is being written."""
 
 
 def disk_needed(
@@ -75,7 +72,7 @@ def latent_bytes(params: Params) -> float:
 
 def disk_free() -> float:
     """Bytes that are free where runs are kept."""
-    return float(shutil.disk_usage(Path(dvc_root())).free)
+    return float(free_bytes(dvc_root()))
 
 
 def disk_problem(needed: float, free: float) -> str | None:

@@ -1,6 +1,5 @@
 """Measures the seconds of single steps, with this network, batch and precision, on this machine."""
 
-import math
 import os
 import time
 from collections import Counter
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataset.store import ImageDataset
 from discriminators.forms import BESIDE_A_BANK
+from pipelines.forecast.disk_use import sizes
 from pipelines.forecast.duration import Costs
 from pipelines.forecast.stand_in import write_teacher
 from sampling.config import SamplerConfig
@@ -226,11 +226,7 @@ class Trial:
 
     def sizes(self) -> tuple[int, int, int]:
         """Bytes of a checkpoint, of one set of weights, and of one image."""
-        tensors, _ = self.state.saved()
-        total = sum(t.numel() * t.element_size() for t in tensors.values())
-        network: Any = self.state.deployed.network
-        weights = sum(p.numel() * p.element_size() for p in network.parameters())
-        return total, weights, 4 * math.prod(network.image_shape)
+        return sizes(self.state)
 
     def _wait(self) -> None:
         if self.device.type == "cuda":

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.console.training_monitor import Monitor
+from pipelines.forecast.disk_use import room_line
 from pipelines.ray_jobs.session import describe_cluster
 from pipelines.ray_jobs.training import run_training
 from pipelines.settings.schema import Params
@@ -43,20 +44,23 @@ def opened_run(
         yield look_over(folder, out)
 
 
-def check_run(settings: RunSettings, params: Params) -> None:
+def check_run(settings: RunSettings, params: Params, folder: Path) -> str:
     """Raise here, before any worker starts, what the method of training would raise.
 
     That are settings that do not fit, a feature network without weights, a teacher that does not
-    fit. An optimized time grid of the game is searched here once, not by every worker.
+    fit, a disk without room for the run in `folder`. An optimized time grid of the game is searched
+    here once, not by every worker. Returns a line that tells how much the run will write.
     """
     # These bring torch, which --help does without.
     from foundation.workers import World
     from training.methods.build import build_method
+    from training.state.train_state import TrainState
 
     game = settings.structure
     if game.fakes in ("onpolicy", "deployed") and game.sampler is not None:
         game.sampler.time_grid(grid_cache())
-    build_method(settings, training_dataset(params), World())
+    method = build_method(settings, training_dataset(params), World())
+    return room_line(settings, TrainState(method), folder)
 
 
 def train_run(

@@ -121,7 +121,7 @@ def _train(params: Params, name: str, folder: Path, run: StageRun) -> None:
     from pipelines.forecast.tell import expected_costs, expected_line  # brings torch
 
     settings = params.student_settings(name, str(teacher_file(params, name).absolute()))
-    check_run(settings, params)
+    room = check_run(settings, params, folder)
     costs = expected_costs(params, dvc_root(), name)
     work = TrainingWork(settings, costs)
     pairs = params.students[name].pairs_needed
@@ -132,7 +132,8 @@ def _train(params: Params, name: str, folder: Path, run: StageRun) -> None:
             ".runs/pairs has them",
             flush=True,
         )
-    print(f"distil: {name}: {expected_line(work, folder)}", flush=True)
+    for line in (expected_line(work, folder), room):
+        print(f"distil: {name}: {line}", flush=True)
     places = {"grid_cache": str(grid_cache()), "pairs_cache": str(pairs_cache())}
     settings = settings.model_copy(update=places)
     train_run(name, settings, params, folder, run, work)
