@@ -21,6 +21,10 @@ from dataset.sources.config import SourceConfig
 from dataset.sources.locate import places
 from dataset.sources.record import Record, Source
 from dataset.sources.regular_file import open_regular
+from foundation.few_names import few
+
+COLUMNS = 12
+"""Columns that a message names."""
 
 
 def check_huggingface(config: SourceConfig) -> None:
@@ -49,7 +53,7 @@ def open_huggingface(config: SourceConfig, roots: Sequence[Path]) -> Iterator[So
         if column is not None and column not in rows.column_names:
             raise DatasetError(
                 f"dataset.{key}: {config.name} has no column {column!r}, only "
-                f"{', '.join(rows.column_names)}: name one of them"
+                f"{few(rows.column_names, COLUMNS)}: name one of them"
                 + (", or null for no labels" if key == "label_column" else "")
             )
     wanted = (config.image_column, config.label_column, text_column)

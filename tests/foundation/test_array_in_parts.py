@@ -2,6 +2,9 @@
 
 import subprocess
 import sys
+from pathlib import Path
+from runpy import run_path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -95,3 +98,19 @@ def test_rows_that_are_no_part_are_refused(tmp_path):
         array.write(8, np.ones((3, 3)))
     with pytest.raises(ValueError, match="not part of"):
         array.write(0, np.ones((3, 4)))
+
+
+def test_a_full_disk_loses_the_part_it_was_at(tmp_path):
+    disks = SimpleNamespace(**run_path(str(Path(__file__).parents[1] / "small_disk.py")))
+    whole = np.arange(300_000, dtype=np.float32).reshape(300, 1000)
+    with disks.small_disk(tmp_path / "disk", 2) as disk:
+        array = ArrayInParts(disk / "a.npy", whole.shape)
+        array.write(0, whole[:100])
+        filler = disks.fill(disk, 0)
+        with pytest.raises(OSError, match="No space left"):
+            array.write(100, whole[100:])
+        filler.unlink()
+        again = ArrayInParts(disk / "a.npy", whole.shape)
+        assert np.array_equal(again.read(0, 100), whole[:100]) and again.read(100, 300) is None
+        again.write(100, whole[100:])
+        assert np.array_equal(np.load(disk / "a.npy"), whole)

@@ -9,6 +9,10 @@ from typing import Any
 
 from dataset.errors import DatasetError
 from dataset.sources.captions.config import InTable
+from foundation.few_names import few, plain
+
+COLUMNS = 12
+"""Columns of a table that a message names."""
 
 
 def captions_in_table(config: InTable, data: bytes, names: Sequence[str]) -> list[str]:
@@ -27,7 +31,7 @@ def captions_in_table(config: InTable, data: bytes, names: Sequence[str]) -> lis
             caption = found.get(file)
         captions.append(caption or "")
     if not any(captions):
-        first = next(iter(found), None)
+        first = plain(next(iter(found), ""))
         raise DatasetError(
             f"dataset.captions.file: {config.file} has no caption of any image"
             + (f" (it names {first}, and the images are such as {names[0]})" if first else "")
@@ -51,7 +55,7 @@ def _by_name(config: InTable, data: bytes) -> dict[str, str]:
         for key in ("image_column", "text_column"):
             column = getattr(config, key)
             if column not in row:
-                known = ", ".join(map(str, row)) or "none"
+                known = few([str(name) for name in row], COLUMNS) or "none"
                 raise DatasetError(
                     f"dataset.captions.{key}: {config.file} has no column {column!r} in row "
                     f"{number}, only {known}: name one of them"
@@ -78,8 +82,8 @@ def _rows(config: InTable, data: bytes) -> Iterator[tuple[int, Mapping[str, Any]
     except (ValueError, csv.Error, RecursionError) as error:
         if isinstance(error, DatasetError):
             raise
-        reason = str(error).splitlines()[0]
+        reason = plain(str(error).splitlines()[0])
         raise DatasetError(
-            f"dataset.captions.file: {config.file} cannot be read ({reason:.120}): give a .csv "
+            f"dataset.captions.file: {config.file} cannot be read ({reason}): give a .csv "
             "file with a head, or a .jsonl file, in UTF-8"
         ) from None
