@@ -9,8 +9,10 @@ import subprocess
 import sys
 import termios
 import time
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -122,13 +124,37 @@ def tree(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.*")}
 
 
-def test_sigterm_to_the_driver_of_ray_workers_saves_in_the_worker(prepared, tmp_path):
-    work = once_more(prepared, tmp_path / "on_ray", cluster={"num_workers": 2}, tracking={})
-    work.edit("cluster", {"checkpoint_every_s": 3600})
+def ray_workers(process):
+    """The processes that train, among those that a driver has started."""
+    found = []
+    for child in psutil.Process(process.pid).children(recursive=True):
+        with suppress(psutil.Error):
+            if "RayTrainWorker" in " ".join(child.cmdline()):
+                found.append(child)
+    return found
+
+
+def test_a_killed_worker_and_sigterm_to_the_driver_cost_no_bit(prepared, tmp_path):
+    """Two Ray workers: one is killed at work, and the rest of the run goes on by itself."""
+    with_ray = {"num_workers": 2, "max_failures": 1}
+    whole = once_more(prepared, tmp_path / "whole", cluster=with_ray)
+    whole.run(*TRAIN)
+
+    work = once_more(prepared, tmp_path / "killed", cluster={**with_ray, "checkpoint_every_s": 1})
     process = work.start(*TRAIN)
-    wait_for_steps(work, process, 30)  # the driver hears of its workers twice a second
+    deadline = time.time() + 240
+    while not saved(work) and time.time() < deadline:
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.02)
+    ray_workers(process)[-1].kill()
+    at_kill = lines(work)
+    wait_for_steps(work, process, at_kill + 10)  # it has begun again, and gone beyond
     process.send_signal(signal.SIGTERM)
     said, _ = process.communicate(timeout=120)
     assert process.returncode == 75 and "Traceback" not in said, said
-    assert "saved and stopped at" in said
-    assert len(saved(work)) == 1 and 0 < saved(work)[0] < 6400
+    assert "saved and stopped at" in said and "resumed at" in said
+    assert 0 < saved(work)[-1] < 6400
+
+    out = work.run(*TRAIN)
+    assert f"resumed at {saved_text(said)} of 6.4 kimg" in out, (said, out)
+    assert tree(work.folder / "outputs/train") == tree(whole.folder / "outputs/train")
