@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.workspace.leftovers import size_of
+from pipelines.workspace.leftovers import in_words, size_of
 from training.run_settings import RunSettings
 
 if TYPE_CHECKING:
@@ -56,22 +56,14 @@ def room_line(settings: RunSettings, state: "TrainState", folder: Path) -> str:
     free = free_bytes(folder)
     if to_come > free:
         raise NoRoom(
-            f"this run still writes about {amount(to_come)}, and {amount(free)} are free where "
+            f"this run still writes about {in_words(to_come)}, and {in_words(free)} are free where "
             f"{folder} lies: make room (python -m pipelines.clean --dry-run lists what may go), or "
             "lower ema.snapshots; nothing was started"
         )
-    return f"this run writes about {amount(to_come)}; {amount(free)} are free"
+    return f"this run writes about {in_words(to_come)}; {in_words(free)} are free"
 
 
 def free_bytes(folder: Path) -> int:
     """Bytes that are free on the disk of a folder, which may still be to come."""
     there = next(place for place in (folder, *folder.resolve().parents) if place.exists())
     return shutil.disk_usage(there).free
-
-
-def amount(count: float) -> str:
-    """Bytes in words, such as "12 MB"."""
-    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
-        if count >= size:
-            return f"{count / size:.{0 if count >= 10 * size else 1}f} {unit}"
-    return f"{max(1, round(count / 1000))} kB"

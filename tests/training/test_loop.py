@@ -139,6 +139,18 @@ def test_two_workers_follow_the_curve_of_one(digits, digits_folder, tmp_path, fr
     assert_same(final(tmp_path / "one"), final(tmp_path / "two"), rtol=1e-3, atol=4e-5)
 
 
+def test_workers_may_come_and_go_between_starts(digits, digits_folder, tmp_path, free_port):
+    """Two, then one process, then two again, at the same global batch."""
+    parts = [settings(kimg, game="graph", model=DROPPING) for kimg in (0.064, 0.096, 0.128)]
+    train(parts[-1], digits, tmp_path / "one", World())
+    runs.train_on_two_workers(parts[0], digits_folder, tmp_path / "both", free_port)
+    events = []
+    train(parts[1], digits, tmp_path / "both", World(), events.append)
+    assert Started(64, 96, resumed=True) in events
+    runs.train_on_two_workers(parts[2], digits_folder, tmp_path / "both", free_port)
+    assert_same(final(tmp_path / "one"), final(tmp_path / "both"), rtol=1e-3, atol=4e-5)
+
+
 def test_the_gate_compares_with_what_was_before_the_first_play(digits, tmp_path, monkeypatch):
     """Even where no measurement of the curve lies before it."""
     base = settings(0.064, game="graph")

@@ -12,8 +12,8 @@ from dataset.prepare import prepare_dataset
 from dataset.store import ImageDataset
 from foundation.workers import World
 from pipelines.forecast import disk_use
-from pipelines.forecast.disk_use import NoRoom, amount, room_line, run_bytes, sizes
-from pipelines.workspace.leftovers import size_of
+from pipelines.forecast.disk_use import NoRoom, room_line, run_bytes, sizes
+from pipelines.workspace.leftovers import in_words, size_of
 from training.loop import train
 from training.methods.build import build_method
 from training.state.train_state import TrainState
@@ -55,7 +55,7 @@ def test_one_that_cannot_fit_is_refused_and_one_that_has_begun_needs_less(
         monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free=count))
 
     free(needed)
-    assert room_line(config, state, folder).endswith(f"{amount(needed)} are free")
+    assert room_line(config, state, folder).endswith(f"{in_words(needed)} are free")
     free(needed - 1)
     with pytest.raises(NoRoom, match=r"this run still writes about .* are free where .*clean --"):
         room_line(config, state, folder)
@@ -63,11 +63,6 @@ def test_one_that_cannot_fit_is_refused_and_one_that_has_begun_needs_less(
     (folder / "checkpoints" / "checkpoint-1").write_bytes(b"x" * checkpoint)
     free(needed - checkpoint)
     assert room_line(config, state, folder)
-
-
-def test_bytes_in_words():
-    words = [amount(count) for count in (3, 8_000, 1_240_000, 79_600_000_000, 2e12)]
-    assert words == ["1 kB", "8 kB", "1.2 MB", "80 GB", "2.0 TB"]
 
 
 def test_the_disk_is_that_of_a_folder_to_come(tmp_path):
