@@ -3,6 +3,7 @@
 import argparse
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -57,6 +58,28 @@ def batches(
         yield real[0][drawn], fake[0][rows], labels
 
 
+def opened(
+    config: StructureConfig, train: tuple[Set, Set], size: int, seed: int, bank: Bank
+) -> tuple[Opponent, tuple[Set, Set]]:
+    """An opponent beside its bank, and the sets that are left for it to learn from.
+
+    One that looks into a bank of fakes gets half of those to train on.
+    """
+    (real, _), _ = train
+    opponent = Opponent(config, real.shape[1], real, World(), seed)
+    opponent.open(real[: config.statistics_images], size)
+    if opponent.form.uses_bank:
+        reals, fakes = bank, None
+        if opponent.form.uses_fakes:
+            others, own = halves(train[1])
+            train = train[0], own
+            count = min(len(reals), len(others[0]))
+            fakes = reals.like(others[0][:count], others[1][:count])
+            reals = reals.first(count)
+        opponent.form.anchor(reals, fakes)
+    return opponent, train
+
+
 def accuracy_by_steps(
     config: StructureConfig,
     train: tuple[Set, Set],
@@ -69,20 +92,9 @@ def accuracy_by_steps(
     """Train one discriminator; returns {number of steps: accuracy on the test sets}.
 
     train, test: (real, fake). steps: when to measure. bank: real images of neither, for a form that
-    looks into a bank; one that looks into a bank of fakes gets half of those to train on.
+    looks into a bank.
     """
-    (real, _), _ = train
-    opponent = Opponent(config, real.shape[1], real, World(), seed)
-    opponent.open(real[: config.statistics_images], size)
-    if opponent.form.uses_bank:
-        reals, fakes = Bank.of(*bank), None
-        if opponent.form.uses_fakes:
-            others, own = halves(train[1])
-            train = train[0], own
-            count = min(len(reals), len(others[0]))
-            fakes = reals.like(others[0][:count], others[1][:count])
-            reals = reals.first(count)
-        opponent.form.anchor(reals, fakes)
+    opponent, train = opened(config, train, size, seed, Bank.of(*bank))
     found, source = {}, batches(*train, size, seed, "train")
     for step in range(max(steps) + 1):
         if step in steps:
@@ -123,8 +135,22 @@ def sight(
     return rows
 
 
-def run(options: argparse.Namespace) -> pd.DataFrame:
-    """The whole study; one row per kind, seed and number of steps."""
+@dataclass(frozen=True)
+class Material:
+    """Features of real and generated images, in sets that share no picture."""
+
+    config: StructureConfig
+    size: int
+    """Samples of each set in a batch."""
+    learned: Set
+    held_out: Set
+    bank: Set
+    train_fake: Set
+    test_fake: Set
+
+
+def material(options: argparse.Namespace) -> Material:
+    """Draws the images and looks at all through Psi; prints what Psi shows of them."""
     params = load_params(options.params)
     config, sampler = params.structure, params.sampling[options.sampler]
     dataset, denoiser = ImageDataset(options.dataset), load_denoiser(options.weights)
@@ -172,11 +198,19 @@ def run(options: argparse.Namespace) -> pd.DataFrame:
     )
     titles = [metric_entry(key).title for key in SEEN]
     print(markdown(["Psi at sigma", "images", *titles], shown))
+    size = config.batch_size or params.train.batch_size
+    return Material(config, size, learned, held_out, bank, train_fake, test_fake)
+
+
+def run(options: argparse.Namespace) -> pd.DataFrame:
+    """The whole study; one row per kind, seed and number of steps."""
+    given = material(options)
+    config, learned, held_out = given.config, given.learned, given.held_out
+    train_fake, test_fake = given.train_fake, given.test_fake
     subjects = {
         "generated": ((learned, train_fake), (held_out, test_fake)),
         "real images (floor)": (halves(learned), halves(held_out)),
     }
-    size = config.batch_size or params.train.batch_size
     steps = sorted({round(options.steps * share / 12) for share in range(13)})
     rows, total, done = [], len(options.kinds) * len(options.seeds) * len(subjects), 0
     with progress("discriminator: trained", total) as report:
@@ -184,7 +218,7 @@ def run(options: argparse.Namespace) -> pd.DataFrame:
             own = config.model_copy(update={"kind": kind})
             for seed in options.seeds:
                 for subject, (train, test) in subjects.items():
-                    found = accuracy_by_steps(own, train, test, size, steps, seed, bank)
+                    found = accuracy_by_steps(own, train, test, given.size, steps, seed, given.bank)
                     rows += [
                         {
                             "kind": kind,
