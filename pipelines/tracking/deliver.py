@@ -1,13 +1,19 @@
 """Writes to the run store what earlier processes could not write to it."""
 
 import os
+import socket
+import time
 from pathlib import Path
 
+from foundation.counted import counted
 from pipelines.tracking.live_run import one_line, say
 from pipelines.tracking.open_runs import open_child, open_parent
 from pipelines.tracking.provenance import is_dead
 from pipelines.tracking.run_store import RunStore
 from pipelines.tracking.spool import WAITING, Waiting, read_waiting, store_key, write_waiting
+
+QUIET_S = 600.0
+"""A file to which another machine has added nothing for so long is delivered."""
 
 
 def deliver(store: RunStore, root: Path) -> None:
@@ -21,7 +27,9 @@ def deliver(store: RunStore, root: Path) -> None:
         try:
             with store.lock:
                 waiting = read_waiting(path)
-                if waiting is not None and (waiting.header["store"] != key or _in_use(waiting)):
+                if waiting is not None and (
+                    waiting.header["store"] != key or _in_use(waiting, time.time() - _age(path))
+                ):
                     continue
                 if waiting is not None:
                     write_waiting(store, _run_of(store, waiting), waiting)
@@ -32,13 +40,19 @@ def deliver(store: RunStore, root: Path) -> None:
             say(f"MLflow: what waits in {path} was not delivered: {one_line(error)}")
             continue
         if waiting is not None:
-            what = f"numbers of {waiting.header['stage']} that waited are written now"
-            say(f"MLflow: {len(waiting.metrics)} {what}")
+            count = counted(len(waiting.metrics), "number")
+            say(f"MLflow: wrote {count} of {waiting.header['stage']} that had waited")
 
 
-def _in_use(waiting: Waiting) -> bool:
-    """Whether another living process may still add to what waits."""
+def _in_use(waiting: Waiting, seconds: float) -> bool:
+    """Whether another living process may still add to what waits.
+
+    seconds: since something was added. Of a process on another machine nothing else is known: one
+    that lives adds every few seconds while the store fails.
+    """
     process = waiting.header["process"]
+    if process.get("process.host") != socket.gethostname():
+        return seconds < QUIET_S
     return process.get("process.pid") != str(os.getpid()) and not is_dead(process)
 
 

@@ -1,6 +1,7 @@
 """Numbers that the run store did not take wait on disk, and a later start delivers them once."""
 
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -113,7 +114,7 @@ def test_a_store_that_never_opened_gets_the_whole_run_later(root, capfd):
     (root / "mlflow.db").write_bytes(stored)
     with start("evaluate", root, "b1") as judged:
         pass
-    assert "MLflow: 1 numbers of train that waited are written now" in capfd.readouterr().err
+    assert "MLflow: wrote 1 number of train that had waited" in capfd.readouterr().err
     assert not waiting(root)
     store = open_run_store(CONFIG, root)
     (trained,) = store.search({"stage": "train"})
@@ -168,9 +169,16 @@ def test_what_a_living_process_or_another_store_keeps_is_left(root, tmp_path):
     finally:
         other.kill()
         other.wait()
+    away = {**header, "process": {**header["process"], "process.host": "node7"}}
+    Spool(root, away).add(metrics=[("loss", 2.0, 6, 1)])
     with start("summarize", root, "e1"):
         pass
-    assert len(waiting(root)) == 1 and points(root, run.run_id) == [(5, 1.0)]
+    assert len(waiting(root)) == 2 and points(root, run.run_id) == [(5, 1.0)]
+    for path in waiting(root):
+        os.utime(path, (0, 0))  # another machine that has long been silent
+    with start("summarize", root, "e1"):
+        pass
+    assert len(waiting(root)) == 1 and points(root, run.run_id) == [(5, 1.0), (6, 2.0)]
 
 
 def test_a_file_that_a_kill_cut_off_is_read_as_far_as_it_goes(tmp_path):
