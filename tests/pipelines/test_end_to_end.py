@@ -155,39 +155,6 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob(".runs/train-*/checkpoints/checkpoint-*.safetensors"))
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_kill_9_and_the_same_command_resumes(clone, tmp_path, workers):
-    for attempt in range(3):
-        work = Clone(
-            tmp_path / f"killed{attempt}",
-            cluster={"num_workers": workers},
-            tracking={"enabled": False},
-        )
-        shutil.copytree(clone.folder / "outputs" / "dataset", work.folder / "outputs" / "dataset")
-        process = work.start("python", "-m", "pipelines.train")
-        deadline = time.time() + 240
-        while len(checkpoints(work.folder)) < 2 and time.time() < deadline:
-            assert process.poll() is None, process.stdout.read()
-            time.sleep(0.02)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        newest = checkpoints(work.folder)[-1]
-        nimg = int(newest.stem.split("-")[1])
-        assert nimg < 512, "the run was over before it could be killed"
-        out = work.run("python", "-m", "pipelines.train")
-        if "is finished" not in out:
-            break  # else Ray's workers, which outlive their driver by seconds, had ended the run
-    assert "resum" in out.lower(), out
-    whole = json.loads((clone.folder / "outputs/train/train.json").read_text())
-    again = json.loads((work.folder / "outputs/train/train.json").read_text())
-    assert again["final"]["loss"] == pytest.approx(whole["final"]["loss"], rel=1e-3)
-    curves = [
-        (f / "outputs/train/curves.csv").read_text().splitlines()
-        for f in (work.folder, clone.folder)
-    ]
-    assert [row.split(",")[0] for row in curves[0]] == [row.split(",")[0] for row in curves[1]]
-
-
 def test_ctrl_c_under_ray_is_told_and_tracked_as_such(clone, tmp_path):
     """Ray Train puts its own handler in the place of Python's.
 

@@ -134,8 +134,8 @@ def ray_workers(process):
     return found
 
 
-def test_a_killed_worker_and_sigterm_to_the_driver_cost_no_bit(prepared, tmp_path):
-    """Two Ray workers: one is killed at work, and the rest of the run goes on by itself."""
+def test_killed_workers_and_drivers_and_sigterm_cost_no_bit_on_ray(prepared, tmp_path):
+    """Two Ray workers: one is killed at work, then the driver with its Ray, then comes SIGTERM."""
     with_ray = {"num_workers": 2, "max_failures": 1}
     whole = once_more(prepared, tmp_path / "whole", cluster=with_ray)
     whole.run(*TRAIN)
@@ -147,8 +147,13 @@ def test_a_killed_worker_and_sigterm_to_the_driver_cost_no_bit(prepared, tmp_pat
         assert process.poll() is None, process.stdout.read()
         time.sleep(0.02)
     ray_workers(process)[-1].kill()
-    at_kill = lines(work)
-    wait_for_steps(work, process, at_kill + 10)  # it has begun again, and gone beyond
+    wait_for_steps(work, process, lines(work) + 10)  # Ray has begun again, and gone beyond
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert 0 < saved(work)[-1] < 6400
+
+    process = work.start(*TRAIN)  # it waits for workers that outlive their driver by seconds
+    wait_for_steps(work, process, lines(work) + 10)
     process.send_signal(signal.SIGTERM)
     said, _ = process.communicate(timeout=120)
     assert process.returncode == 75 and "Traceback" not in said, said

@@ -133,7 +133,8 @@ def test_hidden_states_are_those_of_the_formulas_and_padding_changes_none(kind):
 
 
 def test_hidden_states_are_those_of_transformers():
-    transformers = pytest.importorskip("transformers")
+    import transformers
+
     sizes = {"hidden_size": WIDTH, "num_attention_heads": HEADS, "num_hidden_layers": LAYERS}
     sizes |= {"intermediate_size": INNER, "vocab_size": len(VOCABULARY)}
     torch.manual_seed(0)

@@ -29,7 +29,6 @@ def whole(digits, tmp_path_factory):
     ("after", "left", "named"),
     [
         (48, 0, "snapshots/000000000064-0.05.safetensors"),
-        (48, 200_000, "snapshots/000000000064-0.1.safetensors"),
         (64, 100_000, "checkpoints/checkpoint-000000000080.safetensors"),
         (80, 1_100_000, "checkpoints/checkpoint-000000000096.safetensors"),
     ],
