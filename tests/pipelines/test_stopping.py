@@ -25,6 +25,16 @@ LONG = {"cluster": {"num_workers": 0, "checkpoint_every_s": 3600}, "train": {"to
 """Long enough to be met at work; no checkpoint is due before its end."""
 
 
+@pytest.fixture(autouse=True, scope="module")
+def heard():
+    """Children hear signals, also where the tests were started by nohup or in the background."""
+    ways = {signal.SIGHUP: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
+    before = {number: signal.signal(number, way) for number, way in ways.items()}
+    yield
+    for number, way in before.items():
+        signal.signal(number, way)
+
+
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
     clone = Clone(tmp_path_factory.mktemp("prepared"), **LONG)

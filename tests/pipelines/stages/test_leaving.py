@@ -15,6 +15,16 @@ from training.state.leaving import LEAVE, TrainingStopped
 ALL = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
+@pytest.fixture(autouse=True)
+def heard():
+    """Signals are heard, also where the tests were started by nohup or in the background."""
+    ways = {signal.SIGHUP: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
+    before = {number: signal.signal(number, way) for number, way in ways.items()}
+    yield
+    for number, way in before.items():
+        signal.signal(number, way)
+
+
 def send(number):
     os.kill(os.getpid(), number)
 
