@@ -135,8 +135,13 @@ def survive(
     settings: "RunSettings", dataset: "ImageDataset", folder: Path, times: int, dice: random.Random
 ) -> Told:
     """Kill runs of these settings in `folder` so many times, and compare each that has ended."""
+    from foundation.workers import World
+    from training.methods.build import build_method
+    import training.loop  # noqa: F401
     from training.state.checkpoint import checkpoint_nimg, checkpoints
 
+    # Imports all that a training needs, which its copies then have: kills meet steps, not imports.
+    build_method(settings, dataset, World())
     begun = time.monotonic()
     _, status = os.waitpid(start(settings, dataset, folder / "whole"), 0)
     seconds = time.monotonic() - begun
