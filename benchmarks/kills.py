@@ -135,9 +135,9 @@ def survive(
     settings: "RunSettings", dataset: "ImageDataset", folder: Path, times: int, dice: random.Random
 ) -> Told:
     """Kill runs of these settings in `folder` so many times, and compare each that has ended."""
+    import training.loop  # noqa: F401
     from foundation.workers import World
     from training.methods.build import build_method
-    import training.loop  # noqa: F401
     from training.state.checkpoint import checkpoint_nimg, checkpoints
 
     # Imports all that a training needs, which its copies then have: kills meet steps, not imports.
