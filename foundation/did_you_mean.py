@@ -33,4 +33,4 @@ def check_name(kind: str, name: str, known: Iterable[str]) -> None:
     """Raise ValueError naming the most similar known name when `name` is not in `known`."""
     names = list(known)
     if name not in names:
-        raise ValueError(f"unknown {kind} {name!r}{spelling_hint(name, names)}")
+        raise ValueError(f"unknown {kind} {name!r:.80}{spelling_hint(name, names)}")

@@ -27,7 +27,7 @@ def attribute_problems(params: "Params") -> Iterator[str]:
             wanted = entry.guiding_attribute
             if wanted is not None and wanted not in params.attributes:
                 hint = spelling_hint(wanted, params.attributes) or ": define it there"
-                yield f"{where}.attribute: {wanted!r} is not a name under attributes{hint}"
+                yield f"{where}.attribute: {wanted!r:.80} is not a name under attributes{hint}"
             if entry.needs.attribute and wanted is None and name in params.samplers:
                 yield (
                     f"{where}: {entry.kind} needs a predictor of the very weights that it guides: "
@@ -39,7 +39,7 @@ def attribute_problems(params: "Params") -> Iterator[str]:
             for value in getattr(entry, "target", {}):
                 if values is not None and value not in values:
                     yield (
-                        f"{where}.target: {value!r} is not one of the values of attribute "
+                        f"{where}.target: {value!r:.80} is not one of the values of attribute "
                         f"{wanted}{spelling_hint(value, values)}"
                     )
 

@@ -130,7 +130,8 @@ def _method(params: "Params") -> Iterator[str]:
     if elsewhere is not None:
         yield elsewhere
     elif method not in METHODS:
-        yield f"train.method: {method!r} is no method of training{spelling_hint(method, METHODS)}"
+        hint = spelling_hint(method, METHODS)
+        yield f"train.method: {method!r:.80} is no method of training{hint}"
 
 
 def _model(params: "Params") -> Iterator[str]:
@@ -226,7 +227,7 @@ def _samplers(params: "Params") -> Iterator[str]:
     for name in dict.fromkeys(params.samplers):
         if name not in params.sampling:
             hint = spelling_hint(name, params.sampling)
-            yield f"samplers: {name!r} is not a name under sampling{hint}"
+            yield f"samplers: {name!r:.80} is not a name under sampling{hint}"
             continue
         sampler = params.sampling[name]
         if sampler.adapter and not params.model.adapter_rank:

@@ -19,7 +19,7 @@ def student_problems(params: "Params") -> Iterator[str]:
     for name in dict.fromkeys(params.distil):
         if name not in params.students:
             hint = spelling_hint(name, params.students) or ", which is empty: describe it there"
-            yield f"distil: {name!r} is not a name under students{hint}"
+            yield f"distil: {name!r:.80} is not a name under students{hint}"
     if len(set(params.distil)) != len(params.distil):
         yield "distil: a name is listed twice"
     for name, student in params.students.items():
@@ -52,7 +52,7 @@ def _samplers(
     for name in dict.fromkeys(student.samplers):
         if name not in sampling:
             hint = spelling_hint(name, sampling)
-            yield f"{key}.samplers: {name!r} is not a name under sampling{hint}"
+            yield f"{key}.samplers: {name!r:.80} is not a name under sampling{hint}"
             continue
         part, why = student_refusal(sampling[name], student.levels, student.follows_paths)
         if why:

@@ -127,7 +127,7 @@ class Sweep:
         if name not in base.sampling:
             hint = spelling_hint(name, base.sampling)
             raise ParamsError(
-                f"{self.where}: evaluation.sampler: {name!r} is not among the "
+                f"{self.where}: evaluation.sampler: {name!r:.80} is not among the "
                 f"samplers of params.yaml{hint}"
             )
         if student is not None and name not in own:
@@ -182,8 +182,9 @@ class Sweep:
         if self.student is not None:  # which has no denoising loss
             known = [name for name in known if not name.startswith("held_out/")]
         if metric not in known:
+            hint = spelling_hint(metric, known)
             raise ParamsError(
-                f"{self.where}: metric: no trial reports {metric!r}{spelling_hint(metric, known)}; "
+                f"{self.where}: metric: no trial reports {metric!r:.80}{hint}; "
                 f"there are {', '.join(known)}"
             )
         if self.config.mode == "max" and self.objective != metric:

@@ -36,7 +36,9 @@ def swept_student(space: Iterable[str], base: Params, where: str) -> str | None:
     name = names[0]
     if name not in base.students:
         hint = spelling_hint(name, base.students) or ", which is empty: describe it there"
-        raise ParamsError(f"{where}: space: {own[0]}: {name!r} is not a name under students{hint}")
+        raise ParamsError(
+            f"{where}: space: {own[0]}: {name!r:.80} is not a name under students{hint}"
+        )
     if name not in base.distil:
         raise ParamsError(
             f"{where}: space: {own[0]}: distil does not list {name}, so that the whole pipeline "
