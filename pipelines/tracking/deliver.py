@@ -50,7 +50,7 @@ def _in_use(waiting: Waiting, seconds: float) -> bool:
     seconds: since something was added. Of a process on another machine nothing else is known: one
     that lives adds every few seconds while the store fails.
     """
-    process = waiting.header["process"]
+    process = waiting.header["child_tags"]
     if process.get("process.host") != socket.gethostname():
         return seconds < QUIET_S
     return process.get("process.pid") != str(os.getpid()) and not is_dead(process)
@@ -64,16 +64,12 @@ def _run_of(store: RunStore, waiting: Waiting) -> str:
         run.info.run_id for run in store.search({"pipeline": header["pipeline"]})
     }:
         return str(known)
-    tags, process = header["tags"], header["process"]
-    owner = {**tags, **header["owner"]}
-    parent, was_finished = open_parent(store, header["flat"], header["pipeline"], owner)
+    parent, was_finished = open_parent(store, header)
     if was_finished:
         store.client.set_terminated(parent.run_id, "FINISHED")
     if header["level"] == "parent":
         return parent.run_id
-    names = {name: header[name] for name in ("stage", "item", "fingerprint")}
-    own = {**tags, **process}
-    run = open_child(store, parent, names, header["pipeline"], header["own"], False, own)
+    run = open_child(store, parent, header)
     if not was_finished and waiting.status not in (None, "FINISHED"):
         store.client.set_terminated(parent.run_id, waiting.status)
     return run.run_id

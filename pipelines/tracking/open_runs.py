@@ -16,14 +16,13 @@ from pipelines.tracking.run_names import (
 from pipelines.tracking.run_store import RunStore
 
 
-def open_parent(
-    store: RunStore, flat: Mapping[str, Any], tag: str, tags_now: Mapping[str, str]
-) -> tuple[StageRun, bool]:
+def open_parent(store: RunStore, stage: Mapping[str, Any]) -> tuple[StageRun, bool]:
     """Find or create the parent: (the run, whether it was FINISHED, so that this stage ends it).
 
-    flat: all settings by dotted key. tag: of the pipeline. tags_now: of the process.
+    stage: `pipeline` (its tag), `flat` (settings by dotted key), `parent_tags` (of the process).
     """
-    now: dict[str, Any] = {"level": "parent", "pipeline": tag, **tags_now}
+    tag, flat = stage["pipeline"], stage["flat"]
+    now: dict[str, Any] = {"level": "parent", "pipeline": tag, **stage["parent_tags"]}
     with store.lock:
         store.mark_dead_killed(tag)
         found = store.search({"level": "parent", "pipeline": tag})
@@ -48,16 +47,14 @@ def open_parent(
 
 
 def open_child(
-    store: RunStore,
-    parent: StageRun,
-    names: Mapping[str, str | None],
-    pipeline_tag: str,
-    own_params: Mapping[str, Any],
-    fresh: bool,
-    tags_now: Mapping[str, str],
+    store: RunStore, parent: StageRun, stage: Mapping[str, Any], *, fresh: bool = False
 ) -> StageRun:
-    """Resume the child of the same stage, item and fingerprint (`names`), or create it."""
-    tags = {"mlflow.parentRunId": parent.run_id, "level": "stage", "pipeline": pipeline_tag}
+    """Resume the child of the same stage, item and fingerprint, or create it.
+
+    stage: these three, `pipeline`, `own` (the params it logs), `child_tags` (of the process).
+    """
+    names = {name: stage[name] for name in ("stage", "item", "fingerprint")}
+    tags = {"mlflow.parentRunId": parent.run_id, "level": "stage", "pipeline": stage["pipeline"]}
     tags |= {name: value for name, value in names.items() if value is not None}
     name = child_name(str(names["stage"]), names["item"])
     with store.lock:
@@ -66,10 +63,10 @@ def open_child(
                 continue
             run = StageRun(store, found.info.run_id, resumed=True, parent=parent)
             store.resume(found, name)
-            run.set_tags(tags_now)
+            run.set_tags(stage["child_tags"])
             return run
-        run = StageRun(store, store.create(name, {**tags, **tags_now}), parent=parent)
-        store.write(run.run_id, params=own_params)
+        run = StageRun(store, store.create(name, {**tags, **stage["child_tags"]}), parent=parent)
+        store.write(run.run_id, params=stage["own"])
         return run
 
 

@@ -8,6 +8,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,8 +37,8 @@ class Waiting:
 class Spool:
     """The file in which numbers and tags of one run wait; it is made when something waits.
 
-    header: whose they are; `store_key` of the run store, `process` tags, and either `run_id` or
-    what `deliver` needs to make the run.
+    header: whose they are: `store` (store_key), `stage`, `level`, the `run_id` if the run is there
+    already, and what `deliver` needs to make it.
     """
 
     def __init__(self, root: Path, header: Mapping[str, Any]):
@@ -52,12 +53,16 @@ class Spool:
     ) -> bool:
         """Append what could not be written; returns whether it is on the disk."""
         entry = {"metrics": list(metrics), "tags": dict(tags or {}), "status": status}
-        lines = [entry] if self.path.exists() else [self._header, entry]
+        begun = self.path.exists()
+        lines = [entry] if begun else [self._header, entry]
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a") as stream:
-                stream.write("".join(json.dumps(line, default=str) + "\n" for line in lines))
+            with self.path.open("a") as stream:  # each line begins anew: a full disk cuts lines off
+                stream.write("".join("\n" + json.dumps(line, default=str) for line in lines))
         except OSError:
+            if not begun:  # no file without its whole header
+                with suppress(OSError):
+                    self.clear()
             return False
         return True
 

@@ -62,34 +62,38 @@ def stage_run(
     """
     run, ends_parent, monitor = StageRun(), stage == "summarize", None
     if params.tracking.enabled:
-        flat = flatten(params.model_dump(mode="json"))
-        if param_keys is None:
-            from pipelines.workspace.stage_code import STAGE_PARAMS
-
-            param_keys = STAGE_PARAMS.get(stage, ())
-        own = select(flat, param_keys)
-        names = {"stage": stage, "item": item, "fingerprint": fingerprint}
-        logged = {} if stage in WITH_PICTURES else own
-        tags, process, owner = _tags_now(), process_tags(), owner_tags()
-        header: dict[str, Any] = {**names, "pipeline": pipeline_tag, "flat": flat, "own": logged}
-        header |= {"process": process, "tags": tags, "owner": owner}
+        header: dict[str, Any] = {}
         try:
-            header["store"] = store_key(store_address(params.tracking, Path(root).resolve()))
+            flat = flatten(params.model_dump(mode="json"))
+            if param_keys is None:
+                from pipelines.workspace.stage_code import STAGE_PARAMS
+
+                param_keys = STAGE_PARAMS.get(stage, ())
+            own = select(flat, param_keys)
+            now = _tags_now()
+            header = {
+                "store": store_key(store_address(params.tracking, Path(root).resolve())),
+                **{"stage": stage, "item": item, "fingerprint": fingerprint},
+                "pipeline": pipeline_tag,
+                "flat": flat,
+                "own": {} if stage in WITH_PICTURES else own,
+                "parent_tags": {**now, **owner_tags()},
+                "child_tags": {**now, **process_tags()},
+            }
             store = open_run_store(params.tracking, root)
             deliver(store, root)
-            parent, was_finished = open_parent(store, flat, pipeline_tag, {**tags, **owner})
+            parent, was_finished = open_parent(store, header)
             ends_parent = ends_parent or was_finished
-            run = open_child(store, parent, names, pipeline_tag, logged, fresh, {**tags, **process})
+            run = open_child(store, parent, header, fresh=fresh)
             for one, level in ((run, "stage"), (parent, "parent")):
                 one.spool = Spool(root, {**header, "level": level, "run_id": one.run_id})
-            if not logged:
+            if not header["own"]:
                 run.log_dict(own, "params.json")
             run.set_tags({"mlflow.note.content": notes} if notes else {})
             monitor = system_monitor(store, run) if params.tracking.system_metrics else None
         except Exception as error:
-            known = "store" in header
-            run = StageRun(spool=Spool(root, {**header, "level": "stage"}) if known else None)
-            waits = "; its numbers wait in .runs for a later start" if known else ""
+            run = StageRun(spool=Spool(root, {**header, "level": "stage"}) if header else None)
+            waits = "; its numbers wait in .runs for a later start" if header else ""
             say(f"MLflow did not start; {stage} goes on without tracking{waits}: {one_line(error)}")
     status, failure = "FINISHED", None
     try:

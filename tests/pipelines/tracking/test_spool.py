@@ -160,7 +160,7 @@ def test_what_a_living_process_or_another_store_keeps_is_left(root, tmp_path):
     try:
         import psutil
 
-        living = {**header, "process": process_tags(psutil.Process(other.pid))}
+        living = {**header, "child_tags": process_tags(psutil.Process(other.pid))}
         Spool(root, living).add(metrics=[("loss", 1.0, 5, 1)])
         Spool(root, {**header, "store": "elsewhere"}).add(metrics=[("loss", 1.0, 6, 1)])
         with start("evaluate", root, "e1"):
@@ -169,7 +169,7 @@ def test_what_a_living_process_or_another_store_keeps_is_left(root, tmp_path):
     finally:
         other.kill()
         other.wait()
-    away = {**header, "process": {**header["process"], "process.host": "node7"}}
+    away = {**header, "child_tags": {**header["child_tags"], "process.host": "node7"}}
     Spool(root, away).add(metrics=[("loss", 2.0, 6, 1)])
     with start("summarize", root, "e1"):
         pass
@@ -190,10 +190,22 @@ def test_a_file_that_a_kill_cut_off_is_read_as_far_as_it_goes(tmp_path):
     for cut in range(len(whole)):
         spool.path.write_text(whole[:cut])
         found = read_waiting(spool.path)
-        count = whole[:cut].count("\n")
-        assert (found is None) == (count < 1 and not complete(whole[:cut]))
+        there = sum(map(complete, whole[:cut].splitlines()))
+        assert (found is None) == (there == 0)
         if found is not None:
-            assert len(found.metrics) in (max(0, count - 1), count)
+            assert len(found.metrics) == there - 1
+            spool.add(metrics=[("loss", 3.0, 7, 1)])  # what comes after a cut is whole
+            assert read_waiting(spool.path).metrics[there - 1 :] == [("loss", 3.0, 7, 1)]
+
+
+def test_a_disk_without_room_for_the_header_leaves_no_file(tmp_path):
+    disks = SimpleNamespace(**run_path(str(Path(__file__).parents[2] / "small_disk.py")))
+    with disks.small_disk(tmp_path / "disk", 1) as disk:
+        spool = Spool(disk, {"store": "key", "stage": "train", "flat": {"a": "x" * 60_000}})
+        filler = disks.fill(disk, 20_000)
+        assert not spool.add(metrics=[("loss", 1.0, 5, 1)]) and spool.read() is None
+        filler.unlink()
+        assert spool.add(metrics=[("loss", 1.0, 5, 1)]) and len(spool.read().metrics) == 1
 
 
 def complete(text):
