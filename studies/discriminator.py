@@ -15,13 +15,10 @@ First it prints what Psi shows: metrics of local structure in its features, for 
 Psi, a discriminator has nothing to learn.
 """
 
-import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.console.command import check_argument, check_images
-from pipelines.params import load_params
 from pipelines.reporting.figures import COLOURS, INK, new_figure, png, style
+from studies.discriminator_options import make_parser, parse
 from studies.tables import markdown
 
 if TYPE_CHECKING:
@@ -58,33 +55,9 @@ def draw(table: "pd.DataFrame") -> bytes:
 
 def main(arguments: list[str] | None = None) -> None:
     """Train, measure, draw."""
-    parser = argparse.ArgumentParser(
-        prog="python -m studies.discriminator",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add("weights", type=Path, help="weights file (.safetensors)")
-    add("--params", default="params.yaml", help="default: %(default)s")
-    add("--sampler", required=True, help="a name under `sampling`")
-    add("--kinds", default="graph,per_sample", help="default: %(default)s")
-    add("--seeds", default="0,1,2", help="default: %(default)s")
-    add("--steps", type=int, default=600, help="default: %(default)s")
-    add("--images", type=int, default=2048, help="of each test set (default: %(default)s)")
-    add("--dataset", type=Path, default=Path("outputs/dataset"), metavar="FOLDER")
-    add("--out", type=Path, default=Path("reports/studies/discriminator"), metavar="FOLDER")
-    options = parser.parse_args(arguments)
-    options.kinds = options.kinds.split(",")
-    unknown = set(options.kinds) - set(KINDS)
-    if unknown:
-        parser.error(f"--kinds {', '.join(unknown)}: those that learn are {', '.join(KINDS)}")
+    parser = make_parser("discriminator", __doc__, "graph,per_sample", 600, 2048)
+    options = parse(parser, arguments, KINDS, 1)
     try:
-        check_images("--images", options.images)
-        check_argument("--steps", options.steps, 1, 10_000_000, "it has learned long before")
-        options.seeds = [int(part) for part in options.seeds.split(",")]
-        names = load_params(options.params).sampling
-        if options.sampler not in names:
-            parser.error(f"--sampler {options.sampler}: params name {', '.join(names)}")
         from studies.discriminator_accuracy import run  # needs torch
 
         table = run(options)

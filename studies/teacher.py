@@ -18,11 +18,8 @@ edge to a neighbour has done. Forms without an opponent (law, kernel, fd) learn 
 followed. Writes teacher.csv.
 """
 
-import argparse
-from pathlib import Path
-
-from pipelines.console.command import check_argument, check_images
-from pipelines.params import load_params
+from pipelines.console.command import check_argument
+from studies.discriminator_options import make_parser, parse
 from studies.tables import markdown, spread
 
 KINDS = (
@@ -33,40 +30,17 @@ KINDS = (
 
 def main(arguments: list[str] | None = None) -> None:
     """Train, follow, measure."""
-    parser = argparse.ArgumentParser(
-        prog="python -m studies.teacher",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser("teacher", __doc__, ",".join(KINDS), 300, 1024)
     add = parser.add_argument
-    add("weights", type=Path, help="weights file (.safetensors)")
-    add("--params", default="params.yaml", help="default: %(default)s")
-    add("--sampler", required=True, help="a name under `sampling`")
-    add("--kinds", default=",".join(KINDS), help="default: %(default)s")
-    add("--seeds", default="0,1,2", help="default: %(default)s")
-    add("--steps", type=int, default=300, help="of the discriminator (default: %(default)s)")
     add("--moves", type=int, default=20, help="default: %(default)s")
     add("--length", type=float, default=0.3, help="default: %(default)s")
     add("--noise", type=float, default=0.3, help="default: %(default)s")
-    add("--images", type=int, default=1024, help="of each test set (default: %(default)s)")
-    add("--dataset", type=Path, default=Path("outputs/dataset"), metavar="FOLDER")
-    add("--out", type=Path, default=Path("reports/studies/teacher"), metavar="FOLDER")
-    options = parser.parse_args(arguments)
-    options.kinds = options.kinds.split(",")
-    unknown = set(options.kinds) - set(KINDS)
-    if unknown:
-        parser.error(f"--kinds {', '.join(sorted(unknown))}: known are {', '.join(KINDS)}")
+    options = parse(parser, arguments, KINDS, 0)
     try:
-        check_images("--images", options.images)
-        check_argument("--steps", options.steps, 0, 10_000_000, "it has learned long before")
         check_argument("--moves", options.moves, 1, 10_000, "it has arrived long before")
         for name in ("length", "noise"):
             if not 0 < getattr(options, name) <= 10:
                 parser.error(f"--{name}: give a number above 0 and at most 10")
-        options.seeds = [int(part) for part in options.seeds.split(",")]
-        names = load_params(options.params).sampling
-        if options.sampler not in names:
-            parser.error(f"--sampler {options.sampler}: params name {', '.join(names)}")
         from studies.teacher_moves import COLUMNS, run  # needs torch
 
         table = run(options)

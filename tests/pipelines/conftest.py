@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,16 @@ def dvc_cache(tmp_path_factory):
     """One cache of DVC for all clones of a session, also of several test processes."""
     folder = tmp_path_factory.getbasetemp()
     return (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "dvc-cache"
+
+
+@pytest.fixture(scope="module")
+def signals_heard():
+    """SIGHUP and SIGINT are heard, also where nohup or a background job began the tests."""
+    ways = {signal.SIGHUP: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
+    before = {number: signal.signal(number, way) for number, way in ways.items()}
+    yield
+    for number, way in before.items():
+        signal.signal(number, way)
 
 
 @pytest.fixture

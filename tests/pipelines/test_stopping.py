@@ -18,21 +18,14 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from clone import Clone
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [
+    *(pytest.mark.slow, pytest.mark.timeout(600)),
+    pytest.mark.usefixtures("signals_heard"),
+]
 
 TRAIN = ("python", "-m", "pipelines.train")
 LONG = {"cluster": {"num_workers": 0, "checkpoint_every_s": 3600}, "train": {"total_kimg": 6.4}}
 """Long enough to be met at work; no checkpoint is due before its end."""
-
-
-@pytest.fixture(autouse=True, scope="module")
-def heard():
-    """Children hear signals, also where the tests were started by nohup or in the background."""
-    ways = {signal.SIGHUP: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
-    before = {number: signal.signal(number, way) for number, way in ways.items()}
-    yield
-    for number, way in before.items():
-        signal.signal(number, way)
 
 
 @pytest.fixture(scope="module")

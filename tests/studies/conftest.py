@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+import yaml
 
 import evaluation.classifier
 from dataset.config import DatasetConfig
@@ -40,3 +41,19 @@ def material(tmp_path_factory) -> SimpleNamespace:
         ema=folder / "ema",
         weights=Path(folder / "ema" / "0.1.safetensors"),
     )
+
+
+@pytest.fixture(scope="module")
+def few_steps(material, tmp_path_factory):
+    """few_steps(structure): arguments of a study with these settings, and a sampler `few`."""
+
+    def arguments(structure: dict) -> list[str]:
+        raw = yaml.safe_load((Path(__file__).parents[2] / "params.yaml").read_text())
+        raw["structure"] |= {"width": 16, "batch_size": 32, "gamma": 0.1, "lr": 0.005, **structure}
+        raw["sampling"] = {"few": {"solver": "ddim", "grid": "karras", "steps": 3}}
+        raw["samplers"] = ["few"]
+        path = tmp_path_factory.mktemp("params") / "params.yaml"
+        path.write_text(yaml.safe_dump(raw))
+        return [str(material.weights), "--params", str(path), "--dataset", str(material.dataset)]
+
+    return arguments

@@ -1,31 +1,14 @@
 """The discriminator's study: an untrained denoiser is seen through, real images are not."""
 
-from pathlib import Path
-
 import pandas as pd
 import pytest
-import yaml
 
 from studies.discriminator import main
 
-PARAMS = Path(__file__).parents[2] / "params.yaml"
-
 
 @pytest.fixture(scope="module")
-def line(material, tmp_path_factory) -> list[str]:
-    raw = yaml.safe_load(PARAMS.read_text())
-    raw["structure"] |= {
-        "width": 16,
-        "batch_size": 32,
-        "gamma": 0.1,
-        "lr": 0.005,
-        "feature_sigmas": [0.05, 0.5],
-    }
-    raw["sampling"] = {"few": {"solver": "ddim", "grid": "karras", "steps": 3}}
-    raw["samplers"] = ["few"]
-    path = tmp_path_factory.mktemp("params") / "params.yaml"
-    path.write_text(yaml.safe_dump(raw))
-    return [str(material.weights), "--params", str(path), "--dataset", str(material.dataset)]
+def line(few_steps) -> list[str]:
+    return few_steps({"feature_sigmas": [0.05, 0.5]})
 
 
 def test_tells_generated_images_and_not_real_ones(line, tmp_path, capsys):

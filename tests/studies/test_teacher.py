@@ -1,26 +1,14 @@
 """The study of discriminators as teachers: whom one follows back to where noise was added."""
 
-from pathlib import Path
-
 import pandas as pd
 import pytest
-import yaml
 
 from studies.teacher import main
 
-PARAMS = Path(__file__).parents[2] / "params.yaml"
-
 
 @pytest.fixture(scope="module")
-def line(material, tmp_path_factory) -> list[str]:
-    raw = yaml.safe_load(PARAMS.read_text())
-    raw["structure"] |= {"width": 16, "batch_size": 32, "gamma": 0.1, "lr": 0.005}
-    raw["structure"] |= {"bank_images": 400, "tangent_neighbours": 16, "tangent_dims": 6}
-    raw["sampling"] = {"few": {"solver": "ddim", "grid": "karras", "steps": 3}}
-    raw["samplers"] = ["few"]
-    path = tmp_path_factory.mktemp("params") / "params.yaml"
-    path.write_text(yaml.safe_dump(raw))
-    return [str(material.weights), "--params", str(path), "--dataset", str(material.dataset)]
+def line(few_steps) -> list[str]:
+    return few_steps({"bank_images": 400, "tangent_neighbours": 16, "tangent_dims": 6})
 
 
 def test_the_residual_leads_back_and_random_edges_do_not(line, tmp_path, capsys):

@@ -12,17 +12,8 @@ from pipelines.tracking.stop_signals import SAVED, STOPPED
 from training.events import Left, Started, Stepped
 from training.state.leaving import LEAVE, TrainingStopped
 
+pytestmark = pytest.mark.usefixtures("signals_heard")
 ALL = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
-
-
-@pytest.fixture(autouse=True)
-def heard():
-    """Signals are heard, also where the tests were started by nohup or in the background."""
-    ways = {signal.SIGHUP: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
-    before = {number: signal.signal(number, way) for number, way in ways.items()}
-    yield
-    for number, way in before.items():
-        signal.signal(number, way)
 
 
 def send(number):
