@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from foundation.json_files import read_object
 from pipelines.checkup.run_so_far import finished, published, run_folder
-from pipelines.forecast.disk_use import KEPT_CHECKPOINTS, free_bytes
+from pipelines.forecast.disk_use import free_bytes, run_bytes
 from pipelines.settings.schema import Params
 from pipelines.workspace.leftovers import size_of
 from pipelines.workspace.paths import DATASET, EMA, LATENTS, STUDENTS, dvc_root, length_name
@@ -27,11 +27,12 @@ def disk_needed(
     needed = LEAST_DISK_GB * 1e9 + latent_bytes(params)
     if found is None:
         return needed
-    snapshots = params.ema.snapshots * len(params.ema.tracked) * found.parameter_bytes
+    settings, weights = params.run_settings(), found.parameter_bytes
+    snapshots = run_bytes(settings, 0, weights)
     folder = run_folder(params)
     averages = [EMA / f"{length_name(length)}.safetensors" for length in params.ema.lengths]
     if folder is None or not finished(folder):
-        whole = KEPT_CHECKPOINTS * found.checkpoint_bytes + snapshots
+        whole = run_bytes(settings, found.checkpoint_bytes, weights)
         needed += max(0.0, whole - (size_of([folder]) if folder is not None else 0))
     elif published(folder):
         snapshots = 0
@@ -48,9 +49,9 @@ def _of_student(params: Params, name: str, found: "Measured") -> float:
     missing = sum(not path.exists() for path in averages) * found.parameter_bytes
     if folder is not None and finished(folder):
         return float(missing)
-    snapshots = student.snapshots * len(params.ema.tracked) * found.parameter_bytes
+    settings = params.student_settings(name)
     pairs = student.pairs_needed * found.image_bytes
-    whole = KEPT_CHECKPOINTS * found.checkpoint_bytes + snapshots + pairs
+    whole = run_bytes(settings, found.checkpoint_bytes, found.parameter_bytes) + pairs
     return missing + max(0.0, whole - (size_of([folder]) if folder is not None else 0))
 
 
