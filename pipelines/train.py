@@ -35,7 +35,12 @@ def main() -> None:
     identity = stage_identity("train", params)
     folder = identity.folder(root)
     with (
-        opened_run(identity, TRAIN, root, fresh=args.fresh, adopt=args.adopt) as finished,
+        opened_run(
+            *(identity, TRAIN, root),
+            fresh=args.fresh,
+            adopt=args.adopt,
+            storage=params.cluster.storage,
+        ) as finished,
         stage_run(
             "train", params, pipeline_tag(params), identity.fingerprint, root=root, fresh=args.fresh
         ) as run,

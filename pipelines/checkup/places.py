@@ -164,12 +164,8 @@ def _cluster(params: Params) -> None:
 
 
 def _storage(params: Params) -> None:
-    folder = params.cluster.storage
-    if folder is None:
-        return
-    path = Path(folder).resolve()
-    there = next(found for found in (path, *path.parents) if found.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK):
-        raise ValueError(
-            f"cluster.storage: {path} cannot be written: name a folder of yours, or null"
-        )
+    """Raise StorageError if the storage for copies of runs cannot be written and read."""
+    if params.cluster.storage is not None:
+        from pipelines.run_copies.stores import probe
+
+        probe(params.cluster.storage)

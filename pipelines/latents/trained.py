@@ -25,7 +25,12 @@ def make_kl(params: Params, dataset: ImageDataset, file: Path, run: StageRun, st
     """
     root, identity = dvc_root(), stage_identity("autoencoder", params)
     folder, settings = identity.folder(root), params.autoencoder_settings()
-    with opened_run(identity, file.parent, root, fresh=start.fresh, adopt=start.adopt) as finished:
+    with opened_run(
+        *(identity, file.parent, root),
+        fresh=start.fresh,
+        adopt=start.adopt,
+        storage=params.cluster.storage,
+    ) as finished:
         if finished:
             print(f"autoencoder: {identity.fingerprint} is finished: publishing it again")
             run.mark_restored()

@@ -188,7 +188,7 @@ def train_on_ray(
     backend = "nccl" if scaling.use_gpu else "gloo"
     name, namespace = f"mailbox-{uuid.uuid4().hex[:12]}", ray.get_runtime_context().namespace
     drain = make_mailbox(ray, name)
-    storage = Path(cluster.storage).resolve() if cluster.storage else folder.parent / "ray"
+    storage = (folder.parent / "ray").resolve()
     config = {
         "settings": settings.model_dump_json(),
         "dataset": str(dataset_folder.resolve()),

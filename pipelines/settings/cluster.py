@@ -6,6 +6,7 @@ from pydantic import Field, field_validator
 
 from foundation.bounds import IMAGES_AT_ONCE, PROCESSES, AtMost
 from foundation.settings_base import Settings
+from pipelines.settings.storage_address import storage_address
 
 Count = Annotated[int, Field(ge=1)]
 Workers = Annotated[Count, PROCESSES]
@@ -32,8 +33,8 @@ class ClusterConfig(Settings):
     ] = 2
     """How often a crashed worker group is started again from the last checkpoint."""
     storage: str | None = None
-    """Folder for Ray's own state of a training; null: .runs/ here. On several nodes all must
-    share it, and the project folder too, where data and checkpoints lie."""
+    """Where each training keeps a second copy, from which any machine goes on: a folder, or
+    s3://BUCKET/FOLDER?endpoint=http://HOST:PORT (docs/scale_out.md); null: there is none."""
     evaluate_workers: Annotated[int, Field(ge=0), PROCESSES] = 0
     """Ray workers that generate images in evaluate; 0: none below spread_above images."""
     spread_above: Count = 10_000
@@ -45,10 +46,9 @@ class ClusterConfig(Settings):
 
     @field_validator("storage")
     @classmethod
-    def _storage_is_a_folder(cls, storage: str | None) -> str | None:
-        # As a path, s3://bucket would be the folder "s3:" in the project.
-        if storage is not None and "://" in storage:
-            raise ValueError("a URL is no folder: give the path of one that all nodes share")
+    def _storage_has_an_address(cls, storage: str | None) -> str | None:
+        if storage is not None:
+            storage_address(storage)
         return storage
 
     @property

@@ -10,12 +10,14 @@ from pipelines.console.training_monitor import Monitor
 from pipelines.forecast.disk_use import room_line
 from pipelines.ray_jobs.session import describe_cluster
 from pipelines.ray_jobs.training import run_training
+from pipelines.run_copies.copying import copied, copy_of
 from pipelines.settings.schema import Params
 from pipelines.stages.leaving import leaving_on_signals
 from pipelines.tracking.live_run import StageRun
 from pipelines.workspace.fingerprint import Identity
 from pipelines.workspace.finished_run import look_over
 from pipelines.workspace.litter import sweep_up
+from pipelines.workspace.makers import maker
 from pipelines.workspace.paths import DATASET, grid_cache
 from pipelines.workspace.run_folder import ORPHAN_S, locked, offer_or_adopt
 from pipelines.workspace.training_data import latents_folder, training_dataset
@@ -27,19 +29,33 @@ if TYPE_CHECKING:
 
 @contextmanager
 def opened_run(
-    identity: Identity, out: Path, root: Path, *, fresh: bool, adopt: str | None
+    identity: Identity,
+    out: Path,
+    root: Path,
+    *,
+    fresh: bool,
+    adopt: str | None,
+    storage: str | None = None,
 ) -> Iterator[bool]:
     """Hold the lock of the run's folder; yields whether the run is finished, and whole.
 
     Lost files of a finished run are taken from the copies in `out`. fresh: what the run has so far
     is removed first. adopt: fingerprint of an unfinished run of other code that is continued as
-    this one. Raises RunInUse if another process trains it, ValueError if there is none to adopt.
+    this one. storage: cluster.storage, where a copy of the run may be, which is taken if it is
+    further than the folder, or removed if all begins anew. Raises RunInUse if another process
+    trains it, ValueError if there is none to adopt, StorageError if the storage fails.
     """
     folder = identity.folder(root)
     with locked(folder, ORPHAN_S):
+        copy = None if storage is None else copy_of(folder, storage)
         if fresh:
             shutil.rmtree(folder, ignore_errors=True)
+            if copy is not None:
+                copy.forget()
         sweep_up(root)
+        if copy is not None:
+            stage = maker(folder.name).stage
+            copy.fetch(lambda text: print(f"{stage}: {text}", flush=True))
         offer_or_adopt(identity, folder, adopt)
         yield look_over(folder, out)
 
@@ -87,7 +103,14 @@ def train_run(
         f"run {fingerprint}",
         flush=True,
     )
+
+    def tell(text: str) -> None:
+        print(f"{stage}: {text}", flush=True)
+
     with Monitor(settings.total_nimg, run, title=title, work=work) as monitor:
         latents = None if pixels else latents_folder(params)
-        with leaving_on_signals(folder, monitor) as report:
+        with (
+            copied(folder, params.cluster.storage, monitor, tell) as told,
+            leaving_on_signals(folder, told) as report,
+        ):
             run_training(settings, DATASET, folder, params.cluster, report, latents)

@@ -88,7 +88,9 @@ def distil(
     identity = student_identity(params, name)
     folder, out = identity.folder(root), STUDENTS / name
     with (
-        opened_run(identity, out, root, fresh=fresh, adopt=adopt) as finished,
+        opened_run(
+            identity, out, root, fresh=fresh, adopt=adopt, storage=params.cluster.storage
+        ) as finished,
         stage_run(
             "distil",
             params,

@@ -1,6 +1,9 @@
 """Copies of the project, in which tests may edit files and run stages."""
 
+import contextlib
+import io
 import json
+import logging
 import os
 import shutil
 import signal
@@ -72,3 +75,29 @@ def workspace(tmp_path, monkeypatch, copy_code):
     copy_code(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    """http://HOST:PORT of a server that speaks S3, with the bucket "runs"."""
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    with contextlib.redirect_stdout(io.StringIO()):
+        server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        from pyarrow.fs import S3FileSystem
+
+        system = S3FileSystem(
+            endpoint_override=f"{host}:{port}",
+            scheme="http",
+            region="us-east-1",
+            allow_bucket_creation=True,
+        )
+        system.create_dir("runs")
+        yield f"http://{host}:{port}"
+    server.stop()

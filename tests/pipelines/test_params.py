@@ -81,7 +81,7 @@ def test_every_problem_is_told_at_once():
         ({"dataset": {"resolution": 9}}, "dataset.resolution: 9 .* use 8 or 10"),
         ({"model": {"channel_mult": [1, 2, 2, 2]}}, r"blocks\[0\]: graph_conv .* one only"),
         ({"model": {"channels": 56}}, "channels_per_head: 32 makes 3 attention heads of the 112"),
-        ({"cluster": {"storage": "s3://a/b"}}, "cluster.storage: .s3://a/b.: a URL is no folder"),
+        ({"cluster": {"storage": "gs://a/b"}}, "cluster.storage: .gs://a/b.: gs:// is not known"),
         ({"cluster": {"num_workers": [4, 2]}}, "num_workers: .4, 2. has its least above"),
         (
             {"structure": {"fakes": "deployed", "gradient_steps": 50}},

@@ -83,10 +83,12 @@ def hang_up(work):
     return process.wait(timeout=120)
 
 
-def test_sigterm_a_closed_terminal_and_ctrl_c_lose_nothing(prepared, tmp_path):
+def test_sigterm_a_closed_terminal_and_ctrl_c_lose_nothing(prepared, tmp_path, s3_server):
+    """At last the machine is lost, and another one goes on from the run's copy in a bucket."""
     from mlflow.tracking import MlflowClient
 
-    work = once_more(prepared, tmp_path / "stopped")
+    copies = {**LONG["cluster"], "storage": f"s3://runs/stopping?endpoint={s3_server}"}
+    work = once_more(prepared, tmp_path / "stopped", cluster=copies)
     process = work.start(*TRAIN)
     wait_for_steps(work, process)
     process.send_signal(signal.SIGTERM)
@@ -110,17 +112,22 @@ def test_sigterm_a_closed_terminal_and_ctrl_c_lose_nothing(prepared, tmp_path):
     assert process.returncode == 130 and "Traceback" not in said, said
     assert "interrupted: the same command goes on" in said
     assert saved(work)[-1] > second[-1]
+    assert f"train: a copy of this run at {saved(work)[-1] / 1000:g} kimg is in s3://runs" in said
 
+    shutil.rmtree(work.folder)
+    work = once_more(prepared, tmp_path / "other", cluster=copies)
     out = work.run(*TRAIN)
+    assert f"of this run at {saved_text(said, 4)} kimg from its copy" in out, out
     assert f"resumed at {saved_text(said)} of 6.4 kimg" in out, (said, out)
     whole = once_more(prepared, tmp_path / "whole")
     whole.run(*TRAIN)
     assert tree(work.folder / "outputs/train") == tree(whole.folder / "outputs/train")
 
 
-def saved_text(said):
-    """The kimg of the line about stopping, as the line about resuming rounds it."""
-    return f"{float(said.split('saved and stopped at ')[1].split()[0]):.1f}"
+def saved_text(said, digits=None):
+    """The kimg of the line about stopping, as the line about resuming rounds it; or as it is."""
+    kimg = float(said.split("saved and stopped at ")[1].split()[0])
+    return f"{kimg:.1f}" if digits is None else f"{kimg:.{digits}g}"
 
 
 def tree(folder):
