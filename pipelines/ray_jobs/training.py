@@ -5,12 +5,10 @@ back through a small actor, the mailbox. A failure to show them never ends a tra
 """
 
 import os
-import signal
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +19,6 @@ from pipelines.ray_jobs.own_state import ray_state
 from pipelines.ray_jobs.session import ClusterError, ray_session, root_cause
 from pipelines.ray_jobs.waiting import check_room, told_while_waiting
 from pipelines.settings.cluster import ClusterConfig
-from pipelines.tracking.stop_signals import STOPPED
 from training.events import Event, Message, Report
 from training.run_settings import RunSettings
 from training.state.leaving import TrainingStopped
@@ -225,8 +222,8 @@ def train_on_ray(
         )
         reader.start()
         try:
-            with told_while_waiting(ray, tell, fallback=wanted), _interrupt_kept():
-                trainer.fit()
+            with told_while_waiting(ray, tell, fallback=wanted):
+                _fit(trainer)
         except Exception as error:
             raise ClusterError(root_cause(error)) from error
         finally:
@@ -238,18 +235,22 @@ def _as_floats(resources: dict[str, float] | None) -> dict[str, float]:
     return {kind: float(amount) for kind, amount in (resources or {}).items()}
 
 
-@contextmanager
-def _interrupt_kept() -> Iterator[None]:
-    """Context in which Ctrl-C raises KeyboardInterrupt; Ray Train's handler raises SystemExit."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    except SystemExit as stop:
-        if stop.code in STOPPED:
-            raise
-        raise KeyboardInterrupt from None
-    finally:
-        signal.signal(signal.SIGINT, before or signal.default_int_handler)
+def _fit(trainer: Any) -> None:
+    """trainer.fit(), in a thread: in the main one Ray Train would take Ctrl-C for itself.
+
+    Signals reach the handlers of this process, which may end the wait by an exception.
+    """
+    raised: list[BaseException] = []
+
+    def fit() -> None:
+        try:
+            trainer.fit()
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=fit, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(timeout=POLL_SECONDS)
+    if raised:
+        raise raised[0]

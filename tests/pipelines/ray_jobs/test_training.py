@@ -2,14 +2,8 @@
 
 import os
 
-import numpy as np
 import pytest
-import torch
 
-from models.config import ModelConfig
-from models.denoiser import Denoiser, describe
-from models.weights import save_weights
-from pipelines.ray_jobs.generation import generate_images
 from pipelines.ray_jobs.session import (
     ClusterError,
     _worker_environment,
@@ -22,42 +16,7 @@ from pipelines.ray_jobs.session import (
 from pipelines.ray_jobs.tasks import processors_each
 from pipelines.ray_jobs.training import worker_scaling
 from pipelines.settings.cluster import ClusterConfig
-from sampling.config import SamplerConfig
-from sampling.request import GenerationRequest
 from training.events import Message
-
-
-@pytest.fixture
-def weights(tmp_path):
-    torch.manual_seed(0)
-    config = ModelConfig(
-        channels=8, channel_mult=(1,), blocks=1, attention_resolutions=(), structural_blocks=()
-    )
-    denoiser = Denoiser((1, 8, 8), 3, config)
-    with torch.no_grad():
-        denoiser.unet.output_gain.fill_(1.0)
-    save_weights(tmp_path / "w.safetensors", denoiser.state_dict(), describe(denoiser))
-    return tmp_path / "w.safetensors"
-
-
-@pytest.mark.slow
-def test_spread_images_equal_those_of_one_process(weights, monkeypatch):
-    request = GenerationRequest(
-        sampler=SamplerConfig(solver="heun", grid="karras", steps=3),
-        seed=7,
-        indices=range(20),
-        labels=np.arange(20) % 3,
-        batch_size=8,
-        weights=str(weights),
-    )
-    one, two = (
-        generate_images(request, cluster, lambda *_: None)
-        for cluster in (ClusterConfig(), ClusterConfig(evaluate_workers=2))
-    )
-    assert one.shape == (20, 8, 8, 1) and one.dtype == np.uint8
-    # another split of the batch may round differently
-    assert np.abs(one.astype(int) - two.astype(int)).max() <= 1
-    assert one.std() > 5
 
 
 def test_unreachable_address_is_one_line():
