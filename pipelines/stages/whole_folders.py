@@ -1,0 +1,79 @@
+"""Folders that stages have finished: a list of their files with hashes, looked at before each use.
+
+DVC notices a file that has changed in its outputs, and makes it anew. A stage that is started by
+itself, as `python -m pipelines.train`, would compute with one turned bit of an image or a feature
+as if nothing were wrong.
+"""
+
+from collections.abc import Collection
+from pathlib import Path
+
+from pipelines.workspace.finished_run import AGAIN, read_hashes, write_hashes
+from pipelines.workspace.paths import (
+    ATTRIBUTES,
+    AUTOENCODER,
+    DATASET,
+    EMA,
+    EVALUATE,
+    EVALUATE_STUDENTS,
+    LATENTS,
+    REFERENCE,
+    STUDENTS,
+    TRAIN,
+)
+from pipelines.workspace.stage_code import content_hash
+
+LIST = ".files.json"
+MADE_BY: dict[Path, str] = {
+    DATASET: "prepare",
+    AUTOENCODER: "autoencoder",
+    LATENTS: "encode",
+    REFERENCE: "reference",
+    TRAIN: "train",
+    EMA: "reconstruct",
+    ATTRIBUTES: "attributes",
+    EVALUATE: "evaluate",
+    STUDENTS: "distil",
+    EVALUATE_STUDENTS: "evaluate_students",
+}
+"""{folder: the stage that writes it, or the folders in it}."""
+
+
+class DamagedResult(ValueError):
+    """A stage's file is not what the stage wrote; the message says which, and how to mend it."""
+
+
+def finish_folder(folder: Path) -> None:
+    """Write the list of all files of a folder, with the hash of each, when all are there."""
+    files = sorted(path for path in folder.rglob("[!.]*") if path.is_file())
+    names = [path.relative_to(folder).as_posix() for path in files]
+    write_hashes(folder / LIST, {name: content_hash(folder / name) for name in names})
+
+
+def check_whole(folder: Path, names: Collection[str] | None = None) -> None:
+    """Compare the files of a folder with its list; one without a list, as older ones are, passes.
+
+    names: files that matter; None: all. Raises DamagedResult, which names the first that is missing
+    or differs.
+    """
+    for name, wanted in read_hashes(folder / LIST).items():
+        path = folder / name
+        if names is not None and name not in names:
+            continue
+        if not path.is_file():
+            raise DamagedResult(f"{path} is missing: {_mend(folder)}")
+        if content_hash(path) != wanted:
+            raise DamagedResult(
+                f"{path} is damaged, or was changed by hand: {_mend(folder)}; if the change was "
+                f"meant, remove {folder / LIST}"
+            )
+
+
+def check_weights_of(folder: Path, *names: str) -> None:
+    """`check_whole` of the files of these weights alone. names: without their ending."""
+    check_whole(folder, {f"{name}{end}" for name in names for end in (".safetensors", ".json")})
+
+
+def _mend(folder: Path) -> str:
+    stage = next(made for place, made in MADE_BY.items() if folder.is_relative_to(place))
+    return AGAIN if stage == "train" else f"dvc repro -f {stage}  makes it again"
