@@ -20,6 +20,7 @@ from pipelines.workspace.paths import (
     REFERENCE,
     STUDENTS,
     TRAIN,
+    dvc_root,
 )
 from pipelines.workspace.stage_code import content_hash
 
@@ -64,14 +65,28 @@ def check_whole(folder: Path, names: Collection[str] | None = None) -> None:
             raise DamagedResult(f"{path} is missing: {_mend(folder)}")
         if content_hash(path) != wanted:
             raise DamagedResult(
-                f"{path} is damaged, or was changed by hand: {_mend(folder)}; if the change was "
-                f"meant, remove {folder / LIST}"
+                f"{path} is damaged, or was changed by hand: {_first(path)}{_mend(folder)}; if the "
+                f"change was meant, remove {folder / LIST}"
             )
 
 
 def check_weights_of(folder: Path, *names: str) -> None:
     """`check_whole` of the files of these weights alone. names: without their ending."""
     check_whole(folder, {f"{name}{end}" for name in names for end in (".safetensors", ".json")})
+
+
+def _first(path: Path) -> str:
+    """What comes before the mend of a damaged file that shares its content with DVC's cache.
+
+    Without reflinks DVC links outputs into its cache. It trusts what it keeps there, and would put
+    the damaged content in the place of what the stage makes again.
+    """
+    kept = path.resolve() if path.is_symlink() else None
+    if kept is None and path.stat().st_nlink > 1:
+        same = path.stat().st_ino, path.stat().st_dev
+        files = (file for file in (dvc_root() / ".dvc/cache").rglob("*") if file.is_file())
+        kept = next((f for f in files if (f.stat().st_ino, f.stat().st_dev) == same), None)
+    return "" if kept is None else f"rm -f {kept}  frees DVC's cache of the same damage, then "
 
 
 def _mend(folder: Path) -> str:

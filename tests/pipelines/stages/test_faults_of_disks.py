@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipelines.stages.whole_folders import LIST
+from pipelines.stages.whole_folders import LIST, DamagedResult, check_whole, finish_folder
 
 tiny = SimpleNamespace(**run_path(str(Path(__file__).with_name("tiny_run.py"))))
 
@@ -113,6 +113,27 @@ def test_a_run_goes_on_to_the_same_bytes_from_before_what_is_damaged(made, here)
     shutil.rmtree(here / "outputs/train")
     assert tiny.run("train") == ""
     assert tiny.content(here / "outputs/train") == tiny.content(made / "outputs/train")
+
+
+@pytest.mark.parametrize("link", [os.link, lambda kept, name: os.symlink(kept.resolve(), name)])
+def test_damage_that_the_cache_shares_is_removed_there_first(tmp_path, monkeypatch, link):
+    """DVC would put its damaged copy in the place of what the stage has made again."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    folder, kept = Path("outputs/dataset"), Path(".dvc/cache/files/md5/15/986a")
+    for path in (kept, kept.with_name("other"), folder / "labels.npy"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(path.name.encode() * 9)
+    link(kept, folder / "images.npy")
+    finish_folder(folder)
+    check_whole(folder)
+    damage(kept, "bit")
+    with pytest.raises(DamagedResult, match=r"images\.npy is damaged") as error:
+        check_whole(folder)
+    assert f": rm -f {kept.resolve()}  frees" in str(error.value)
+    damage(folder / "labels.npy", "cut")
+    with pytest.raises(DamagedResult, match="by hand: dvc repro -f prepare  makes it again"):
+        check_whole(folder, {"labels.npy"})
 
 
 PAGE = 4096
