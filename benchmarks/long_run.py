@@ -123,6 +123,12 @@ def seen(folder: Path) -> int:
     return 0
 
 
+def wait_for_steps(folder: Path, process: "subprocess.Popen[bytes]") -> None:
+    """Wait for the first point of the curves, or for the end of the process."""
+    while not seen(folder) and process.poll() is None:
+        time.sleep(0.2)
+
+
 def train_settings(total_kimg: float, game: bool) -> dict[str, Any]:
     """Changes of the preset for a training so long, with the game from a tenth of it on."""
     total = max(2.0, round(total_kimg))
@@ -139,8 +145,7 @@ def images_a_second(folder: Path, game: bool, seconds: float) -> float:
         endless["structure"] = {"start_kimg": 1.0}
     write_params(folder, endless)
     with training(folder) as process:
-        while not seen(folder) and process.poll() is None:
-            time.sleep(0.2)
+        wait_for_steps(folder, process)
         begun, before = time.monotonic(), seen(folder)
         while time.monotonic() - begun < seconds and process.poll() is None:
             time.sleep(0.2)
@@ -161,6 +166,7 @@ def watch_training(
     speed = images_a_second(folder, game, pilot_s)
     write_params(folder, train_settings(LONGER * speed * 60 * minutes / 1000, game))
     with training(folder) as process, progress("long run: seconds", round(60 * minutes)) as bar:
+        wait_for_steps(folder, process)
         looks = {
             "memory": lambda: memory_mb(process.pid),
             "mlflow.db": lambda: size_mb(folder / "mlflow.db"),

@@ -4,12 +4,12 @@
 taken from the copies in outputs/train if these are whole, or made again from the checkpoints.
 """
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from foundation.atomic_files import copy_whole, write_text
-from foundation.json_hash import json_hash
 from models.weights import WeightsError, check_weights, file_hash
 from pipelines.workspace.makers import maker
 
@@ -26,7 +26,7 @@ class RunIncomplete(RuntimeError):
 
 def write_hashes(path: Path, hashes: dict[str, str]) -> None:
     """Write a list of files, {name: hash}, with a hash of the list."""
-    text = json.dumps({"files": hashes, "sha256": json_hash(hashes)}, indent=1)
+    text = json.dumps({"files": hashes, "sha256": _list_hash(hashes)}, indent=1)
     write_text(path, text + "\n")
 
 
@@ -35,7 +35,7 @@ def read_hashes(path: Path) -> dict[str, str]:
     try:
         found = json.loads(path.read_text())
         files = dict(found["files"])
-        return files if found["sha256"] == json_hash(files) else {}
+        return files if found["sha256"] == _list_hash(files) else {}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 
@@ -148,6 +148,11 @@ def _faults(folder: Path, hashes: dict[str, str]) -> Iterator[str]:
                 check_weights(path)
             except WeightsError:
                 yield f"{name} is damaged, or its .json is"
+
+
+def _list_hash(hashes: dict[str, str]) -> str:
+    """Not foundation.json_hash, on which some stages depend that write lists, and others do not."""
+    return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()
 
 
 def _hash(path: Path) -> str | None:

@@ -79,10 +79,11 @@ def test_a_training_that_grows_is_seen_to_grow(tmp_path, monkeypatch):
         return subprocess.Popen([sys.executable, "-c", TRAINING], cwd=folder)
 
     monkeypatch.setattr(long_run, "command", command)
-    samples, images = long_run.watch_training(tmp_path, 0.02, True, 0.05, pilot_s=0.2)
-    assert images > 1000 and len(samples.minutes) > 12
+    samples, images = long_run.watch_training(tmp_path, 0.04, True, 0.02, pilot_s=0.2)
+    assert images > 1000 and len(samples.minutes) > 15
     for name in ("memory", "mlflow.db", ".runs"):
         assert samples.growth()[name].low > 0, name
     lengths = [yaml.safe_load(text)["train"]["total_kimg"] for text in started]
-    assert lengths[0] == 1e5 and 2 <= lengths[1] <= 7, "so long that it lasts these minutes"
-    assert len(long_run.thinned(samples)["minutes"]) == len(samples.minutes) <= 60
+    assert lengths[0] == 1e5 and 2 <= lengths[1] <= 14, "so long that it lasts these minutes"
+    kept = long_run.thinned(samples)
+    assert len(kept["minutes"]) == len(kept["memory"]) <= 60
