@@ -29,7 +29,7 @@ from dataset.sources.record import Source
 from dataset.sources.table import SOURCES
 from dataset.split import hash_split, image_hash
 from dataset.suffixes import count_by_suffix, in_words
-from foundation.atomic_files import sync_folder
+from foundation.atomic_files import naming, sync_folder
 
 FILES = ("images.npy", "labels.npy", "split.npy", "dataset.json")
 OF_CAPTIONS = ("groups.npy", "captions.json")
@@ -55,10 +55,11 @@ def prepare_dataset(
     further = OF_CAPTIONS if config.captions is not None else ()
     temporary = {name: out / f"{name}.tmp" for name in (*further, *FILES)}
     try:
-        try:
-            manifest = _write(config, roots, temporary, progress)
-        except _ColourAfterPalettes:
-            manifest = _write(config, roots, temporary, progress, palettes_in_colour=True)
+        with naming(out):
+            try:
+                manifest = _write(config, roots, temporary, progress)
+            except _ColourAfterPalettes:
+                manifest = _write(config, roots, temporary, progress, palettes_in_colour=True)
         for name in ("dataset.json", *OF_CAPTIONS):
             (out / name).unlink(missing_ok=True)  # from here on the old set is incomplete
         for name, file in temporary.items():

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from evaluation.features import image_chunks
 from evaluation.sheets.labelled import labelled_sheet
-from foundation.atomic_files import write_text
+from foundation.atomic_files import replacing, write_text
 
 SIDE = 16
 """Side of the grey picture by which near-copies are found."""
@@ -105,7 +105,8 @@ def write_pairs(folder: Path, pairs: Sequence[Pair], images: np.ndarray) -> None
         ["image", "other"],
         "pairs that may be near-copies",
     )
-    sheet.save(folder / SHEET)
+    with replacing(folder / SHEET) as temporary:
+        sheet.save(temporary, "PNG")
 
 
 def copy_notes(copies: Mapping[str, int]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from foundation.atomic_files import naming
 from foundation.json_files import parse_object
 
 
@@ -30,7 +31,7 @@ class ArrayInParts:
         if self._sums is None:
             self._list.unlink(missing_ok=True)
             self._sums = {}
-            with open(self.path, "wb") as stream:
+            with naming(self.path), open(self.path, "wb") as stream:
                 header: dict[str, Any] = {"descr": "<f4", "fortran_order": False, "shape": shape}
                 np.lib.format.write_array_header_1_0(stream, header)
                 self._offset = stream.tell()
@@ -57,13 +58,13 @@ class ArrayInParts:
                 f"rows {start} to {stop} of {values.shape} are not part of {self.shape}"
             )
         data = np.ascontiguousarray(values, "<f4").tobytes()
-        with open(self.path, "rb+") as stream:
+        with naming(self.path), open(self.path, "rb+") as stream:
             stream.seek(self._offset + self._bytes(start))
             stream.write(data)
             _to_disk(stream)
         self._sums[start, stop] = hashlib.sha256(data).hexdigest()
         entry = {"start": start, "stop": stop, "sha256": self._sums[start, stop]}
-        with open(self._list, "a", encoding="utf-8") as stream:
+        with naming(self._list), open(self._list, "a", encoding="utf-8") as stream:
             stream.write(f"\n{json.dumps(entry)}\n")  # the line before it may have been cut off
             _to_disk(stream)
 

@@ -1,5 +1,6 @@
 """Files that appear whole or not at all: written under another name, flushed to disk, renamed."""
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -8,6 +9,26 @@ from pathlib import Path
 
 from foundation.unfinished_files import unfinished_name
 
+UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+"""Errors of writing, which come without a name where a file is open already."""
+
+
+@contextmanager
+def naming(path: str | Path, temporary: Path | None = None) -> Iterator[None]:
+    """Context in which an error of writing that names no file names `path`.
+
+    temporary: a name that stands for `path` while it is written.
+    """
+    try:
+        yield
+    except OSError as error:
+        unnamed = error.filename is None or str(temporary) in (error.filename, error.filename2)
+        if error.errno in UNWRITTEN and unnamed:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        if error.errno is None and str(path) not in str(error):  # NumPy's has neither
+            raise OSError(f"{path} cannot be written: {error}") from error
+        raise
+
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
@@ -15,20 +36,21 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
     When the block ends, the file is flushed to disk and takes the name `path`, with the rights of
     any new file; a crash leaves what stood there before. When the block raises, the file is
-    removed.
+    removed; a full disk raises an OSError that names `path`.
     """
     path = Path(path)
     make_folder(path.parent)
     temporary = unfinished_name(path)
     try:
-        temporary.touch()
-        rights = temporary.stat().st_mode & 0o777
-        yield temporary
-        os.chmod(temporary, rights)  # safetensors makes files that only their owner can read
-        with open(temporary, "rb+") as stream:
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-        sync_folder(path.parent)
+        with naming(path, temporary):
+            temporary.touch()
+            rights = temporary.stat().st_mode & 0o777
+            yield temporary
+            os.chmod(temporary, rights)  # safetensors makes files that only their owner can read
+            with open(temporary, "rb+") as stream:
+                os.fsync(stream.fileno())
+            os.replace(temporary, path)
+            sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -37,6 +59,12 @@ def write_text(path: str | Path, text: str) -> None:
     """Write a text file in UTF-8 so that it appears whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write a file so that it appears whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def copy_whole(source: str | Path, path: str | Path) -> None:

@@ -1,7 +1,9 @@
 """Weights on disk: `NAME.safetensors` with `NAME.json` beside it. No pickle."""
 
+import errno
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,6 +81,8 @@ def write_tensors(
     try:
         save_file(tensors, temporary, metadata=metadata)
     except SafetensorError as error:  # which is neither an OSError nor a ValueError
+        if "os error 28" in str(error):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
         raise OSError(f"{path} cannot be written: {error}") from error
 
 

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from evaluation.judged_alike import refusal
 from evaluation.metric_table import metric_entry, shown
-from foundation.atomic_files import write_text
+from foundation.atomic_files import write_bytes, write_text
 from pipelines.comparison.page import draw, render
 from pipelines.comparison.runs import judging_rows, read_run
 from pipelines.comparison.terminal import print_difference, print_judging, print_runs
@@ -81,7 +81,7 @@ def main() -> None:
         raise ValueError(refusal(apart, "runs"))
     print_difference(console, runs, bool(apart), args.item)
     args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "compare.png").write_bytes(draw(runs, args.item))
+    write_bytes(args.out / "compare.png", draw(runs, args.item))
     write_text(args.out / "compare.html", render(runs, args.item))
     console.print(f"drawn: {args.out / 'compare.png'}, {args.out / 'compare.html'}", soft_wrap=True)
 

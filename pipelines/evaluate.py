@@ -7,6 +7,7 @@ from pipelines.console.command import parser, run_stage
 from pipelines.params import load_params
 from pipelines.ray_jobs.session import hide_gpus
 from pipelines.stages.judged_item import Subject, judge_item
+from pipelines.stages.whole_folders import check_weights_of, check_whole, finish_folder
 from pipelines.tracking.stage_run import stage_run
 from pipelines.workspace.fingerprint import item_fingerprint, pipeline_tag
 from pipelines.workspace.litter import sweep_up
@@ -36,6 +37,9 @@ def main() -> None:
     item = item_name(args.length, args.sampler)
     sampler = with_guiding_files(params.sampling[args.sampler], args.sampler)
     fingerprint = item_fingerprint(params, args.length, args.sampler)
+    for read in (DATASET, REFERENCE):
+        check_whole(read)
+    check_weights_of(EMA, length_name(args.length))
     dataset = ImageDataset(DATASET)
     reference = load_reference(REFERENCE, params.evaluation.inception_path)
     sweep_up(dvc_root())
@@ -47,6 +51,7 @@ def main() -> None:
         "evaluate", params, pipeline_tag(params), fingerprint, root=dvc_root(), item=item
     ) as run:
         headline = judge_item(params, subject, dataset, reference, out, run)
+        finish_folder(out)
     print(f"evaluate {item}: {headline}")
 
 

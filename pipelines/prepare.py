@@ -16,6 +16,7 @@ from foundation.counted import counted
 from pipelines.console.command import parser, run_stage
 from pipelines.console.progress import progress
 from pipelines.params import load_params
+from pipelines.stages.whole_folders import finish_folder
 from pipelines.tracking.run_note import plain
 from pipelines.tracking.stage_run import stage_run
 from pipelines.workspace.fingerprint import pipeline_tag, stage_fingerprint
@@ -30,6 +31,7 @@ def main() -> None:
     with progress("prepare: reading images") as bar:
         manifest = prepare_dataset(params.dataset, DATASET, bar, roots=(Path(), dvc_root()))
     draw_sheet(DATASET, manifest)
+    finish_folder(DATASET)
     tag, fingerprint = pipeline_tag(params), stage_fingerprint("prepare", params)
     with stage_run("prepare", params, tag, fingerprint, root=dvc_root()) as run:
         run.log_dataset(manifest)

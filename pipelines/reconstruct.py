@@ -9,6 +9,7 @@ from pipelines.console.command import parser, run_stage
 from pipelines.console.progress import progress
 from pipelines.params import load_params
 from pipelines.reporting.rough_averages import rough_averages
+from pipelines.stages.whole_folders import check_whole, finish_folder
 from pipelines.tracking.stage_run import stage_run
 from pipelines.workspace.fingerprint import pipeline_tag, stage_fingerprint
 from pipelines.workspace.finished_run import AGAIN, check_snapshots
@@ -22,6 +23,7 @@ def main() -> None:
 
     params = load_params(args.params)
     lengths = params.ema.lengths
+    check_whole(TRAIN)
     tag, fingerprint = pipeline_tag(params), stage_fingerprint("reconstruct", params)
     check_snapshots(TRAIN)
     found = list_snapshots(TRAIN / "snapshots")
@@ -46,6 +48,7 @@ def main() -> None:
             }
             run.log_metrics({f"profile_error/{length_name(length)}": errors[length]})
         write_text(EMA / "reconstruct.json", json.dumps(report, indent=1) + "\n")
+        finish_folder(EMA)
     print(f"reconstruct: averages of {len(lengths)} EMA lengths from {len(found)} snapshots")
     if rough := rough_averages({length_name(n): error for n, error in errors.items()}):
         print(

@@ -30,6 +30,7 @@ from pipelines.reporting.stage_outputs import (
 )
 from pipelines.settings.dotted_keys import flatten
 from pipelines.settings.schema import Params
+from pipelines.stages.whole_folders import check_whole
 from pipelines.tracking.length_steps import length_scale, length_step
 from pipelines.tracking.provenance import git_tags
 from pipelines.tracking.run_names import (
@@ -51,25 +52,31 @@ from pipelines.workspace.fingerprint import (
 )
 from pipelines.workspace.leftovers import put_aside
 from pipelines.workspace.paths import (
+    ATTRIBUTES,
+    AUTOENCODER,
     DATASET,
     EMA,
     EVALUATE,
     EVALUATE_STUDENTS,
+    LATENTS,
     REFERENCE,
     REPORTS,
     STUDENTS,
     TRAIN,
     dvc_root,
     item_name,
+    length_name,
     student_item_name,
 )
 from pipelines.workspace.stage_code import content_hash
 
+WEIGHTS = (".safetensors", ".json")
 OPENING = "EMA length {length}, the best here; the slider is {scale:,} x EMA length"
 
 
 def main() -> None:
     params = load_params(parser(__doc__).parse_args().params)
+    check_inputs(params)
     tag, fingerprint = pipeline_tag(params), stage_fingerprint("summarize", params)
     with stage_run("summarize", params, tag, fingerprint, root=dvc_root()) as run:
         names = [item_name(n, s) for n in params.ema.lengths for s in params.samplers]
@@ -88,6 +95,18 @@ def main() -> None:
         track(run, params, inputs, report)
     best = report.best
     print(f"summarize: best by {best['by']}: {best['item']}; look at {REPORTS / 'report.html'}")
+
+
+def check_inputs(params: Params) -> None:
+    """Raise DamagedResult if a file that the report shows, or whose hash it records, is damaged."""
+    averages = [f"{length_name(n)}{end}" for n in params.ema.lengths for end in WEIGHTS]
+    check_whole(EMA, {"reconstruct.json", *averages})
+    check_whole(TRAIN, {"train.json", "curves.csv"})
+    folders = [DATASET, REFERENCE, AUTOENCODER, LATENTS, ATTRIBUTES]
+    folders += [EVALUATE / item_name(n, s) for n in params.ema.lengths for s in params.samplers]
+    folders += [STUDENTS, EVALUATE_STUDENTS] if params.distil else []
+    for folder in folders:
+        check_whole(folder)
 
 
 def student_items(params: Params) -> list[str]:

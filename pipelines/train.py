@@ -16,10 +16,11 @@ from pipelines.ray_jobs.session import hide_gpus
 from pipelines.settings.cross_checks import remarks
 from pipelines.settings.schema import Params
 from pipelines.stages.training_run import check_run, opened_run, train_run
+from pipelines.stages.whole_folders import check_whole, finish_folder
 from pipelines.tracking.stage_run import StageRun, stage_run
 from pipelines.workspace.fingerprint import outcome, pipeline_tag, stage_identity
 from pipelines.workspace.finished_run import seal
-from pipelines.workspace.paths import TRAIN, dvc_root, grid_cache
+from pipelines.workspace.paths import DATASET, LATENTS, TRAIN, dvc_root, grid_cache
 from pipelines.workspace.run_folder import publish
 from pipelines.workspace.training_data import training_dataset
 from pipelines.workspace.weights_files import init_remarks, with_encoder_folder, with_init_file
@@ -32,6 +33,8 @@ def main() -> None:
     params, root = load_params(args.params), dvc_root()
     hide_gpus(params.cluster)
     training_dataset(params)  # raises here, before anything starts, if the data set is damaged
+    for read in (DATASET, LATENTS):
+        check_whole(read)
     identity = stage_identity("train", params)
     folder = identity.folder(root)
     with (
@@ -54,6 +57,7 @@ def main() -> None:
             seal(folder)
         run.log_artifact(folder / "train.json")
         publish(folder, TRAIN)
+        finish_folder(TRAIN)
         close_training(run, _summary(folder / "train.json"), outcome(params))
 
 

@@ -16,6 +16,7 @@ from pipelines.params import load_params
 from pipelines.ray_jobs.session import hide_gpus
 from pipelines.settings.schema import Params
 from pipelines.stages.kept_files import keep_files, restore_files
+from pipelines.stages.whole_folders import check_weights_of, check_whole, finish_folder
 from pipelines.tracking.stage_run import StageRun, stage_run
 from pipelines.workspace.chosen_kinds import guiding_attributes
 from pipelines.workspace.fingerprint import pipeline_tag, predictor_fingerprint
@@ -23,6 +24,7 @@ from pipelines.workspace.paths import (
     ATTRIBUTES,
     DATASET,
     EMA,
+    LATENTS,
     attributes_cache,
     dvc_root,
     item_name,
@@ -35,6 +37,10 @@ LIST = ATTRIBUTES / "attributes.json"
 
 def main() -> None:
     params = load_params(parser(__doc__).parse_args().params)
+    if params.attributes:
+        for read in (DATASET, LATENTS):
+            check_whole(read)
+        check_weights_of(EMA, *map(number_name, params.ema.lengths))
     shutil.rmtree(ATTRIBUTES, ignore_errors=True)
     hide_gpus(params.cluster)
     tag = pipeline_tag(params) if params.attributes else ""
@@ -52,6 +58,7 @@ def main() -> None:
             path = ATTRIBUTES / "items" / f"{item_name(length, sampler)}.json"
             write_text(path, json.dumps({"predictors": hashes}, indent=1) + "\n")
     write_text(LIST, json.dumps({"attributes": entries}, indent=1) + "\n")
+    finish_folder(ATTRIBUTES)
     if not params.attributes:
         print("attributes: params name no attribute")
 

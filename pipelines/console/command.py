@@ -1,6 +1,7 @@
 """What all commands share: the option --params, and errors in one line."""
 
 import argparse
+import errno
 import io
 import os
 import sys
@@ -113,4 +114,6 @@ def run_stage(main: Callable[[], None], *, uses_results: bool = True) -> None:
         if os.environ.get("SADM_TRACEBACK") == "1":
             raise
         text = str(error).strip() or type(error).__name__
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            text += ": make room on this disk, then give the same command again"
         sys.exit(f"error: {text}")

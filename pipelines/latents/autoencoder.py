@@ -16,6 +16,7 @@ from pipelines.latents.start import Start
 from pipelines.params import load_params
 from pipelines.ray_jobs.session import hide_gpus
 from pipelines.settings.yaml_file import ParamsError
+from pipelines.stages.whole_folders import check_whole, finish_folder
 from pipelines.tracking.stage_run import stage_run
 from pipelines.workspace.fingerprint import pipeline_tag, stage_fingerprint
 from pipelines.workspace.paths import AUTOENCODER, DATASET, dvc_root
@@ -28,6 +29,8 @@ def main() -> None:
     args = arguments.parse_args()
     params = load_params(args.params)
     config = params.autoencoder
+    if config.kind != "none":
+        check_whole(DATASET)
     shutil.rmtree(AUTOENCODER, ignore_errors=True)
     if config.kind == "none":
         write_text(AUTOENCODER / "autoencoder.json", json.dumps({"kind": "none"}) + "\n")
@@ -48,6 +51,7 @@ def main() -> None:
     start, root = Start(args.fresh, args.adopt), dvc_root()
     with stage_run("autoencoder", params, tag, fingerprint, root=root, fresh=args.fresh) as run:
         headline = MAKERS[config.kind](params, dataset, file, run, start)
+        finish_folder(AUTOENCODER)
         run.log_artifact(file.with_suffix(".json"))
         run.describe(headline)
     print(f"autoencoder: {headline}")

@@ -13,6 +13,7 @@ from pipelines.console.command import parser, run_stage
 from pipelines.console.progress import phases
 from pipelines.params import load_params
 from pipelines.ray_jobs.session import hide_gpus
+from pipelines.stages.whole_folders import check_whole, finish_folder
 from pipelines.tracking.stage_run import stage_run
 from pipelines.workspace.fingerprint import pipeline_tag, stage_fingerprint
 from pipelines.workspace.paths import AUTOENCODER, DATASET, LATENTS, dvc_root
@@ -20,6 +21,9 @@ from pipelines.workspace.paths import AUTOENCODER, DATASET, LATENTS, dvc_root
 
 def main() -> None:
     params = load_params(parser(__doc__).parse_args().params)
+    if params.autoencoder.kind != "none":
+        check_whole(DATASET)
+        check_whole(AUTOENCODER)
     shutil.rmtree(LATENTS, ignore_errors=True)
     if params.autoencoder.kind == "none":
         write_text(LATENTS / MANIFEST, json.dumps({"kind": "none"}) + "\n")
@@ -41,6 +45,7 @@ def main() -> None:
             found = encode_dataset(
                 dataset, network, autoencoder_hash(AUTOENCODER), LATENTS, report, facts
             )
+        finish_folder(LATENTS)
         run.log_artifact(LATENTS / MANIFEST)
     channels, height, width = found["codec"]["shape"]
     print(

@@ -20,6 +20,7 @@ from evaluation.paired_statistics import (
     mean_text,
     paired_difference,
 )
+from foundation.atomic_files import write_bytes
 from pipelines.console.terminal import terminal
 from pipelines.replication.student_items import metric_title
 from pipelines.replication.variant_names import common_settings, settings_of, short_variants
@@ -183,7 +184,7 @@ def write_figure(summary: Summary, results: Sequence[Result], path: Path) -> Non
         axes.set_xticks(range(len(labels)), labels, fontsize=9, color=INK)
         axes.set_xlim(-0.5, len(labels) - 0.5)
     figure.supxlabel("grey: seeds; diamonds: mean with its 95% interval", fontsize=9, color=MUTED)
-    path.write_bytes(png(figure))
+    write_bytes(path, png(figure))
 
 
 def _label(variant: str) -> str:

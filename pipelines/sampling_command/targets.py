@@ -93,7 +93,8 @@ def write_images(
             name = f"{seed:06d}.png" if label < 0 else f"{seed:06d}-class{label}.png"
             class_name = names[label] if 0 <= label < len(names) else ""
             picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
-            picture.save(args.out / name, pnginfo=png_text(facts, class_name))
+            with replacing(args.out / name) as temporary:
+                picture.save(temporary, "PNG", pnginfo=png_text(facts, class_name))
         print(f"{counted(len(images), 'image')} in {args.out}/")
     if args.grid:
         _write_sheet(args.grid, sample_grid(images, labels=labels, label_names=names))

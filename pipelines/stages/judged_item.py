@@ -15,6 +15,7 @@ from evaluation.judged_alike import judged_by
 from evaluation.metric_table import metric_entry
 from evaluation.pictures import nearest_grid, sample_grid
 from evaluation.sheets.real_images import classes_without, real_counterparts
+from foundation.atomic_files import replacing, write_text
 from models.weights import file_hash, load_description
 from pipelines.console.progress import phases
 from pipelines.reporting.stage_outputs import flat_metrics
@@ -26,6 +27,8 @@ from sampling.labels import generation_labels
 from sampling.request import GenerationRequest
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from evaluation.reference import Reference
     from sampling.drawing.tally import EvaluationTally
 
@@ -237,12 +240,18 @@ def write_outputs(
     real = dataset.images[real_counterparts(dataset, asked)]
     for name, pixels in (("samples", shown), ("real", real)):
         grid = sample_grid(pixels, labels=classes, label_names=dataset.group_names)
-        grid.save(out / f"{name}.png")
-    nearest_grid(
+        _save(grid, out / f"{name}.png")
+    nearest = nearest_grid(
         shown,
         dataset.images,
         reference.train_indices,
         sample_features=shown_features,
         train_features=reference.train_features,
-    ).save(out / "nearest.png")
-    (out / METRICS).write_text(json.dumps(result, indent=1) + "\n")
+    )
+    _save(nearest, out / "nearest.png")
+    write_text(out / METRICS, json.dumps(result, indent=1) + "\n")
+
+
+def _save(picture: "Image", path: Path) -> None:
+    with replacing(path) as temporary:
+        picture.save(temporary, "PNG")

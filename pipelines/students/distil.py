@@ -21,6 +21,7 @@ from pipelines.params import load_params
 from pipelines.ray_jobs.session import hide_gpus
 from pipelines.settings.schema import Params
 from pipelines.stages.training_run import check_run, opened_run, train_run
+from pipelines.stages.whole_folders import check_weights_of, check_whole, finish_folder
 from pipelines.tracking.stage_run import StageRun, stage_run
 from pipelines.workspace.fingerprint import (
     STUDENT_PARAMS,
@@ -30,6 +31,8 @@ from pipelines.workspace.fingerprint import (
 )
 from pipelines.workspace.finished_run import CURVES, SUMMARY, seal
 from pipelines.workspace.paths import (
+    DATASET,
+    LATENTS,
     STUDENTS,
     dvc_root,
     grid_cache,
@@ -71,6 +74,7 @@ def main() -> None:
         if path.is_dir() and path.name not in params.distil:
             shutil.rmtree(path)
     write_text(LIST, json.dumps({"students": entries}, indent=1) + "\n")
+    finish_folder(STUDENTS)
     print(f"distil: {', '.join(params.distil) or 'params list no student'}")
 
 
@@ -82,9 +86,12 @@ def distil(
     Raises RunInUse if another process trains it, ValueError for an adopted run that does not fit.
     """
     training_dataset(params)  # raises here, before anything starts, if the data set is damaged
+    for read in (DATASET, LATENTS):
+        check_whole(read)
     teacher = teacher_file(params, name)
     if not teacher.is_file():
         raise ValueError(f"{teacher}, the teacher of {name}, is missing: dvc repro reconstruct")
+    check_weights_of(teacher.parent, teacher.stem)
     identity = student_identity(params, name)
     folder, out = identity.folder(root), STUDENTS / name
     with (

@@ -16,6 +16,7 @@ from pipelines.ray_jobs.session import hide_gpus
 from pipelines.settings.schema import Params
 from pipelines.stages.judged_item import Subject, judge_item, log_item
 from pipelines.stages.kept_items import keep_item, restore_item
+from pipelines.stages.whole_folders import check_whole, finish_folder
 from pipelines.tracking.stage_run import stage_run
 from pipelines.workspace.fingerprint import pipeline_tag, student_item_fingerprint
 from pipelines.workspace.litter import sweep_up
@@ -35,12 +36,15 @@ LIST = EVALUATE_STUDENTS / "items.json"
 def main() -> None:
     params = load_params(parser(__doc__).parse_args().params)
     hide_gpus(params.cluster)
-    shutil.rmtree(EVALUATE_STUDENTS, ignore_errors=True)
     todo = list(subjects(params))
+    for read in (DATASET, REFERENCE, STUDENTS) if todo else ():
+        check_whole(read)
+    shutil.rmtree(EVALUATE_STUDENTS, ignore_errors=True)
     if todo:
         evaluate(params, todo)
     items = [subject.item for subject in todo]
     write_text(LIST, json.dumps({"items": items}, indent=1) + "\n")
+    finish_folder(EVALUATE_STUDENTS)
     if not todo:
         print("evaluate_students: params list no student")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from foundation.atomic_files import write_text
+from foundation.atomic_files import write_bytes, write_text
 from pipelines.reporting.figures import COLOURS, GRID, INK, MUTED, new_figure, png, style
 from pipelines.settings.dotted_keys import experiment_command, with_values
 from pipelines.settings.yaml_file import yaml_text
@@ -86,12 +86,12 @@ def write_report(sweep: Sweep, record: Record, out: Path) -> Written:
     write_text(files[1], best_params(sweep, best))
     write_text(files[2], command(sweep, best) + "\n")
     files.append(out / "parallel_coordinates.png")
-    files[-1].write_bytes(parallel_coordinates(sweep, judged, best))
+    write_bytes(files[-1], parallel_coordinates(sweep, judged, best))
     shares, why_not = importance(sweep, judged)
     if why_not:
         return Written(files, {"importance.png": why_not})
     files.append(out / "importance.png")
-    files[-1].write_bytes(importance_chart(shares, sweep.objective))
+    write_bytes(files[-1], importance_chart(shares, sweep.objective))
     return Written(files, {})
 
 

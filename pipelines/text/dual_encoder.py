@@ -10,6 +10,7 @@ from dataset.store import ImageDataset
 from pipelines.console.command import check_argument, parser, run_stage
 from pipelines.console.progress import progress
 from pipelines.params import load_params
+from pipelines.stages.whole_folders import check_whole
 from pipelines.workspace.paths import DATASET
 from pipelines.workspace.weights_files import with_encoder_folder
 
@@ -30,6 +31,7 @@ def main() -> None:
     config = with_encoder_folder(params).text
     if config is None:
         raise ValueError("model.text is null: set it to the encoder of captions, {kind: words}")
+    check_whole(DATASET)
     dataset = ImageDataset(DATASET)
     # These take seconds to import, which --help does without.
     from models.dual_encoder import save_dual_encoder

@@ -4,12 +4,12 @@
 taken from the copies in outputs/train if these are whole, or made again from the checkpoints.
 """
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from foundation.atomic_files import copy_whole, write_text
-from foundation.json_hash import json_hash
 from models.weights import WeightsError, check_weights, file_hash
 from pipelines.workspace.makers import maker
 
@@ -24,6 +24,22 @@ class RunIncomplete(RuntimeError):
     """A finished run lacks a file, or has a damaged one, and it cannot be made again."""
 
 
+def write_hashes(path: Path, hashes: dict[str, str]) -> None:
+    """Write a list of files, {name: hash}, with a hash of the list."""
+    text = json.dumps({"files": hashes, "sha256": _list_hash(hashes)}, indent=1)
+    write_text(path, text + "\n")
+
+
+def read_hashes(path: Path) -> dict[str, str]:
+    """What `write_hashes` wrote; empty if it is missing or damaged."""
+    try:
+        found = json.loads(path.read_text())
+        files = dict(found["files"])
+        return files if found["sha256"] == _list_hash(files) else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
 def look_over(folder: Path, copies: Path) -> bool:
     """Whether the run in `folder` is finished, and all its files are there and whole.
 
@@ -31,7 +47,7 @@ def look_over(folder: Path, copies: Path) -> bool:
     is removed, so that training goes on from its last checkpoint and makes the file again; a line
     says so. Raises RunIncomplete if there is no checkpoint either.
     """
-    hashes, made = _read_hashes(folder), maker(folder.name)
+    hashes, made = read_hashes(folder / HASHES), maker(folder.name)
     for name, wanted in hashes.items():
         if _hash(folder / name) != wanted and _hash(copies / name) == wanted:
             copy_whole(copies / name, folder / name)
@@ -66,14 +82,13 @@ def seal(folder: Path) -> list[str]:
             f"run {folder.name} has ended, but {fault}: run the {stage} stage again"
         )
     hashes = {name: file_hash(folder / name) for name in _wanted(folder)}
-    text = json.dumps({"files": hashes, "sha256": json_hash(hashes)}, indent=1)
-    write_text(folder / HASHES, text + "\n")
+    write_hashes(folder / HASHES, hashes)
     return list(hashes)
 
 
 def sealed(folder: Path) -> list[str]:
     """Names of the files of a finished run, train.json last; of one without files.json see seal."""
-    return list(_read_hashes(folder)) or seal(folder)
+    return list(read_hashes(folder / HASHES)) or seal(folder)
 
 
 def check_snapshots(folder: Path) -> None:
@@ -135,14 +150,9 @@ def _faults(folder: Path, hashes: dict[str, str]) -> Iterator[str]:
                 yield f"{name} is damaged, or its .json is"
 
 
-def _read_hashes(folder: Path) -> dict[str, str]:
-    """What `seal` wrote; empty if it is missing or damaged: snapshots have checksums besides."""
-    try:
-        found = json.loads((folder / HASHES).read_text())
-        files = dict(found["files"])
-        return files if found["sha256"] == json_hash(files) else {}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
+def _list_hash(hashes: dict[str, str]) -> str:
+    """Not foundation.json_hash, on which some stages depend that write lists, and others do not."""
+    return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()
 
 
 def _hash(path: Path) -> str | None:

@@ -82,6 +82,7 @@ NO_RESULT: dict[str, str] = {
     "pipelines.settings.yaml_file": "reads params.yaml, whose values count as params",
     "pipelines.settings.yaml_scalars": "reads params.yaml, whose values count as params",
     "pipelines.settings.yaml_tree": "reads params.yaml, whose values count as params",
+    "pipelines.stages.whole_folders": "refuses damaged files, and changes none",
     "pipelines.tracking.connection": "what MLflow keeps",
     "pipelines.tracking.live_run": "what MLflow keeps",
     "pipelines.tracking.stage_run": "what MLflow keeps",

@@ -12,6 +12,7 @@ from filelock import FileLock
 
 from foundation.atomic_files import write_text
 from foundation.json_files import read_object
+from foundation.json_hash import json_hash
 
 _found: dict[str, np.ndarray] = {}
 
@@ -42,7 +43,9 @@ def kept_levels(
                 levels = _read(file, count)  # another process may have found it meanwhile
                 if levels is None:
                     levels = once()
-                    write_text(file, json.dumps({"sigmas": levels.tolist()}))
+                    found = levels.tolist()
+                    content = {"sigmas": found, "sha256": json_hash(found)}
+                    write_text(file, json.dumps(content))
         except OSError as error:
             warnings.warn(f"the time grid is not kept for the next time: {error}")
             levels = once()
@@ -53,7 +56,10 @@ def kept_levels(
 def _read(file: Path, count: int) -> np.ndarray | None:
     """The levels that were kept in a file; None if it is missing or damaged."""
     try:
-        levels = np.asarray(read_object(file)["sigmas"])
+        found = read_object(file)
+        if found["sha256"] != json_hash(found["sigmas"]):
+            return None
+        levels = np.asarray(found["sigmas"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
     fits = levels.shape == (count,) and levels.dtype == np.float64

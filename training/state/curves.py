@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from foundation.atomic_files import replacing, write_text
+from foundation.atomic_files import naming, replacing, write_text
 from foundation.json_files import parse_object
 
 
@@ -54,13 +54,13 @@ class Curves:
         if not self.writing:
             return
         line = json.dumps({"nimg": nimg, **metrics}) + "\n"
-        with open(self.path, "a") as stream:
+        with naming(self.path), open(self.path, "a") as stream:
             stream.write(line)
         self._digest.update(line.encode())
 
     def sync(self) -> None:
         """Flush the points to disk, before a checkpoint counts their images as seen."""
-        with open(self.path, "rb+") as stream:
+        with naming(self.path), open(self.path, "rb+") as stream:
             os.fsync(stream.fileno())
 
     def rows(self) -> list[dict]:

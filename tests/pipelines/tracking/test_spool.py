@@ -208,6 +208,30 @@ def test_a_disk_without_room_for_the_header_leaves_no_file(tmp_path):
         assert spool.add(metrics=[("loss", 1.0, 5, 1)]) and len(spool.read().metrics) == 1
 
 
+def test_what_a_full_disk_keeps_out_of_the_store_is_written_once_there_is_room(
+    empty, tmp_path, capfd
+):
+    """The store and what waits for it lie on the same disk."""
+    disks = SimpleNamespace(**run_path(str(Path(__file__).parents[2] / "small_disk.py")))
+    with disks.small_disk(tmp_path / "disk", 4) as disk:
+        shutil.copy(empty, disk / "mlflow.db")
+        with start("train", disk, "h1") as run:
+            run.log_metrics({"loss": 4.0}, 100)
+            run.flush()
+            filler = disks.fill(disk, 0)
+            for nimg in (200, 300):
+                run.log_metrics({f"loss{n}": nimg / 1000 for n in range(200)}, nimg)
+                run._rest_until = 0.0
+                run.flush()
+            filler.unlink()
+        said = capfd.readouterr().err
+        assert points(disk, run.run_id) == [(100, 4.0)]
+        for n in (0, 199):
+            assert points(disk, run.run_id, f"loss{n}") == [(200, 0.2), (300, 0.3)]
+        assert open_run_store(CONFIG, disk).client.get_run(run.run_id).info.status == "FINISHED"
+        assert not waiting(disk) and "Traceback" not in said and said.count("\n") == 1
+
+
 def complete(text):
     try:
         return bool(json.loads(text))

@@ -130,7 +130,10 @@ def test_a_damaged_cache_file_is_replaced(tmp_path, monkeypatch):
     setting = ("optimized", 5, 0.01, 20.0)
     first = time_grid(*setting, starts=0, cache_dir=tmp_path)
     (file,) = tmp_path.glob("*.json")
-    for content in ("", "{}", '{"sigmas": [1.0, 2.0]}', '{"sigmas": "no"}'):
+    whole = file.read_text()
+    turned = whole.replace(whole[whole.index(".") + 6], "x", 1).replace("x", "0", 1)
+    assert turned != whole and len(json.loads(turned)["sigmas"]) == 5
+    for content in ("", "{}", '{"sigmas": [1.0, 2.0]}', '{"sigmas": "no"}', turned):
         file.write_text(content)
         monkeypatch.setattr(kept, "_found", {})
         assert torch.equal(time_grid(*setting, starts=0, cache_dir=tmp_path), first)
