@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from runpy import run_path
 from types import SimpleNamespace
 
 import numpy as np
@@ -40,16 +41,9 @@ pytestmark = [
     ),
 ]
 FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-    "--window-size=1800,1100",
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    *("--disable-dev-shm-usage", "--window-size=1800,1100"),
 )
 PARAMS = "structure: {{kind: {kind}}}\ntracking: {{system_metrics: false}}\n"
 KIDS = {"graph": 0.0123, "none": 0.0345}
@@ -115,6 +109,7 @@ def runs(tmp_path_factory) -> Iterator[SimpleNamespace]:
         link = re.search(r"http://127\.0\.0\.1:\d+/\S*", log.read_text())
         assert link, log.read_text()
         found.link, found.base = link[0], f"http://127.0.0.1:{port}"
+        found.server = server.pid
         yield found
     finally:
         stop(server)
@@ -182,6 +177,12 @@ def browser(tmp_path_factory) -> Iterator[Browser]:
     opened = Browser(tmp_path_factory.mktemp("profile"))
     yield opened
     opened.driver.quit()
+
+
+def test_only_this_machine_reaches_the_page(runs):
+    sockets = run_path(str(ROOT / "tests" / "sockets.py"))
+    addresses = {address for address, _ in sockets["listening"](runs.server).values()}
+    assert addresses and not any(map(sockets["reachable_from_elsewhere"], addresses))
 
 
 def test_the_printed_link_shows_the_table_of_runs_with_its_columns(browser, runs):

@@ -1,35 +1,27 @@
 """A local Ray: it can be reached from this machine alone, and survives its mailbox."""
 
-import ipaddress
 import os
 import socket
 from http.client import HTTPException
+from pathlib import Path
+from runpy import run_path
 from types import SimpleNamespace
 from urllib.request import urlopen
 
-import psutil
+import numpy as np
 import pytest
 
+from pipelines.ray_jobs.generation import generate_images
 from pipelines.ray_jobs.loopback import ADDRESS, SETTINGS, ray_on_loopback
 from pipelines.ray_jobs.session import _worker_environment
 from pipelines.settings.cluster import ClusterConfig
+from sampling.config import SamplerConfig
+from sampling.request import GenerationRequest
 
+sockets = SimpleNamespace(**run_path(str(Path(__file__).parents[2] / "sockets.py")))
+listening, reachable_from_elsewhere = sockets.listening, sockets.reachable_from_elsewhere
 METRICS_PORTS = (44217, 44227)
 """Of Ray's monitor and its dashboard. Another server may get one of them by chance."""
-
-
-def listening() -> dict[int, tuple[str, str]]:
-    """{port: (address, process)} of TCP sockets that this process and its descendants listen on."""
-    this = psutil.Process()
-    found = {}
-    for process in (this, *this.children(recursive=True)):
-        try:
-            for entry in process.net_connections("inet"):
-                if entry.status == psutil.CONN_LISTEN:
-                    found[entry.laddr.port] = (entry.laddr.ip, process.name())
-        except psutil.Error:  # it has just ended
-            continue
-    return found
 
 
 def gives_metrics(port: int) -> bool:
@@ -38,12 +30,6 @@ def gives_metrics(port: int) -> bool:
             return answer.status == 200
     except (OSError, HTTPException):  # nobody, or a server that speaks something else
         return False
-
-
-def reachable_from_elsewhere(address: str) -> bool:
-    ip = ipaddress.ip_address(address)
-    mapped = getattr(ip, "ipv4_mapped", None)
-    return not (mapped or ip).is_loopback
 
 
 def test_a_socket_on_every_interface_is_found():
@@ -93,6 +79,31 @@ def test_a_training_listens_on_this_machine_only(watched):
     assert "gcs_server" in names and "raylet" in names and "RayTrainWo" in names  # Linux cuts
     assert {p: who for p, who in found.items() if reachable_from_elsewhere(who[0])} == {}
     assert watched.metrics == set()
+
+
+@pytest.mark.slow
+def test_an_evaluation_listens_on_this_machine_only_and_draws_the_same_images(watched):
+    (weights,) = (watched.run / "snapshots").glob("*512-0.05.safetensors")
+    request = GenerationRequest(
+        sampler=SamplerConfig(solver="heun", grid="karras", steps=3),
+        seed=7,
+        indices=range(20),
+        labels=np.arange(20) % 10,
+        batch_size=8,
+        weights=str(weights),
+    )
+    found = {}
+
+    def progress(done, total):
+        found.update(listening())
+
+    one = generate_images(request, ClusterConfig(), lambda *_: None)
+    two = generate_images(request, ClusterConfig(evaluate_workers=2, use_gpu=False), progress)
+    assert one.shape == (20, 8, 8, 1) and one.std() > 5
+    # another split of the batch may round differently
+    assert np.abs(one.astype(int) - two.astype(int)).max() <= 1
+    assert any("raylet" in name for _, name in found.values())
+    assert {p: who for p, who in found.items() if reachable_from_elsewhere(who[0])} == {}
 
 
 @pytest.mark.slow

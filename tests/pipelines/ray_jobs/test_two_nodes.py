@@ -115,15 +115,19 @@ def test_a_run_over_two_nodes_outlives_a_node_and_its_driver(tmp_path):
         wait_for_steps(work, process, 5)
         cluster.remove_node(node, allow_graceful=False)
         time.sleep(1)
-        cluster.add_node(num_cpus=1)
+        node = cluster.add_node(num_cpus=1)
         wait_for_steps(work, process, 5)  # over both again, by itself
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         assert 0 < images_seen_by(work)[-1] < 2560, "it was met at work"
-        out = work.run(*TRAIN)
-        assert "resumed at" in out and "2 workers on the Ray cluster at" in out
+        cluster.remove_node(node, allow_graceful=False)
+        work.edit("cluster", {"num_workers": [1, 2]})
+        out = work.run(*TRAIN)  # by the one worker that there is room for
+        assert "resumed at" in out and "[1, 2] workers on the Ray cluster at" in out
         assert same_weights(work.folder / "outputs/train", alone.folder / "outputs/train")
 
+        cluster.add_node(num_cpus=1)
+        work.edit("cluster", {"num_workers": 2})
         work.run("python", "-m", "pipelines.students.distil")
         assert same_weights(work.folder / "outputs/students", alone.folder / "outputs/students")
         on_both = ClusterConfig(address=cluster.address, evaluate_workers=2)
