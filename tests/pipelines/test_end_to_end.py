@@ -3,10 +3,7 @@
 import csv
 import json
 import os
-import shutil
-import signal
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -149,40 +146,6 @@ def test_an_edit_runs_what_uses_the_file_and_nothing_else(clone):
         (clone.folder / name).write_text(text)
     clone.run("dvc", "repro", "kinds")
     assert dry(clone) == set(), "the same code, and the same list of it"
-
-
-def checkpoints(folder: Path) -> list[Path]:
-    return sorted(folder.glob(".runs/train-*/checkpoints/checkpoint-*.safetensors"))
-
-
-def test_ctrl_c_under_ray_is_told_and_tracked_as_such(clone, tmp_path):
-    """Ray Train puts its own handler in the place of Python's.
-
-    And a fine-tune on Ray starts from weights that params name relative to the project.
-    """
-    from mlflow.tracking import MlflowClient
-
-    work = Clone(
-        tmp_path / "stopped",
-        cluster={"num_workers": 2},
-        train={"total_kimg": 6.4, "init_from": "start/0.1.safetensors"},
-    )
-    (work.folder / "start").mkdir()
-    for weights in (clone.folder / "outputs" / "ema").glob("0.1.*"):
-        shutil.copy(weights, work.folder / "start")
-    shutil.copytree(clone.folder / "outputs" / "dataset", work.folder / "outputs" / "dataset")
-    process = work.start("python", "-m", "pipelines.train")
-    deadline = time.time() + 240
-    while not checkpoints(work.folder) and time.time() < deadline:
-        assert process.poll() is None, process.stdout.read()
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGINT)
-    said, _ = process.communicate(timeout=120)
-    assert process.returncode == 130
-    assert "interrupted: the same command goes on" in said and "Traceback" not in said, said
-    client = MlflowClient(f"sqlite:///{work.folder}/mlflow.db")
-    runs = client.search_runs(["1"], "tags.stage = 'train'")
-    assert {run.info.status for run in runs} == {"KILLED"}
 
 
 def test_bad_params_are_one_message(clone, tmp_path):
