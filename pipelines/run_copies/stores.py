@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from foundation.atomic_files import copy_whole, replacing
+from foundation.atomic_files import copy_whole, write_bytes
 from pipelines.settings.storage_address import Bucket, storage_address
 
 CONNECT_S, ATTEMPTS = 10.0, 3
