@@ -21,6 +21,7 @@ from foundation.counted import counted
 from pipelines.console.command import run_stage
 from pipelines.console.progress import phases
 from pipelines.reporting.html import with_deviation
+from pipelines.stages.whole_folders import check_whole
 
 FULL = "FD, all images"
 EXTRACTORS = ("efficientnet_lite0", "inception")
@@ -63,6 +64,7 @@ def main() -> None:
         raise ValueError(f"--json {args.json} is a folder: name a file")
     inception = None if args.inception is None else str(args.inception)
     config = EvaluationConfig(k=args.k, floor_draws=args.draws, inception_path=inception)
+    check_whole(args.real)
     # These bring torch, which --help does without.
     from evaluation.folders.judge_folders import judge_folders
     from models.extractors.base import ExtractorError

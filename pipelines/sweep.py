@@ -27,6 +27,7 @@ from pipelines.ray_jobs.waiting import told_while_waiting
 from pipelines.reporting.stage_outputs import read_json
 from pipelines.settings.cross_checks import remarks
 from pipelines.settings.yaml_file import ParamsError
+from pipelines.stages.whole_folders import check_whole
 from pipelines.sweeps.announcement import announce
 from pipelines.sweeps.lines import (
     begun_line,
@@ -51,7 +52,7 @@ from pipelines.sweeps.tracked import SweepRuns
 from pipelines.sweeps.trial import TrialTask, run_trial
 from pipelines.workspace.dvc_command import run_dvc
 from pipelines.workspace.input_hashes import dataset_hash
-from pipelines.workspace.paths import DATASET, REFERENCE, REPORTS, dvc_root, grid_cache
+from pipelines.workspace.paths import DATASET, LATENTS, REFERENCE, REPORTS, dvc_root, grid_cache
 from pipelines.workspace.stage_code import code_hash, content_hash, stage_files
 from pipelines.workspace.training_data import latents_folder
 from pipelines.workspace.wanted_runs import no_longer_wanted, who_wants
@@ -161,6 +162,8 @@ def prepare_data(sweep: Sweep) -> None:
         made = "the data set, its latents or its reference"
         made = made if latents else "the data set or its reference"
         raise RuntimeError(f"{made} could not be made: {error}") from None
+    for folder in (DATASET, LATENTS, REFERENCE):
+        check_whole(folder)
     manifest = read_json(REFERENCE / "reference.json", "reference")
     if sweep.config.metric == "conditional_accuracy" and manifest.get("classifier") is None:
         raise ParamsError(

@@ -90,5 +90,8 @@ def _first(path: Path) -> str:
 
 
 def _mend(folder: Path) -> str:
-    stage = next(made for place, made in MADE_BY.items() if folder.is_relative_to(place))
+    made = [stage for place, stage in MADE_BY.items() if folder.is_relative_to(place)]
+    if not made:
+        return "make it again where it was made, or copy it anew"
+    (stage,) = made
     return AGAIN if stage == "train" else f"dvc repro -f {stage}  makes it again"

@@ -134,6 +134,8 @@ def test_damage_that_the_cache_shares_is_removed_there_first(tmp_path, monkeypat
     damage(folder / "labels.npy", "cut")
     with pytest.raises(DamagedResult, match="by hand: dvc repro -f prepare  makes it again"):
         check_whole(folder, {"labels.npy"})
+    with pytest.raises(DamagedResult, match="make it again where it was made, or copy it anew"):
+        check_whole(folder.absolute(), {"labels.npy"})
 
 
 PAGE = 4096
