@@ -23,7 +23,7 @@ def dry(clone: Clone) -> set[str]:
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory, dvc_cache):
-    clone = Clone(tmp_path_factory.mktemp("clone"), dvc_cache)
+    clone = Clone(tmp_path_factory.mktemp("clone"), dvc_cache, store=False)
     clone.output = clone.run("dvc", "repro")
     clone.commit("default run")
     return clone

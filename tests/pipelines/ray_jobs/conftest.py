@@ -12,18 +12,8 @@ from training.structure.config import StructureConfig
 
 
 @pytest.fixture
-def training(tmp_path, training_in):
+def training(tmp_path):
     """training(cluster, report): a run of 512 images in tmp_path/run; returns its folder."""
-    return training_in(tmp_path)
-
-
-@pytest.fixture(scope="session")
-def training_in():
-    """training_in(folder) is what `training` is for tmp_path."""
-    return _training_in
-
-
-def _training_in(folder):
     model = ModelConfig(
         channels=8, channel_mult=(1,), blocks=1, attention_resolutions=(), structural_blocks=()
     )
@@ -41,10 +31,10 @@ def _training_in(folder):
         ),
         ema=EMAConfig(snapshots=2),
     )
-    prepare_dataset(DatasetConfig(), folder / "data")
+    prepare_dataset(DatasetConfig(), tmp_path / "data")
 
     def run(cluster, report):
-        run_training(settings, folder / "data", folder / "run", cluster, report)
-        return folder / "run"
+        run_training(settings, tmp_path / "data", tmp_path / "run", cluster, report)
+        return tmp_path / "run"
 
     return run

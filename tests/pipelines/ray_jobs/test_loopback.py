@@ -10,15 +10,22 @@ from urllib.request import urlopen
 
 import numpy as np
 import pytest
+import torch
 
+from models.config import ModelConfig
+from models.denoiser import Denoiser, describe
+from models.weights import save_weights
 from pipelines.ray_jobs.generation import generate_images
 from pipelines.ray_jobs.loopback import ADDRESS, SETTINGS, ray_on_loopback
 from pipelines.ray_jobs.session import _worker_environment
+from pipelines.ray_jobs.training import run_training
 from pipelines.settings.cluster import ClusterConfig
 from sampling.config import SamplerConfig
 from sampling.request import GenerationRequest
 
-sockets = SimpleNamespace(**run_path(str(Path(__file__).parents[2] / "sockets.py")))
+TESTS = Path(__file__).parents[2]
+made = SimpleNamespace(**run_path(str(TESTS / "training" / "test_captions.py")))
+sockets = SimpleNamespace(**run_path(str(TESTS / "sockets.py")))
 listening, reachable_from_elsewhere = sockets.listening, sockets.reachable_from_elsewhere
 METRICS_PORTS = (44217, 44227)
 """Of Ray's monitor and its dashboard. Another server may get one of them by chance."""
@@ -48,8 +55,11 @@ def test_a_socket_on_every_interface_is_found():
 
 
 @pytest.fixture(scope="module")
-def watched(training_in, tmp_path_factory):
-    """A training on Ray: its sockets and events; its mailbox is killed at the first event."""
+def watched(tmp_path_factory):
+    """A training of latents for captions, with a game, on Ray and in this process.
+
+    Of that on Ray its sockets and events are kept; its mailbox is killed at the first event.
+    """
     import ray
 
     folder = tmp_path_factory.mktemp("watched")
@@ -57,7 +67,7 @@ def watched(training_in, tmp_path_factory):
 
     def report(event):
         seen.events.append(event)
-        if not event.nimg % 128:
+        if not event.nimg % 64:
             seen.listening.update(listening())
             seen.metrics |= {port for port in METRICS_PORTS if gives_metrics(port)}
         if not seen.killed:
@@ -65,9 +75,13 @@ def watched(training_in, tmp_path_factory):
             seen.killed.append(name)
             ray.kill(ray.get_actor(name))
 
+    pictures, latents = made.captioned_latents(folder)
+    settings = made.settings(total_kimg=0.192, game="graph")
     cluster = ClusterConfig(num_workers=1, use_gpu=False, max_failures=0)
     with pytest.warns(UserWarning, match="lost and made anew"):
-        seen.run = training_in(folder)(cluster, report)
+        run_training(settings, pictures, folder / "run", cluster, report, latents)
+    alone = ClusterConfig(num_workers=0)
+    run_training(settings, pictures, folder / "alone", alone, lambda event: None, latents)
     return seen
 
 
@@ -82,8 +96,21 @@ def test_a_training_listens_on_this_machine_only(watched):
 
 
 @pytest.mark.slow
-def test_an_evaluation_listens_on_this_machine_only_and_draws_the_same_images(watched):
-    (weights,) = (watched.run / "snapshots").glob("*512-0.05.safetensors")
+def test_a_training_on_ray_is_that_of_one_process(watched):
+    alone, on_ray = (made.runs.final(watched.folder / name) for name in ("alone", "run"))
+    assert any("conditions.table" in name for name in alone[0])
+    made.runs.assert_same(alone, on_ray, rtol=1e-3, atol=2e-4)
+
+
+@pytest.mark.slow
+def test_an_evaluation_listens_on_this_machine_only_and_draws_the_same_images(tmp_path):
+    config = ModelConfig(
+        channels=8, channel_mult=(1,), blocks=1, attention_resolutions=(), structural_blocks=()
+    )
+    torch.manual_seed(0)
+    denoiser, weights = Denoiser((1, 8, 8), 10, config), tmp_path / "w.safetensors"
+    torch.nn.init.ones_(denoiser.unet.output_gain)
+    save_weights(weights, denoiser.state_dict(), describe(denoiser))
     request = GenerationRequest(
         sampler=SamplerConfig(solver="heun", grid="karras", steps=3),
         seed=7,
@@ -109,8 +136,8 @@ def test_an_evaluation_listens_on_this_machine_only_and_draws_the_same_images(wa
 @pytest.mark.slow
 def test_a_dead_mailbox_ends_no_training_on_ray(watched):
     """It is killed at the first event; later ones arrive by another. And Ray's own files go."""
-    assert (watched.run / "train.json").is_file() and watched.killed
-    assert watched.events[-1].nimg == 512, "the last events arrived by the second mailbox"
+    assert (watched.folder / "run" / "train.json").is_file() and watched.killed
+    assert watched.events[-1].nimg == 192, "the last events arrived by the second mailbox"
     assert not list((watched.folder / "ray").glob("run-*"))
 
 

@@ -50,6 +50,8 @@ def cluster_of_two():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_worker_niceness", "0")
+        for name in ("AUTOSCALER_METRIC_PORT", "DASHBOARD_METRIC_PORT"):
+            patch.setenv(name, "-1")  # fixed ports, which other tests look at
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
         try:
             yield cluster, cluster.add_node(num_cpus=1)
