@@ -16,13 +16,12 @@ from foundation.atomic_files import replacing
 from foundation.json_hash import json_hash
 from models.weights import file_hash
 from pipelines.run_copies.stores import StorageError, Store
-from training.state.checkpoint import PATTERN, checkpoint_nimg
 from training.state.leaving import LEAVE
 from training.state.writer_lock import WRITER_LOCK
 
 MANIFEST, FILES = "manifest.json", "files"
 FORMAT = 1
-CHECKPOINTS = f"checkpoints/{PATTERN}"
+CHECKPOINTS = "checkpoints/checkpoint-*.safetensors"
 SUMMARY = "train.json"
 LEFT_OUT = (LEAVE, WRITER_LOCK)
 Say = Callable[[str], None]
@@ -73,8 +72,8 @@ class RunCopy:
         newest = _newest(files)
         if newest is None or (self.folder / SUMMARY).is_file():
             return False
-        here = [checkpoint_nimg(path) for path in self.folder.glob(CHECKPOINTS)]
-        if SUMMARY not in files and newest <= max(here, default=-1):
+        here = _newest(path.as_posix() for path in self.folder.glob(CHECKPOINTS))
+        if SUMMARY not in files and here is not None and newest <= here:
             return False
         size = sum(entry["bytes"] for entry in files.values())
         say(f"taking {size / 1e6:.3g} MB of this run at {newest / 1000:g} kimg from its copy")
@@ -157,6 +156,8 @@ class _Damaged(Exception):
 
 def _newest(names: Iterable[str]) -> int | None:
     """Images of the newest checkpoint among the names; None: there is none."""
+    from training.state.checkpoint import checkpoint_nimg  # brings torch
+
     found = [PurePosixPath(name) for name in names]
     return max((checkpoint_nimg(Path(p)) for p in found if p.match(CHECKPOINTS)), default=None)
 

@@ -85,8 +85,8 @@ class FolderStore:
 
     def write(self, name: str, content: bytes) -> None:
         """See Store."""
-        with self._told(), replacing(self.folder / name) as temporary:
-            temporary.write_bytes(content)
+        with self._told():
+            write_bytes(self.folder / name, content)
 
     def put(self, name: str, source: Path) -> None:
         """See Store."""

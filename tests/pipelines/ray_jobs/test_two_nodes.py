@@ -20,7 +20,7 @@ from sampling.request import GenerationRequest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from clone import Clone
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(1800)]
 
 TRAIN = ("python", "-m", "pipelines.train")
 ALONE = {"num_workers": 0, "checkpoint_every_s": 3600}
