@@ -42,10 +42,10 @@ def table_of(name: str, rows: list[Row], about: dict) -> Table:
         notes = ["over the aim"] * row.missed + [row.note] * bool(row.note)
         table.add_row(
             row.what,
-            _seconds(row.ours),
-            "" if row.peers is None else f"{_seconds(row.peers)} {row.peer}",
-            "" if row.ratio is None else f"{row.ratio:.2f}",
-            "" if row.spread is None else "{:.2f} to {:.2f}".format(*row.spread),
+            _told(row.ours, row.unit),
+            "" if row.peers is None else f"{_told(row.peers, row.unit)} {row.peer}",
+            "" if row.ratio is None else _ratio(row.ratio),
+            "" if row.spread is None else " to ".join(map(_ratio, row.spread)),
             "" if row.aim is None else f"{row.aim:g}",
             "; ".join(notes),
         )
@@ -59,8 +59,14 @@ def keep(name: str, rows: list[Row], about: dict) -> None:
     write_text(RESULTS, json.dumps(dict(sorted(results.items())), indent=1) + "\n")
 
 
-def _seconds(value: float) -> str:
-    return f"{value:.2f} s" if value >= 1 else f"{value * 1e3:.3g} ms"
+def _ratio(value: float) -> str:
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
+
+
+def _told(value: float, unit: str) -> str:
+    if unit == "s" and value < 1:
+        return f"{value * 1e3:.3g} ms"
+    return f"{value:.2f} {unit}" if unit else f"{value:.3g}"
 
 
 def main() -> None:
