@@ -1,6 +1,7 @@
 """Seconds and peak memory of a piece of work in a process of its own."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from typing import Any
 from benchmarks.peers.optional import PeerMissing
 
 MB = 1e6
+ROOT = Path(__file__).resolve().parents[2]
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 MISSING_EXIT = 3
 
@@ -37,14 +39,20 @@ def in_a_child(work: str, *arguments: Any) -> Taken:
             without arguments, whose call alone is measured.
         arguments: JSON-able.
 
-    Raises PeerMissing as the function does, and RuntimeError with what a failed process said.
+    Raises PeerMissing as the function does, and RuntimeError with the last line of a failed one.
     """
     command = [sys.executable, "-c", "from benchmarks.peers.child import work_here; work_here()"]
-    done = subprocess.run([*command, work, json.dumps(arguments)], capture_output=True, text=True)
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    done = subprocess.run(
+        [*command, work, json.dumps(arguments)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        capture_output=True,
+        text=True,
+    )
     if done.returncode == MISSING_EXIT:
         raise PeerMissing(done.stderr.strip().splitlines()[-1])
     if done.returncode:
-        raise RuntimeError(f"{work} failed: {done.stderr.strip()}")
+        raise RuntimeError(f"{work} failed: {done.stderr.strip().splitlines()[-1:]}")
     return Taken(**json.loads(done.stdout.splitlines()[-1]))
 
 

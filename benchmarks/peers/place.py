@@ -14,6 +14,10 @@ REPEATED = (
 """Classes whose modules are compiled one by one: what repeats is compiled once for each shape."""
 
 
+SHAPES = 64
+"""So many shapes of one part may be compiled."""
+
+
 @dataclass(frozen=True)
 class Place:
     """A device, and what is asked of it."""
@@ -47,9 +51,10 @@ class Place:
 def compile_regions(network: nn.Module) -> int:
     """Compile the repeated parts of a network in place; returns how many there are.
 
-    A part inside another is compiled with it.
+    A part inside another is compiled with it. Shapes are static, so each is compiled for itself.
     """
     if type(network).__name__ in REPEATED:
-        network.compile()
+        torch._dynamo.config.recompile_limit = SHAPES
+        network.compile(dynamic=False)
         return 1
     return sum(compile_regions(child) for child in network.children())
