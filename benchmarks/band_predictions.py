@@ -19,7 +19,7 @@ def rows() -> Iterator[Row]:
     """Of one image of 128x128 in 35 evaluations, seconds beside those of one worker."""
     import torch
 
-    from benchmarks.bands_worker import SIDE, network
+    from benchmarks.band_workers.worker import SIDE, network
     from models.layers.prepared_weights import weights_prepared
     from sampling.band_cost import NVLINK, PCIE, measure_band
 

@@ -55,7 +55,7 @@ def measured() -> dict[str, list[float]]:
     environment |= {"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "seconds.json"
-        command = [sys.executable, "-c", "from benchmarks.bands_worker import work; work()"]
+        command = [sys.executable, "-c", "from benchmarks.band_workers.worker import work; work()"]
         workers = [
             subprocess.Popen(
                 [*command, str(rank), f"{folder}/meeting", str(out), str(ROUNDS)], env=environment

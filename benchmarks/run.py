@@ -27,7 +27,19 @@ BENCHMARKS = {
     "game_forms": "a play of the game by each form of discriminator (2 minutes)",
     "imports": "processor seconds of imports, params and --help (5 minutes)",
     "judging": "judging with kept floors, beside measuring them (1 minute)",
-    "neighbours": "nearest neighbours beside scikit-learn's (1 minute)",
+    "neighbours": "nearest neighbours beside scikit-learn's and faiss's (2 minutes)",
+    "peers.averages": "an update of averages beside diffusers' and ema-pytorch's",
+    "peers.batches": "training batches beside a DataLoader over PNG files",
+    "peers.fixed_costs": "each stage over next to nothing, and a training on Ray",
+    "peers.game": "what the structure game adds to a step",
+    "peers.growth": "what work takes at 1, 4 and 16 times the size",
+    "peers.manifold": "precision, recall, density and coverage beside prdc's",
+    "peers.network_forward": "a forward pass beside diffusers' and lucidrains' U-Nets",
+    "peers.network_step": "a training step beside those of the same U-Nets",
+    "peers.reconstruction": "an average made afterwards, beside ema-pytorch's",
+    "peers.sampler": "images drawn beside diffusers' pipelines",
+    "peers.two_workers": "two Ray workers beside one",
+    "peers.whole_trainer": "a step of the trainer beside a bare loop",
 }
 """Name of a module here, whose function `rows` measures -> what it measures."""
 RESULTS = Path("benchmarks/results.json")
@@ -35,17 +47,20 @@ RESULTS = Path("benchmarks/results.json")
 
 def table_of(name: str, rows: list[Row], about: dict) -> Table:
     """The rows, under a title that tells on what machine, and how busy it was."""
-    title = f"{BENCHMARKS[name]}\n" + "{processor}, {threads} threads, load {load}".format(**about)
+    title = (
+        f"{BENCHMARKS.get(name, name)}\n"
+        + "{processor}, {threads} threads, load {load}".format(**about)
+    )
     headings = ("what", "ours", "theirs", "ratio", "quartiles", "aim", "")
     table = Table(*headings, title=title)
     for row in rows:
         notes = ["over the aim"] * row.missed + [row.note] * bool(row.note)
         table.add_row(
             row.what,
-            _seconds(row.ours),
-            "" if row.peers is None else f"{_seconds(row.peers)} {row.peer}",
-            "" if row.ratio is None else f"{row.ratio:.2f}",
-            "" if row.spread is None else "{:.2f} to {:.2f}".format(*row.spread),
+            _told(row.ours, row.unit),
+            "" if row.peers is None else f"{_told(row.peers, row.unit)} {row.peer}",
+            "" if row.ratio is None else _ratio(row.ratio),
+            "" if row.spread is None else " to ".join(map(_ratio, row.spread)),
             "" if row.aim is None else f"{row.aim:g}",
             "; ".join(notes),
         )
@@ -59,8 +74,14 @@ def keep(name: str, rows: list[Row], about: dict) -> None:
     write_text(RESULTS, json.dumps(dict(sorted(results.items())), indent=1) + "\n")
 
 
-def _seconds(value: float) -> str:
-    return f"{value:.2f} s" if value >= 1 else f"{value * 1e3:.3g} ms"
+def _ratio(value: float) -> str:
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
+
+
+def _told(value: float, unit: str) -> str:
+    if unit == "s" and value < 1:
+        return f"{value * 1e3:.3g} ms"
+    return f"{value:.2f} {unit}" if unit else f"{value:.3g}"
 
 
 def main() -> None:

@@ -14,17 +14,19 @@ class Row:
 
     what: str
     ours: float
-    """Seconds, the median."""
+    """The median, in `unit`."""
     peer: str = ""
     peers: float | None = None
-    """Seconds of the peer, the median."""
+    """Of the peer, the median, in `unit`."""
     ratio: float | None = None
     """Ours by the peer's, the median over rounds."""
     spread: tuple[float, float] | None = None
     """Of the ratio: first and third quartile."""
     aim: float | None = None
-    """The largest value wanted: of the ratio, or of our seconds where there is no peer."""
+    """The largest value wanted: of the ratio, or of ours where there is no peer."""
     note: str = ""
+    unit: str = "s"
+    """Of ours and the peer's: s, MB, or "" for a number without unit."""
 
     @property
     def missed(self) -> bool:
@@ -32,18 +34,29 @@ class Row:
         return self.aim is not None and reached > self.aim
 
 
-def side_by_side(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+def nothing() -> None:
+    """Does nothing."""
+
+
+def side_by_side(
+    ways: Mapping[str, Callable[[], object]],
+    rounds: int,
+    finished: Callable[[], object] = nothing,
+) -> dict[str, list[float]]:
     """Seconds of each way in each round, after one call of each that is not counted.
 
-    Every second round goes through the ways in the reverse order.
+    Every second round goes through the ways in the reverse order. finished: waits for what a call
+    has set going elsewhere, such as on a GPU.
     """
     for way in ways.values():
         way()
+    finished()
     taken: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(rounds):
         for name in list(ways)[:: 1 if number % 2 else -1]:
             start = time.perf_counter()
             ways[name]()
+            finished()
             taken[name].append(time.perf_counter() - start)
     return taken
 
@@ -55,8 +68,9 @@ def compared(
     peers: Sequence[float],
     aim: float | None = None,
     note: str = "",
+    unit: str = "s",
 ) -> Row:
-    """The row of our seconds beside a peer's, round by round."""
+    """The row of our seconds, or of what `unit` says, beside a peer's, round by round."""
     ratios = sorted(a / b for a, b in zip(ours, peers, strict=True))
     quartiles = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else [ratios[0]] * 3
     return Row(
@@ -68,6 +82,7 @@ def compared(
         (quartiles[0], quartiles[2]),
         aim,
         note,
+        unit,
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from benchmarks.slow_link import SlowLink
+from benchmarks.band_workers.slow_link import SlowLink
 from models.bands.group import GroupBands
 from models.config import ModelConfig
 from models.denoiser import Denoiser

@@ -1,0 +1,1 @@
+"""The processes that benchmarks/bands.py starts, and the link between them."""
