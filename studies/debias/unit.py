@@ -46,6 +46,8 @@ METRICS = (
 )
 GENERATION_SEED = 20_000
 """Of what judges; images and their labels are drawn by it plus the seed of the unit."""
+OPTIMISER: dict[str, Any] = {"optimizer": "muon", "lr": 0.1}
+"""Of all trainings: it needed half of adam's images here (docs/experiment_log.md, 2026-11-30)."""
 CLEAN_SEED = 7
 """Of the classifier that guides, which is not the one that judges."""
 
@@ -81,7 +83,7 @@ class Given:
         """What decides a row besides arm and seed."""
         judge_hash = None if self.classifier is None else file_hash(self.classifier)
         own = [self.shares, self.target, self.train_images, self.held_out, self.images]
-        own += [self.labelled, self.kimg, self.steps, judge_hash]
+        own += [self.labelled, self.kimg, self.steps, judge_hash, OPTIMISER]
         params = self.params.model_dump(mode="json")
         kept = {key: params[key] for key in ("model", "noise", "train", "evaluation")}
         return [own, kept, ImageDataset(self.source).content_hash]
@@ -123,12 +125,13 @@ def settings_of(given: Given, training: Training, seed: int) -> RunSettings:
     model = settings.model.model_copy(
         update={"class_conditional": training == "labelled", "adapter_rank": 0}
     )
-    times = {
+    times: dict[str, Any] = {
         "total_kimg": given.kimg,
         "lr_ramp_kimg": min(20, given.kimg / 8),
         "lr_decay_kimg": given.kimg / 4,
         "log_every_kimg": max(1.0, given.kimg / 20),
         "held_out_every_kimg": given.kimg,
+        **OPTIMISER,
     }
     return settings.model_copy(
         update={
