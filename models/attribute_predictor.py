@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from models.attribute_bank import AttributeBank
 from models.layers.magnitude_preserving import MPFourier
 from models.weights import WeightsError, load_tensors, save_weights, tensors_hash, whole
 
@@ -32,6 +33,9 @@ class AttributePredictor(nn.Module):
     of ln sigma; a linear map, or an MLP, gives the logits, and another function of ln sigma is
     added. They are divided by a temperature that was fitted for each range of sigma.
 
+    A predictor may have a `bank` of training images. It then answers where noise is large, which
+    a denoiser's hidden state was hardly trained for (`log_probs`).
+
     Args:
         shape: (C, h, w) of the denoiser's bottleneck.
         names: of the values.
@@ -41,7 +45,8 @@ class AttributePredictor(nn.Module):
     """
 
     temperatures: Tensor  # [BINS]
-    prior: Tensor  # [A], the mean prediction at HIGHEST
+    prior: Tensor  # [A], the mean prediction at HIGHEST, or the bank's
+    bank: AttributeBank | None
 
     def __init__(
         self,
@@ -57,6 +62,7 @@ class AttributePredictor(nn.Module):
         if not 1 <= layers <= 3:
             raise ValueError(f"layers is {layers}: 1 (linear) to 3 can be used")
         self.shape, self.names = shape, tuple(names)
+        self.bank = None
         self.layers, self.width = layers, width
         self.cells = min(cells, *shape[1:])
         self.clock = MPFourier(CLOCK)
@@ -80,6 +86,31 @@ class AttributePredictor(nn.Module):
         """Calibrated logits [B, A] from the state of the denoiser's `encode`."""
         raw = self.raw(hidden.bottleneck, hidden.sigma)
         return raw / self.temperatures[bins(hidden.sigma).to(raw.device)].to(raw)[:, None]
+
+    def log_probs(self, denoiser: Any, x: Tensor, sigma: Tensor) -> Tensor:
+        """log p_sigma(value | x), [B, A], differentiable in x [B, C, H, W]; sigma [B].
+
+        By the bank where it is trusted, by the hidden state elsewhere; between both the
+        log-probabilities are mixed.
+        """
+        bank = self.bank
+        trust = None if bank is None else bank.trust(sigma)[:, None]
+        if bank is None or trust is None or not trust.any():
+            return self(denoiser.encode(x, sigma, None)).log_softmax(1)
+        known = bank.log_probs(x, sigma)
+        if bool((trust == 1).all()):
+            return known
+        own = self(denoiser.encode(x, sigma, None)).log_softmax(1)
+        return (trust * known + (1 - trust) * own).log_softmax(1)
+
+    def log_ratio(self, shares: Tensor) -> Tensor:
+        """log r [A]: images weighted by sum_a r_a p(a) have these shares of the values.
+
+        Raises ValueError where the bank's images cannot reach them.
+        """
+        if self.bank is not None:
+            return self.bank.log_ratio(shares)
+        return shares.log() - self.prior.to(shares).log()
 
     def raw(self, bottleneck: Tensor, sigma: Tensor) -> Tensor:
         """Logits [B, A] before the temperature; bottleneck [B, C, h, w], sigma [B]."""
@@ -132,10 +163,17 @@ class AttributeOfImages:
         Whatever the labels: the predictor has learned from states of unlabelled images, and its
         prior is theirs.
         """
-        return self.of_hidden(self.denoiser.encode(x, sigma, None))
+        return self.predictor.log_probs(self.denoiser, x, sigma)
+
+    def log_ratio(self, shares: Tensor) -> Tensor:
+        """log r [A]: images weighted by sum_a r_a p(a) have these shares of the values.
+
+        Raises ValueError where the bank's images cannot reach them.
+        """
+        return self.predictor.log_ratio(shares)
 
     def of_hidden(self, hidden: "Hidden") -> Tensor:
-        """The same from the state of `encode`, differentiable in its bottleneck."""
+        """What the state of `encode` alone says, differentiable in its bottleneck."""
         return self.predictor(hidden).log_softmax(1)
 
 
@@ -150,6 +188,7 @@ def save_attribute_predictor(
         "layers": network.layers,
         "width": network.width,
         "cells": network.cells,
+        "bank": None if network.bank is None else list(network.bank.images.shape),
         "denoiser": denoiser_hash,
         "training": dict(training),
     }
@@ -170,6 +209,12 @@ def load_attribute_predictor(path: Path) -> tuple[AttributePredictor, str]:
             whole(about, "width", 1, 65_536),
             whole(about, "cells", 1, 1024),
         )
+        if about.get("bank") is not None:
+            count, size = (int(number) for number in about["bank"])
+            own = tensors["bank.images"].shape
+            if own != (count, size):
+                raise ValueError(f"its bank is {tuple(own)}, and {(count, size)} is said of it")
+            network.bank = AttributeBank.empty(count, size, len(network.names))
         network.load_state_dict(tensors)
         denoiser = str(about["denoiser"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:

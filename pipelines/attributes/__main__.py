@@ -15,7 +15,7 @@ from pipelines.console.command import check_argument, check_seed, parser, run_st
 from pipelines.console.progress import progress
 from pipelines.params import load_params
 from pipelines.workspace.paths import DATASET, EMA, LATENTS
-from training.attributes.config import IMAGES, LAYERS, STEPS, AttributeConfig
+from training.attributes.config import BANK, IMAGES, LAYERS, STEPS, AttributeConfig
 
 OUT = Path("outputs/attribute.safetensors")
 
@@ -34,10 +34,15 @@ def main() -> None:
     add("--images", type=int, default=200, help="labelled images (default: %(default)s)")
     add("--layers", type=int, default=1, help="1: linear (the default), 2 or 3: an MLP")
     add("--steps", type=int, default=1000, help="of training, 64 images each (%(default)s)")
+    add("--bank", type=int, default=2048, help="images compared with at large noise (%(default)s)")
     add("--seed", type=int, default=0, help="which images, and their noise (%(default)s)")
     add("--out", type=Path, default=OUT, help="where the weights go (default: %(default)s)")
     args = arguments.parse_args()
-    for name, least, bound in (("images", 4, IMAGES), ("layers", 1, LAYERS), ("steps", 1, STEPS)):
+    bounds = (
+        *(("images", 4, IMAGES), ("layers", 1, LAYERS)),
+        *(("steps", 1, STEPS), ("bank", 0, BANK)),
+    )
+    for name, least, bound in bounds:
         check_argument(f"--{name}", getattr(args, name), least, int(bound.most), bound.why)
     check_seed("--seed", args.seed)
     params = load_params(args.params)
@@ -57,6 +62,7 @@ def main() -> None:
         images=args.images,
         layers=args.layers,
         steps=args.steps,
+        bank=args.bank,
     )
     dataset = open_dataset(DATASET, LATENTS if LATENTS.is_dir() else None)
     device = "cuda" if torch.cuda.is_available() else "cpu"

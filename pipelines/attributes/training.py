@@ -12,6 +12,7 @@ from dataset.store import ImageDataset
 from models.attribute_predictor import save_attribute_predictor
 from models.denoiser import Denoiser
 from models.weights import tensors_hash
+from training.attributes.bank import unlabelled_rows
 from training.attributes.config import AttributeConfig
 from training.attributes.labelled_images import labelled_rows
 from training.attributes.predictor import Fitted, fit
@@ -69,6 +70,10 @@ def train_predictor(
     """
     rows, values, names = labelled_rows(dataset, config.values, config.images, seed)
     images = denoiser.codec.encode(dataset.stored(rows)[0])
+    unlabelled = None
+    if config.bank:
+        others = unlabelled_rows(dataset, rows, config.bank, seed)
+        unlabelled = denoiser.codec.encode(dataset.stored(others)[0])
     fitted = fit(
         denoiser,
         images,
@@ -78,6 +83,7 @@ def train_predictor(
         seed=seed,
         layers=config.layers,
         steps=config.steps,
+        unlabelled=unlabelled,
         progress=progress,
     )
     facts = {

@@ -32,7 +32,7 @@ from sampling.request import GenerationRequest
 from studies.debias.arms import GROUP, Arm, Training, row_name
 from studies.debias.controls import ClassShift, CleanAnswers, class_means
 from studies.debias.data import evened, skewed, write_dataset
-from studies.debias.source_shares import source_shares
+from training.attributes.bank import unlabelled_rows
 from training.attributes.labelled_images import labelled_rows
 from training.attributes.predictor import fit
 from training.events import Event, Logged
@@ -200,16 +200,21 @@ def steered(
         shares = (np.bincount(values.numpy(), minlength=len(names)) / len(values)).tolist()
         guide = CleanAnswers(denoiser, classifier, names, numbers.tolist(), shares)
     else:
-        predictor = fit(denoiser, images, values, names, given.params.noise, seed=seed).predictor
+        unlabelled = None
+        if arm.bank:
+            others = unlabelled_rows(dataset, rows, arm.bank, seed)
+            unlabelled = denoiser.codec.encode(dataset.stored(others)[0])
+        fitted = fit(
+            *(denoiser, images, values, names, given.params.noise),
+            seed=seed,
+            unlabelled=unlabelled,
+        )
+        predictor = fitted.predictor
         guide = AttributeOfImages(denoiser, predictor, tensors_hash(denoiser.state_dict()))
     kind = "distribution" if arm.way == "distribution" else "marginal"
     entry: dict[str, Any] = {"kind": kind, "target": dict(given.target), "weight": arm.weight}
     if kind == "distribution":
         entry["group"] = GROUP
-    if arm.way == "marginal_source":
-        unlabelled = np.setdiff1d(dataset.train_indices, rows)
-        stored = denoiser.codec.encode(dataset.stored(unlabelled)[0])
-        entry["source"] = source_shares(guide, stored, seed)
     guided = SamplerConfig.model_validate({**sampler.model_dump(), "guidance": (entry,)})
     return denoiser, guided, guide, none
 
@@ -217,7 +222,8 @@ def steered(
 def unit(given: Given, name: str, arm: Arm, seed: int) -> dict:
     """Train, steer and judge an arm with a seed, unless its row stands; returns the row."""
     path = given.rows / f"{row_name(given.data, name, arm, seed)}.json"
-    mark = json_hash([given.facts(), [arm.training, arm.way, arm.weight], seed])[:16]
+    own = [arm.training, arm.way, arm.weight, *([] if arm.bank is None else [arm.bank])]
+    mark = json_hash([given.facts(), own, seed])[:16]
     if path.is_file() and (kept := read_object(path)).get("fingerprint") == mark:
         return kept
     weights = trained(given, arm.training, seed)

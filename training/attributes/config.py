@@ -9,6 +9,7 @@ from foundation.settings_base import Settings
 
 IMAGES = AtMost(10_000_000, "they are kept in memory")
 STEPS = AtMost(10_000_000, "it is a small network")
+BANK = AtMost(100_000, "each noisy image is compared with all of them")
 LAYERS = AtMost(3, "few images fit no deeper one")
 
 
@@ -23,3 +24,6 @@ class AttributeConfig(Settings):
     """1: linear; 2 or 3: an MLP."""
     steps: Annotated[int, Field(ge=1), STEPS] = 1000
     """Steps of training, 64 images each."""
+    bank: Annotated[int, Field(ge=0), BANK] = 2048
+    """Training images, most without labels, that the predictor compares a noisy image with where
+    noise is large; 0: none."""

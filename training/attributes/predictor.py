@@ -10,7 +10,9 @@ from torch import Tensor
 
 from dataset.slots import slot_indices, slot_normal, slot_uniform
 from models.attribute_predictor import BINS, HIGHEST, AttributePredictor, level
-from models.denoiser import Denoiser, Hidden
+from models.denoiser import Denoiser
+from training.attributes.bank import make_bank
+from training.attributes.encoded import encoded
 from training.config import NoiseConfig
 from training.noise.levels import sigma_quantile
 
@@ -30,7 +32,7 @@ class Fitted:
 
     predictor: AttributePredictor
     cross_entropy: list[float]
-    """nats, for each range of sigma, calibrated."""
+    """nats, for each range of sigma, calibrated, the bank included."""
     accuracy: list[float]
     """Share of right values, for each range of sigma."""
 
@@ -53,7 +55,8 @@ def fit(
     steps: int = 1000,
     batch: int = 64,
     learning_rate: float = 0.01,
-    weight_decay: float = 0.1,
+    weight_decay: float = 0.3,
+    unlabelled: Tensor | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Fitted:
     """Cross-entropy of p_sigma(value | x0 + sigma n), by AdamW with a rate that falls to 0.
@@ -65,6 +68,8 @@ def fit(
         images: float [N, C, H, W] in its data units.
         values: int64 [N], numbers of `names`.
         noise: the levels that the denoiser was trained at.
+        unlabelled: float [M, C, H, W], further training images for the predictor's bank, taken at
+            random; None: it has none.
 
     Raises ValueError where a value has fewer than two images.
     """
@@ -98,12 +103,17 @@ def fit(
         if progress is not None:
             progress(step + 1, steps)
     network.eval().requires_grad_(False)
-    entropies, accuracies = calibrate(network, denoiser, images[kept], values[kept], seed)
-    start = HIGHEST * slot_normal(seed, "attribute/start", range(256), images.shape[1:])
-    network.prior.copy_(
-        network(encoded(denoiser, start, torch.full((256,), HIGHEST))).softmax(1).mean(0)
-    )
-    return Fitted(network, entropies, accuracies)
+    calibrate(network, denoiser, images[kept], values[kept], seed)
+    if unlabelled is None:
+        start = HIGHEST * slot_normal(seed, "attribute/start", range(256), images.shape[1:])
+        state = encoded(denoiser, start, torch.full((256,), HIGHEST))
+        network.prior.copy_(network(state).softmax(1).mean(0))
+    else:
+        known = dict(enumerate(values[train].tolist()))
+        pictures = torch.cat([images[train], unlabelled])
+        network.bank = make_bank(denoiser, network, pictures, known, seed)
+        network.prior.copy_(network.bank.prior)
+    return Fitted(network, *judged(network, denoiser, images[kept], values[kept], seed))
 
 
 def split(values: Tensor, seed: int) -> tuple[Tensor, Tensor]:
@@ -126,34 +136,43 @@ def levels(noise: NoiseConfig, seed: int, slots: range) -> Tensor:
     return torch.from_numpy(np.where(chosen, whole, sigma_quantile(noise, uniform))).float()
 
 
-def encoded(denoiser: Denoiser, x: Tensor, sigma: Tensor) -> Hidden:
-    """The denoiser's state for noisy images, without labels and without a gradient."""
-    with torch.no_grad():
-        return denoiser.encode(x.to(denoiser.device), sigma.to(denoiser.device))
-
-
 def calibrate(
     network: AttributePredictor, denoiser: Denoiser, images: Tensor, values: Tensor, seed: int
-) -> tuple[list[float], list[float]]:
-    """Set the temperatures; returns (cross-entropy, accuracy) of each range of sigma."""
-    entropies, accuracies = [], []
+) -> None:
+    """Set the temperature of each range of sigma to that of the least cross-entropy."""
     grid = torch.logspace(-1, 1.5, 101).to(denoiser.device)
     answers = values.repeat(DRAWS).to(denoiser.device)
     for number in range(BINS):
-        slots = range(number * DRAWS * len(images), (number + 1) * DRAWS * len(images))
-        uniform = slot_uniform(seed, "attribute/calibration", slots)
-        sigma = torch.from_numpy(level(number + uniform)).float()
-        eps = slot_normal(seed, "attribute/calibration", slots, images.shape[1:])
-        noisy = images.repeat(DRAWS, 1, 1, 1) + sigma[:, None, None, None] * eps
-        parts = [
-            encoded(denoiser, *pair)
-            for pair in zip(noisy.split(AT_ONCE), sigma.split(AT_ONCE), strict=True)
-        ]
+        parts = [encoded(denoiser, *pair) for pair in noisy_parts(images, number, seed)]
         logits = torch.cat([network.raw(part.bottleneck, part.sigma) for part in parts])
         losses = torch.stack([F.cross_entropy(logits / t, answers) for t in grid])
-        best = int(losses.argmin())
-        network.temperatures[number] = grid[best]
-        entropies.append(float(losses[best]))
-        accuracies.append(float((logits.argmax(1) == answers).float().mean()))
+        network.temperatures[number] = grid[int(losses.argmin())]
 
+
+def judged(
+    network: AttributePredictor, denoiser: Denoiser, images: Tensor, values: Tensor, seed: int
+) -> tuple[list[float], list[float]]:
+    """(cross-entropy, accuracy) of each range of sigma, on DRAWS noisy versions of each image."""
+    entropies, accuracies = [], []
+    answers = values.repeat(DRAWS).to(denoiser.device)
+    for number in range(BINS):
+        with torch.no_grad():
+            logs = torch.cat(
+                [
+                    network.log_probs(denoiser, x.to(denoiser.device), sigma.to(denoiser.device))
+                    for x, sigma in noisy_parts(images, number, seed)
+                ]
+            )
+        entropies.append(float(F.nll_loss(logs, answers)))
+        accuracies.append(float((logs.argmax(1) == answers).float().mean()))
     return entropies, accuracies
+
+
+def noisy_parts(images: Tensor, number: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """(noisy images, sigma), AT_ONCE at a time: DRAWS of each image in the number-th range."""
+    slots = range(number * DRAWS * len(images), (number + 1) * DRAWS * len(images))
+    uniform = slot_uniform(seed, "attribute/calibration", slots)
+    sigma = torch.from_numpy(level(number + uniform)).float()
+    eps = slot_normal(seed, "attribute/calibration", slots, images.shape[1:])
+    noisy = images.repeat(DRAWS, 1, 1, 1) + sigma[:, None, None, None] * eps
+    yield from zip(noisy.split(AT_ONCE), sigma.split(AT_ONCE), strict=True)

@@ -74,9 +74,8 @@ def test_every_arm_has_a_row_that_stands(small, capsys, monkeypatch):
     assert row["shares"]["3"]["wanted"] == 0.5
     assert set(row["metrics"]) >= {"fairness_discrepancy", "target_kid"}
     assert (folder / f"work/pictures/{data}-marginal-1-21.png").is_file()
-    assert row["guidance"][0]["source"] is None
-    known = json.loads(rows[f"{data}-marginal_source-1-21.json"])["guidance"][0]["source"]
-    assert set(known) == {"3", "7"} and sum(known.values()) == pytest.approx(1)
+    fingerprints = {name: json.loads(text)["fingerprint"] for name, text in rows.items()}
+    assert len(set(fingerprints.values())) == len(rows)  # the bank is part of it
     main([*words, "--arms", "unguided,marginal", "--weight", "2"])
     assert f"| {data} | marginal | 2 | 1 |" in capsys.readouterr().out
     assert {file.name for file in (folder / "rows").iterdir()} - set(rows) == {

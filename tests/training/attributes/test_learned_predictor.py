@@ -26,11 +26,15 @@ class Learned:
         self.predictor, self.prior = predictor, predictor.prior.double()
 
     def log_probs(self, x, sigma, labels=None):
-        return self.predictor(Eyes().encode(x.float(), sigma.float())).log_softmax(1).double()
+        return self.predictor.log_probs(Eyes(), x.float(), sigma.float()).double()
+
+    def log_ratio(self, shares):
+        return self.predictor.log_ratio(shares)
 
 
-def rare_share(values, clean):
-    predictor = fit(Eyes(), clean.float(), values, NAMES, NoiseConfig()).predictor
+def rare_share(values, clean, unlabelled=None):
+    fitted = fit(Eyes(), clean.float(), values, NAMES, NoiseConfig(), unlabelled=unlabelled)
+    predictor = fitted.predictor
     guided = MarginalConfig(target={"often": 0.5, "rare": 0.5}).wrap(DATA, Learned(predictor))
     sampler = SamplerConfig(solver="heun", grid="karras", steps=12, sigma_max=20.0)
     drawn = generate(guided, sampler, 0, range(512))
@@ -48,6 +52,12 @@ def labelled():
 def test_two_hundred_labels_are_enough_to_even_out_a_mixture(labelled):
     clean, values = labelled
     assert abs(rare_share(values, clean) - 0.5) < 0.1
+
+
+def test_a_bank_of_unlabelled_points_comes_nearer(labelled):
+    clean, values = labelled
+    others, _ = DATA.sample(1000, torch.Generator().manual_seed(2))
+    assert abs(rare_share(values, clean, others.float()) - 0.5) < 0.05
 
 
 def test_shuffled_labels_leave_the_shares_where_they_were(labelled):

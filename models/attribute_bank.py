@@ -1,0 +1,113 @@
+"""What known images say of a noisy one's attribute: the exact posterior where noise is large."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+SIDE = 16
+"""Larger images are averaged over blocks of pixels until no side is above this."""
+BETWEEN = (0.4, 0.8)
+"""Noise levels between which the bank gains trust, over the distance to the nearest image."""
+ROUNDS, CLOSE = 10_000, 1e-4
+"""Rounds in which shares have to come as close to the wanted ones."""
+
+
+class AttributeBank(nn.Module):
+    """Images x_i whose values are known with probabilities p_i, and Bayes' rule.
+
+    Of data that are these images, each as frequent,
+
+        p_sigma(value | x) = sum_i w_i(x) p_i(value),  w = softmax_i(-|x - x_i|^2 / 2 sigma^2)
+
+    is exact at every noise level and nothing has to be trained. For the data that the images were
+    drawn from it is good where the noise reaches over several images, and useless far below, where
+    the nearest image alone decides. `trust` says which of both a level is: it rises from 0 to 1 in
+    ln sigma, between BETWEEN times the mean distance from an image to its nearest other one.
+    A mean over f x f pixels has the noise sigma / f, so Bayes' rule holds for averaged images too.
+
+    Args:
+        images: float [N, C, H, W] in data units, at least two.
+        probs: p_i, [N, A], each row adds up to 1.
+    """
+
+    images: Tensor  # [N, c h w], averaged
+    probs: Tensor  # [N, A]
+    nearest: Tensor  # [], mean distance to the nearest other image
+    factor: Tensor  # [], int64
+
+    def __init__(self, images: Tensor, probs: Tensor):
+        super().__init__()
+        factor = block_side(images.shape[2], images.shape[3])
+        flat = F.avg_pool2d(images.float(), factor).flatten(1)
+        self.register_buffer("images", flat)
+        self.register_buffer("probs", probs.float())
+        self.register_buffer("nearest", nearest_distance(flat))
+        self.register_buffer("factor", torch.tensor(factor))
+
+    @classmethod
+    def empty(cls, count: int, size: int, values: int) -> "AttributeBank":
+        """One whose numbers are to be loaded: `count` images of `size` numbers each."""
+        bank = cls(torch.zeros(2, size, 1, 1), torch.zeros(2, values))
+        bank.images, bank.probs = torch.zeros(count, size), torch.zeros(count, values)
+        return bank
+
+    def trust(self, sigma: Tensor) -> Tensor:
+        """From 0, where the bank is not to be asked, to 1, where it alone is; [B]."""
+        low, high = (share * self.nearest for share in BETWEEN)
+        place = (sigma.to(low) / self.factor / low).log() / (high / low).log()
+        return place.clamp(0, 1)
+
+    def log_probs(self, x: Tensor, sigma: Tensor) -> Tensor:
+        """log p_sigma(value | x), [B, A], differentiable in x [B, C, H, W]; sigma [B]."""
+        small = F.avg_pool2d(x.to(self.images), int(self.factor)).flatten(1)
+        level = (sigma.to(self.images) / self.factor)[:, None]
+        # -|x - x_i|^2 / 2 sigma^2 without |x|^2, which is the same for all i
+        near = (small @ self.images.T - self.images.square().sum(1) / 2) / level.square()
+        known = self.probs.clamp_min(1e-6).log()
+        return (near.log_softmax(1)[:, :, None] + known).logsumexp(1).log_softmax(1)
+
+    @property
+    def prior(self) -> Tensor:
+        """Share of each value among the images, [A]."""
+        return self.probs.mean(0)
+
+    def log_ratio(self, shares: Tensor) -> Tensor:
+        """log r [A] such that images re-weighted by sum_a r_a p_i(a) have these shares.
+
+        Where the values are known, r = shares / prior. Where they are not, re-weighting by that
+        falls short: an image that may be either counts as both. r is found by scaling it by
+        wanted over present shares again and again.
+        Raises ValueError for shares that the images do not reach, so doubtful are their values.
+        """
+        probs, wanted = self.probs.double(), shares.double().to(self.probs.device)
+        ratio = wanted / probs.mean(0).clamp_min(1e-12)
+        for _ in range(ROUNDS):
+            weights = probs @ ratio
+            present = (weights[:, None] * probs).mean(0) / weights.mean()
+            if (present - wanted).abs().max() < CLOSE:
+                return ratio.log()
+            ratio = ratio * wanted / present.clamp_min(1e-12)
+            ratio = ratio / ratio.sum()
+        reached = ", ".join(f"{share:.2f}" for share in present.tolist())
+        raise ValueError(
+            f"the predictor tells the values too badly apart for these shares: it reaches {reached}"
+            ", so ask for less or train it on more labelled images"
+        )
+
+
+def block_side(height: int, width: int) -> int:
+    """Side of the blocks that are averaged: doubled while the image divides and is above SIDE."""
+    side = 1
+    while max(height, width) / side > SIDE and height % (2 * side) == width % (2 * side) == 0:
+        side *= 2
+    return side
+
+
+def nearest_distance(flat: Tensor) -> Tensor:
+    """The mean distance from a row of [N, D] to the nearest other that is no copy of it."""
+    square = torch.cdist(flat, flat)
+    square.fill_diagonal_(torch.inf)
+    square[square < 1e-4] = torch.inf
+    nearest = square.min(1).values
+    known = nearest.isfinite()
+    return nearest[known].mean() if known.any() else flat.new_tensor(1.0)
