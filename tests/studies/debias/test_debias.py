@@ -15,6 +15,7 @@ from dataset.config import DatasetConfig
 from dataset.prepare import prepare_dataset
 from models.analytic import GaussianMixtureDenoiser
 from models.attribute_predictor import BINS
+from studies.debias import posterior
 from studies.debias.__main__ import main, shares
 from studies.debias.arms import ARMS
 from studies.debias.controls import ClassShift, CleanAnswers, class_means
@@ -82,6 +83,11 @@ def test_every_arm_has_a_row_that_stands(small, capsys, monkeypatch):
         f"{data}-marginal-2-21.json"
     }
     assert all((folder / "rows" / name).read_text() == text for name, text in rows.items())
+    weights = next((folder / "work/runs").glob("plain-21-*/snapshots/*-0.1.safetensors"))
+    own = [*words[:2], *words[4:8], *words[10:12], *words[14:20]]
+    posterior.main([*own, "--weights", str(weights)])
+    table = capsys.readouterr().out.splitlines()
+    assert len(table) == 3 + len(posterior.SIGMAS) and table[2].startswith("| 0.5 |")
     monkeypatch.setattr(studies.debias.unit, "trained", None)  # nothing is trained again
     main(words)
     assert capsys.readouterr().out.count("seconds") == 1
