@@ -2,6 +2,9 @@
 
   python -m studies.debias --source outputs/dataset --values "Sneaker:0.9,Ankle boot:0.1" \\
       --target "Sneaker:0.5,Ankle boot:0.5"
+  python -m studies.emoji.install   # once, for
+  python -m studies.debias --tones .runs/studies/emoji --train-images 475 --held-out 60 \\
+      --images 1024 --kimg 60
 
 Cuts a data set with the shares --values out of a prepared one, trains an unconditional denoiser on
 it and the controls of studies/debias/arms.py, draws with each arm and judges the shares (fairness
@@ -18,6 +21,7 @@ from pathlib import Path
 from pipelines.console.command import check_argument, check_images
 from studies.debias.arms import ARMS, TUNING_SEED, row_name, weighted
 from studies.named_arms import named_arms
+from studies.staged import StageError
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -29,10 +33,15 @@ def main(arguments: list[str] | None = None) -> None:
     )
     add = parser.add_argument
     add("--source", type=Path, default=Path("outputs/dataset"), metavar="FOLDER")
-    add("--values", required=True, metavar="A:SHARE,B:SHARE", help="shares of the training images")
-    add("--target", required=True, metavar="A:SHARE,B:SHARE", help="shares that are wanted")
+    add("--tones", type=Path, metavar="FOLDER", help="emoji by skin tone, in place of --source")
+    add("--values", metavar="A:SHARE,B:SHARE", help="shares of the training images")
+    add("--target", metavar="A:SHARE,B:SHARE", help="shares that are wanted")
     add("--classifier", type=Path, help="weights of the judge (default: trained on the data)")
-    add("--params", default="presets/fashion_mnist.yaml", help="default: %(default)s")
+    add(
+        "--params",
+        default="presets/fashion_mnist.yaml",
+        help="default: %(default)s; not of --tones",
+    )
     add("--work", type=Path, default=Path(".runs/studies/debias"), metavar="FOLDER")
     add("--rows", type=Path, default=Path("studies/rows/debias"), metavar="FOLDER")
     add("--arms", default=",".join(ARMS), help="default: all")
@@ -56,7 +65,7 @@ def main(arguments: list[str] | None = None) -> None:
         check_images("--images", options.images)
         check_argument("--kimg", options.kimg, 0.1, 1_000_000, "longer than any training")
         run(options, names)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, StageError) as error:
         parser.error(str(error))
     print(table(options.rows))
 
@@ -64,15 +73,25 @@ def main(arguments: list[str] | None = None) -> None:
 def run(options: argparse.Namespace, names: list[str]) -> None:
     """All units that have no row yet."""
     from pipelines.params import load_params
+    from studies.debias import tones
     from studies.debias.unit import Given, unit
 
-    wanted = shares("--values", options.values)
+    values, target = options.values, options.target
+    if options.tones is not None:
+        values, target = values or tones.VALUES, target or tones.TARGET
+    if values is None or target is None:
+        raise ValueError("--values and --target: name the shares of both")
+    wanted = shares("--values", values)
+    if options.tones is None:
+        params, source = load_params(options.params), options.source
+    else:
+        params, source = tones.prepared(options.tones, options.work)
     given = Given(
         data=data_name(options.data, wanted),
-        params=load_params(options.params),
-        source=options.source,
+        params=params,
+        source=source,
         shares=wanted,
-        target=shares("--target", options.target),
+        target=shares("--target", target),
         classifier=options.classifier,
         work=options.work,
         rows=options.rows,
