@@ -87,7 +87,7 @@ def run(options: argparse.Namespace, names: list[str]) -> None:
     else:
         params, source = tones.prepared(options.tones, options.work)
     given = Given(
-        data=data_name(options.data, wanted),
+        data=data_name(options.data or (options.tones and "tones"), wanted),
         params=params,
         source=source,
         shares=wanted,

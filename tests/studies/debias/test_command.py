@@ -7,10 +7,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import studies.debias.__main__
 import studies.debias.unit
+from dataset.store import ImageDataset
 from pipelines.params import load_params
+from studies.debias import tones
 from studies.debias.__main__ import data_name, main, shares
 from studies.debias.arms import ARMS, row_name
 from studies.debias.data import skewed
@@ -88,6 +91,33 @@ def test_a_weight_leaves_arms_without_guidance_as_they_are(units):
 def test_a_name_that_is_no_part_of_a_file_name_is_refused():
     with pytest.raises(ValueError, match="give letters, digits"):
         data_name("../tones-1", {"A": 1.0})
+
+
+def test_tones_have_their_own_shares_and_need_the_emoji(tmp_path, capsys, monkeypatch):
+    where = ["--tones", str(tmp_path), "--rows", str(tmp_path), "--work", str(tmp_path / "work")]
+    with pytest.raises(SystemExit):
+        main(where)
+    assert "python -m studies.emoji.install makes it" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["--rows", str(tmp_path)])
+    assert "--values and --target: name the shares of both" in capsys.readouterr().err
+    colours = np.random.default_rng(0).integers(0, 255, (5, 40, 16, 16, 3), dtype=np.uint8)
+    for name, own in zip(shares("--values", tones.VALUES), colours, strict=True):
+        (tmp_path / "tones" / name).mkdir(parents=True)
+        for number, image in enumerate(own):
+            Image.fromarray(image).save(tmp_path / f"tones/{name}/{number}.png")
+    given = []
+
+    def unit(settings, name, arm, seed):
+        given.append(settings)
+        return {"metrics": {k: {"value": 0.0} for k in ("fairness_discrepancy", "target_kid")}}
+
+    monkeypatch.setattr(studies.debias.unit, "unit", unit)
+    main([*where, "--arms", "unguided", "--seeds", "21"])
+    assert given[0].data == "tones" and set(given[0].target.values()) == {0.2}
+    dataset = ImageDataset(given[0].source)
+    assert dataset.image_shape == (3, 32, 32) and set(dataset.label_names) == set(given[0].shares)
+    assert given[0].params.model.channel_mult == (1, 2, 4, 4)
 
 
 @pytest.mark.parametrize("kimg", [8.0, 100.0, 600.0])
