@@ -65,6 +65,12 @@ def test_trust_rises_with_noise_around_the_distance_of_neighbours():
     assert float(trust[2]) == pytest.approx(0.5, abs=0.01)
 
 
+def test_copies_are_no_neighbours():
+    places = torch.tensor([0.0, 0.0, 0.0, 7.0, 7.0]).view(5, 1, 1, 1)
+    assert float(AttributeBank(places, torch.full((5, 2), 0.5)).nearest) == 7.0
+    assert float(AttributeBank(places[:3], torch.full((3, 2), 0.5)).nearest) == 1.0
+
+
 def test_large_images_are_averaged_and_so_is_their_noise():
     assert [block_side(*sides) for sides in ((16, 16), (32, 32), (64, 48), (20, 20), (17, 17))] == [
         *(1, 2, 4, 2, 1)

@@ -17,12 +17,18 @@ from training.attributes.encoded import encoded
 SIGMAS = (0.05, 0.1, 0.2, 0.4)
 """Small noise levels over which the predictor's answers about an image are averaged."""
 AT_ONCE = 128
+MOST = 1 << 28
+"""Numbers of all images of a bank together while it is made (1 GiB)."""
 
 
 def unlabelled_rows(
     dataset: ImageDataset, labelled: np.ndarray, count: int, seed: int
 ) -> np.ndarray:
-    """Rows of training images, at random and with no labelled one, that make a bank of `count`."""
+    """Rows of training images, at random and with no labelled one, that make a bank of `count`.
+
+    They are fewer where images are so large that as many would take more than MOST numbers.
+    """
+    count = min(count, MOST // int(np.prod(dataset.image_shape)))
     others = np.setdiff1d(dataset.train_indices, labelled)
     order = np.random.default_rng([seed, len(others)]).permutation(others)
     return np.sort(order[: max(0, count - len(labelled))])

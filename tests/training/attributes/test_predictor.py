@@ -3,7 +3,9 @@
 from copy import deepcopy
 from pathlib import Path
 from runpy import run_path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -17,6 +19,7 @@ from models.attribute_predictor import (
 from models.config import ModelConfig
 from models.denoiser import Denoiser
 from models.weights import WeightsError, tensors_hash
+from training.attributes.bank import make_bank
 from training.attributes.predictor import calibrate, fit, split
 from training.config import NoiseConfig
 
@@ -125,3 +128,29 @@ def test_it_is_asked_about_states_of_unlabelled_images_whatever_is_drawn():
     hidden = [denoiser.encode(x, sigma, one).bottleneck for one in (None, labels)]
     assert not torch.equal(*hidden)
     assert torch.equal(attribute.log_probs(x, sigma, labels), attribute.log_probs(x, sigma))
+
+
+def test_the_rows_of_a_bank_are_unlabelled_training_images_and_fit_in_memory(monkeypatch):
+    import training.attributes.bank as module
+
+    shape = (1, 4, 4)
+    dataset = SimpleNamespace(train_indices=np.arange(0, 200, 2), image_shape=shape)
+    labelled = np.array([0, 2, 4, 10])
+    rows = module.unlabelled_rows(dataset, labelled, 30, 1)
+    assert len(set(rows)) == 26 and not set(rows) & set(labelled) and (rows % 2 == 0).all()
+    assert (module.unlabelled_rows(dataset, labelled, 30, 1) == rows).all()
+    assert len(module.unlabelled_rows(dataset, labelled, 1000, 1)) == 96  # all there are
+    monkeypatch.setattr(module, "MOST", 16 * 10)
+    assert len(module.unlabelled_rows(dataset, labelled, 30, 1)) == 6
+
+
+def test_a_bank_knows_the_labels_and_asks_the_predictor_for_the_rest(fitted):
+    clean, values = MIXTURE.sample(60, torch.Generator().manual_seed(4))
+    known = dict(enumerate(values[:20].tolist()))
+    bank = make_bank(Eyes(), fitted.predictor, clean.float(), known, 0)
+    assert torch.equal(bank.probs[:20], F.one_hot(values[:20], 2).float())
+    asked = bank.probs[20:]
+    assert ((asked > 0) & (asked < 1)).all()
+    assert (asked.argmax(1) == values[20:]).double().mean() > 0.9
+    again = make_bank(Eyes(), fitted.predictor, clean.float(), known, 0)
+    assert torch.equal(again.probs, bank.probs)
