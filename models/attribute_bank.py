@@ -1,17 +1,17 @@
 """What known images say of a noisy one's attribute: the exact posterior where noise is large."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 SIDE = 16
-"""Larger images are averaged over blocks of pixels until no side is above this."""
+"""Larger images are averaged over square blocks, so that no side is above this."""
 BETWEEN = (0.4, 0.8)
 """Noise levels between which the bank gains trust, over the distance to the nearest image."""
 ASKED = 1024
 """Images whose nearest other one is looked for."""
-ROUNDS, CLOSE = 10_000, 1e-4
-"""Rounds in which shares have to come as close to the wanted ones."""
 
 
 class AttributeBank(nn.Module):
@@ -73,36 +73,10 @@ class AttributeBank(nn.Module):
         """Share of each value among the images, [A]."""
         return self.probs.mean(0)
 
-    def log_ratio(self, shares: Tensor) -> Tensor:
-        """log r [A] such that images re-weighted by sum_a r_a p_i(a) have these shares.
-
-        Where the values are known, r = shares / prior. Where they are not, re-weighting by that
-        falls short: an image that may be either counts as both. r is found by scaling it by
-        wanted over present shares again and again.
-        Raises ValueError for shares that the images do not reach, so doubtful are their values.
-        """
-        probs, wanted = self.probs.double(), shares.double().to(self.probs.device)
-        ratio = wanted / probs.mean(0).clamp_min(1e-12)
-        for _ in range(ROUNDS):
-            weights = probs @ ratio
-            present = (weights[:, None] * probs).mean(0) / weights.mean()
-            if (present - wanted).abs().max() < CLOSE:
-                return ratio.log()
-            ratio = ratio * wanted / present.clamp_min(1e-12)
-            ratio = ratio / ratio.sum()
-        reached = ", ".join(f"{share:.2f}" for share in present.tolist())
-        raise ValueError(
-            f"the predictor tells the values too badly apart for these shares: it reaches {reached}"
-            ", so ask for less, train it on more labelled images, or make it without a bank (0)"
-        )
-
 
 def block_side(height: int, width: int) -> int:
-    """Side of the blocks that are averaged: doubled while the image divides and is above SIDE."""
-    side = 1
-    while max(height, width) / side > SIDE and height % (2 * side) == width % (2 * side) == 0:
-        side *= 2
-    return side
+    """Side of the blocks whose means leave no side above SIDE; a rest at the edge is left out."""
+    return max(1, min(math.ceil(max(height, width) / SIDE), height, width))
 
 
 def nearest_distance(flat: Tensor) -> Tensor:

@@ -103,15 +103,6 @@ class AttributePredictor(nn.Module):
         own = self(denoiser.encode(x, sigma, None)).log_softmax(1)
         return (trust * known + (1 - trust) * own).log_softmax(1)
 
-    def log_ratio(self, shares: Tensor) -> Tensor:
-        """log r [A]: images weighted by sum_a r_a p(a) have these shares of the values.
-
-        Raises ValueError where the bank's images cannot reach them.
-        """
-        if self.bank is not None:
-            return self.bank.log_ratio(shares)
-        return shares.log() - self.prior.to(shares).log()
-
     def raw(self, bottleneck: Tensor, sigma: Tensor) -> Tensor:
         """Logits [B, A] before the temperature; bottleneck [B, C, h, w], sigma [B]."""
         weight = self.last.weight
@@ -164,13 +155,6 @@ class AttributeOfImages:
         prior is theirs.
         """
         return self.predictor.log_probs(self.denoiser, x, sigma)
-
-    def log_ratio(self, shares: Tensor) -> Tensor:
-        """log r [A]: images weighted by sum_a r_a p(a) have these shares of the values.
-
-        Raises ValueError where the bank's images cannot reach them.
-        """
-        return self.predictor.log_ratio(shares)
 
     def of_hidden(self, hidden: "Hidden") -> Tensor:
         """What the state of `encode` alone says, differentiable in its bottleneck."""

@@ -38,9 +38,10 @@ class Trained:
         save_attribute_predictor(path, self.fitted.predictor, self.denoiser, self.facts)
 
     def told(self) -> str:
-        """ "200 training images (Sneaker 88%, Ankle boot 12%)"."""
+        """ "200 training images (Sneaker 88%, Ankle boot 12%), a bank of 2,048 unlabelled ones"."""
         shares = ", ".join(f"{name} {share:.0%}" for name, share in self.shares.items())
-        return f"{self.facts['images']} training images ({shares})"
+        bank = f", a bank of {self.facts['bank']:,} unlabelled ones" if self.facts["bank"] else ""
+        return f"{self.facts['images']} training images ({shares}){bank}"
 
     def lines(self) -> Iterator[str]:
         """A table of how well it does in each range of noise levels."""
@@ -72,7 +73,10 @@ def train_predictor(
     images = denoiser.codec.encode(dataset.stored(rows)[0])
     unlabelled = None
     if config.bank:
-        others = unlabelled_rows(dataset, rows, config.bank, seed)
+        known = numbered(dataset, names, "no attribute can be learned from them")[1]
+        train = dataset.train_indices
+        candidates = train[known[train] >= 0]
+        others = unlabelled_rows(candidates, rows, config.bank, denoiser.image_shape, seed)
         unlabelled = denoiser.codec.encode(dataset.stored(others)[0])
     fitted = fit(
         denoiser,
@@ -90,6 +94,7 @@ def train_predictor(
         "images": len(rows),
         "steps": config.steps,
         "seed": seed,
+        "bank": 0 if unlabelled is None else len(unlabelled),
         "dataset_hash": dataset.content_hash,
         "cross_entropy": fitted.cross_entropy,
         "accuracy": fitted.accuracy,

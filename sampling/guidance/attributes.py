@@ -1,7 +1,7 @@
 """What guidance by an attribute has in common: named shares, and the interface of a predictor."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, Self
 
 from pydantic import Field, model_validator
 
@@ -31,15 +31,6 @@ class Attribute(Protocol):
 
     def log_probs(self, x: "Tensor", sigma: "Tensor", labels: "Tensor | None") -> "Tensor":
         """log p_sigma(value | x, label), [B, A], differentiable in x."""
-        ...
-
-
-@runtime_checkable
-class CountedAttribute(Attribute, Protocol):
-    """An attribute that knows how images of doubtful values must be weighted for wanted shares."""
-
-    def log_ratio(self, shares: "Tensor") -> "Tensor":
-        """log r [A]: images weighted by sum_a r_a p(a) have these shares. Raises ValueError."""
         ...
 
 

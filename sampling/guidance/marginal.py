@@ -7,7 +7,6 @@ from foundation.shares import Shares
 from sampling.guidance.attributes import (
     Attribute,
     AttributeGuidanceConfig,
-    CountedAttribute,
     checked,
     share_vector,
 )
@@ -71,8 +70,8 @@ class LikelierByTarget:
                     f"guidance marginal: target asks for {name!r}, which the "
                     f"{'predictor' if own <= 0 else 'source'} never has: take it out of the target"
                 )
-        self.wanted = _log_ratio(attribute, wanted)
-        self.has = None if source is None else _log_ratio(attribute, has)
+        self.wanted = _log_ratio(wanted, prior)
+        self.has = None if source is None else _log_ratio(has, prior)
 
     def __call__(self, x: "Tensor", sigma: "Tensor", labels: "Tensor | None") -> "Tensor":
         logs = self.attribute.log_probs(x, sigma, labels)
@@ -80,10 +79,7 @@ class LikelierByTarget:
         return likelier if self.has is None else likelier - (logs + self.has.to(logs)).logsumexp(1)
 
 
-def _log_ratio(attribute: Attribute, shares: "Tensor") -> "Tensor":
-    """log r [A] by which the values are weighted, -inf for a share of 0 whatever the prior."""
-    if isinstance(attribute, CountedAttribute):
-        ratio = attribute.log_ratio(shares)
-    else:
-        ratio = shares.log() - attribute.prior.to(shares).log()
+def _log_ratio(shares: "Tensor", prior: "Tensor") -> "Tensor":
+    """log(shares / prior) [A], -inf for a share of 0 whatever the prior."""
+    ratio = shares.log() - prior.log()
     return ratio.masked_fill(shares == 0, -math.inf)

@@ -17,24 +17,24 @@ class Arm:
     way: Way = "none"
     weight: float | None = None
     """Strength of what steers; None: nothing does."""
-    bank: int | None = None
-    """Images of the predictor's bank; None: no predictor steers."""
+    bank: int = 0
+    """Unlabelled images of the bank of the predictor that steers, if one does; 0: it has none."""
 
 
 ARMS: dict[str, Arm] = {
     "unguided": Arm(),
-    "marginal": Arm(way="marginal", weight=1.0, bank=2048),
-    "marginal_no_bank": Arm(way="marginal", weight=1.0, bank=0),
-    "distribution": Arm(way="distribution", weight=20.0, bank=0),
+    "marginal": Arm(way="marginal", weight=1.15, bank=2048),
+    "marginal_no_bank": Arm(way="marginal", weight=1.0),
+    "distribution": Arm(way="distribution", weight=20.0),
     "class_shift": Arm(way="shift", weight=1.0),
     "clean_classifier": Arm(way="clean", weight=1.0),
     "resampled": Arm("resampled"),
     "conditional": Arm("labelled", "labels"),
 }
-"""{name: arm}. `marginal_no_bank` is `marginal` by the hidden state alone, at every noise level.
-Controls: nothing; the mean of a class added to the hidden state; Jeffrey's rule with a classifier
-of clean images; training on repeated images; and the free upper bound, a denoiser that knows the
-labels, drawn with those of the target.
+"""{name: arm}. The weight of `marginal` was chosen on seed 20; `marginal_no_bank` is the same by
+the hidden state alone, at every noise level. Controls: nothing; the mean of a class added to the
+hidden state; Jeffrey's rule with a classifier of clean images; training on repeated images; and the
+free upper bound, a denoiser that knows the labels, drawn with those of the target.
 """
 GROUP = 64
 """Images of a group of `distribution`."""

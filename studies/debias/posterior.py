@@ -4,9 +4,9 @@
       --values "Sneaker:0.9,Ankle boot:0.1"
 
 Prints the cross-entropy (nats) on held-out images with the shares of the training images, for
-noise levels from 1 to 40: of the hidden state alone, of the predictor with its bank, of Bayes' rule
-on the labelled images alone and on all training images with their labels, which no predictor of a
-few labels can have.
+noise levels from 0.5 to 40: of the hidden state alone, of the predictor with its bank, of Bayes'
+rule on the labelled images alone and on all training images with their labels, which no predictor
+of a few labels can have.
 """
 
 import argparse
@@ -87,7 +87,8 @@ def measured(given: "Given", weights: Path, seed: int) -> list[list[str]]:
         return denoiser.codec.encode(dataset.stored(np.array(rows))[0])
 
     rows, values, _ = labelled_rows(dataset, names, given.labelled, seed)
-    others = unlabelled_rows(dataset, rows, AttributeConfig().bank, seed)
+    bank = AttributeConfig().bank
+    others = unlabelled_rows(dataset.train_indices, rows, bank, denoiser.image_shape, seed)
     predictor = fit(
         *(denoiser, images(rows), values, names, given.params.noise),
         seed=seed,
@@ -121,13 +122,13 @@ def measured(given: "Given", weights: Path, seed: int) -> list[list[str]]:
 
 
 def held_out_rows(values: "np.ndarray", held_out: "np.ndarray", given: "Given") -> "np.ndarray":
-    """Rows of held-out images, int64, with the shares of the training images, HELD_OUT in all."""
+    """Rows of held-out images, int64, with the shares of the training images, at most HELD_OUT."""
     import numpy as np
 
-    parts = []
-    for number, share in enumerate(given.shares.values()):
-        own = held_out[values[held_out] == number]
-        parts.append(own[: round(HELD_OUT * share)])
+    rows = [held_out[values[held_out] == number] for number in range(len(given.shares))]
+    share_of = list(given.shares.values())
+    total = min(HELD_OUT, *(len(own) / share for own, share in zip(rows, share_of, strict=True)))
+    parts = [own[: int(total * share)] for own, share in zip(rows, share_of, strict=True)]
     return np.concatenate(parts)
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from foundation.json_hash import json_hash
 from pipelines.params import load_params
 from pipelines.settings.schema import Params
 from studies.few_shot.denoisers import EMOJI, params_of
@@ -19,6 +20,7 @@ def prepared(emoji: Path, work: Path) -> tuple[Params, Path]:
     pictures = emoji / "tones"
     if not pictures.is_dir():
         raise ValueError(f"{pictures} does not exist: python -m studies.emoji.install makes it")
-    folder = work / "tones"
+    facts = sorted(str(file.relative_to(pictures)) for file in pictures.rglob("*.png"))
+    folder = work / f"tones-{json_hash(facts)[:16]}"
     run_stages(folder, params_of(pictures, EMOJI, 0, 1.0), ("prepare",))
     return load_params(folder / "params.yaml"), folder / "outputs" / "dataset"

@@ -20,6 +20,7 @@ from foundation.atomic_files import write_text
 from foundation.json_files import read_object
 from foundation.json_hash import json_hash
 from foundation.workers import World
+from models.attribute_bank import BETWEEN
 from models.attribute_predictor import AttributeOfImages
 from models.denoiser import Denoiser, load_denoiser
 from models.ema_reconstruction import snapshot_name
@@ -32,7 +33,7 @@ from sampling.request import GenerationRequest
 from studies.debias.arms import GROUP, Arm, Training, row_name
 from studies.debias.controls import ClassShift, CleanAnswers, class_means
 from studies.debias.data import evened, skewed, write_dataset
-from training.attributes.bank import unlabelled_rows
+from training.attributes.bank import SURER, unlabelled_rows
 from training.attributes.labelled_images import labelled_rows
 from training.attributes.predictor import fit
 from training.events import Event, Logged
@@ -47,7 +48,8 @@ METRICS = (
 GENERATION_SEED = 20_000
 """Of what judges; images and their labels are drawn by it plus the seed of the unit."""
 OPTIMISER: dict[str, Any] = {"optimizer": "muon", "lr": 0.1}
-"""Of all trainings: it needed half of adam's images here (docs/experiment_log.md, 2026-11-30)."""
+"""Of all trainings: a lead had it need half of adam's images (docs/experiment_log.md,
+2026-11-30)."""
 CLEAN_SEED = 7
 """Of the classifier that guides, which is not the one that judges."""
 
@@ -202,7 +204,8 @@ def steered(
     else:
         unlabelled = None
         if arm.bank:
-            others = unlabelled_rows(dataset, rows, arm.bank, seed)
+            shape = denoiser.image_shape
+            others = unlabelled_rows(dataset.train_indices, rows, arm.bank, shape, seed)
             unlabelled = denoiser.codec.encode(dataset.stored(others)[0])
         fitted = fit(
             *(denoiser, images, values, names, given.params.noise),
@@ -222,7 +225,7 @@ def steered(
 def unit(given: Given, name: str, arm: Arm, seed: int) -> dict:
     """Train, steer and judge an arm with a seed, unless its row stands; returns the row."""
     path = given.rows / f"{row_name(given.data, name, arm, seed)}.json"
-    own = [arm.training, arm.way, arm.weight, *([] if arm.bank is None else [arm.bank])]
+    own = [arm.training, arm.way, arm.weight, *([arm.bank, BETWEEN, SURER] if arm.bank else [])]
     mark = json_hash([given.facts(), own, seed])[:16]
     if path.is_file() and (kept := read_object(path)).get("fingerprint") == mark:
         return kept

@@ -1,1 +1,1 @@
-"""What the default run should be: how it trains, and what its game shows (docs/default_run.md)."""
+"""What the default run should be: how it trains, and what its game shows."""

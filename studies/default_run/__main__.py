@@ -15,7 +15,7 @@ from pathlib import Path
 
 from studies.default_run.arms import ARMS
 from studies.named_arms import named_arms
-from studies.staged import StageError
+from studies.staged import Limit, OutOfMinutes, StageError, add_minutes
 from studies.tables import markdown, rows_by, spread
 
 SHOWN = {"kid": 4, "fd": 2, "recall": 3, "coverage": 3, "structure_gap": 3, "copy_ratio": 3}
@@ -34,17 +34,21 @@ def main(arguments: list[str] | None = None) -> None:
     add("--work", type=Path, default=Path(".runs/studies/default_run"), metavar="FOLDER")
     add("--rows", type=Path, default=Path("studies/rows/default_run"), metavar="FOLDER")
     add("--list", action="store_true", help="print the table of the rows that stand, and stop")
+    add_minutes(parser)
     options = parser.parse_args(arguments)
     names = named_arms(parser, options.arms, ARMS)
     if not options.list:
         from studies.default_run.unit import unit
 
+        limit = Limit(options.minutes)
         try:
             for seed in (int(part) for part in options.seeds.split(",")):
                 for name in names:
-                    row = unit(name, ARMS[name], seed, options.work, options.rows)
+                    row = unit(name, ARMS[name], seed, options.work, options.rows, limit)
                     kid = {item: round(of["kid"]["value"], 4) for item, of in row["items"].items()}
                     print(f"{name}-{seed}: {row['training_seconds']:.0f} s, KID {kid}", flush=True)
+        except OutOfMinutes as stopped:
+            print(stopped)
         except (ValueError, OSError, StageError) as error:
             parser.error(str(error))
     print(table(options.rows))

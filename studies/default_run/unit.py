@@ -12,7 +12,7 @@ from foundation.json_files import read_object
 from foundation.json_hash import json_hash
 from foundation.nested_settings import merged
 from studies.default_run.arms import FEW, LONG
-from studies.staged import MINUTES, ROOT, Limit, run_stages
+from studies.staged import ROOT, Limit, run_stages
 from studies.standing_row import standing_row
 
 LENGTH = 0.1
@@ -43,10 +43,12 @@ def params_of(changes: Mapping[str, Any], seed: int) -> dict[str, Any]:
     return merged(merged(params, once), changes)
 
 
-def unit(name: str, changes: Mapping[str, Any], seed: int, work: Path, rows: Path) -> dict:
+def unit(
+    name: str, changes: Mapping[str, Any], seed: int, work: Path, rows: Path, limit: Limit
+) -> dict:
     """Train and judge an arm with a seed, unless its row stands; returns the row.
 
-    Raises StageError.
+    Raises StageError, or OutOfMinutes where the minutes of `limit` were used before a stage.
     """
     params = params_of(changes, seed)
     mark = json_hash(params)[:16]
@@ -54,7 +56,6 @@ def unit(name: str, changes: Mapping[str, Any], seed: int, work: Path, rows: Pat
     kept = standing_row(path, mark)
     if kept is not None:
         return kept
-    limit = Limit(MINUTES)
     data = work / "data"
     # the data and their reference depend on no arm; its seed is another, so that all share it
     run_stages(data, params_of({"structure": {"kind": "none"}}, 0), MADE_ONCE, limit=limit)

@@ -113,7 +113,7 @@ def params_of(pictures: Path, changes: Mapping[str, Any], seed: int, kimg: float
         del params[section]
     params["structure"] = {}
     times = {"total_kimg": kimg, "lr_ramp_kimg": min(20, kimg / 8), "lr_decay_kimg": kimg / 4}
-    times |= {"optimizer": "muon", "lr": 0.1}  # half of adam's images (docs/experiment_log.md)
+    times |= {"optimizer": "muon", "lr": 0.1}  # a lead of docs/experiment_log.md
     own = {
         "seed": seed,
         "dataset": {"path": str(pictures.resolve())},

@@ -1,11 +1,13 @@
 """The bank of a predictor: Bayes' rule on its images, when it is asked, how shares are reached."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 import torch.nn.functional as F
 
 from models.analytic import GaussianMixtureDenoiser
-from models.attribute_bank import AttributeBank, block_side
+from models.attribute_bank import BETWEEN, SIDE, AttributeBank, block_side
 from models.attribute_predictor import (
     AttributePredictor,
     load_attribute_predictor,
@@ -72,9 +74,11 @@ def test_copies_are_no_neighbours():
 
 
 def test_large_images_are_averaged_and_so_is_their_noise():
-    assert [block_side(*sides) for sides in ((16, 16), (32, 32), (64, 48), (20, 20), (17, 17))] == [
-        *(1, 2, 4, 2, 1)
-    ]
+    sides = ((16, 16), (32, 32), (64, 48), (20, 20), (17, 17), (99, 99), (64, 2), (1, 2))
+    assert [block_side(*one) for one in sides] == [1, 2, 4, 2, 2, 7, 2, 1]
+    for height, width in sides:
+        bank = AttributeBank(torch.randn(3, 1, height, width), torch.full((3, 2), 0.5))
+        assert bank.images.shape[1] <= SIDE * max(SIDE, height // int(bank.factor))
     images = torch.randn(30, 1, 32, 32, generator=torch.Generator().manual_seed(0))
     probs = F.one_hot(torch.arange(30) % 2, 2).float()
     small = torch.nn.functional.avg_pool2d(images, 2)
@@ -87,29 +91,42 @@ def test_large_images_are_averaged_and_so_is_their_noise():
     assert torch.equal(wide.trust(level), narrow.trust(level / 2))
 
 
-def test_doubtful_values_are_weighted_until_the_shares_are_right():
-    generator = torch.Generator().manual_seed(1)
-    rare = torch.rand(4000, generator=generator).square() * 0.5  # p(rare), never sure
-    probs = torch.stack([1 - rare, rare], 1)
-    bank = AttributeBank(torch.randn(4000, 1, 2, 2, generator=generator), probs)
+class Eyes:
+    """A denoiser whose bottleneck is the image, and that counts its calls."""
 
-    def reached(log_ratio):
-        weights = probs.double() @ log_ratio.exp()
-        return float((weights * rare).sum() / weights.sum())
+    def __init__(self):
+        self.calls = 0
 
-    wanted = torch.tensor([0.75, 0.25])
-    assert reached(bank.log_ratio(wanted)) == pytest.approx(0.25, abs=2e-4)
-    plain = (wanted / bank.prior).double().log()
-    assert reached(plain) < 0.22  # what re-weighting as if the values were known comes to
-    assert torch.allclose(bank.log_ratio(bank.prior), torch.zeros(2).double(), atol=1e-6)
-    with pytest.raises(ValueError, match="tells the values too badly apart"):
-        bank.log_ratio(torch.tensor([0.1, 0.9]))
+    def encode(self, x, sigma, labels=None):
+        self.calls += 1
+        return SimpleNamespace(bottleneck=x.float(), sigma=sigma)
 
 
-def test_known_values_are_weighted_by_shares_over_prior():
-    ratio = bank_of(1000).log_ratio(torch.tensor([0.5, 0.5])).exp()
-    prior = bank_of(1000).prior.double()
-    assert float(ratio[1] / ratio[0]) == pytest.approx(float(prior[0] / prior[1]), rel=1e-4)
+def test_a_predictor_asks_the_bank_above_and_the_hidden_state_below():
+    torch.manual_seed(0)
+    predictor, eyes = AttributePredictor((2, 1, 1), ("often", "rare", "never")), Eyes()
+    torch.nn.init.normal_(predictor.last.weight)
+    images = torch.randn(30, 2, 1, 1, generator=torch.Generator().manual_seed(0))
+    predictor.bank = bank = AttributeBank(images, torch.rand(30, 3).softmax(1))
+    low, high = (share * float(bank.nearest) for share in BETWEEN)
+    x = torch.randn(4, 2, 1, 1, generator=torch.Generator().manual_seed(1))
+
+    def at(level):
+        return predictor.log_probs(eyes, x, torch.full((4,), level))
+
+    def hidden(level):
+        return predictor(Eyes().encode(x, torch.full((4,), level))).log_softmax(1)
+
+    assert torch.equal(at(0.9 * low), hidden(0.9 * low)) and eyes.calls == 1
+    assert torch.equal(at(1.1 * high), bank.log_probs(x, torch.full((4,), 1.1 * high)))
+    assert eyes.calls == 1  # the network is not asked where the bank alone answers
+    middle = (low * high) ** 0.5
+    both = (hidden(middle) + bank.log_probs(x, torch.full((4,), middle))) / 2
+    assert torch.allclose(at(middle), both.log_softmax(1), atol=1e-5)
+    levels = torch.tensor([0.9 * low, middle, 1.1 * high, 80.0])
+    mixed = predictor.log_probs(eyes, x, levels)
+    for row, level in enumerate(levels.tolist()):
+        assert torch.allclose(mixed[row], at(level)[row], atol=1e-5)
 
 
 def test_a_predictor_keeps_its_bank_in_its_file(tmp_path):

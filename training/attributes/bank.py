@@ -1,6 +1,7 @@
 """Makes the bank of a predictor: training images, and what the predictor says of their values."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -8,7 +9,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dataset.slots import slot_normal
-from dataset.store import ImageDataset
 from models.attribute_bank import AttributeBank
 from models.attribute_predictor import AttributePredictor
 from models.denoiser import Denoiser
@@ -16,22 +16,26 @@ from training.attributes.encoded import encoded
 
 SIGMAS = (0.05, 0.1, 0.2, 0.4)
 """Small noise levels over which the predictor's answers about an image are averaged."""
+SURER = 2.0
+"""Power of these answers: four looks at an image say more than one, though not four times as much.
+1 leaves many images between the values, which guidance then falls short by; chosen on seed 20 of
+studies.debias (docs/experiment_log.md)."""
 AT_ONCE = 128
 MOST = 1 << 28
 """Numbers of all images of a bank together while it is made (1 GiB)."""
 
 
 def unlabelled_rows(
-    dataset: ImageDataset, labelled: np.ndarray, count: int, seed: int
+    candidates: np.ndarray, labelled: np.ndarray, count: int, shape: Sequence[int], seed: int
 ) -> np.ndarray:
-    """Rows of training images, at random and with no labelled one, that make a bank of `count`.
+    """`count` of the candidates that are not labelled, at random, int64.
 
-    They are fewer where images are so large that as many would take more than MOST numbers.
+    They are fewer where as many images would take more than MOST numbers.
+    candidates, labelled: int64 rows of a data set; shape: of an image as the denoiser sees it.
     """
-    count = min(count, MOST // int(np.prod(dataset.image_shape)))
-    others = np.setdiff1d(dataset.train_indices, labelled)
+    others = np.setdiff1d(candidates, labelled)
     order = np.random.default_rng([seed, len(others)]).permutation(others)
-    return np.sort(order[: max(0, count - len(labelled))])
+    return np.sort(order[: max(0, min(count, MOST // math.prod(shape)))])
 
 
 def make_bank(
@@ -55,7 +59,7 @@ def make_bank(
             noise = slot_normal(seed, f"attribute/bank/{number}", slots, images.shape[1:])
             hidden = encoded(denoiser, part + sigma * noise, torch.full((len(part),), sigma))
             logs[start : start + len(part)] += predictor(hidden).log_softmax(1).cpu()
-    probs = (logs / len(SIGMAS)).softmax(1)
+    probs = (SURER * logs / len(SIGMAS)).softmax(1)
     for place, value in known.items():
         probs[place] = F.one_hot(torch.tensor(value), len(predictor.names)).float()
     return AttributeBank(images, probs).to(denoiser.device)

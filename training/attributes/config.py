@@ -25,5 +25,5 @@ class AttributeConfig(Settings):
     steps: Annotated[int, Field(ge=1), STEPS] = 1000
     """Steps of training, 64 images each."""
     bank: Annotated[int, Field(ge=0), BANK] = 2048
-    """Training images, most without labels, that the predictor compares a noisy image with where
-    noise is large; 0: none."""
+    """Unlabelled training images, of these classes, that the predictor compares a noisy image with
+    where noise is large, beside the labelled ones; 0: none of either."""

@@ -71,10 +71,10 @@ def test_every_arm_has_a_row_that_stands(small, capsys, monkeypatch):
     data = "375_725"
     rows = {file.name: file.read_text() for file in (folder / "rows").iterdir()}
     assert len(rows) == len(ARMS) and f"{data}-unguided-21.json" in rows
-    row = json.loads(rows[f"{data}-marginal-1-21.json"])
+    row = json.loads(rows[f"{data}-marginal-1.15-21.json"])
     assert row["shares"]["3"]["wanted"] == 0.5
     assert set(row["metrics"]) >= {"fairness_discrepancy", "target_kid"}
-    assert (folder / f"work/pictures/{data}-marginal-1-21.png").is_file()
+    assert (folder / f"work/pictures/{data}-marginal-1.15-21.png").is_file()
     fingerprints = {name: json.loads(text)["fingerprint"] for name, text in rows.items()}
     assert len(set(fingerprints.values())) == len(rows)  # the bank is part of it
     main([*words, "--arms", "unguided,marginal", "--weight", "2"])

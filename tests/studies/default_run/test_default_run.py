@@ -9,6 +9,7 @@ from pipelines.params import load_params
 from studies.default_run.__main__ import SHOWN, main, table
 from studies.default_run.arms import ARMS, FEW
 from studies.default_run.unit import IMAGES, METRICS, params_of, unit
+from studies.staged import Limit, OutOfMinutes
 
 
 @pytest.mark.parametrize("name", ARMS)
@@ -68,9 +69,22 @@ def test_a_row_that_stands_is_not_computed_again(tmp_path, monkeypatch):
         return dict.fromkeys(commands, 2.0)
 
     monkeypatch.setattr(module, "run_stages", run_stages)
-    first = unit("law", ARMS["law"], 20, tmp_path / "work", tmp_path)
+    first = unit("law", ARMS["law"], 20, tmp_path / "work", tmp_path, Limit())
     assert [word.split()[-1] for word in ran if "evaluate" in word] == ["long", "few", "few_game"]
     ran.clear()
-    assert unit("law", ARMS["law"], 20, tmp_path / "work", tmp_path) == first and not ran
-    unit("law", ARMS["graph"], 20, tmp_path / "work", tmp_path)  # other settings: another row
+    assert unit("law", ARMS["law"], 20, tmp_path / "work", tmp_path, Limit()) == first and not ran
+    unit(
+        "law", ARMS["graph"], 20, tmp_path / "work", tmp_path, Limit()
+    )  # other settings: another row
     assert ran
+
+
+def test_a_start_whose_minutes_are_used_says_so_and_ends(tmp_path, capsys, monkeypatch):
+    import studies.default_run.unit as module
+
+    def run_stages(*_, limit):
+        raise OutOfMinutes("the same command goes on")
+
+    monkeypatch.setattr(module, "run_stages", run_stages)
+    main(["--arms", "muon20", "--rows", str(tmp_path), "--work", str(tmp_path / "work")])
+    assert "the same command goes on" in capsys.readouterr().out
