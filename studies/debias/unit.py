@@ -73,11 +73,11 @@ class Given:
     train_images: int = 5000
     held_out: int = 1500
     """Of each class."""
-    images: int = 8192
+    images: int = 4096
     """Drawn and judged."""
     labelled: int = 200
     """Images from which predictors, means and guiding classifiers learn."""
-    kimg: float = 100.0
+    kimg: float = 200.0
     steps: int = 10
     """Of Heun."""
 

@@ -44,7 +44,7 @@ def test_fashion_mnist_has_the_images_that_the_documented_command_asks_for(tmp_p
         source, shares("--values", options.values), options.train_images, options.held_out
     )
     assert (split == 0).sum() == 5000 and (split == 1).sum() == 3000
-    assert options.images == 8192
+    assert options.images == 4096
 
 
 @pytest.fixture
