@@ -1,5 +1,6 @@
 """The command that trains a predictor, and samples that it steers, on an untrained network."""
 
+import re
 import sys
 from pathlib import Path
 from runpy import run_path
@@ -11,6 +12,7 @@ import yaml
 import pipelines.attributes.__main__ as command
 from dataset.config import DatasetConfig
 from dataset.prepare import prepare_dataset
+from dataset.store import ImageDataset
 from models.attribute_predictor import load_attribute_predictor
 from models.weights import WeightsError, load_description
 from pipelines.sample import main as sample
@@ -38,6 +40,28 @@ def run(main, monkeypatch, *words):
     main()
 
 
+def unlabelled(said):
+    """Images of the bank that have no label, as the command tells: all others of these classes."""
+    return int(re.search(r", a bank of ([\d,]+) unlabelled ones", said)[1].replace(",", ""))
+
+
+def test_a_predictor_without_a_bank_has_none(project, monkeypatch, capsys):
+    words = ["w.safetensors", "--values", "3,7", "--images", "40", "--steps", "1", "--bank", "0"]
+    run(command.main, monkeypatch, *words)
+    assert "a bank of" not in capsys.readouterr().out
+    predictor, _ = load_attribute_predictor(project / "outputs/attribute.safetensors")
+    assert predictor.bank is None
+
+
+def test_the_bank_holds_images_of_the_attribute_alone(project, monkeypatch, capsys):
+    words = ["w.safetensors", "--values", "3,7", "--images", "40", "--steps", "1"]
+    run(command.main, monkeypatch, *words)
+    dataset = ImageDataset(project / "outputs/dataset")
+    own = [dataset.label_names.index(name) for name in ("3", "7")]
+    of_them = np.isin(dataset.labels[dataset.train_indices], own).sum()
+    assert unlabelled(capsys.readouterr().out) == of_them - 40
+
+
 def test_a_predictor_is_made_and_steers_samples(project, monkeypatch, capsys):
     run(
         command.main,
@@ -55,6 +79,7 @@ def test_a_predictor_is_made_and_steers_samples(project, monkeypatch, capsys):
     assert "of the training images have one of these values" in said
     predictor, _ = load_attribute_predictor(project / "outputs/attribute.safetensors")
     assert predictor.names == ("3", "7")
+    assert predictor.bank is not None and len(predictor.bank.images) == 30 + unlabelled(said)
     about = load_description(project / "outputs/attribute.safetensors")
     assert about["training"]["images"] == 40 and len(about["training"]["accuracy"]) == 8
     drawn = {}
