@@ -2,6 +2,10 @@
 
 import json
 
+import pytest
+from PIL import Image
+
+from studies.debias import picture
 from studies.debias.report import SHOWN, table
 
 
@@ -50,3 +54,19 @@ def test_the_seed_of_tuning_is_in_no_line(tmp_path):
     assert table(tmp_path).startswith("no row stands in")
     write(tmp_path, "shoes", "marginal", 1.0, 21, 0.01, 0.2)
     assert cells(table(tmp_path))["shoes", "marginal", "1"][:3] == ["1", "0.200", ""]
+
+
+def test_the_pictures_of_arms_stand_beside_each_other(tmp_path, capsys):
+    out = ["--work", str(tmp_path), "--out", str(tmp_path / "out.png"), "--data", "d"]
+    with pytest.raises(SystemExit):
+        picture.main(out)
+    assert "python -m studies.debias draws it" in capsys.readouterr().err
+    (tmp_path / "pictures").mkdir()
+    for number, name in enumerate(("unguided", "marginal-1.15", "resampled", "conditional")):
+        colour = (60 * number, 0, 0)
+        Image.new("RGB", (30, 20), colour).save(tmp_path / f"pictures/d-{name}-21.png")
+    picture.main(out)
+    drawn = Image.open(tmp_path / "out.png")
+    assert drawn.size == (4 * 30 + 3 * picture.GAP, 20 + picture.LINE)
+    centres = [drawn.getpixel((15 + n * (30 + picture.GAP), picture.LINE + 10)) for n in range(4)]
+    assert centres == [(0, 0, 0), (60, 0, 0), (120, 0, 0), (180, 0, 0)]
