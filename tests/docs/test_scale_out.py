@@ -123,6 +123,7 @@ def test_runs_reach_the_mlflow_server_of_the_page(tmp_path):
             except OSError:
                 assert server.poll() is None
                 time.sleep(0.1)
+        MlflowClient(address).search_experiments()  # its first answer may take longer than we wait
         (tmp_path / "params.yaml").write_text(
             f"tracking: {{uri: '{address}', system_metrics: false}}\n"
         )
