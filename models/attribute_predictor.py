@@ -94,8 +94,7 @@ class AttributePredictor(nn.Module):
         log-probabilities are mixed.
         """
         bank = self.bank
-        trust = None if bank is None else bank.trust(sigma)[:, None]
-        if bank is None or trust is None or not trust.any():
+        if bank is None or not (trust := bank.trust(sigma)[:, None]).any():
             return self(denoiser.encode(x, sigma, None)).log_softmax(1)
         known = bank.log_probs(x, sigma)
         if bool((trust == 1).all()):

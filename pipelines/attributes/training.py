@@ -12,7 +12,7 @@ from dataset.store import ImageDataset
 from models.attribute_predictor import save_attribute_predictor
 from models.denoiser import Denoiser
 from models.weights import tensors_hash
-from training.attributes.bank import unlabelled_rows
+from training.attributes.bank import unlabelled_images
 from training.attributes.config import AttributeConfig
 from training.attributes.labelled_images import labelled_rows
 from training.attributes.predictor import Fitted, fit
@@ -71,13 +71,10 @@ def train_predictor(
     """
     rows, values, names = labelled_rows(dataset, config.values, config.images, seed)
     images = denoiser.codec.encode(dataset.stored(rows)[0])
-    unlabelled = None
-    if config.bank:
-        known = numbered(dataset, names, "no attribute can be learned from them")[1]
-        train = dataset.train_indices
-        candidates = train[known[train] >= 0]
-        others = unlabelled_rows(candidates, rows, config.bank, denoiser.image_shape, seed)
-        unlabelled = denoiser.codec.encode(dataset.stored(others)[0])
+    of_all = numbered(dataset, names, "no attribute can be learned from them")[1]
+    train = dataset.train_indices
+    candidates = train[of_all[train] >= 0]
+    unlabelled = unlabelled_images(denoiser, dataset, candidates, rows, config.bank, seed)
     fitted = fit(
         denoiser,
         images,
@@ -101,6 +98,5 @@ def train_predictor(
     }
     shares = np.bincount(values.numpy(), minlength=len(names)) / len(rows)
     named = dict(zip(names, shares.tolist(), strict=True))
-    of_all = numbered(dataset, names, "no attribute can be learned from them")[1]
-    covered = float((of_all[dataset.train_indices] >= 0).mean())
+    covered = len(candidates) / len(train)
     return Trained(fitted, tensors_hash(denoiser.state_dict()), facts, named, covered)

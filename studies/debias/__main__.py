@@ -76,9 +76,9 @@ def run(options: argparse.Namespace, names: list[str]) -> None:
     from studies.debias import tones
     from studies.debias.unit import Given, unit
 
-    values, target, name = options.values, options.target, None
+    values, target, data = options.values, options.target, options.data
     if options.tones is not None:
-        name = "tones" if values is None else None
+        data = data or ("tones" if values is None else None)
         values, target = values or tones.VALUES, target or tones.TARGET
     if values is None or target is None:
         raise ValueError("--values and --target: name the shares of both")
@@ -88,7 +88,7 @@ def run(options: argparse.Namespace, names: list[str]) -> None:
     else:
         params, source = tones.prepared(options.tones, options.work)
     given = Given(
-        data=data_name(options.data or name, wanted),
+        data=data_name(data, wanted),
         params=params,
         source=source,
         shares=wanted,
@@ -105,14 +105,14 @@ def run(options: argparse.Namespace, names: list[str]) -> None:
     if set(given.target) != set(given.shares):
         raise ValueError("--target and --values name different classes: name the same")
     for seed in (int(part) for part in options.seeds.split(",")):
-        for one in names:
-            arm = weighted(ARMS[one], options.weight)
-            row = unit(given, one, arm, seed)
+        for name in names:
+            arm = weighted(ARMS[name], options.weight)
+            row = unit(given, name, arm, seed)
             numbers = {
                 k: round(row["metrics"][k]["value"], 4)
                 for k in ("fairness_discrepancy", "target_kid")
             }
-            print(f"{row_name(given.data, one, arm, seed)} {numbers}", flush=True)
+            print(f"{row_name(given.data, name, arm, seed)} {numbers}", flush=True)
 
 
 def shares(option: str, words: str) -> dict[str, float]:

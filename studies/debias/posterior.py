@@ -74,7 +74,7 @@ def measured(given: "Given", weights: Path, seed: int) -> list[list[str]]:
     from models.attribute_bank import AttributeBank
     from models.denoiser import load_denoiser
     from studies.debias.unit import datasets
-    from training.attributes.bank import unlabelled_rows
+    from training.attributes.bank import unlabelled_images
     from training.attributes.config import AttributeConfig
     from training.attributes.labelled_images import labelled_rows
     from training.attributes.predictor import fit
@@ -88,11 +88,11 @@ def measured(given: "Given", weights: Path, seed: int) -> list[list[str]]:
 
     rows, values, _ = labelled_rows(dataset, names, given.labelled, seed)
     bank = AttributeConfig().bank
-    others = unlabelled_rows(dataset.train_indices, rows, bank, denoiser.image_shape, seed)
+    others = unlabelled_images(denoiser, dataset, dataset.train_indices, rows, bank, seed)
     predictor = fit(
         *(denoiser, images(rows), values, names, given.params.noise),
         seed=seed,
-        unlabelled=images(others),
+        unlabelled=others,
     ).predictor
     known = {
         "labelled": AttributeBank(images(rows), F.one_hot(values, len(names)).float()),

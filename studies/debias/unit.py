@@ -33,7 +33,7 @@ from sampling.request import GenerationRequest
 from studies.debias.arms import GROUP, Arm, Training, row_name
 from studies.debias.controls import ClassShift, CleanAnswers, class_means
 from studies.debias.data import evened, skewed, write_dataset
-from training.attributes.bank import SURER, unlabelled_rows
+from training.attributes.bank import SURER, unlabelled_images
 from training.attributes.labelled_images import labelled_rows
 from training.attributes.predictor import fit
 from training.events import Event, Logged
@@ -202,17 +202,9 @@ def steered(
         shares = (np.bincount(values.numpy(), minlength=len(names)) / len(values)).tolist()
         guide = CleanAnswers(denoiser, classifier, names, numbers.tolist(), shares)
     else:
-        unlabelled = None
-        if arm.bank:
-            shape = denoiser.image_shape
-            others = unlabelled_rows(dataset.train_indices, rows, arm.bank, shape, seed)
-            unlabelled = denoiser.codec.encode(dataset.stored(others)[0])
-        fitted = fit(
-            *(denoiser, images, values, names, given.params.noise),
-            seed=seed,
-            unlabelled=unlabelled,
-        )
-        predictor = fitted.predictor
+        others = unlabelled_images(denoiser, dataset, dataset.train_indices, rows, arm.bank, seed)
+        known = (denoiser, images, values, names, given.params.noise)
+        predictor = fit(*known, seed=seed, unlabelled=others).predictor
         guide = AttributeOfImages(denoiser, predictor, tensors_hash(denoiser.state_dict()))
     kind = "distribution" if arm.way == "distribution" else "marginal"
     entry: dict[str, Any] = {"kind": kind, "target": dict(given.target), "weight": arm.weight}

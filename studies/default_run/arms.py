@@ -3,16 +3,8 @@
 from typing import Any
 
 from foundation.nested_settings import merged
+from studies.convergence.arms import FIVE
 
-FEW: dict[str, Any] = {
-    "solver": "unipc",
-    "solver_options": {"order": 2},
-    "grid": "quadratic",
-    "steps": 5,
-    "sigma_min": 0.002,
-    "sigma_max": 80.0,
-}
-"""The deployed sampler of the game: five evaluations."""
 LONG: dict[str, Any] = {"solver": "heun", "grid": "karras", "steps": 18}
 ADAM: dict[str, Any] = {
     "train": {
@@ -40,11 +32,11 @@ def muon(kimg: int, lr: float = 0.1, **model: Any) -> dict[str, Any]:
 
 
 def game(kind: str, base: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """The base with a game that moves an adapter for FEW, from the middle of the training on."""
+    """The base with a game that moves an adapter for FIVE, from the middle of the training on."""
     structure: dict[str, Any] = {
         "kind": kind,
         "fakes": "deployed",
-        "sampler": FEW,
+        "sampler": FIVE,
         "feature_sigmas": [0.05, 0.3, 1.0],
         "gamma": 1.0,
         "lr": 0.002,

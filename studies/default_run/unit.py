@@ -11,7 +11,8 @@ from foundation.atomic_files import write_text
 from foundation.json_files import read_object
 from foundation.json_hash import json_hash
 from foundation.nested_settings import merged
-from studies.default_run.arms import FEW, LONG
+from studies.convergence.arms import FIVE
+from studies.default_run.arms import LONG
 from studies.staged import ROOT, Limit, run_stages
 from studies.standing_row import standing_row
 
@@ -28,9 +29,9 @@ def params_of(changes: Mapping[str, Any], seed: int) -> dict[str, Any]:
     params = yaml.safe_load((ROOT / "presets/digits.yaml").read_text())
     for section in ("sampling", "samplers", "structure"):
         del params[section]
-    samplers = {"long": LONG, "few": FEW}
+    samplers = {"long": LONG, "few": FIVE}
     if changes["structure"]["kind"] != "none":
-        samplers["few_game"] = FEW | {"adapter": True}
+        samplers["few_game"] = FIVE | {"adapter": True}
     once = {
         "seed": seed,
         "sampling": samplers,

@@ -1,7 +1,7 @@
 """Makes the bank of a predictor: training images, and what the predictor says of their values."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dataset.slots import slot_normal
+from dataset.store import ImageDataset
 from models.attribute_bank import AttributeBank
 from models.attribute_predictor import AttributePredictor
 from models.denoiser import Denoiser
@@ -38,28 +39,38 @@ def unlabelled_rows(
     return np.sort(order[: max(0, min(count, MOST // math.prod(shape)))])
 
 
-def make_bank(
+def unlabelled_images(
     denoiser: Denoiser,
-    predictor: AttributePredictor,
-    images: Tensor,
-    known: Mapping[int, int],
+    dataset: ImageDataset,
+    candidates: np.ndarray,
+    labelled: np.ndarray,
+    count: int,
     seed: int,
+) -> Tensor | None:
+    """These images in data units, float [M, C, H, W], for `fit`; None where `count` is 0."""
+    if not count:
+        return None
+    rows = unlabelled_rows(candidates, labelled, count, denoiser.image_shape, seed)
+    return denoiser.codec.encode(dataset.stored(rows)[0])
+
+
+def make_bank(
+    denoiser: Denoiser, predictor: AttributePredictor, images: Tensor, values: Tensor, seed: int
 ) -> AttributeBank:
-    """A bank of these images, whose values are known or as the predictor says.
+    """A bank of these images. The first have the values, of the others the predictor says them.
 
     Args:
         images: float [N, C, H, W] in data units, on the CPU.
-        known: {number of an image: its value}.
+        values: int64 [L], L at most N.
     """
     logs = torch.zeros(len(images), len(predictor.names))
     for number, sigma in enumerate(SIGMAS):
-        for start in range(0, len(images), AT_ONCE):
+        for start in range(len(values), len(images), AT_ONCE):
             part = images[start : start + AT_ONCE]
             slots = range(start, start + len(part))
             noise = slot_normal(seed, f"attribute/bank/{number}", slots, images.shape[1:])
             hidden = encoded(denoiser, part + sigma * noise, torch.full((len(part),), sigma))
             logs[start : start + len(part)] += predictor(hidden).log_softmax(1).cpu()
     probs = (SURER * logs / len(SIGMAS)).softmax(1)
-    for place, value in known.items():
-        probs[place] = F.one_hot(torch.tensor(value), len(predictor.names)).float()
+    probs[: len(values)] = F.one_hot(values.cpu(), len(predictor.names)).float()
     return AttributeBank(images, probs).to(denoiser.device)

@@ -109,9 +109,8 @@ def fit(
         state = encoded(denoiser, start, torch.full((256,), HIGHEST))
         network.prior.copy_(network(state).softmax(1).mean(0))
     else:
-        known = dict(enumerate(values[train].tolist()))
         pictures = torch.cat([images[train], unlabelled])
-        network.bank = make_bank(denoiser, network, pictures, known, seed)
+        network.bank = make_bank(denoiser, network, pictures, values[train], seed)
         network.prior.copy_(network.bank.prior)
     return Fitted(network, *judged(network, denoiser, images[kept], values[kept], seed))
 

@@ -6,8 +6,9 @@ import pytest
 import yaml
 
 from pipelines.params import load_params
+from studies.convergence.arms import FIVE
 from studies.default_run.__main__ import SHOWN, main, table
-from studies.default_run.arms import ARMS, FEW
+from studies.default_run.arms import ARMS
 from studies.default_run.unit import IMAGES, METRICS, params_of, unit
 from studies.staged import Limit, OutOfMinutes
 
@@ -20,7 +21,7 @@ def test_the_params_of_an_arm_can_be_run(name, tmp_path):
     plays = params.structure.kind != "none"
     assert ("few_game" in params.samplers) == plays == (params.model.adapter_rank > 0)
     if plays:
-        assert params.structure.sampler.steps == FEW["steps"]
+        assert params.structure.sampler.steps == FIVE["steps"]
         assert params.structure.start_kimg == params.train.total_kimg / 2
 
 

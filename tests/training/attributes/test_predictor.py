@@ -159,11 +159,10 @@ def test_images_that_calibrate_are_not_in_the_bank():
 
 def test_a_bank_knows_the_labels_and_asks_the_predictor_for_the_rest(fitted):
     clean, values = MIXTURE.sample(60, torch.Generator().manual_seed(4))
-    known = dict(enumerate(values[:20].tolist()))
-    bank = make_bank(Eyes(), fitted.predictor, clean.float(), known, 0)
+    bank = make_bank(Eyes(), fitted.predictor, clean.float(), values[:20], 0)
     assert torch.equal(bank.probs[:20], F.one_hot(values[:20], 2).float())
     asked = bank.probs[20:]
     assert (asked.max(1).values < 0.999).any() and torch.allclose(asked.sum(1), torch.ones(40))
     assert (asked.argmax(1) == values[20:]).double().mean() > 0.9
-    again = make_bank(Eyes(), fitted.predictor, clean.float(), known, 0)
+    again = make_bank(Eyes(), fitted.predictor, clean.float(), values[:20], 0)
     assert torch.equal(again.probs, bank.probs)
