@@ -83,12 +83,15 @@ def test_large_images_are_averaged_and_so_is_their_noise():
     probs = F.one_hot(torch.arange(30) % 2, 2).float()
     small = torch.nn.functional.avg_pool2d(images, 2)
     x = images[:4] + 0.8
-    level = torch.full((4,), 0.8)
+    level = torch.full((4,), 12.0)  # no image decides alone
     wide, narrow = AttributeBank(images, probs), AttributeBank(small, probs)
     assert wide.images.shape == (30, 256)
     pooled = torch.nn.functional.avg_pool2d(x, 2)
     assert torch.equal(wide.log_probs(x, level), narrow.log_probs(pooled, level / 2))
-    assert torch.equal(wide.trust(level), narrow.trust(level / 2))
+    assert not torch.allclose(wide.log_probs(x, level), narrow.log_probs(pooled, level), atol=0.01)
+    between = 1.2 * level * float(narrow.nearest) / 12
+    assert torch.equal(wide.trust(between), narrow.trust(between / 2))
+    assert 0 < float(wide.trust(between)[0]) < 1 == float(narrow.trust(between)[0])
 
 
 class Eyes:
